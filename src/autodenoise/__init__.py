@@ -1,0 +1,43 @@
+"""autodenoise: train a denoising autoencoder, measure it honestly, clean real images with it.
+
+Everything is loaded when it is first used, so that a denoise does not wait for torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autodenoise.runs import Run, evaluate, resume, train
+    from autodenoise.runtime import Card, Model, load
+
+__all__ = ["Card", "Model", "Run", "evaluate", "load", "resume", "train"]
+
+_HOMES = {
+    "Card": "runtime",
+    "Model": "runtime",
+    "Run": "runs",
+    "evaluate": "runs",
+    "load": "runtime",
+    "resume": "runs",
+    "train": "runs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'autodenoise' has no attribute '{name}'")
+    try:
+        home = importlib.import_module(f"autodenoise.{_HOMES[name]}")
+    except ModuleNotFoundError as error:
+        from autodenoise.errors import MissingExtra
+
+        if error.name is None or error.name.startswith("autodenoise"):
+            raise
+        raise MissingExtra(error.name, "train") from None
+    return getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

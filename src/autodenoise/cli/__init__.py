@@ -1,0 +1,76 @@
+"""The command line: one file a verb, each parses, calls and prints.
+
+Verbs import what they run inside their function, so that ``--help`` need not wait for torch.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from autodenoise.cli.denoise import denoise
+from autodenoise.cli.evaluate import evaluate
+from autodenoise.cli.recipes import recipes
+from autodenoise.cli.train import train
+from autodenoise.errors import AutodenoiseError, MissingExtra
+
+__all__ = ["app", "main"]
+
+_INTERNAL_FAULT = 70  # EX_SOFTWARE of sysexits.h
+_TRACEBACK_VARIABLE = "AUTODENOISE_TRACEBACK"
+
+app = typer.Typer(
+    name="autodenoise",
+    help="Denoising autoencoders for images: train one, measure it honestly, clean with it.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (recipes, train, evaluate, denoise):
+    app.command()(verb)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+) -> None:
+    if version:
+        from importlib import metadata
+
+        typer.echo(metadata.version("autodenoise"))
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; every error becomes one message and an exit code of its kind."""
+    try:
+        app()
+    except AutodenoiseError as error:
+        _stop(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("autodenoise"):
+            raise
+        missing = MissingExtra(error.name, "train")
+        _stop(str(missing), missing.exit_code)
+    except KeyboardInterrupt:
+        _stop("stopped", 130)
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `head` does; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:
+        if os.environ.get(_TRACEBACK_VARIABLE):
+            raise
+        _stop(
+            f"internal fault: {type(error).__name__}: {error}\nThis is a bug in autodenoise. "
+            f"Run again with {_TRACEBACK_VARIABLE}=1 and report what it prints.",
+            _INTERNAL_FAULT,
+        )
+
+
+def _stop(message: str, code: int) -> None:
+    typer.echo(f"autodenoise: {message}", err=True)
+    sys.exit(code)

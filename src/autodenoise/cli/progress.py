@@ -1,0 +1,109 @@
+"""How long work is shown: a live line on a terminal, a plain line an epoch elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.console import Console
+    from rich.progress import TaskID
+
+    from autodenoise.learning.checkpoint import Row
+    from autodenoise.learning.loop import Status
+
+__all__ = ["Downloads", "TrainingProgress"]
+
+
+class TrainingProgress:
+    """A report of training: phase, epoch, loss, throughput and time left."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[told]}"),
+            console=console,
+            transient=True,
+        )
+        self._task = self._live.add_task("starting", total=None, told="")
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live.live.is_started:
+            self._live.stop()
+
+    def step(self, status: Status) -> None:
+        """Show the state of things."""
+        self._live.update(
+            self._task,
+            description=f"{status.phase} {status.epoch + 1}/{status.epochs}",
+            total=status.steps,
+            completed=status.step,
+            told=f"loss {status.loss:.4f}  {status.images_per_second:,.0f} images/s  "
+            f"{_clock(status.eta)} left",
+        )
+
+    def epoch(self, row: Row) -> None:
+        """Print a finished epoch."""
+        self._console.print(
+            f"{row.phase} epoch {row.epoch}: loss {row.loss:.4f}, val_loss {row.val_loss:.4f}, "
+            f"{row.seconds:.1f} s, {row.images_per_second:,.0f} images/s",
+            highlight=False,
+        )
+
+
+class Downloads:
+    """A progress bar for each file that is fetched."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = Progress(
+            TextColumn("fetching {task.description}"),
+            BarColumn(bar_width=24),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bars.live.is_started:
+            self._bars.stop()
+
+    def __call__(self, name: str, done: int, total: int | None) -> None:
+        """Show how much of a file is here."""
+        if not self._console.is_terminal:
+            return
+        if name not in self._tasks:
+            self._bars.start()
+            self._tasks[name] = self._bars.add_task(name, total=total)
+        self._bars.update(self._tasks[name], completed=done, total=total)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,23 @@
+"""``autodenoise recipes``."""
+
+from __future__ import annotations
+
+import typer
+
+__all__ = ["recipes"]
+
+_LINE = "{:<25} {:<8} {:>10} {:>9}  {}"
+
+
+def recipes() -> None:
+    """List the built-in recipes, a line each."""
+    from autodenoise.recipes import builtin_names, load
+    from autodenoise.runs import size
+
+    typer.echo(_LINE.format("recipe", "data", "parameters", "epochs", "source"))
+    for name in builtin_names():
+        recipe = load(name)
+        epochs = " + ".join(str(phase.epochs) for phase in recipe.phase.values())
+        typer.echo(
+            _LINE.format(name, recipe.data.source, f"{size(recipe):,}", epochs, recipe.source)
+        )

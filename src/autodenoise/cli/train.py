@@ -1,0 +1,71 @@
+"""``autodenoise train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["train"]
+
+
+def train(
+    recipe: Annotated[
+        str | None,
+        typer.Argument(help="A built-in recipe's name (see: autodenoise recipes) or a .toml file."),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Go on with this run folder instead, exactly where it stopped."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder to make.  [default: runs/RECIPE]")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change one value of the recipe, such as noise.sigma=0.5. Can be repeated.",
+        ),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs for each phase.")] = None,
+    seed: Annotated[int | None, typer.Option(help="What every random choice follows from.")] = (
+        None
+    ),
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda.  [default: cuda where there is one]")
+    ] = None,
+) -> None:
+    """Train a denoising autoencoder. Ctrl-C stops it and keeps what was learnt."""
+    from rich.console import Console
+
+    from autodenoise import runs
+    from autodenoise.cli.progress import Downloads, TrainingProgress
+    from autodenoise.errors import UsageError
+
+    if (recipe is None) == (resume is None):
+        raise UsageError("name either a recipe, as in: autodenoise train conv-mnist, or --resume")
+    if resume is not None and (out or settings or epochs is not None or seed is not None):
+        raise UsageError(
+            "--resume goes on with the run's own recipe and folder; leave out --out, --set, "
+            "--epochs and --seed"
+        )
+    console = Console()
+    with Downloads(console) as downloads, TrainingProgress(console) as progress:
+        if resume is not None:
+            run = runs.resume(resume, device=device, report=progress, on_bytes=downloads)
+        else:
+            run = runs.train(
+                str(recipe),
+                out,
+                settings=settings or (),
+                epochs=epochs,
+                seed=seed,
+                device=device,
+                report=progress,
+                on_bytes=downloads,
+            )
+    console.print(f"{run.folder} holds the model file; score it with:")
+    console.print(f"  autodenoise evaluate {run.folder}", highlight=False)

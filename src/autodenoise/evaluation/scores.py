@@ -1,0 +1,103 @@
+"""Scoring a denoiser against clean images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from autodenoise.metrics import bce, bce_floor, psnr, ssim
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Denoiser", "Evaluation", "Scores", "evaluate"]
+
+_BATCH = 500
+_SSIM_SIDE = 11
+
+
+class Denoiser(Protocol):
+    """What can be scored: a model file is one."""
+
+    def batch(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give the clean version of (N, H, W, C) images."""
+        ...
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Averages over images.
+
+    Attributes
+    ----------
+    bce
+        Binary cross-entropy in nats.
+    bce_excess
+        How far that is above the least possible, the entropy of the clean grey values.
+    psnr
+        In dB, peak 1.
+    ssim
+        None where images are smaller than its window of 11x11.
+    """
+
+    bce: float
+    bce_excess: float
+    psnr: float
+    ssim: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of the noisy images as they came, and of what the denoiser made of them."""
+
+    images: int
+    noisy: Scores
+    denoised: Scores
+
+
+def evaluate(
+    denoiser: Denoiser, noisy: NDArray[np.float32], clean: NDArray[np.float32]
+) -> tuple[Evaluation, NDArray[np.float32]]:
+    """Score a denoiser.
+
+    Parameters
+    ----------
+    denoiser
+        What is scored.
+    noisy, clean
+        (N, H, W, C). Noise outside [0, 1] goes to the denoiser as it is, and is clamped for the
+        noisy images' own scores.
+
+    Returns
+    -------
+    Evaluation
+        The scores.
+    ndarray
+        The denoised images.
+    """
+    denoised = np.concatenate(
+        [denoiser.batch(noisy[start : start + _BATCH]) for start in range(0, len(noisy), _BATCH)]
+    )
+    shown = np.clip(noisy, 0, 1)
+    return Evaluation(len(clean), _average(clean, shown), _average(clean, denoised)), denoised
+
+
+def _average(clean: NDArray[np.float32], other: NDArray[np.float32]) -> Scores:
+    cross_entropy, floor, peak, structure = [], [], [], []
+    large = min(clean.shape[1:3]) >= _SSIM_SIDE
+    for start in range(0, len(clean), _BATCH):
+        a, b = clean[start : start + _BATCH], other[start : start + _BATCH]
+        cross_entropy.append(bce(a, b))
+        floor.append(bce_floor(a))
+        peak.append(psnr(a, b))
+        if large:
+            structure.append(ssim(a, b))
+    total = float(np.concatenate(cross_entropy).mean())
+    return Scores(
+        bce=total,
+        bce_excess=total - float(np.concatenate(floor).mean()),
+        psnr=float(np.concatenate(peak).mean()),
+        ssim=float(np.concatenate(structure).mean()) if large else None,
+    )

@@ -1,0 +1,116 @@
+"""Files to arrays and back; the one place where pixel units, dtypes and channel order convert.
+
+An image is a float32 array (H, W, C) in [0, 1], RGB order. Scale comes from the file's sample
+format, never from its content: 8-bit files are divided by 255 and 16-bit files by 65535.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyvips
+
+from autodenoise.errors import InputError, OutputError
+from autodenoise.files import replacing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["SUFFIXES", "from_float", "read", "to_float", "write"]
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"})
+"""The file names that are taken for images in a folder, and that can be written."""
+
+_WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
+
+
+def to_float(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Scale samples to [0, 1] by their dtype.
+
+    Parameters
+    ----------
+    pixels
+        uint8, uint16, or floating values that are in [0, 1] already.
+
+    Raises
+    ------
+    InputError
+        Another dtype, or floating values outside [0, 1], whose scale only their owner knows.
+    """
+    if pixels.dtype in _WHITE:
+        return np.divide(pixels, _WHITE[pixels.dtype], dtype=np.float32)
+    if not np.issubdtype(pixels.dtype, np.floating):
+        raise InputError(f"expected uint8, uint16 or float samples, got {pixels.dtype}")
+    low, high = float(np.min(pixels, initial=0)), float(np.max(pixels, initial=0))
+    if not (low >= 0 and high <= 1):
+        raise InputError(
+            f"floating samples must be in [0, 1], these reach from {low:g} to {high:g}; "
+            "scale them first"
+        )
+    return pixels.astype(np.float32)
+
+
+def from_float(image: NDArray[np.floating], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+    """Undo `to_float`: clamp to [0, 1], scale and round for integer dtypes."""
+    if np.issubdtype(dtype, np.floating):
+        return image.astype(dtype)
+    scaled: NDArray[np.generic] = np.rint(np.clip(image, 0, 1) * _WHITE[dtype]).astype(dtype)
+    return scaled
+
+
+def read(path: Path) -> NDArray[np.generic]:
+    """Read one picture as its file has it: uint8 or uint16, (H, W, C), 1 or 3 channels.
+
+    Raises
+    ------
+    InputError
+        It is missing, damaged, or neither grey nor RGB of 8 or 16 bits.
+    """
+    if not path.is_file():
+        raise InputError(f"no such image: {path}")
+    try:
+        picture = pyvips.Image.new_from_file(str(path), fail_on="truncated")
+        pixels: NDArray[np.generic] = picture.numpy()
+    except pyvips.Error as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"cannot read {path}: {reason}") from None
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    if pixels.dtype not in _WHITE or pixels.shape[2] not in (1, 3):
+        raise InputError(
+            f"{path} has {pixels.shape[2]} channels of {pixels.dtype}; "
+            "expected grey or RGB of 8 or 16 bits, without transparency"
+        )
+    return pixels
+
+
+def write(path: Path, pixels: NDArray[np.generic]) -> None:
+    """Write one picture, whole or not at all; the name's ending chooses the format.
+
+    Parameters
+    ----------
+    path
+        Replaced if it exists: whoever calls decides about that.
+    pixels
+        uint8 or uint16, (H, W, C).
+
+    Raises
+    ------
+    OutputError
+        The ending is none of `SUFFIXES`, the format cannot hold 16 bits, or the disk refuses.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise OutputError(
+            f"cannot tell the format of {path}; use one of {', '.join(sorted(SUFFIXES))}"
+        )
+    if pixels.dtype == np.uint16 and path.suffix.lower() not in {".png", ".tif", ".tiff"}:
+        raise OutputError(f"{path.suffix} cannot hold 16 bits a sample; write PNG or TIFF")
+    picture = pyvips.Image.new_from_array(pixels)
+    with replacing(path) as temporary:
+        try:
+            picture.write_to_file(str(temporary))
+        except pyvips.Error as error:
+            raise OutputError(f"cannot write {path}: {' '.join(str(error).split())}") from None

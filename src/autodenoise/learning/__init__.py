@@ -1,0 +1,1 @@
+"""Learning: data sets, objectives, optimisers, the training loop, checkpoints, export."""

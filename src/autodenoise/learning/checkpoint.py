@@ -1,0 +1,159 @@
+"""What a run needs to go on: one safetensors file, with the numbers beside the tensors as JSON.
+
+Nothing is pickled. Generators need no saving: see `autodenoise.learning.randomness`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from autodenoise.errors import InputError
+from autodenoise.files import write_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+__all__ = ["Row", "State", "load_state", "load_weights", "restore", "save_state", "save_weights"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One epoch as the metrics file tells it; `epoch` counts from 1 within its phase."""
+
+    phase: str
+    epoch: int
+    loss: float
+    val_loss: float
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+
+
+@dataclass
+class State:
+    """Where a run stands: between two steps.
+
+    Attributes
+    ----------
+    phase, epoch, step
+        Indices of what comes next.
+    loss_sum
+        The loss so far in this epoch, summed over images.
+    seconds
+        Time spent in this epoch so far.
+    finished
+        Whether training is over, the model file apart.
+    rows
+        The epochs that are done.
+    """
+
+    phase: int = 0
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+    finished: bool = False
+    rows: list[Row] = field(default_factory=list)
+
+
+def save_weights(path: Path, network: nn.Module) -> None:
+    """Write a network's weights."""
+    write_bytes(path, save(_contiguous(network.state_dict())))
+
+
+def load_weights(path: Path, network: nn.Module) -> None:
+    """Read weights into a network.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged, or of another network.
+    """
+    tensors, _ = _open(path)
+    _into(path, network, tensors)
+
+
+def save_state(
+    path: Path, state: State, network: nn.Module, optimizers: list[torch.optim.Optimizer]
+) -> None:
+    """Write everything that the next step depends on."""
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    for number, optimizer in enumerate(optimizers):
+        for index, slots in optimizer.state_dict()["state"].items():
+            for slot, value in slots.items():
+                tensors[f"optimizer.{number}.{index}.{slot}"] = torch.as_tensor(value)
+    content = save(_contiguous(tensors), {"state": json.dumps(dataclasses.asdict(state))})
+    write_bytes(path, content)
+
+
+def load_state(path: Path) -> tuple[State, dict[str, Tensor]]:
+    """Read a state, and the tensors for `restore`.
+
+    Raises
+    ------
+    InputError
+        The file is missing or damaged.
+    """
+    tensors, metadata = _open(path)
+    try:
+        values: dict[str, Any] = json.loads(metadata["state"])
+        rows = [Row(**row) for row in values.pop("rows")]
+        return State(**values, rows=rows), tensors
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is no checkpoint of this version: {error}") from None
+
+
+def restore(
+    path: Path,
+    tensors: dict[str, Tensor],
+    network: nn.Module,
+    optimizers: list[torch.optim.Optimizer],
+) -> None:
+    """Put the tensors of `load_state` back into a network and its optimisers."""
+    weights: dict[str, Tensor] = {}
+    slots: dict[str, Tensor] = {}
+    for name, value in tensors.items():
+        kind, rest = name.split(".", 1)
+        (weights if kind == "network" else slots)[rest] = value
+    _into(path, network, weights)
+    for number, optimizer in enumerate(optimizers):
+        saved: dict[int, dict[str, Tensor]] = {}
+        for name, value in slots.items():
+            owner, index, slot = name.split(".", 2)
+            if int(owner) == number:
+                saved.setdefault(int(index), {})[slot] = value
+        optimizer.load_state_dict(
+            {"state": saved, "param_groups": optimizer.state_dict()["param_groups"]}
+        )
+
+
+def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    # safetensors stores plain row-major data; channels-last weights are laid out anew on loading.
+    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+
+
+def _open(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    if not path.is_file():
+        raise InputError(f"no such checkpoint: {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is damaged: {error}") from None
+
+
+def _into(path: Path, network: nn.Module, weights: dict[str, Tensor]) -> None:
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InputError(f"{path} holds the weights of another network: {reason}") from None

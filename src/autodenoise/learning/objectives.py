@@ -1,0 +1,94 @@
+"""What is minimised: an objective owns its corruption, calls the network and gives the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from autodenoise.nets import Autoencoder
+    from autodenoise.noise import Noise
+
+__all__ = [
+    "LOSSES",
+    "OBJECTIVES",
+    "Batch",
+    "Loss",
+    "Objective",
+    "Reconstruction",
+    "Supervised",
+    "binary_cross_entropy",
+    "mean_squared_error",
+]
+
+
+class Batch(NamedTuple):
+    """Clean images (B, C, H, W), and their noisy versions where those are drawn once for all."""
+
+    clean: Tensor
+    noisy: Tensor | None = None
+
+
+class Objective(Protocol):
+    """What the loop minimises."""
+
+    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Give the mean loss of a batch."""
+        ...
+
+
+Loss = Callable[["Tensor", "Tensor"], "Tensor"]
+"""``loss(logits, clean) -> mean``."""
+
+
+def binary_cross_entropy(logits: Tensor, clean: Tensor) -> Tensor:
+    """Mean cross-entropy in nats of ``sigmoid(logits)`` as probabilities of the grey values."""
+    return functional.binary_cross_entropy_with_logits(logits, clean)
+
+
+def mean_squared_error(logits: Tensor, clean: Tensor) -> Tensor:
+    """Mean squared error of ``sigmoid(logits)``."""
+    return functional.mse_loss(torch.sigmoid(logits), clean)
+
+
+LOSSES: dict[str, Loss] = {"bce": binary_cross_entropy, "mse": mean_squared_error}
+"""The losses by the name that recipes write."""
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """Noisy to clean (Vincent et al., "Extracting and composing robust features", ICML 2008)."""
+
+    noise: Noise
+    loss: Loss
+
+    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Tensor:
+        """See `Objective`. Draws fresh noise unless the batch brings its own."""
+        noisy = self.noise(batch.clean, generator) if batch.noisy is None else batch.noisy
+        return self.loss(network(noisy), batch.clean)
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Clean to clean: a plain autoencoder."""
+
+    noise: Noise
+    loss: Loss
+
+    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Tensor:
+        """See `Objective`. The noise stays unused."""
+        del generator
+        return self.loss(network(batch.clean), batch.clean)
+
+
+OBJECTIVES: dict[str, type[Supervised] | type[Reconstruction]] = {
+    "supervised": Supervised,
+    "reconstruction": Reconstruction,
+}
+"""The objectives by the name that recipes write."""

@@ -1,0 +1,86 @@
+"""Networks: the tutorials' autoencoders and our own, by name."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from autodenoise.nets.autoencoder import Autoencoder
+from autodenoise.nets.tutorials import (
+    BlurAutoencoder,
+    BottleneckAutoencoder,
+    ConvAutoencoder,
+    DeepBottleneckAutoencoder,
+    DenseAutoencoder,
+    MaxNormAutoencoder,
+)
+from autodenoise.nets.unet import SwiftAutoencoder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["NETWORKS", "Autoencoder", "build", "halo", "parameter_count"]
+
+NETWORKS: dict[str, type[Autoencoder]] = {
+    "conv": ConvAutoencoder,
+    "dense": DenseAutoencoder,
+    "maxnorm": MaxNormAutoencoder,
+    "blur": BlurAutoencoder,
+    "bottleneck": BottleneckAutoencoder,
+    "deep-bottleneck": DeepBottleneckAutoencoder,
+    "swift": SwiftAutoencoder,
+}
+"""The name of each architecture, as recipes and model cards write it."""
+
+
+def build(name: str, arguments: Mapping[str, Any], generator: torch.Generator) -> Autoencoder:
+    """Make a network of `NETWORKS` with freshly drawn weights, on the CPU.
+
+    Parameters
+    ----------
+    name
+        A key of `NETWORKS`.
+    arguments
+        Keywords of its class.
+    generator
+        Of the CPU; the only source of the weights.
+    """
+    # Torch's layers draw weights as they are made; ours come from the generator alone.
+    with torch.random.fork_rng(devices=[]):
+        network = NETWORKS[name](**arguments)
+    network.initialise(generator)
+    return network
+
+
+def parameter_count(network: Autoencoder) -> int:
+    """Count the trainable numbers."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@torch.no_grad()
+def halo(network: Autoencoder) -> int | None:
+    """Give how many pixels away an input can still change an output; None if the size is fixed.
+
+    Found by probing: with all weights positive and biases zero, every layer here (convolution,
+    pooling, ReLU, enlargement) is monotonic, so a single bright pixel on black lights up exactly
+    the outputs that can see it. Each offset within one size multiple is tried, since strided layers
+    see differently from each.
+    """
+    multiple = network.multiple
+    if multiple is None:
+        return None
+    probe = copy.deepcopy(network).float().cpu()
+    for name, parameter in probe.named_parameters():
+        parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+    channels = next(layer for layer in probe.modules() if isinstance(layer, torch.nn.Conv2d))
+    side = 32 * multiple
+    middle = side // 2
+    reach = 0
+    for offset in range(middle, middle + multiple):
+        impulse = torch.zeros(1, channels.in_channels, side, side)
+        impulse[:, :, offset, offset] = 1
+        lit = probe(impulse)[0].amax(0).nonzero()
+        reach = max(reach, int((lit - offset).abs().max()))
+    return reach

@@ -1,0 +1,117 @@
+"""Building blocks with Keras's semantics in torch's layout.
+
+Tensors are (B, C, H, W). Convolution weights are torch's: (out, in, kh, kw) for `Conv`,
+(in, out, kh, kw) for `ConvTranspose`, where Keras has (kh, kw, in, out) and (kh, kw, out, in).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = [
+    "Conv",
+    "ConvTranspose",
+    "clip_kernel_columns",
+    "glorot_uniform_",
+    "he_uniform_",
+    "pad_to",
+    "pool",
+    "relu",
+    "upsample",
+]
+
+
+class Conv(nn.Conv2d):
+    """Convolution of stride 1; ``same`` keeps the size with zeros around, ``valid`` adds none."""
+
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: int = 3, *, valid: bool = False
+    ) -> None:
+        super().__init__(channels_in, channels_out, kernel, padding=0 if valid else kernel // 2)
+
+
+class ConvTranspose(nn.ConvTranspose2d):
+    """Transposed convolution that gives ``stride`` times the size, as Keras's ``same`` does.
+
+    The full output of stride 2 and kernel 3 has 2n + 1 rows and columns. Keras takes the transpose
+    of a forward ``same`` convolution, whose one row of padding lies at the end, so the last row
+    and column go. torch's own padding can only crop both ends alike.
+
+    With stride 1 this is Keras's ``valid``: n + kernel - 1 rows and columns.
+    """
+
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: int = 3, *, stride: int = 1
+    ) -> None:
+        super().__init__(channels_in, channels_out, kernel, stride)
+        self.crop = stride > 1
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """Map (B, in, H, W) to (B, out, H', W')."""
+        full = super().forward(x, output_size)
+        return full[:, :, :-1, :-1] if self.crop else full
+
+
+def relu() -> nn.Module:
+    """ReLU in the memory of its input; every use follows a layer that does not need it again."""
+    return nn.ReLU(inplace=True)
+
+
+def pool() -> nn.Module:
+    """Max-pooling by 2, ``same``: an odd last row or column is pooled alone.
+
+    Networks here pool before the ReLU. Maximum and ReLU are both monotonic, so they commute, and a
+    quarter of the values is left to rectify.
+    """
+    return nn.MaxPool2d(2, ceil_mode=True)
+
+
+def upsample() -> nn.Module:
+    """Nearest-neighbour enlargement by 2."""
+    return nn.Upsample(scale_factor=2, mode="nearest")
+
+
+def glorot_uniform_(network: nn.Module, generator: torch.Generator) -> None:
+    """Keras's defaults: Glorot uniform kernels and zero biases."""
+    for layer in _weighted(network):
+        nn.init.xavier_uniform_(layer.weight, generator=generator)
+
+
+def he_uniform_(network: nn.Module, generator: torch.Generator) -> None:
+    """He uniform kernels and zero biases.
+
+    Keras reads the fan-in from the last but one axis of the kernel, which for a transposed
+    convolution is the number of *output* channels; torch's second axis is that same number.
+    """
+    for layer in _weighted(network):
+        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
+
+
+def _weighted(network: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d | nn.Linear]:
+    kinds = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
+    layers = [layer for layer in network.modules() if isinstance(layer, kinds)]
+    for layer in layers:
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+    return layers
+
+
+@torch.no_grad()
+def clip_kernel_columns(network: nn.Module, limit: float) -> None:
+    """Keras's ``max_norm(limit)`` with its default axis 0, on every kernel, in place.
+
+    Axis 0 of a Keras kernel is its *height*, so the norm is taken over kh alone, for each column,
+    input and output channel: axis 2 here.
+    """
+    for layer in _weighted(network):
+        weight = layer.weight
+        norm = weight.square().sum(2, keepdim=True).sqrt_()
+        weight.mul_(norm.clamp(max=limit) / (norm + 1e-7))
+
+
+def pad_to(x: Tensor, multiple: int) -> Tensor:
+    """Zeros around (B, C, H, W), evenly, up to the next multiple in both sides."""
+    down, right = -x.shape[2] % multiple, -x.shape[3] % multiple
+    return functional.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))

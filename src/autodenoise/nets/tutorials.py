@@ -1,0 +1,188 @@
+"""The autoencoders of the five tutorials, layer for layer.
+
+ReLU follows every layer but the last, whose sigmoid is part of `Autoencoder.denoise`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from autodenoise.nets.autoencoder import Autoencoder
+from autodenoise.nets.layers import (
+    Conv,
+    ConvTranspose,
+    clip_kernel_columns,
+    he_uniform_,
+    pool,
+    relu,
+    upsample,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "BlurAutoencoder",
+    "BottleneckAutoencoder",
+    "ConvAutoencoder",
+    "DeepBottleneckAutoencoder",
+    "DenseAutoencoder",
+    "MaxNormAutoencoder",
+]
+
+
+class ConvAutoencoder(Autoencoder):
+    """Two pooled convolutions down, two strided transposed ones up; 28,353 parameters.
+
+    The network of the Keras example "Convolutional autoencoder for image denoising" (2021).
+    """
+
+    multiple = 4
+
+    def __init__(self, channels: int = 1, width: int = 32) -> None:
+        super().__init__(
+            encoder=nn.Sequential(
+                *(Conv(channels, width), pool(), relu()),
+                *(Conv(width, width), pool(), relu()),
+            ),
+            decoder=nn.Sequential(
+                # The ReLU behind a crop copies: in place it would walk a strided view.
+                *(ConvTranspose(width, width, stride=2), nn.ReLU()),
+                *(ConvTranspose(width, width, stride=2), nn.ReLU()),
+                Conv(width, channels),
+            ),
+        )
+
+
+class DenseAutoencoder(Autoencoder):
+    """Fully connected layers through a narrow one; 1,313,616 parameters at 28x28.
+
+    The network of the guide "Use Autoencoders to Denoise Images" (2020). `widths` are the hidden
+    layers; the narrowest is the code.
+    """
+
+    def __init__(
+        self,
+        channels: int = 1,
+        size: tuple[int, int] = (28, 28),
+        widths: tuple[int, ...] = (512, 512, 256, 256, 64, 512),
+    ) -> None:
+        values = channels * math.prod(size)
+        bounds = (values, *widths)
+        hidden = [(nn.Linear(a, b), relu()) for a, b in zip(bounds, widths, strict=False)]
+        code = widths.index(min(widths)) + 1
+        super().__init__(
+            encoder=nn.Sequential(nn.Flatten(), *(part for two in hidden[:code] for part in two)),
+            decoder=nn.Sequential(
+                *(part for two in hidden[code:] for part in two),
+                nn.Linear(widths[-1], values),
+                nn.Unflatten(1, (channels, *size)),
+            ),
+        )
+
+
+class MaxNormAutoencoder(Autoencoder):
+    """Unpadded convolutions, He initialisation and a max-norm constraint; 47,425 parameters.
+
+    The network of Michelucci and Sperti, "Denoising Images with Autoencoders based on CNNs" (2020).
+    """
+
+    multiple = 1
+
+    def __init__(self, channels: int = 1, max_norm: float = 2.0) -> None:
+        super().__init__(
+            encoder=nn.Sequential(
+                *(Conv(channels, 64, valid=True), relu()),
+                *(Conv(64, 32, valid=True), relu()),
+            ),
+            decoder=nn.Sequential(
+                *(ConvTranspose(32, 32), relu()),
+                *(ConvTranspose(32, 64), relu()),
+                Conv(64, channels),
+            ),
+        )
+        self.max_norm = max_norm
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw He uniform weights."""
+        he_uniform_(self, generator)
+
+    def constrain(self) -> None:
+        """Scale down the kernels' columns that are longer than `max_norm`."""
+        clip_kernel_columns(self, self.max_norm)
+
+
+class BlurAutoencoder(Autoencoder):
+    """Three pooled convolutions to a code of 4x4x8; 4,385 parameters.
+
+    The network of the "denoise example" after Chollet, "Building Autoencoders in Keras" (2016).
+    Its one unpadded convolution makes 28 of 16 rows, so only 28x28 comes back at its size.
+    """
+
+    def __init__(self, channels: int = 1) -> None:
+        super().__init__(
+            encoder=nn.Sequential(
+                *(Conv(channels, 16), pool(), relu()),
+                *(Conv(16, 8), pool(), relu()),
+                *(Conv(8, 8), pool(), relu()),
+            ),
+            decoder=nn.Sequential(
+                *(Conv(8, 8), relu(), upsample()),
+                *(Conv(8, 8), relu(), upsample()),
+                *(Conv(8, 16, valid=True), relu(), upsample()),
+                Conv(16, channels),
+            ),
+        )
+
+
+class BottleneckAutoencoder(Autoencoder):
+    """Pooled convolutions down, nearest-neighbour enlargement up; 28,353 parameters.
+
+    The network that the lab sheet "Convolutional Autoencoder for Image Denoising" prints a summary
+    of and trains.
+    """
+
+    multiple = 4
+
+    def __init__(self, channels: int = 1, width: int = 32) -> None:
+        super().__init__(
+            encoder=nn.Sequential(
+                *(Conv(channels, width), pool(), relu()),
+                *(Conv(width, width), pool(), relu()),
+            ),
+            decoder=nn.Sequential(
+                *(Conv(width, width), relu(), upsample()),
+                *(Conv(width, width), relu(), upsample()),
+                Conv(width, channels),
+            ),
+        )
+
+
+class DeepBottleneckAutoencoder(Autoencoder):
+    """Four poolings to a code of 2x2x4, an 8x8 unpadded exit; 5,489 parameters.
+
+    The network in the same lab sheet's program listing. The unpadded 5x5 convolution makes 28 of
+    32 rows, so only 28x28 comes back at its size.
+    """
+
+    def __init__(self, channels: int = 1) -> None:
+        super().__init__(
+            encoder=nn.Sequential(
+                *(Conv(channels, 16), pool(), relu()),
+                *(Conv(16, 8), pool(), relu()),
+                *(Conv(8, 4), pool(), relu()),
+                *(Conv(4, 4), pool(), relu()),
+            ),
+            decoder=nn.Sequential(
+                *(Conv(4, 8), relu(), upsample()),
+                *(Conv(8, 8), relu(), upsample()),
+                *(Conv(8, 8), relu(), upsample()),
+                *(Conv(8, 8), relu(), upsample()),
+                # The program enlarges by 1 behind this layer, which changes nothing.
+                *(Conv(8, 8, 5, valid=True), relu()),
+                Conv(8, channels),
+            ),
+        )

@@ -1,0 +1,109 @@
+"""Our own small network: a U-Net behind a pixel-unshuffle stem."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from autodenoise.nets.autoencoder import Autoencoder
+from autodenoise.nets.layers import Conv, he_uniform_, pad_to
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["SwiftAutoencoder"]
+
+
+class _Encoder(nn.Module):
+    """Image to feature maps at 1/2, 1/4 and 1/8 of its sides, finest first."""
+
+    def __init__(self, channels: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        fine, middle, coarse = widths
+        self.head = Conv(4 * channels, fine)
+        self.fine = Conv(fine, fine)
+        self.to_middle = nn.Conv2d(fine, middle, 2, stride=2)
+        self.middle = Conv(middle, middle)
+        self.to_coarse = nn.Conv2d(middle, coarse, 2, stride=2)
+        self.coarse = Conv(coarse, coarse)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x = functional.pixel_unshuffle(x, 2)
+        fine = self.fine(self.head(x).relu_()).relu_()
+        middle = self.middle(self.to_middle(fine).relu_()).relu_()
+        coarse = self.coarse(self.to_coarse(middle).relu_()).relu_()
+        return [fine, middle, coarse]
+
+
+class _Decoder(nn.Module):
+    """Feature maps back to logits; the finer ones come in as additive skips."""
+
+    def __init__(self, channels: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        fine, middle, coarse = widths
+        self.to_middle = nn.ConvTranspose2d(coarse, middle, 2, stride=2)
+        self.middle = Conv(middle, middle)
+        self.to_fine = nn.ConvTranspose2d(middle, fine, 2, stride=2)
+        self.fine = Conv(fine, fine)
+        self.tail = Conv(fine, 4 * channels)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        fine, middle, coarse = maps
+        middle = self.middle((self.to_middle(coarse) + middle).relu_()).relu_()
+        fine = self.fine((self.to_fine(middle) + fine).relu_()).relu_()
+        return functional.pixel_shuffle(self.tail(fine), 2)
+
+
+class SwiftAutoencoder(Autoencoder):
+    """A skip U-Net that works at 1/2, 1/4 and 1/8 of the image's sides.
+
+    Most multiply-adds of a small autoencoder go into its full-resolution layers; here a
+    pixel-unshuffle (Shi et al. 2016) folds 2x2 pixels into channels first, so the same number of
+    parameters costs a fraction of the time and sees the whole digit. Sides are padded with zeros
+    to a multiple of 8 inside.
+
+    Parameters
+    ----------
+    channels
+        Of the image.
+    widths
+        Feature maps at 1/2, 1/4 and 1/8. The default has 27,988 parameters at one channel.
+    dark
+        The grey value that the untrained network answers with everywhere: sets the output bias.
+        Digits are mostly black: starting at their mean saves the steps of learning it.
+
+    References
+    ----------
+    Ronneberger, Fischer, Brox, "U-Net", MICCAI 2015.
+    """
+
+    def __init__(
+        self,
+        channels: int = 1,
+        widths: tuple[int, int, int] = (16, 24, 22),
+        dark: float = 0.12,
+    ) -> None:
+        super().__init__(_Encoder(channels, widths), _Decoder(channels, widths))
+        self.dark = dark
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the logits of the clean image."""
+        padded = pad_to(x, 8)
+        logits: Tensor = self.decoder(self.encoder(padded))
+        top = (padded.shape[2] - x.shape[2]) // 2
+        left = (padded.shape[3] - x.shape[3]) // 2
+        return logits[:, :, top : top + x.shape[2], left : left + x.shape[3]]
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw He uniform weights, a faint tail, and the output bias at the data's mean."""
+        he_uniform_(self, generator)
+        assert isinstance(self.decoder, _Decoder)
+        tail = self.decoder.tail
+        assert tail.bias is not None
+        tail.weight.mul_(0.1)
+        nn.init.constant_(tail.bias, math.log(self.dark / (1 - self.dark)))

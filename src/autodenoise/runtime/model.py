@@ -1,0 +1,154 @@
+"""A model file, ready to run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
+
+from autodenoise.errors import InputError
+from autodenoise.images import from_float, to_float
+from autodenoise.runtime.card import CARD_KEY, Card
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import NDArray
+
+# onnxruntime's exceptions share no root of their own.
+_UNRUNNABLE = (
+    onnxruntime_errors.EPFail,
+    onnxruntime_errors.Fail,
+    onnxruntime_errors.InvalidArgument,
+    onnxruntime_errors.InvalidGraph,
+    onnxruntime_errors.InvalidProtobuf,
+    onnxruntime_errors.NotImplemented,
+    onnxruntime_errors.RuntimeException,
+)
+
+__all__ = ["MODEL_NAME", "Model", "load"]
+
+MODEL_NAME = "model.onnx"
+"""The model file's name in a run folder."""
+
+
+class Model:
+    """A denoiser read from a model file.
+
+    Call it with one image, or `batch` with many. Nothing that is passed in is changed.
+
+    Parameters
+    ----------
+    path
+        The ``.onnx`` file.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged, or was not written by autodenoise.
+
+    Examples
+    --------
+    >>> model = autodenoise.load("runs/conv-mnist")  # doctest: +SKIP
+    >>> clean = model(noisy)  # doctest: +SKIP
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise InputError(f"no such model file: {path}")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except _UNRUNNABLE as error:
+            reason = str(error).split("\n", 1)[0]
+            raise InputError(f"{path} is not a model file that can be run: {reason}") from None
+        text = self._session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
+        if text is None:
+            raise InputError(f"{path} has no autodenoise card; train writes files that have one")
+        self.card = Card.from_json(text)
+        self.path = path
+        self._input = self._session.get_inputs()[0].name
+
+    def __call__(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Denoise one image.
+
+        Parameters
+        ----------
+        image
+            (H, W) or (H, W, C); uint8, uint16, or floating in [0, 1] nominally. Floating noise may
+            reach outside that range.
+
+        Returns
+        -------
+        ndarray
+            The clean image, of the same shape and dtype.
+
+        Raises
+        ------
+        InputError
+            The channels or the size do not fit the model.
+        """
+        floating = np.issubdtype(image.dtype, np.floating)
+        values = image.astype(np.float32) if floating else to_float(image)
+        if image.ndim not in (2, 3):
+            raise InputError(f"expected an image (H, W) or (H, W, C), got shape {image.shape}")
+        clean = self.batch(values.reshape(1, *image.shape[:2], -1))
+        return from_float(clean.reshape(image.shape), image.dtype)
+
+    def batch(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Denoise (N, H, W, C) float32 images in [0, 1] nominally; the result is in [0, 1].
+
+        Sides that are no multiple of the card's are extended by repeating the border, and cut back.
+
+        Raises
+        ------
+        InputError
+            The channels or the size do not fit the model.
+        """
+        height, width, channels = images.shape[1:]
+        card = self.card
+        if channels != card.channels:
+            raise InputError(
+                f"the model {card.name} takes {card.channels} channel(s), the image has {channels}"
+            )
+        if card.size is not None and (height, width) != card.size:
+            raise InputError(
+                f"the model {card.name} takes images of {card.size[1]}x{card.size[0]} pixels, "
+                f"this one has {width}x{height}; crop or resize it, or train a network that takes "
+                "any size"
+            )
+        down, right = -height % card.size_multiple, -width % card.size_multiple
+        padded = np.pad(images, ((0, 0), (0, down), (0, right), (0, 0)), mode="edge")
+        tensor = np.ascontiguousarray(padded.transpose(0, 3, 1, 2))
+        clean: NDArray[np.float32] = self._session.run(None, {self._input: tensor})[0]
+        return clean.transpose(0, 2, 3, 1)[:, :height, :width]
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """Read a model file, or the one in a run folder.
+
+    Parameters
+    ----------
+    path
+        An ``.onnx`` file that training wrote, or a run folder.
+
+    Raises
+    ------
+    InputError
+        There is none, or it is damaged.
+    """
+    file = Path(path)
+    if file.is_dir():
+        if not (file / MODEL_NAME).is_file():
+            raise InputError(
+                f"{file} holds no {MODEL_NAME}; a run gets it when its training ends: "
+                f"autodenoise train --resume {file}"
+            )
+        file = file / MODEL_NAME
+    return Model(file)
