@@ -243,7 +243,7 @@ class Jpeg:
         if channels == 1:
             grey = _quantise(levels - 128, scale, _LUMA) + 128
             return grey.round().clamp(0, 255) / 255
-        ycc = torch.einsum("ij,bjhw->bihw", levels.new_tensor(_TO_YCC), levels)
+        ycc = torch.einsum("ij,bjhw->bihw", levels.new_tensor(_TO_YCC), levels).round()
         luma = _quantise(ycc[:, :1] - 128, scale, _LUMA) + 128
         chroma = ycc[:, 1:]
         if self.subsample:

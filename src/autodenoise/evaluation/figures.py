@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -68,5 +69,7 @@ def image_rows(rows: Mapping[str, NDArray[np.float32]], title: str) -> Figure:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure in the format of the path's ending; the same figure gives the same bytes."""
-    with replacing(path) as temporary:
-        figure.savefig(temporary, metadata={"Software": None})
+    # No date, no program, and SVG identifiers that do not change from run to run.
+    unsigned = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+    with replacing(path) as temporary, rc_context({"svg.hashsalt": "autodenoise"}):
+        figure.savefig(temporary, metadata=unsigned)

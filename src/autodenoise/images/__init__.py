@@ -41,7 +41,7 @@ def to_float(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
         Another dtype, or floating values outside [0, 1], whose scale only their owner knows.
     """
     if pixels.dtype in _WHITE:
-        return np.divide(pixels, _WHITE[pixels.dtype], dtype=np.float32)
+        return pixels.astype(np.float32) / np.float32(_WHITE[pixels.dtype])
     if not np.issubdtype(pixels.dtype, np.floating):
         raise InputError(f"expected uint8, uint16 or float samples, got {pixels.dtype}")
     low, high = float(np.min(pixels, initial=0)), float(np.max(pixels, initial=0))
@@ -108,7 +108,10 @@ def write(path: Path, pixels: NDArray[np.generic]) -> None:
         )
     if pixels.dtype == np.uint16 and path.suffix.lower() not in {".png", ".tif", ".tiff"}:
         raise OutputError(f"{path.suffix} cannot hold 16 bits a sample; write PNG or TIFF")
-    picture = pyvips.Image.new_from_array(pixels)
+    # libvips takes an array of 16 bits for 8 unless it is told what its numbers mean.
+    deep, colour = pixels.dtype == np.uint16, pixels.shape[2] == 3
+    meaning = ("rgb16" if deep else "srgb") if colour else ("grey16" if deep else "b-w")
+    picture = pyvips.Image.new_from_array(pixels, interpretation=meaning)
     with replacing(path) as temporary:
         try:
             picture.write_to_file(str(temporary))

@@ -126,11 +126,12 @@ def restore(
         (weights if kind == "network" else slots)[rest] = value
     _into(path, network, weights)
     for number, optimizer in enumerate(optimizers):
+        parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
         saved: dict[int, dict[str, Tensor]] = {}
         for name, value in slots.items():
             owner, index, slot = name.split(".", 2)
             if int(owner) == number:
-                saved.setdefault(int(index), {})[slot] = value
+                saved.setdefault(int(index), {})[slot] = _laid_out_as(parameters[int(index)], value)
         optimizer.load_state_dict(
             {"state": saved, "param_groups": optimizer.state_dict()["param_groups"]}
         )
@@ -139,6 +140,15 @@ def restore(
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     # safetensors stores plain row-major data; channels-last weights are laid out anew on loading.
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    # Fused optimisers walk a weight and its moments through memory side by side.
+    return (
+        torch.empty_like(parameter.detach()).copy_(value)
+        if value.shape == parameter.shape
+        else value
+    )
 
 
 def _open(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

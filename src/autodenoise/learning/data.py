@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import math
 import os
 import zipfile
 import zlib
@@ -268,9 +269,11 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         raise InputError(f"{path} is not an IDX file of unsigned bytes")
     dimensions = content[3]
     header = 4 + 4 * dimensions
+    if len(content) < header:
+        raise InputError(f"{path} is damaged: it ends within its header")
     shape = tuple(int(n) for n in np.frombuffer(content[4:header], ">u4"))
-    expected = header + int(np.prod(shape, dtype=np.int64))
-    if len(shape) != dimensions or len(content) != expected:
+    expected = header + math.prod(shape)
+    if len(content) != expected:
         raise InputError(
             f"{path} is damaged: its header announces {expected:,} bytes ({shape}), "
             f"it holds {len(content):,}; remove it to have it downloaded again"

@@ -193,9 +193,7 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
     checkpoint = folder / CHECKPOINT_NAME
     state, tensors = load_state(checkpoint) if checkpoint.exists() else (State(), None)
     network = training.network.to(training.device)
-    for weight in network.parameters():
-        if weight.ndim == 4:
-            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     watched = _Validation(training)
     with _stop_requests() as stop:
         for index, (name, phase) in enumerate(training.phases.items()):

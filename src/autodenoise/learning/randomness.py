@@ -30,6 +30,7 @@ def generator(
     device
         Where it draws.
     """
-    entropy = [seed, zlib.crc32(purpose.encode()), *place]
+    # With the length, since SeedSequence takes [1] and [1, 0] for the same.
+    entropy = [seed, zlib.crc32(purpose.encode()), len(place), *place]
     state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(state[0]))

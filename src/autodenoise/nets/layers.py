@@ -77,6 +77,7 @@ def glorot_uniform_(network: nn.Module, generator: torch.Generator) -> None:
     """Keras's defaults: Glorot uniform kernels and zero biases."""
     for layer in _weighted(network):
         nn.init.xavier_uniform_(layer.weight, generator=generator)
+        _zero_bias_(layer)
 
 
 def he_uniform_(network: nn.Module, generator: torch.Generator) -> None:
@@ -87,15 +88,17 @@ def he_uniform_(network: nn.Module, generator: torch.Generator) -> None:
     """
     for layer in _weighted(network):
         nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
+        _zero_bias_(layer)
 
 
 def _weighted(network: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d | nn.Linear]:
     kinds = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
-    layers = [layer for layer in network.modules() if isinstance(layer, kinds)]
-    for layer in layers:
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
-    return layers
+    return [layer for layer in network.modules() if isinstance(layer, kinds)]
+
+
+def _zero_bias_(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> None:
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
 
 
 @torch.no_grad()

@@ -1,0 +1,5 @@
+"""``python -m autodenoise``."""
+
+from autodenoise.cli import main
+
+main()

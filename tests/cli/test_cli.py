@@ -1,0 +1,249 @@
+"""The command line as a user meets it: what it prints, writes and exits with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from autodenoise import images
+from autodenoise.cli import main
+from autodenoise.learning.checkpoint import load_state
+from autodenoise.recipes import builtin_names
+
+RECIPE = """
+title = "A quick one"
+source = "here"
+data = { source = "digits", validation = "random", size = [12, 12] }
+noise = { kind = "gaussian", sigma = 0.4, clip = true }
+network = { name = "bottleneck", width = 8 }
+phase.denoise = { epochs = 3, batch_size = 16, optimizer = { kind = "muon" } }
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quick.toml").write_text(RECIPE)
+    return tmp_path
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["autodenoise", *arguments])
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "autodenoise", *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+
+
+def tensors(run_folder: str) -> dict[str, torch.Tensor]:
+    return load_state(Path(run_folder) / "checkpoint.safetensors")[1]
+
+
+def assert_equal_runs(one: str, other: str) -> None:
+    a, b = tensors(one), tensors(other)
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_from_a_recipe_to_a_clean_picture(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "train", "quick.toml", "--set", "noise.sigma=0.3") == 0
+    said = capsys.readouterr().out
+    assert said.count("val_loss") == 3
+    assert "autodenoise evaluate runs/quick" in said
+    assert run(monkeypatch, "evaluate", "runs/quick") == 0
+    said = capsys.readouterr().out
+    assert "360 test images" in said
+    scores = json.loads((folder / "runs/quick/evaluation.json").read_text())
+    assert scores["denoised"]["psnr"] > scores["noisy"]["psnr"] + 3
+    assert scores["denoised"]["bce_excess"] > 0
+    assert f"{scores['denoised']['psnr']:.2f}" in said
+    assert (folder / "runs/quick/figures/denoised.png").stat().st_size > 5000
+    noisy = np.random.default_rng(0).integers(0, 256, (30, 17, 1), np.uint8)
+    images.write(folder / "noisy.png", noisy)
+    assert run(monkeypatch, "denoise", "noisy.png", "-o", "clean.png", "--model", "runs/quick") == 0
+    clean = images.read(folder / "clean.png")
+    assert clean.shape == noisy.shape
+    assert clean.dtype == noisy.dtype
+    assert (clean != noisy).any()
+
+
+def test_the_validation_loss_is_what_evaluation_finds(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(monkeypatch, "train", "quick.toml", "--epochs", "1") == 0
+    assert run(monkeypatch, "evaluate", "runs/quick") == 0
+    scores = json.loads((folder / "runs/quick/evaluation.json").read_text())
+    last = (folder / "runs/quick/metrics.csv").read_text().splitlines()[-1].split(",")
+    assert scores["denoised"]["bce"] == pytest.approx(float(last[3]), abs=2e-6)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_process_resumes_bit_for_bit(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(monkeypatch, "train", "quick.toml", "--out", "straight") == 0
+    process = start("train", "quick.toml", "--out", "broken")
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    assert "epoch 1" in first
+    process.send_signal(number)
+    _, complaint = process.communicate()
+    if number == signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 130
+        assert "autodenoise train --resume broken" in complaint
+        assert "Traceback" not in complaint
+    assert not Path("broken/model.onnx").exists()
+    assert run(monkeypatch, "train", "--resume", "broken") == 0
+    assert_equal_runs("straight", "broken")
+    one, other = Path("straight/model.onnx"), Path("broken/model.onnx")
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_recipes_lists_each_on_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "recipes") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == builtin_names()
+    conv = next(line for line in lines if line.startswith("conv-mnist "))
+    assert "28,353" in conv
+    assert "Keras example" in conv
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["train", "conv-mnits"], 2, "did you mean 'conv-mnist'"),
+        (["train"], 2, "name either a recipe"),
+        (["train", "digits", "--resume", "x"], 2, "name either a recipe"),
+        (["train", "--resume", "x", "--epochs", "2"], 2, "leave out"),
+        (["train", "--resume", "nothing"], 3, "no run folder"),
+        (["train", "digits", "--set", "noise.sgma=1"], 2, "did you mean 'sigma'"),
+        (["train", "digits", "--epochs", "0"], 2, "epochs is 0"),
+        (["train", "digits", "--device", "tpu"], 2, "expected cpu or cuda"),
+        (
+            ["train", "digits", "--set", "network.name=blur", "--set", "data.size=[20, 20]"],
+            2,
+            "dark",
+        ),
+        (["train", "missing.toml"], 3, "cannot read the recipe"),
+        (["train", "quick.toml", "--set", "data.source=none.npz"], 3, "no such file"),
+        (["train", "quick.toml", "--set", "data.size=[13, 12]"], 2, "multiples of 4"),
+        (["train", "quick.toml", "--out", "/proc/nothing"], 4, "cannot make the folder"),
+        (["train", "quick.toml", "--out", "quick.toml"], 4, "exists already"),
+        (["evaluate", "nothing"], 3, "no run folder"),
+        (["denoise", "a.png", "-o", "b.png", "--model", "nothing"], 3, "no such model"),
+        (["paint"], 2, "No such command"),
+        (["train", "digits", "--epochs", "many"], 2, "Invalid value"),
+    ],
+)
+def test_mistakes_get_one_message_and_their_exit_code(
+    arguments: list[str],
+    code: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = sorted(Path.cwd().rglob("*"))
+    assert run(monkeypatch, *arguments) == code
+    said = capsys.readouterr()
+    assert says in said.err
+    assert "Traceback" not in said.err
+    assert not said.out
+    assert sorted(Path.cwd().rglob("*")) == before
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_run_is_never_trained_over(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "train", "quick.toml", "--epochs", "1") == 0
+    before = {path: path.read_bytes() for path in Path("runs").rglob("*") if path.is_file()}
+    assert run(monkeypatch, "train", "quick.toml") == 4
+    assert "autodenoise train --resume runs/quick" in capsys.readouterr().err
+    after = {path: path.read_bytes() for path in Path("runs").rglob("*") if path.is_file()}
+    assert after == before
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_run_that_is_not_over_cannot_be_scored_yet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "train", "quick.toml", "--epochs", "1") == 0
+    Path("runs/quick/model.onnx").unlink()
+    assert run(monkeypatch, "evaluate", "runs/quick") == 3
+    assert "autodenoise train --resume runs/quick" in capsys.readouterr().err
+    # Going on with a run whose training is over makes the model file again.
+    assert run(monkeypatch, "train", "--resume", "runs/quick") == 0
+    assert run(monkeypatch, "evaluate", "runs/quick") == 0
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_loss_that_is_no_number_ends_with_advice(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ["--set", "phase.denoise.optimizer={kind = 'adadelta', learning_rate = 1e30}"]
+    assert run(monkeypatch, "train", "quick.toml", *settings) == 5
+    assert "learning_rate=1e+29" in capsys.readouterr().err
+
+
+def test_a_bug_is_one_line_unless_the_traceback_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> list[str]:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("autodenoise.recipes.builtin_names", broken)
+    assert run(monkeypatch, "recipes") == 70
+    assert "internal fault: ZeroDivisionError: a bug" in capsys.readouterr().err
+    monkeypatch.setenv("AUTODENOISE_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        run(monkeypatch, "recipes")
+
+
+def test_help_and_version_load_no_torch() -> None:
+    program = (
+        "import sys\n"
+        "for name in ('torch', 'numpy', 'onnxruntime', 'pyvips'): sys.modules[name] = None\n"
+        "from autodenoise.cli import main\n"
+        "main()\n"
+    )
+    for argument, says in (("--help", "train"), ("--version", "0.")):
+        done = subprocess.run(
+            [sys.executable, "-c", program, argument], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert says in done.stdout
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_closed_pipe_is_no_fault() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "autodenoise", "recipes"], stdout=writing, stderr=subprocess.PIPE
+    )
+    os.close(writing)
+    assert b"Traceback" not in done.stderr
+    assert b"internal fault" not in done.stderr

@@ -1,0 +1,20 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Keras reads its backend when it is first imported.
+os.environ["KERAS_BACKEND"] = "torch"
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """Give the folder of the real data sets, or skip."""
+    folder = os.environ.get("AUTODENOISE_DATA")
+    if not folder or not (Path(folder) / "mnist").is_dir():
+        pytest.skip("AUTODENOISE_DATA names no folder that holds mnist")
+    return Path(folder)

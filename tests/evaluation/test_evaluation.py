@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from autodenoise import metrics
+from autodenoise.evaluation import figures
+from autodenoise.evaluation.scores import evaluate
+
+
+class Known:
+    """A denoiser that gives the clean images, some of them dimmed."""
+
+    def __init__(self, clean: NDArray[np.float32]) -> None:
+        self.left = clean * np.float32(0.9)
+        self.sizes: list[int] = []
+
+    def batch(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.sizes.append(len(images))
+        given, self.left = self.left[: len(images)], self.left[len(images) :]
+        return given
+
+
+def images(count: int, side: int = 16) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    random = np.random.default_rng(0)
+    clean = random.random((count, side, side, 1), np.float32)
+    return clean, clean + np.float32(0.4) * random.standard_normal(clean.shape, np.float32)
+
+
+def test_scores_are_means_over_all_images_in_order() -> None:
+    clean, noisy = images(1203)
+    known = Known(clean)
+    evaluation, denoised = evaluate(known, noisy, clean)
+    np.testing.assert_array_equal(denoised, clean * np.float32(0.9))
+    assert sum(known.sizes) == evaluation.images == 1203
+    assert max(known.sizes) <= 500
+    clipped = noisy.clip(0, 1)
+    assert evaluation.noisy.psnr == pytest.approx(metrics.psnr(clean, clipped).mean())
+    assert evaluation.denoised.psnr == pytest.approx(metrics.psnr(clean, denoised).mean())
+    assert evaluation.denoised.ssim == pytest.approx(metrics.ssim(clean, denoised).mean())
+    excess = metrics.bce(clean, denoised) - metrics.bce_floor(clean)
+    assert evaluation.denoised.bce_excess == pytest.approx(excess.mean())
+
+
+def test_images_too_small_for_ssim_have_none() -> None:
+    clean, noisy = images(3, side=8)
+    evaluation, _ = evaluate(Known(clean), noisy, clean)
+    assert evaluation.denoised.ssim is None
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_the_same_figure_gives_the_same_bytes(tmp_path: Path, suffix: str) -> None:
+    clean, noisy = images(4)
+    for name in ("a", "b"):
+        figure = figures.image_rows({"clean": clean, "noisy": noisy}, "Four")
+        figures.save(figure, tmp_path / f"{name}{suffix}")
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+
+
+def test_a_row_shows_its_pixels(tmp_path: Path) -> None:
+    black, white = np.zeros((2, 8, 8, 1), np.float32), np.ones((2, 8, 8, 3), np.float32)
+    figures.save(figures.image_rows({"b": black}, ""), tmp_path / "b.png")
+    figures.save(figures.image_rows({"w": white}, ""), tmp_path / "w.png")
+    dark = np.asarray(Image.open(tmp_path / "b.png").convert("L"))
+    assert dark[dark.shape[0] * 3 // 4, dark.shape[1] * 3 // 4] == 0
+    assert np.asarray(Image.open(tmp_path / "w.png").convert("L"))[-40, -40] == 255

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.io
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from autodenoise.errors import InputError, OutputError
+from autodenoise.images import from_float, read, to_float, write
+
+Pixels = np.ndarray[Any, Any]
+
+
+@given(arrays(st.sampled_from([np.uint8, np.uint16]), (3, 4, 1)))
+def test_scaling_comes_back_exactly(pixels: Pixels) -> None:
+    scaled = to_float(pixels)
+    assert scaled.dtype == np.float32
+    assert scaled.min() >= 0
+    assert scaled.max() <= 1
+    np.testing.assert_array_equal(from_float(scaled, pixels.dtype), pixels)
+
+
+def test_scale_comes_from_the_dtype_and_not_from_the_content() -> None:
+    dark = np.array([[[0], [1]]])
+    assert to_float(dark.astype(np.uint8)).max() == np.float32(1 / 255)
+    assert to_float(dark.astype(np.uint16)).max() == np.float32(1 / 65535)
+    assert to_float(dark.astype(np.float64)).max() == 1
+
+
+def test_out_of_range_results_are_clamped_not_wrapped() -> None:
+    image = np.array([-0.5, 0.0, 0.5, 1.0, 1.5], np.float32)
+    np.testing.assert_array_equal(from_float(image, np.dtype(np.uint8)), [0, 0, 128, 255, 255])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_files_hold_what_others_read(
+    tmp_path: Path, suffix: str, dtype: type, channels: int
+) -> None:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, np.iinfo(dtype).max + 1, (7, 5, channels), dtype)
+    path = tmp_path / f"a{suffix}"
+    write(path, pixels)
+    np.testing.assert_array_equal(read(path), pixels)
+    theirs = skimage.io.imread(path)
+    assert theirs.dtype == dtype
+    np.testing.assert_array_equal(theirs.reshape(pixels.shape), pixels)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_pictures_that_pillow_wrote(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read(tmp_path / "a.png"), pixels)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "CMYK"])
+def test_pictures_of_other_channels_are_named(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    Image.new(mode, (4, 4)).save(path)
+    with pytest.raises(InputError, match="channels of uint8; expected grey or RGB"):
+        read(path)
+
+
+def test_damaged_files_are_one_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:20], whole[: len(whole) // 2], b"no picture"):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="cannot read"):
+            read(path)
+    with pytest.raises(InputError, match="no such image"):
+        read(tmp_path / "missing.png")
+    with pytest.raises(InputError, match="no such image"):
+        read(tmp_path)
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is(tmp_path: Path) -> None:
+    deep, shallow = np.zeros((4, 4, 1), np.uint16), np.zeros((4, 4, 1), np.uint8)
+    with pytest.raises(OutputError, match="cannot tell the format"):
+        write(tmp_path / "a.xyz", shallow)
+    with pytest.raises(OutputError, match="cannot hold 16 bits"):
+        write(tmp_path / "a.jpg", deep)
+    with pytest.raises(OutputError, match="cannot write"):
+        write(tmp_path / "missing" / "a.png", shallow)
+    assert not list(tmp_path.iterdir())

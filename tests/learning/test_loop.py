@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import csv
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from autodenoise import nets
+from autodenoise.errors import InputError, TrainingDiverged, UsageError
+from autodenoise.learning.checkpoint import (
+    Row,
+    State,
+    load_state,
+    load_weights,
+    restore,
+    save_state,
+    save_weights,
+)
+from autodenoise.learning.loop import CHECKPOINT_NAME, Phase, Status, Training, fit
+from autodenoise.learning.optim import Adadelta, Adam, Muon, OneCycle
+from autodenoise.learning.randomness import generator
+from autodenoise.noise import Gaussian, Noise
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.steps: list[Status] = []
+        self.rows: list[Row] = []
+
+    def step(self, status: Status) -> None:
+        self.steps.append(status)
+
+    def epoch(self, row: Row) -> None:
+        self.rows.append(row)
+
+
+def squares(count: int, seed: int) -> torch.Tensor:
+    """Draw bright squares on black: a data set that a small network learns in seconds."""
+    place = torch.randint(2, 18, (count, 2), generator=torch.Generator().manual_seed(seed))
+    images = torch.zeros(count, 1, 28, 28, dtype=torch.uint8)
+    for image, (row, column) in zip(images, place.tolist(), strict=True):
+        image[0, row : row + 8, column : column + 8] = 255
+    return images
+
+
+def training(phases: dict[str, Phase], **changes: Any) -> Training:
+    values: dict[str, Any] = {
+        "network": nets.build("bottleneck", {"width": 8}, torch.Generator().manual_seed(0)),
+        "phases": phases,
+        "noise": Gaussian(0.4, clip=True),
+        "train": squares(150, 0),
+        "validation": squares(50, 1),
+        "validation_part": "test",
+        "noisy_validation": True,
+        "copies": 1,
+        "seed": 3,
+        "device": torch.device("cpu"),
+    }
+    return Training(**(values | changes))
+
+
+PHASES = [
+    {"denoise": Phase(epochs=4, batch_size=32, optimizer=Muon(), schedule=OneCycle())},
+    {"denoise": Phase(epochs=4, batch_size=32, noise="once", optimizer=Adam())},
+    {
+        "reconstruct": Phase(epochs=2, batch_size=32, objective="reconstruction"),
+        "denoise": Phase(epochs=2, batch_size=40, optimizer=Adadelta(), loss="mse"),
+    },
+]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    _, tensors = load_state(folder / CHECKPOINT_NAME)
+    return {name: value for name, value in tensors.items() if name.startswith("network.")}
+
+
+def losses(rows: list[Row]) -> list[tuple[str, int, float, float, float]]:
+    return [(row.phase, row.epoch, row.loss, row.val_loss, row.learning_rate) for row in rows]
+
+
+class StopNow(Exception):
+    pass
+
+
+@pytest.mark.parametrize("phases", PHASES, ids=["muon", "adam", "two phases"])
+@pytest.mark.parametrize("whole_epochs", [1, 2, 3])
+def test_a_run_that_died_ends_bit_for_bit_as_one_that_did_not(
+    tmp_path: Path, phases: dict[str, Phase], whole_epochs: int
+) -> None:
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    straight.mkdir()
+    broken.mkdir()
+    expected = fit(training(phases, copies=2), straight, Heard())
+
+    class Dies(Heard):
+        def step(self, status: Status) -> None:
+            super().step(status)
+            if len(self.rows) == whole_epochs:
+                raise StopNow
+
+    with pytest.raises(StopNow):
+        fit(training(phases, copies=2), broken, Dies())
+    # Another network object with other weights: all must come from the checkpoint.
+    other = nets.build("bottleneck", {"width": 8}, torch.Generator().manual_seed(99))
+    rows = fit(training(phases, copies=2, network=other), broken, Heard())
+    assert losses(rows) == losses(expected)
+    for name, value in weights(straight).items():
+        assert torch.equal(value, weights(broken)[name]), name
+
+
+def test_it_learns_to_denoise(tmp_path: Path) -> None:
+    phases = {"denoise": Phase(epochs=12, batch_size=16, optimizer=Muon(), schedule=OneCycle())}
+    rows = fit(training(phases, train=squares(400, 0)), tmp_path, Heard())
+    # A perfect output scores 0 here; answering each pixel's mean brightness scores 0.28.
+    assert rows[-1].val_loss < 0.06
+    assert rows[-1].val_loss < rows[0].val_loss / 2
+
+
+def test_the_metrics_file_tells_each_epoch(tmp_path: Path) -> None:
+    heard = Heard()
+    rows = fit(training(PHASES[2]), tmp_path, heard)
+    with (tmp_path / "metrics.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [(line["phase"], int(line["epoch"])) for line in table] == [
+        ("reconstruct", 1),
+        ("reconstruct", 2),
+        ("denoise", 1),
+        ("denoise", 2),
+    ]
+    assert [float(line["val_loss"]) for line in table] == [row.val_loss for row in rows]
+    assert heard.rows == rows
+    assert heard.steps[-1].step == heard.steps[-1].steps
+    assert heard.steps[-1].eta == pytest.approx(0, abs=1e-6)
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
+    rows = fit(training(PHASES[1]), tmp_path, Heard())
+    heard = Heard()
+    assert fit(training(PHASES[1]), tmp_path, heard) == rows
+    assert not heard.steps
+
+
+def test_best_weights_are_those_of_the_lowest_validation_loss(tmp_path: Path) -> None:
+    phase = Phase(epochs=6, batch_size=16, optimizer=Adam(0.03))
+    given = training({"denoise": phase})
+    rows = fit(given, tmp_path, Heard())
+    best = min(row.val_loss for row in rows)
+    load_weights(tmp_path / "best.safetensors", given.network)
+    folder = tmp_path / "again"
+    folder.mkdir()
+    # One step of vanishing size validates the weights as they are.
+    still = dataclasses.replace(phase, epochs=1, batch_size=150, optimizer=Adam(1e-30))
+    again = fit(dataclasses.replace(given, phases={"denoise": still}), folder, Heard())
+    assert again[0].val_loss == pytest.approx(best, rel=1e-6)
+
+
+def test_patience_ends_a_phase_early(tmp_path: Path) -> None:
+    phases = {
+        "denoise": Phase(epochs=50, batch_size=75, optimizer=Adam(1e-30), patience=3),
+        "more": Phase(epochs=1, batch_size=75),
+    }
+    rows = fit(training(phases), tmp_path, Heard())
+    # Nothing is learnt, so that the first epoch stays the best and three more follow.
+    assert [row.phase for row in rows] == ["denoise"] * 4 + ["more"]
+
+
+def test_a_loss_that_is_no_number_stops_with_advice(tmp_path: Path) -> None:
+    class Broken:
+        def __call__(self, clean: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+            return clean * float("nan")
+
+    noise: Noise = Broken()
+    phases = {"denoise": Phase(epochs=2, batch_size=32, optimizer=Adam(0.5))}
+    with pytest.raises(TrainingDiverged, match=r"phase\.denoise\.optimizer\.learning_rate=0\.05"):
+        fit(training(phases, noise=noise), tmp_path, Heard())
+    assert not (tmp_path / "metrics.csv").exists()
+
+
+def test_noise_drawn_once_stays_and_fresh_noise_does_not(tmp_path: Path) -> None:
+    seen: dict[str, list[torch.Tensor]] = {"once": [], "fresh": []}
+    for kind, given in seen.items():
+
+        class Watched(nets.NETWORKS["bottleneck"]):  # type: ignore[misc]
+            def forward(self, x: torch.Tensor, kept: list[torch.Tensor] = given) -> torch.Tensor:
+                if self.training:
+                    kept.append(x.detach().clone())
+                return super().forward(x)  # type: ignore[no-any-return]
+
+        folder = tmp_path / kind
+        folder.mkdir()
+        phases = {"denoise": Phase(epochs=2, batch_size=60, noise=kind)}  # type: ignore[arg-type]
+        fit(training(phases, network=Watched(width=4), train=squares(60, 0)), folder, Heard())
+    for kind, (first, second) in seen.items():
+        # Epochs are in another order each, so compare as sets: by sorted sums.
+        sums = [batch.sum((1, 2, 3)).sort().values for batch in (first, second)]
+        assert torch.allclose(*sums) == (kind == "once")
+
+
+def test_generators_differ_by_purpose_and_place() -> None:
+    def number(*where: Any) -> float:
+        return float(torch.rand(1, generator=generator(*where), dtype=torch.float64))
+
+    places = [(0, "a"), (1, "a"), (0, "b"), (0, "a", 0), (0, "a", 1), (0, "a", 0, 1)]
+    assert len({number(*place) for place in places}) == len(places)
+    assert number(7, "order", 3) == number(7, "order", 3)
+
+
+def test_damaged_checkpoints_are_one_error(tmp_path: Path) -> None:
+    network = nets.build("conv", {}, torch.Generator().manual_seed(0))
+    path = tmp_path / "checkpoint.safetensors"
+    save_state(path, State(), network, Adam().build(network))
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:100], whole[:-10], b"\0" * 100):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError):
+            load_state(path)
+    save_weights(path, network)
+    with pytest.raises(InputError, match="no checkpoint"):
+        load_state(path)
+    other = nets.build("blur", {}, torch.Generator().manual_seed(0))
+    with pytest.raises(InputError, match="another network"):
+        load_weights(path, other)
+    with pytest.raises(InputError, match="no such checkpoint"):
+        load_weights(tmp_path / "none", network)
+
+
+def test_optimizer_state_survives_a_round_trip(tmp_path: Path) -> None:
+    network = nets.build("conv", {}, torch.Generator().manual_seed(0))
+    optimizers = Muon().build(network)
+    network(torch.rand(2, 1, 28, 28)).square().mean().backward()
+    for optimizer in optimizers:
+        optimizer.step()
+    path = tmp_path / "checkpoint.safetensors"
+    save_state(path, State(phase=1, step=4, loss_sum=0.1), network, optimizers)
+    state, tensors = load_state(path)
+    assert (state.phase, state.step, state.loss_sum) == (1, 4, 0.1)
+    fresh = nets.build("conv", {}, torch.Generator().manual_seed(1))
+    again = Muon().build(fresh)
+    restore(path, tensors, fresh, again)
+    for one, other in zip(optimizers, again, strict=True):
+        for a, b in zip(one.state.values(), other.state.values(), strict=True):
+            assert a.keys() == b.keys()
+            assert all(torch.equal(a[slot], b[slot]) for slot in a)
+
+
+@pytest.mark.parametrize("change", [{"epochs": 0}, {"batch_size": 0}, {"patience": 0}])
+def test_phases_that_mean_nothing_are_refused(change: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match="expected at least 1"):
+        Phase(**({"epochs": 1} | change))

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autodenoise import nets, noise
+from autodenoise.errors import InputError, UsageError
+from autodenoise.learning.optim import Adam, Muon, OneCycle
+from autodenoise.recipes import Network, Recipe, builtin_names, dump, load
+
+SMALL = """
+title = "A small one"
+data = { source = "digits", validation = "random" }
+noise = { kind = "gaussian", sigma = [0.1, 0.5] }
+network = { name = "dense", widths = [32, 8, 32] }
+phase.denoise = { epochs = 3 }
+"""
+
+
+def small(tmp_path: Path, text: str = SMALL) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_builtin_recipes_come_back_from_their_own_dump(name: str, tmp_path: Path) -> None:
+    recipe = load(name)
+    assert recipe.name == name
+    assert recipe.source
+    (tmp_path / "dumped.toml").write_text(dump(recipe))
+    assert load(tmp_path / "dumped.toml") == recipe
+
+
+def test_what_conv_mnist_says_is_what_its_tutorial_does() -> None:
+    recipe = load("conv-mnist")
+    assert recipe.noise == (noise.Gaussian(0.4, clip=True),)
+    assert [phase.epochs for phase in recipe.phase.values()] == [50, 100]
+    assert [phase.objective for phase in recipe.phase.values()] == ["reconstruction", "supervised"]
+    for phase in recipe.phase.values():
+        assert phase.batch_size == 128
+        assert phase.optimizer == Adam(1e-3)
+    assert recipe.phase["denoise"].noise == "once"
+    assert recipe.data.validation == "test"
+
+
+def test_a_file_says_what_differs_and_defaults_fill_the_rest(tmp_path: Path) -> None:
+    recipe = load(small(tmp_path))
+    assert recipe.name == "small"
+    assert recipe.noise == (noise.Gaussian((0.1, 0.5)),)
+    assert recipe.network == Network("dense", {"widths": (32, 8, 32)})
+    assert recipe.phase["denoise"].batch_size == 128
+    assert recipe.seed == 0
+
+
+def test_a_list_of_corruptions(tmp_path: Path) -> None:
+    text = SMALL.replace(
+        'noise = { kind = "gaussian", sigma = [0.1, 0.5] }',
+        'noise = [{ kind = "blur", sigma = [0, 2.0] }, { kind = "uniform", amplitude = 1 }]',
+    )
+    recipe = load(small(tmp_path, text), ["noise.1.amplitude=0.5"])
+    assert recipe.noise == (noise.Blur((0, 2.0)), noise.Uniform(0.5))
+
+
+def test_settings(tmp_path: Path) -> None:
+    recipe = load(
+        small(tmp_path),
+        [
+            "noise.sigma=0.25",
+            "phase.denoise.optimizer={kind = 'muon', learning_rate = 0.1}",
+            "phase.denoise.schedule.kind=one-cycle",
+            "data.share=0.5",
+        ],
+        epochs=7,
+        seed=11,
+    )
+    assert recipe.noise == (noise.Gaussian(0.25),)
+    assert recipe.phase["denoise"].optimizer == Muon(0.1)
+    assert recipe.phase["denoise"].schedule == OneCycle()
+    assert recipe.data.share == 0.5
+    assert (recipe.phase["denoise"].epochs, recipe.seed) == (7, 11)
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("noise.sgima=0.5", "unknown key in noise.0: 'sgima'; did you mean 'sigma'?"),
+        ("noise.sigma=-1", "gaussian noise: sigma is -1"),
+        ("noise.sigma=high", "noise.0.sigma"),
+        ("noise.kind=gausian", "unknown kind in noise.0: 'gausian'; did you mean 'gaussian'?"),
+        ("network.name=convv", "unknown network 'convv'; did you mean 'conv'?"),
+        ("network.width=[1]", "unknown key in network: 'width'; did you mean 'widths'?"),
+        ("network.widths=wide", "network.widths"),
+        ("data.soruce=x", "unknown key in data: 'soruce'; did you mean 'source'?"),
+        ("data.copies=0", "data: copies is 0"),
+        ("phase.denoise.epochs=2.5", "phase.denoise.epochs is 2.5"),
+        ("phase.denoise.epochs='2'", "phase.denoise.epochs is '2'"),
+        ("phase.denoise.optimizer.learning_rat=1", "did you mean 'learning_rate'?"),
+        ("phase.denoise.optimizer.kind=adan", "did you mean 'adam'?"),
+        ("phase.denoise.optimizer.learning_rate=0", "learning_rate is 0"),
+        ("phase.denoise.schedule.warmup=2", "unknown key in phase.denoise.schedule"),
+        ("phase.denois.epochs=2", "did you mean 'denoise'?"),
+        ("sed=1", "unknown key in the recipe: 'sed'; did you mean 'seed'?"),
+        ("seed=-1", "seed is -1"),
+        ("noise.sigma", "expected key=value"),
+        ("title.x=1", "no table"),
+    ],
+)
+def test_wrong_settings_say_what_is_right(tmp_path: Path, setting: str, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(small(tmp_path), [setting])
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["title", "data", "noise", "network", "phase"])
+def test_what_a_recipe_cannot_do_without(tmp_path: Path, key: str) -> None:
+    lines = [line for line in SMALL.splitlines() if not line.startswith(key)]
+    with pytest.raises(UsageError, match=f"{key} is missing"):
+        load(small(tmp_path, "\n".join(lines)))
+
+
+def test_files_that_are_no_recipes(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean 'conv-mnist'"):
+        load("conv-mnits")
+    with pytest.raises(InputError, match="cannot read the recipe"):
+        load(tmp_path / "missing.toml")
+    with pytest.raises(InputError, match="not TOML"):
+        load(small(tmp_path, "title = "))
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="it is not text"):
+        load(tmp_path / "binary.toml")
+
+
+def test_a_recipe_can_be_made_in_python_and_checks_itself() -> None:
+    given: dict[str, Any] = tomllib.loads(dump(load("digits")))
+    assert given["network"] == {"name": "swift", "dark": 0.3}
+    with pytest.raises(UsageError, match="did you mean 'widths'"):
+        Network("dense", {"width": 3})
+    recipe = load("digits")
+    with pytest.raises(UsageError, match="at least one noise"):
+        Recipe("x", recipe.data, (), recipe.network, recipe.phase)
+
+
+def test_every_network_can_be_named_in_a_recipe() -> None:
+    assert all(Network(name).arguments == {} for name in nets.NETWORKS)

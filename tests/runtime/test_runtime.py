@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from autodenoise import images, runtime
+from autodenoise.errors import InputError, OutputError
+
+
+def box_blur(
+    path: Path, *, size: tuple[int, int] | None = None, multiple: int = 4, channels: int = 1
+) -> Path:
+    """Write a model file that takes 3x3 means, made without torch."""
+    kernel = np.zeros((channels, channels, 3, 3), np.float32)
+    kernel[range(channels), range(channels)] = 1 / 9
+    sides = list(size) if size else ["h", "w"]
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["noisy", "kernel"], ["clean"], pads=[1, 1, 1, 1])],
+        "box",
+        [helper.make_tensor_value_info("noisy", TensorProto.FLOAT, ["n", channels, *sides])],
+        [helper.make_tensor_value_info("clean", TensorProto.FLOAT, ["n", channels, *sides])],
+        [helper.make_tensor("kernel", TensorProto.FLOAT, kernel.shape, kernel.tobytes(), raw=True)],
+    )
+    opset = helper.make_opsetid("", 20)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
+    card = runtime.Card(
+        name="box",
+        network="box",
+        channels=channels,
+        parameters=9,
+        size=size,
+        size_multiple=multiple,
+        halo=1,
+    )
+    helper.set_model_props(model, {runtime.CARD_KEY: card.to_json()})
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(9, 7), (9, 7, 1), (8, 4, 1), (1, 1)])
+def test_shape_and_dtype_are_kept_and_the_input_is_left_alone(
+    tmp_path: Path, dtype: type, shape: tuple[int, ...]
+) -> None:
+    model = runtime.load(box_blur(tmp_path / "box.onnx"))
+    image: np.ndarray[Any, Any] = np.random.default_rng(0).random(shape)
+    if np.issubdtype(dtype, np.integer):
+        image = image * np.iinfo(dtype).max
+    image = image.astype(dtype)
+    kept = image.copy()
+    clean = model(image)
+    assert (clean.shape, clean.dtype) == (image.shape, image.dtype)
+    np.testing.assert_array_equal(image, kept)
+
+
+def test_the_border_is_repeated_and_cut_back(tmp_path: Path) -> None:
+    model = runtime.load(box_blur(tmp_path / "box.onnx", multiple=8))
+    image = np.random.default_rng(0).random((13, 10), np.float32)
+    extended = np.pad(image, ((0, 3), (0, 6)), mode="edge")
+    np.testing.assert_allclose(model(image), model(extended)[:13, :10], atol=1e-6)
+
+
+def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
+    fixed = runtime.load(box_blur(tmp_path / "a.onnx", size=(28, 28)))
+    with pytest.raises(InputError, match="takes images of 28x28 pixels, this one has 30x29"):
+        fixed(np.zeros((29, 30), np.uint8))
+    with pytest.raises(InputError, match=r"takes 1 channel\(s\), the image has 3"):
+        fixed(np.zeros((28, 28, 3), np.uint8))
+    with pytest.raises(InputError, match="expected an image"):
+        fixed(np.zeros((2, 28, 28, 1), np.float32))
+    with pytest.raises(InputError, match="expected uint8, uint16 or float"):
+        fixed(np.zeros((28, 28), np.int32))
+
+
+def test_a_run_folder_stands_for_its_model_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no model\.onnx.*--resume"):
+        runtime.load(tmp_path)
+    box_blur(tmp_path / "model.onnx")
+    assert runtime.load(tmp_path).card.name == "box"
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", None])
+def test_damaged_model_files_are_one_error(tmp_path: Path, content: bytes | None) -> None:
+    path = box_blur(tmp_path / "a.onnx")
+    path.write_bytes(path.read_bytes()[:-40] if content is None else content)
+    with pytest.raises(InputError):
+        runtime.load(path)
+    with pytest.raises(InputError, match="no such model"):
+        runtime.load(tmp_path / "missing.onnx")
+
+
+def test_cards() -> None:
+    card = runtime.Card("a", "conv", 1, 28_353, size=(28, 28), scores={"val_loss": 0.1})
+    assert runtime.Card.from_json(card.to_json()) == card
+    newer = card.to_json()[:-1] + ', "from_the_future": 1}'
+    assert runtime.Card.from_json(newer) == card
+    for text in ("", "[]", "{}", '{"name": "a"}', card.to_json().replace("28]", "null]")):
+        with pytest.raises(InputError, match="card"):
+            runtime.Card.from_json(text)
+    with pytest.raises(InputError, match="at least 1"):
+        runtime.Card.from_json(card.to_json().replace('"channels": 1', '"channels": 0'))
+
+
+def test_a_file_is_cleaned_into_another_once(tmp_path: Path) -> None:
+    model = runtime.load(box_blur(tmp_path / "box.onnx", channels=3))
+    pixels = np.random.default_rng(0).integers(0, 65536, (10, 11, 3), np.uint16)
+    images.write(tmp_path / "noisy.png", pixels)
+    runtime.denoise_file(model, tmp_path / "noisy.png", tmp_path / "clean.png")
+    np.testing.assert_array_equal(images.read(tmp_path / "clean.png"), model(pixels))
+    before = (tmp_path / "clean.png").read_bytes()
+    with pytest.raises(OutputError, match="exists already"):
+        runtime.denoise_file(model, tmp_path / "noisy.png", tmp_path / "clean.png")
+    assert (tmp_path / "clean.png").read_bytes() == before
+
+
+def test_denoising_needs_nothing_of_the_train_extra(tmp_path: Path) -> None:
+    box_blur(tmp_path / "box.onnx")
+    images.write(tmp_path / "a.png", np.zeros((8, 8, 1), np.uint8))
+    program = (
+        "import sys\n"
+        "heavy = ('torch', 'matplotlib', 'sklearn', 'scipy', 'onnx', 'safetensors')\n"
+        "for name in heavy: sys.modules[name] = None\n"
+        "sys.argv[0] = 'autodenoise'\n"
+        "from autodenoise.cli import main\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", program, "denoise", "a.png", "-o", "b.png"]
+    done = subprocess.run(
+        [*command, "--model", "box.onnx"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "b.png").exists()
+    # And a verb that does need it says how to get it.
+    missing = subprocess.run(
+        [sys.executable, "-c", program, "train", "digits"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert missing.returncode == 2
+    assert "pip install 'autodenoise[train]'" in missing.stderr
+    assert "Traceback" not in missing.stderr
