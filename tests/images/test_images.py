@@ -49,10 +49,12 @@ def test_files_hold_what_others_read(
     path = tmp_path / f"a{suffix}"
     write(path, pixels)
     np.testing.assert_array_equal(read(path), pixels)
+    assert list(tmp_path.iterdir()) == [path]
+    if suffix == ".png" and path.read_bytes()[24] == 16 and channels == 3:
+        return  # Pillow, behind scikit-image, opens these as 8 bits
     theirs = skimage.io.imread(path)
     assert theirs.dtype == dtype
     np.testing.assert_array_equal(theirs.reshape(pixels.shape), pixels)
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_pictures_that_pillow_wrote(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ def test_damaged_idx_is_one_error(tmp_path: Path, content: bytes, says: str) -> 
         read_idx(tmp_path / "missing")
 
 
-def test_mnist_is_the_official_one(real_data: Path) -> None:
+@pytest.mark.usefixtures("real_data")
+def test_mnist_is_the_official_one() -> None:
     splits = load(Data("mnist"))
     assert splits.train.shape == (60_000, 1, 28, 28)
     assert splits.test is splits.validation
@@ -77,13 +78,15 @@ def test_splits_of_the_digits_equal_scikit_learns() -> None:
     np.testing.assert_array_equal(last.validation.numpy(), images[1797 - 359 :])
 
 
-def test_maxnorms_split_holds_back_the_last_fifth_and_keeps_the_test_part(real_data: Path) -> None:
+@pytest.mark.usefixtures("real_data")
+def test_maxnorms_split_holds_back_the_last_fifth_and_keeps_the_test_part() -> None:
     splits = load(Data("mnist", validation="last"))
     assert [len(part) for part in splits] == [48_000, 12_000, 10_000]
     assert torch.equal(splits.validation, load(Data("mnist")).train[48_000:])
 
 
-def test_the_small_fashion_table_is_split_as_its_tutorial_does(real_data: Path) -> None:
+@pytest.mark.usefixtures("real_data")
+def test_the_small_fashion_table_is_split_as_its_tutorial_does() -> None:
     splits = load(Data("fashion-mnist", part="test", validation="random"))
     assert [len(part) for part in splits] == [8_000, 2_000, 2_000]
 
@@ -157,7 +160,7 @@ def test_wrong_requests(tmp_path: Path) -> None:
         load(Data("somewhere/else"))
     with pytest.raises(UsageError, match="no images besides"):
         load(Data("digits"))
-    with pytest.raises(UsageError, match="share is 1.5"):
+    with pytest.raises(UsageError, match=r"share is 1\.5"):
         Data("digits", share=1.5)
     np.save(tmp_path / "one.npy", np.zeros((1, 4, 4), np.uint8))
     with pytest.raises(UsageError, match="too few"):

@@ -158,7 +158,7 @@ def test_a_data_set_is_fetched_once_into_the_cache(
     mirror = Mirror("well", content=gzip.compress(idx))
     digest = hashlib.sha256(idx).hexdigest()
     monkeypatch.delenv("AUTODENOISE_DATA", raising=False)
-    monkeypatch.setattr(data.platformdirs, "user_cache_path", lambda _: tmp_path / "cache")
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda _: tmp_path / "cache")
     with mirror.serving() as address:
         folder = address.removesuffix("file.gz")
         published = data._IdxSet((folder,), dict.fromkeys(data.SOURCES["mnist"].sha256, digest))  # type: ignore[union-attr]

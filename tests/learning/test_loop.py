@@ -22,6 +22,7 @@ from autodenoise.learning.checkpoint import (
 from autodenoise.learning.loop import CHECKPOINT_NAME, Phase, Status, Training, fit
 from autodenoise.learning.optim import Adadelta, Adam, Muon, OneCycle
 from autodenoise.learning.randomness import generator
+from autodenoise.nets.tutorials import BottleneckAutoencoder
 from autodenoise.noise import Gaussian, Noise
 
 
@@ -170,6 +171,7 @@ def test_patience_ends_a_phase_early(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_stops_with_advice(tmp_path: Path) -> None:
     class Broken:
         def __call__(self, clean: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+            del generator
             return clean * float("nan")
 
     noise: Noise = Broken()
@@ -183,11 +185,11 @@ def test_noise_drawn_once_stays_and_fresh_noise_does_not(tmp_path: Path) -> None
     seen: dict[str, list[torch.Tensor]] = {"once": [], "fresh": []}
     for kind, given in seen.items():
 
-        class Watched(nets.NETWORKS["bottleneck"]):  # type: ignore[misc]
+        class Watched(BottleneckAutoencoder):
             def forward(self, x: torch.Tensor, kept: list[torch.Tensor] = given) -> torch.Tensor:
                 if self.training:
                     kept.append(x.detach().clone())
-                return super().forward(x)  # type: ignore[no-any-return]
+                return super().forward(x)
 
         folder = tmp_path / kind
         folder.mkdir()
@@ -195,8 +197,8 @@ def test_noise_drawn_once_stays_and_fresh_noise_does_not(tmp_path: Path) -> None
         fit(training(phases, network=Watched(width=4), train=squares(60, 0)), folder, Heard())
     for kind, (first, second) in seen.items():
         # Epochs are in another order each, so compare as sets: by sorted sums.
-        sums = [batch.sum((1, 2, 3)).sort().values for batch in (first, second)]
-        assert torch.allclose(*sums) == (kind == "once")
+        one, other = (batch.sum((1, 2, 3)).sort().values for batch in (first, second))
+        assert torch.allclose(one, other) == (kind == "once")
 
 
 def test_generators_differ_by_purpose_and_place() -> None:
@@ -247,6 +249,6 @@ def test_optimizer_state_survives_a_round_trip(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [{"epochs": 0}, {"batch_size": 0}, {"patience": 0}])
-def test_phases_that_mean_nothing_are_refused(change: dict[str, int]) -> None:
+def test_phases_that_mean_nothing_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="expected at least 1"):
         Phase(**({"epochs": 1} | change))

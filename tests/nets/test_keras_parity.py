@@ -87,7 +87,7 @@ def test_five_steps_equal_keras(name, ours, theirs) -> None:  # type: ignore[no-
         own = objective(network, Batch(part, noisy), generator)
         for optimizer in optimizers:
             optimizer.zero_grad()
-        own.backward()  # type: ignore[no-untyped-call]
+        own.backward()
         for optimizer in optimizers:
             optimizer.step()
         network.constrain()
