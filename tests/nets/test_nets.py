@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from autodenoise import nets
-from autodenoise.nets.layers import clip_kernel_columns
+from autodenoise.nets.layers import ConvTranspose, clip_kernel_columns
 
 
 def network(name: str, seed: int = 0) -> nets.Autoencoder:
@@ -82,3 +82,20 @@ def test_max_norm_bounds_the_columns_and_leaves_short_ones_alone() -> None:
     norms = weight.square().sum(2).sqrt()
     torch.testing.assert_close(norms[0], torch.full_like(norms[0], 2.0))
     torch.testing.assert_close(weight[1], torch.full_like(weight[1], 0.25))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("kernel", [2, 3])
+def test_the_fast_transposed_convolution_equals_torchs(stride: int, kernel: int) -> None:
+    layer = ConvTranspose(5, 4, kernel, stride=stride)
+    results = []
+    for training in (True, False):
+        layer.train(training).zero_grad()
+        x = torch.rand(3, 5, 6, 7, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        y = layer(x)
+        y.square().sum().backward()
+        gradients = [weight.grad for weight in (layer.weight, layer.bias, x) if weight is not None]
+        results.append([y, *[gradient for gradient in gradients if gradient is not None]])
+    assert len(results[0]) == 4
+    for fast, plain in zip(*results, strict=True):
+        torch.testing.assert_close(fast, plain)

@@ -6,6 +6,8 @@ Tensors are (B, C, H, W). Convolution weights are torch's: (out, in, kh, kw) for
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -50,8 +52,67 @@ class ConvTranspose(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Map (B, in, H, W) to (B, out, H', W')."""
+        if x.is_cpu and self.training and not torch.compiler.is_exporting():
+            assert self.bias is not None
+            result: Tensor = _TransposeOnCpu.apply(x, self.weight, self.bias, self.stride[0])  # type: ignore[no-untyped-call]
+            return result
         full = super().forward(x, output_size)
         return full[:, :, :-1, :-1] if self.crop else full
+
+
+class _TransposeOnCpu(torch.autograd.Function):
+    """The same transposed convolution through oneDNN, half again as fast to train.
+
+    torch runs transposed convolutions on the CPU by its own matrix products, in row-major memory.
+    But their forward pass is a convolution's gradient with respect to its input, which torch gives
+    to oneDNN, channels last; and their gradients are a convolution and its weight gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.stride = stride
+        height, width = (stride * (side - 1) + weight.shape[2] for side in x.shape[2:])
+        # Only its shape and layout are read.
+        shape = (len(x), weight.shape[1], height, width)
+        image = torch.empty(shape, memory_format=torch.channels_last)
+        full = _convolution_gradients(x, image, weight, stride, input_alone=True)
+        full.add_(bias.view(-1, 1, 1))
+        # Whole where it can be: autograd lets nobody write into a view that it was handed.
+        return full if stride == 1 else full[:, :, : 1 - stride, : 1 - stride]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        (gradient,) = gradients
+        x, weight = ctx.saved_tensors
+        cropped = ctx.stride - 1
+        full = functional.pad(gradient, (0, cropped, 0, cropped)).contiguous(
+            memory_format=torch.channels_last
+        )
+        for_x = functional.conv2d(full, weight, stride=ctx.stride)
+        for_weight = _convolution_gradients(x, full, weight, ctx.stride, input_alone=False)
+        return for_x, for_weight, gradient.sum((0, 2, 3)), None
+
+
+def _convolution_gradients(
+    gradient: Tensor, image: Tensor, weight: Tensor, stride: int, *, input_alone: bool
+) -> Tensor:
+    """Give the gradient of ``conv2d(image, weight, stride)``: for the image, or the weight."""
+    for_image, for_weight, _ = torch.ops.aten.convolution_backward(
+        gradient,
+        image,
+        weight,
+        None,
+        [stride, stride],
+        [0, 0],
+        [1, 1],
+        False,
+        [0, 0],
+        1,
+        [input_alone, not input_alone, False],
+    )
+    result: Tensor = for_image if input_alone else for_weight
+    return result
 
 
 def relu() -> nn.Module:

@@ -1,0 +1,126 @@
+"""Training throughput of conv-mnist against the same program in Keras on TensorFlow.
+
+    python benchmarks/throughput.py --keras-python ENVIRONMENT/bin/python
+
+The other environment needs nothing but ``pip install tensorflow-cpu``. Both sides are processes
+that stay alive and train one epoch of the same 19,200 images in turn, so that whatever else the
+machine does falls on both alike. Each round gives a ratio; the median counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from _results import write
+
+from autodenoise import nets
+from autodenoise.learning import data
+from autodenoise.learning.checkpoint import Row
+from autodenoise.learning.loop import Phase, Status, Training, fit
+from autodenoise.noise import Gaussian
+
+IMAGES = 150 * 128
+
+
+class _Turns:
+    """A report that waits for a line after each epoch and tells how fast it was."""
+
+    def step(self, status: Status) -> None:
+        """Say nothing."""
+
+    def epoch(self, row: Row) -> None:
+        """Print the images a second, and wait for the next turn."""
+        print(row.images_per_second, flush=True)
+        sys.stdin.readline()
+
+
+def work(path: Path, rounds: int) -> None:
+    """Train ``conv-mnist``'s network by the project's own loop, an epoch a line."""
+    images = torch.from_numpy(np.load(path))[:, None]
+    training = Training(
+        network=nets.build("conv", {}, torch.Generator().manual_seed(0)),
+        phases={"denoise": Phase(epochs=rounds, noise="once")},
+        noise=Gaussian(0.4, clip=True),
+        train=images,
+        validation=images[:10],
+        validation_part="test",
+        noisy_validation=True,
+        copies=1,
+        seed=0,
+        device=torch.device("cpu"),
+    )
+    print(f"autodenoise on torch {torch.__version__}", flush=True)
+    sys.stdin.readline()
+    with tempfile.TemporaryDirectory() as folder:
+        fit(training, Path(folder), _Turns())
+
+
+class _Worker:
+    def __init__(self, command: Sequence[str]) -> None:
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
+        )
+        self.name = self._line()
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def turn(self) -> float:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return float(self._line())
+
+
+def main() -> None:
+    """Take turns."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--keras-python")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        work(options.work, options.rounds + 1)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "images.npy"
+        np.save(file, data.load(data.Data("mnist")).train[:IMAGES, 0].numpy())
+        here = Path(__file__)
+        keras = _Worker([options.keras_python, str(here.with_name("keras_worker.py")), str(file)])
+        rounds = ["--rounds", str(options.rounds)]
+        ours = _Worker([sys.executable, str(here), "--work", str(file), *rounds])
+        # The first turn compiles, allocates and warms up.
+        ours.turn()
+        keras.turn()
+        pairs = [(ours.turn(), keras.turn()) for _ in range(options.rounds)]
+        for worker in (ours, keras):
+            worker.process.kill()
+    ratios = sorted(own / other for own, other in pairs)
+    result = {
+        "protocol": f"conv-mnist, phase denoise, batch 128, {IMAGES} images a round, float32; "
+        f"{options.rounds} interleaved rounds after one to warm up",
+        "sides": {"ours": ours.name, "keras": keras.name},
+    }
+    numbers = {
+        "ours_images_per_second": [round(own) for own, _ in pairs],
+        "keras_images_per_second": [round(other) for _, other in pairs],
+        "median_ours": round(statistics.median(own for own, _ in pairs)),
+        "median_keras": round(statistics.median(other for _, other in pairs)),
+        "ratio_median": round(statistics.median(ratios), 3),
+        "ratio_range": [round(ratios[0], 3), round(ratios[-1], 3)],
+    }
+    write("throughput", result | numbers)
+
+
+if __name__ == "__main__":
+    main()
