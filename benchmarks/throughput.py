@@ -111,6 +111,8 @@ def main() -> None:
         f"{options.rounds} interleaved rounds after one to warm up",
         "sides": {"ours": ours.name, "keras": keras.name},
     }
+    # Where that environment lies is nobody else's business.
+    sys.argv[sys.argv.index(options.keras_python)] = "ENVIRONMENT/bin/python"
     numbers = {
         "ours_images_per_second": [round(own) for own, _ in pairs],
         "keras_images_per_second": [round(other) for _, other in pairs],

@@ -1,0 +1,140 @@
+"""Train a built-in recipe, once a seed, and set its losses beside those that its source prints.
+
+    python benchmarks/reproduce.py conv-mnist
+    python benchmarks/reproduce.py swift-mnist --seeds 0 1 2
+
+Each seed is a cold start of the command line; the clock runs from the start of its process. A run
+folder that is there already is gone on with, or only read where it is finished, and then has no
+clock. Scores are the model file's on the test images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from _results import write
+
+import autodenoise
+
+# (phase, epoch): val_loss, as the recipe's source prints it.
+PRINTED: dict[str, dict[tuple[str, int], float]] = {
+    "conv-mnist": {
+        **{
+            ("reconstruct", epoch): loss
+            for epoch, loss in (
+                (1, 0.0735),
+                (2, 0.0698),
+                (3, 0.0682),
+                (4, 0.0674),
+                (5, 0.0669),
+                (8, 0.0657),
+                (20, 0.0639),
+                (37, 0.0629),
+            )
+        },
+        **{
+            ("denoise", epoch): loss
+            for epoch, loss in (
+                (1, 0.0946),
+                (2, 0.0924),
+                (3, 0.0913),
+                (4, 0.0905),
+                (5, 0.0897),
+                (6, 0.0893),
+                (7, 0.0887),
+                (18, 0.0867),
+                (84, 0.0846),
+            )
+        },
+    },
+    "bottleneck-mnist": {("denoise", 1): 0.1186, ("denoise", 2): 0.1103},
+}
+# The loss that a recipe of ours is to beat.
+AIMS = {"swift-mnist": 0.0846, "conv-mnist-fast": 0.0846}
+
+
+def run_once(recipe: str, seed: int, epochs: int | None) -> dict[str, Any]:
+    """Train with one seed and score the result."""
+    name = f"{recipe}-{seed}" if epochs is None else f"{recipe}-{epochs}-epochs-{seed}"
+    folder = Path("runs/benchmarks") / name
+    autodenoise_command = [sys.executable, "-m", "autodenoise"]
+    clock: list[float] | None = None
+    if not folder.exists():
+        command = [*autodenoise_command, "train", recipe, "--seed", str(seed)]
+        if epochs is not None:
+            command += ["--epochs", str(epochs)]
+        clock = watch([*command, "--out", str(folder)])
+    elif not (folder / "model.onnx").exists():
+        subprocess.run([*autodenoise_command, "train", "--resume", str(folder)], check=True)
+    run = autodenoise.Run.open(folder)
+    scores = autodenoise.evaluate(folder)
+    printed = PRINTED.get(recipe, {})
+    rows = []
+    for index, row in enumerate(run.rows):
+        entry: dict[str, Any] = {
+            "phase": row.phase,
+            "epoch": row.epoch,
+            "loss": round(row.loss, 5),
+            "val_loss": round(row.val_loss, 5),
+            "seconds": round(row.seconds, 2),
+        }
+        if clock is not None:
+            entry["seconds_since_start"] = round(clock[index], 2)
+        if (row.phase, row.epoch) in printed:
+            expected = printed[row.phase, row.epoch]
+            entry["printed_val_loss"] = expected
+            entry["relative_to_printed"] = round(row.val_loss / expected - 1, 4)
+        rows.append(entry)
+    return {"seed": seed, "epochs": rows, "test_scores": dataclasses.asdict(scores)}
+
+
+def watch(command: list[str]) -> list[float]:
+    """Run a training and give the seconds at which each epoch was told."""
+    begun = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = [time.perf_counter() - begun for line in process.stdout if "val_loss" in line]
+    if process.returncode:
+        sys.exit(process.returncode)
+    return told
+
+
+def main() -> None:
+    """Train, compare, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--epochs", type=int)
+    options = parser.parse_args()
+    runs = [run_once(options.recipe, seed, options.epochs) for seed in options.seeds]
+    result: dict[str, Any] = {
+        "protocol": "trained by the recipe on the CPU, validated on the test images as its source "
+        "does; scores of the model file through ONNX Runtime",
+        "final_val_loss": [run["epochs"][-1]["val_loss"] for run in runs],
+    }
+    if options.recipe in AIMS:
+        aim = AIMS[options.recipe]
+        result["aim"] = aim
+        result["first_epoch_below_aim"] = [
+            next((row["epoch"] for row in run["epochs"] if row["val_loss"] < aim), None)
+            for run in runs
+        ]
+    worst = [
+        row["relative_to_printed"]
+        for run in runs
+        for row in run["epochs"]
+        if "relative_to_printed" in row
+    ]
+    if worst:
+        result["worst_relative_to_printed"] = max(worst)
+    write(options.recipe, result | {"runs": runs})
+
+
+if __name__ == "__main__":
+    main()

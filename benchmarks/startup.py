@@ -1,0 +1,75 @@
+"""How long ``--help`` takes, and how long until ``train`` has taken its first step.
+
+    python benchmarks/startup.py
+
+Each is a process of its own, started over and over; the median counts.
+"""
+
+from __future__ import annotations
+
+import importlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from typing import NoReturn
+
+from _results import write
+
+from autodenoise.learning.checkpoint import Row
+from autodenoise.learning.loop import Status
+
+FIRST_STEP = "--until-first-step"
+
+
+class _Leave:
+    """A report that ends the process at the first step, without any clean-up."""
+
+    def step(self, status: Status) -> NoReturn:
+        """Say so and leave."""
+        print(status.step, flush=True)
+        sys.exit(0)
+
+    def epoch(self, row: Row) -> None:
+        """Never comes to pass."""
+
+
+def seconds(command: list[str]) -> float:
+    """Run a command to its end or its first line."""
+    begun = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        took = time.perf_counter() - begun
+        process.communicate()
+    return took
+
+
+def main() -> None:
+    """Measure both, in turn."""
+    if sys.argv[1:] == [FIRST_STEP]:
+        # What the command line imports before it trains.
+        importlib.import_module("autodenoise.cli")
+        from autodenoise import runs
+
+        with tempfile.TemporaryDirectory() as folder:
+            runs.train("conv-mnist-fast", folder, report=_Leave())
+    help_command = [sys.executable, "-m", "autodenoise", "--help"]
+    first_step = [sys.executable, __file__, FIRST_STEP]
+    helps, steps = [], []
+    for _ in range(9):
+        helps.append(seconds(help_command))
+        steps.append(seconds(first_step))
+    result = {
+        "protocol": "process start to the first line printed; 9 interleaved runs, caches warm",
+        "help_seconds": [round(value, 3) for value in helps],
+        "help_median": round(statistics.median(helps), 3),
+        "first_step_seconds": [round(value, 2) for value in steps],
+        "first_step_median": round(statistics.median(steps), 2),
+    }
+    write("startup", result)
+
+
+if __name__ == "__main__":
+    main()
