@@ -101,7 +101,7 @@ class Blur:
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
-        sigma = _draw(self.sigma, clean, generator).double().expand(len(clean), 1, 1, 1)
+        sigma = _for_each(_draw(self.sigma, clean, generator), clean).double()
         radius = torch.floor(4 * sigma + 0.5)
         reach = int(radius.max())
         offsets = torch.arange(-reach, reach + 1, device=clean.device).view(1, -1, 1, 1)
@@ -237,7 +237,7 @@ class Jpeg:
         channels, height, width = clean.shape[1:]
         if channels not in (1, 3):
             raise UsageError(f"JPEG stores images of 1 or 3 channels, this one has {channels}")
-        quality = _draw(self.quality, clean, generator).expand(len(clean), 1, 1, 1).round()
+        quality = _for_each(_draw(self.quality, clean, generator), clean).round()
         scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)
         levels = (clean * 255).round().clamp(0, 255)
         if channels == 1:
@@ -307,13 +307,20 @@ def _check(
         )
 
 
-def _draw(strength: Strength, clean: Tensor, generator: torch.Generator) -> Tensor:
+def _draw(strength: Strength, clean: Tensor, generator: torch.Generator) -> Tensor | float:
     """Give a strength that broadcasts over the batch: one an image where a range is given."""
     if not isinstance(strength, tuple):
-        return clean.new_tensor(strength)
+        return strength
     low, high = strength
     each = clean.new_empty(len(clean), 1, 1, 1).uniform_(generator=generator)
     return each.mul_(high - low).add_(low)
+
+
+def _for_each(strength: Tensor | float, clean: Tensor) -> Tensor:
+    """Give a strength as one number an image, (B, 1, 1, 1)."""
+    return torch.as_tensor(strength, dtype=clean.dtype, device=clean.device).expand(
+        len(clean), 1, 1, 1
+    )
 
 
 # New noise has the memory layout of the images, so that the sums below run without copies.

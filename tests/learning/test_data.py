@@ -160,6 +160,9 @@ def test_wrong_requests(tmp_path: Path) -> None:
         load(Data("somewhere/else"))
     with pytest.raises(UsageError, match="no images besides"):
         load(Data("digits"))
+    np.savez(tmp_path / "a.npz", train=np.zeros((2, 4, 4)), test=np.zeros((2, 4, 5)))
+    with pytest.raises(InputError, match=r"'test' has \(1, 4, 5\)"):
+        load(Data(str(tmp_path / "a.npz")))
     with pytest.raises(UsageError, match=r"share is 1\.5"):
         Data("digits", share=1.5)
     np.save(tmp_path / "one.npy", np.zeros((1, 4, 4), np.uint8))

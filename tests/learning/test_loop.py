@@ -219,6 +219,14 @@ def test_damaged_checkpoints_are_one_error(tmp_path: Path) -> None:
         path.write_bytes(damaged)
         with pytest.raises(InputError):
             load_state(path)
+    both = Muon().build(network)
+    network(torch.rand(2, 1, 28, 28)).square().mean().backward()
+    for optimizer in both:
+        optimizer.step()
+    save_state(path, State(), network, both)
+    _, tensors = load_state(path)
+    with pytest.raises(InputError, match="another optimiser"):
+        restore(path, tensors, network, Adam().build(network))
     save_weights(path, network)
     with pytest.raises(InputError, match="no checkpoint"):
         load_state(path)

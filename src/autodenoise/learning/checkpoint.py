@@ -125,16 +125,21 @@ def restore(
         kind, rest = name.split(".", 1)
         (weights if kind == "network" else slots)[rest] = value
     _into(path, network, weights)
-    for number, optimizer in enumerate(optimizers):
-        parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
-        saved: dict[int, dict[str, Tensor]] = {}
-        for name, value in slots.items():
-            owner, index, slot = name.split(".", 2)
-            if int(owner) == number:
-                saved.setdefault(int(index), {})[slot] = _laid_out_as(parameters[int(index)], value)
-        optimizer.load_state_dict(
-            {"state": saved, "param_groups": optimizer.state_dict()["param_groups"]}
-        )
+    owned = [
+        [weight for group in optimizer.param_groups for weight in group["params"]]
+        for optimizer in optimizers
+    ]
+    saved: list[dict[int, dict[str, Tensor]]] = [{} for _ in optimizers]
+    for name, value in slots.items():
+        number, index, slot = name.split(".", 2)
+        try:
+            parameter = owned[int(number)][int(index)]
+        except IndexError:
+            raise InputError(f"{path} was written with another optimiser") from None
+        saved[int(number)].setdefault(int(index), {})[slot] = _laid_out_as(parameter, value)
+    for optimizer, state in zip(optimizers, saved, strict=True):
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

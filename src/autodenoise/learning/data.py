@@ -159,6 +159,13 @@ def load(data: Data, on_bytes: OnBytes | None = None) -> Splits:
             parts.validation if parts.validation is None else _resize(parts.validation, data.size),
             parts.test if parts.test is None else _resize(parts.test, data.size),
         )
+    for name, part in zip(_Parts._fields, parts, strict=True):
+        if part is not None and part.shape[1:] != parts.train.shape[1:]:
+            raise InputError(
+                f"{data.source}: all parts must have images of one shape; '{name}' has "
+                f"{tuple(part.shape[1:])} (channels, height, width), 'train' has "
+                f"{tuple(parts.train.shape[1:])}"
+            )
     learnt = getattr(parts, data.part)
     if learnt is None:
         raise UsageError(f"{data.source} has no part '{data.part}'")

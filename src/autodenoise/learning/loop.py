@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import ctypes
 import dataclasses
 import io
 import math
-import signal
-import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,6 +27,7 @@ from autodenoise.learning.checkpoint import (
 )
 from autodenoise.learning.objectives import LOSSES, OBJECTIVES, Batch, Objective
 from autodenoise.learning.optim import Adam, Constant, Optimizer, Schedule, set_learning_rate
+from autodenoise.learning.process import keep_freed_memory, stop_requests
 from autodenoise.learning.randomness import generator
 from autodenoise.nets import Autoencoder
 from autodenoise.noise import Noise
@@ -186,7 +182,7 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
         The loss is no longer a number. The checkpoint is that of the last good epoch.
     """
     if training.device.type == "cpu":
-        _keep_freed_memory()
+        keep_freed_memory()
     else:
         # TensorFloat-32 products: ten bits of mantissa, float32 sums.
         torch.set_float32_matmul_precision("high")
@@ -194,8 +190,10 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
     state, tensors = load_state(checkpoint) if checkpoint.exists() else (State(), None)
     network = training.network.to(training.device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if state.finished and tensors is not None:
+        restore(checkpoint, tensors, network, [])
     watched = _Validation(training)
-    with _stop_requests() as stop:
+    with stop_requests() as stop:
         for index, (name, phase) in enumerate(training.phases.items()):
             if index < state.phase or state.finished:
                 continue
@@ -414,47 +412,3 @@ def _as_csv(rows: list[Row]) -> str:
     table.writeheader()
     table.writerows(dataclasses.asdict(row) for row in rows)
     return text.getvalue()
-
-
-@contextlib.contextmanager
-def _stop_requests() -> Iterator[threading.Event]:
-    """Turn the first SIGINT or SIGTERM into a flag, so that a step is never cut in two.
-
-    A second one acts as usual. Signals reach Python in the main thread alone; elsewhere the
-    caller's own handling stays in place.
-    """
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore_handlers() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def request(*_: object) -> None:
-        stop.set()
-        restore_handlers()
-
-    for number in before:
-        signal.signal(number, request)
-    try:
-        yield stop
-    finally:
-        restore_handlers()
-
-
-def _keep_freed_memory() -> None:
-    """Ask glibc to keep freed blocks instead of giving them back to the kernel after every layer.
-
-    Activations of some megabytes are above malloc's threshold, so each would be a fresh mapping
-    whose pages fault in one by one. Measured: 1.3 to 1.5 times the images a second.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD in malloc.h
-    with contextlib.suppress(OSError, AttributeError):  # another libc: only slower
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-        mallopt(mmap_threshold, 1 << 30)
-        mallopt(trim_threshold, (1 << 31) - 1)

@@ -53,9 +53,12 @@ class KerasAdam(torch.optim.Adam):
     def step(self, closure: Any = None) -> Any:
         """Take one step."""
         for group in self.param_groups:
-            first = self.state.get(group["params"][0])
-            taken = int(first["step"]) if first else 0
-            group["eps"] = 1e-7 / math.sqrt(1 - group["betas"][1] ** (taken + 1))
+            if "taken" not in group:
+                # Of a checkpoint, perhaps. Read once: on a GPU it lies there and costs a wait.
+                first = self.state.get(group["params"][0])
+                group["taken"] = int(first["step"]) if first else 0
+            group["taken"] += 1
+            group["eps"] = 1e-7 / math.sqrt(1 - group["betas"][1] ** group["taken"])
         return super().step(closure)
 
 

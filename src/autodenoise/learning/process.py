@@ -1,0 +1,59 @@
+"""What training asks of the process that it runs in."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["keep_freed_memory", "stop_requests"]
+
+
+@contextlib.contextmanager
+def stop_requests() -> Iterator[threading.Event]:
+    """Turn the first SIGINT or SIGTERM into a flag, so that a step is never cut in two.
+
+    A second one acts as usual. Signals reach Python in the main thread alone; elsewhere the
+    caller's own handling stays in place.
+    """
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore_handlers() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def request(*_: object) -> None:
+        stop.set()
+        restore_handlers()
+
+    for number in before:
+        signal.signal(number, request)
+    try:
+        yield stop
+    finally:
+        restore_handlers()
+
+
+def keep_freed_memory() -> None:
+    """Ask glibc to keep freed blocks instead of giving them back to the kernel after every layer.
+
+    Activations of some megabytes are above malloc's threshold, so each would be a fresh mapping
+    whose pages fault in one by one. Measured: 1.3 to 1.5 times the images a second.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD in malloc.h
+    with contextlib.suppress(OSError, AttributeError):  # another libc: only slower
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(mmap_threshold, 1 << 30)
+        mallopt(trim_threshold, (1 << 31) - 1)

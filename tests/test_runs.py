@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import autodenoise
+from autodenoise import recipes, runs
+from autodenoise.errors import OutputError, UsageError
+from autodenoise.learning import data
+
+
+def few(count: int) -> torch.Tensor:
+    random = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (count, 1, 28, 28), dtype=torch.uint8, generator=random)
+
+
+@pytest.mark.parametrize("name", recipes.builtin_names())
+def test_every_recipe_trains_two_steps_and_gives_a_model(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipes.load(name, epochs=1)
+    count = 2 * max(phase.batch_size for phase in recipe.phase.values())
+    # Their splits are tested with the data; here two batches of noise are enough.
+    splits = data.Splits(few(count // recipe.data.copies), few(5), few(5))
+    monkeypatch.setattr(data, "load", lambda *_: splits)
+    run = autodenoise.train(recipe, tmp_path / "run", device="cpu")
+    assert [row.phase for row in run.rows] == list(recipe.phase)
+    assert all(np.isfinite([row.loss, row.val_loss]).all() for row in run.rows)
+    model = autodenoise.load(run.folder)
+    assert model.card.name == name
+    assert model.card.parameters == runs.size(recipe)
+    clean = model(np.zeros((28, 28), np.uint8))
+    assert clean.shape == (28, 28)
+
+
+def test_python_in_a_few_lines(tmp_path: Path) -> None:
+    run = autodenoise.train(
+        "digits", tmp_path / "run", settings=["data.size=[16, 16]"], epochs=2, seed=4
+    )
+    scores = autodenoise.evaluate(run.folder)
+    assert scores.denoised.psnr > scores.noisy.psnr
+    clean = autodenoise.load(run.folder)(np.zeros((16, 16)))
+    assert clean.dtype == np.float64
+    assert run.recipe.seed == 4
+    assert autodenoise.resume(run.folder).rows == run.rows
+    with pytest.raises(OutputError, match="exists already"):
+        autodenoise.train("digits", run.folder)
+
+
+def test_a_recipe_object_is_changed_with_replace(tmp_path: Path) -> None:
+    recipe = recipes.load("digits", epochs=1)
+    with pytest.raises(UsageError, match=r"dataclasses\.replace"):
+        autodenoise.train(recipe, tmp_path / "run", epochs=3)
+    assert not (tmp_path / "run").exists()
+    run = autodenoise.train(dataclasses.replace(recipe, keep="best"), tmp_path / "run")
+    assert runs.Run.open(run.folder).recipe.keep == "best"
+
+
+def test_the_public_names_are_these() -> None:
+    assert sorted(dir(autodenoise)) == [
+        "Card",
+        "Model",
+        "Run",
+        "evaluate",
+        "load",
+        "resume",
+        "train",
+    ]
+    for name in autodenoise.__all__:
+        assert getattr(autodenoise, name) is not None
+    with pytest.raises(AttributeError):
+        _ = autodenoise.paint
