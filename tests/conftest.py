@@ -9,6 +9,8 @@ import pytest
 
 # Keras reads its backend when it is first imported.
 os.environ["KERAS_BACKEND"] = "torch"
+# As the command line does, and for its reason.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 @pytest.fixture

@@ -1,0 +1,89 @@
+"""What another busy program does to training, with GNU OpenMP's own spinning and with ours.
+
+    python benchmarks/contention.py
+
+Trains the network of `conv-mnist` for as many steps as fit into ten seconds, alone and beside a
+second process that does the same, with ``GOMP_SPINCOUNT`` unset and as the command line sets it.
+Each cell is a process of its own; three interleaved rounds, medians.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+from _results import write
+
+SECONDS = 10.0
+OURS = "10000"
+
+
+def work() -> None:
+    """Train on random images and print the images a second."""
+    import torch
+
+    from autodenoise import nets
+    from autodenoise.learning.objectives import binary_cross_entropy
+    from autodenoise.learning.optim import Adam
+    from autodenoise.learning.process import keep_freed_memory
+
+    keep_freed_memory()
+    network = nets.build("conv", {}, torch.Generator().manual_seed(0))
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    (optimizer,) = Adam().build(network)
+    images = torch.rand(128, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    steps, begun = 0, time.perf_counter()
+    while time.perf_counter() - begun < SECONDS:
+        optimizer.zero_grad()
+        binary_cross_entropy(network(images), images).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        steps += 1
+    print(128 * steps / (time.perf_counter() - begun))
+
+
+def measure(spin: str | None, processes: int) -> float:
+    """Give the mean throughput of one or more processes that run at once."""
+    environment = {key: value for key, value in os.environ.items() if key != "GOMP_SPINCOUNT"}
+    if spin is not None:
+        environment["GOMP_SPINCOUNT"] = spin
+    command = [sys.executable, __file__, "--work"]
+    # A session each, so that the kernel's autogroups share the cores between them evenly.
+    started = [
+        subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        for _ in range(processes)
+    ]
+    return statistics.mean(float(process.communicate()[0]) for process in started)
+
+
+def main() -> None:
+    """Measure all four, in turn."""
+    if sys.argv[1:] == ["--work"]:
+        work()
+        return
+    cells: dict[tuple[str | None, int], list[float]] = {}
+    for _ in range(3):
+        for spin in (None, OURS):
+            for processes in (1, 2):
+                cells.setdefault((spin, processes), []).append(measure(spin, processes))
+    rows: list[dict[str, Any]] = [
+        {
+            "GOMP_SPINCOUNT": spin or "unset",
+            "processes": processes,
+            "images_per_second_each": [round(value) for value in values],
+            "median": round(statistics.median(values)),
+        }
+        for (spin, processes), values in cells.items()
+    ]
+    write(
+        "contention", {"protocol": " ".join((__doc__ or "").split("\n\n")[2].split()), "rows": rows}
+    )
+
+
+if __name__ == "__main__":
+    main()
