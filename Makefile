@@ -30,7 +30,7 @@ lint: $(VENV)/installed-dev
 
 # One mark for each extra: the package is installed anew when what it needs changes.
 $(VENV)/installed-%: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	touch $@
 

@@ -1,12 +1,10 @@
 """The Keras side of `throughput.py`: conv-mnist's second phase as its tutorial runs it.
 
 Runs in an environment of its own that holds TensorFlow. Reads the images from the ``.npy`` file
-named by its argument; for each line on standard input it trains one epoch and prints the images a
-second.
+named by its argument; for each line on standard input it trains one epoch and says when it is done.
 """
 
 import sys
-import time
 
 import keras
 import numpy as np
@@ -34,9 +32,8 @@ def main() -> None:
     model.compile(optimizer="adam", loss="binary_crossentropy")
     print(f"keras {keras.__version__} on {keras.backend.backend()}", flush=True)
     for _ in sys.stdin:
-        begun = time.perf_counter()
         model.fit(noisy, clean, epochs=1, batch_size=128, shuffle=True, verbose=0)
-        print(len(clean) / (time.perf_counter() - begun), flush=True)
+        print("done", flush=True)
 
 
 if __name__ == "__main__":

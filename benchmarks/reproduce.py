@@ -66,7 +66,7 @@ def run_once(recipe: str, seed: int, epochs: int | None) -> dict[str, Any]:
     autodenoise_command = [sys.executable, "-m", "autodenoise"]
     clock: list[float] | None = None
     if not folder.exists():
-        command = [*autodenoise_command, "train", recipe, "--seed", str(seed)]
+        command = [*autodenoise_command, "train", recipe, "--device", "cpu", "--seed", str(seed)]
         if epochs is not None:
             command += ["--epochs", str(epochs)]
         clock = watch([*command, "--out", str(folder)])
@@ -133,7 +133,8 @@ def main() -> None:
     ]
     if worst:
         result["worst_relative_to_printed"] = max(worst)
-    write(options.recipe, result | {"runs": runs})
+    name = options.recipe if options.epochs is None else f"{options.recipe}-{options.epochs}-epochs"
+    write(name, result | {"runs": runs})
 
 
 if __name__ == "__main__":

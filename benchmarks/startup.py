@@ -24,7 +24,7 @@ FIRST_STEP = "--until-first-step"
 
 
 class _Leave:
-    """A report that ends the process at the first step, without any clean-up."""
+    """A report that ends the process at the first step."""
 
     def step(self, status: Status) -> NoReturn:
         """Say so and leave."""

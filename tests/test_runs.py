@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import autodenoise
-from autodenoise import recipes, runs
+from autodenoise import nets, recipes, runs
 from autodenoise.errors import OutputError, UsageError
 from autodenoise.learning import data
 
@@ -42,13 +42,42 @@ def test_python_in_a_few_lines(tmp_path: Path) -> None:
         "digits", tmp_path / "run", settings=["data.size=[16, 16]"], epochs=2, seed=4
     )
     scores = autodenoise.evaluate(run.folder)
-    assert scores.denoised.psnr > scores.noisy.psnr
+    assert scores.denoised.bce < scores.noisy.bce
     clean = autodenoise.load(run.folder)(np.zeros((16, 16)))
     assert clean.dtype == np.float64
     assert run.recipe.seed == 4
     assert autodenoise.resume(run.folder).rows == run.rows
     with pytest.raises(OutputError, match="exists already"):
         autodenoise.train("digits", run.folder)
+
+
+def test_the_card_rebuilds_the_network(tmp_path: Path) -> None:
+    settings = ["data.size=[16, 16]", "network={name = 'dense', widths = [20, 5, 20]}"]
+    run = autodenoise.train("digits", tmp_path / "run", settings=settings, epochs=1)
+    card = run.model().card
+    generator = torch.Generator().manual_seed(0)
+    assert (
+        nets.parameter_count(nets.build(card.network, card.arguments, generator)) == card.parameters
+    )
+    assert card.size == (16, 16)
+    assert card.licence == ""
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "network={name = 'bottleneck', width = 0}",
+        "network={name = 'bottleneck', width = -1}",
+        "network={name = 'dense', widths = []}",
+        "network.dark=1.5",
+        "network={name = 'blur', channels = 3}",
+        "phase.denoise.optimizer.weight_decay=-1",
+    ],
+)
+def test_what_cannot_be_trained_leaves_no_folder(tmp_path: Path, setting: str) -> None:
+    with pytest.raises(UsageError):
+        autodenoise.train("digits", tmp_path / "run", settings=[setting], epochs=1)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_recipe_object_is_changed_with_replace(tmp_path: Path) -> None:

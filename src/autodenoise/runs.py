@@ -7,7 +7,7 @@ A run folder holds::
     metrics.csv              an epoch a line
     checkpoint.safetensors   where training stands
     best.safetensors         the weights of the lowest validation loss
-    model.onnx               the model file, once training is over
+    model.onnx               the model file, once training is over or was stopped
     evaluation.json          scores on the test images, and
     figures/denoised.png     a picture of some, once evaluated
 """
@@ -27,16 +27,24 @@ from typing import TYPE_CHECKING
 import torch
 
 from autodenoise import nets, recipes, runtime
-from autodenoise.errors import InputError, OutputError, UsageError
+from autodenoise.errors import InputError, Interrupted, OutputError, UsageError
 from autodenoise.evaluation import figures
-from autodenoise.evaluation.scores import Evaluation
+from autodenoise.evaluation.scores import Evaluation, Scores
 from autodenoise.evaluation.scores import evaluate as score
 from autodenoise.files import make_folder, write_text
 from autodenoise.images import to_float
 from autodenoise.learning import data as datasets
-from autodenoise.learning.checkpoint import Row, load_state, load_weights
+from autodenoise.learning.checkpoint import Row, load_weights
 from autodenoise.learning.export import export
-from autodenoise.learning.loop import BEST_NAME, CHECKPOINT_NAME, Report, Training, corrupt, fit
+from autodenoise.learning.loop import (
+    BEST_NAME,
+    METRICS_NAME,
+    Report,
+    Training,
+    corrupt,
+    fit,
+    read_metrics,
+)
 from autodenoise.learning.randomness import generator
 from autodenoise.noise import Compose
 
@@ -106,8 +114,16 @@ class Run:
     @property
     def rows(self) -> list[Row]:
         """The epochs that are done."""
-        checkpoint = self.folder / CHECKPOINT_NAME
-        return load_state(checkpoint)[0].rows if checkpoint.exists() else []
+        metrics = self.folder / METRICS_NAME
+        return read_metrics(metrics) if metrics.exists() else []
+
+    def environment(self) -> dict[str, str | int]:
+        """Read the versions and the machine that it was begun with; empty if nobody can tell."""
+        try:
+            told = json.loads((self.folder / ENVIRONMENT_NAME).read_text())
+        except (OSError, ValueError):
+            return {}
+        return told if isinstance(told, dict) else {}
 
     def model(self) -> runtime.Model:
         """Load the model file."""
@@ -194,9 +210,12 @@ def resume(
 ) -> Run:
     """Go on with a run that was stopped or killed; a finished one is exported again.
 
-    Parameters and errors are those of `train`.
+    Parameters and errors are those of `train`, but that a run begun on the CPU stays there by
+    default: only so does it end bit for bit as if it had not been stopped.
     """
     run = Run.open(folder)
+    if device is None and run.environment().get("device") == "cpu":
+        device = "cpu"
     splits = datasets.load(run.recipe.data, on_bytes)
     return _finish(run, _build(run.recipe, splits, _device(device)), report)
 
@@ -218,8 +237,17 @@ def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device) -> Tra
     inferred = {"channels": channels, "size": (height, width)}
     arguments = {key: value for key, value in inferred.items() if key in accepted}
     arguments.update(recipe.network.arguments)
-    network = nets.build(recipe.network.name, arguments, generator(recipe.seed, "initial weights"))
+    try:
+        network = nets.build(
+            recipe.network.name, arguments, generator(recipe.seed, "initial weights")
+        )
+    except (ArithmeticError, RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"the network {recipe.network.name} cannot be made with {arguments}: {error}"
+        ) from None
     _check_fit(network, splits.train, recipe)
+    # Whatever corrupting an image cannot do shows before a folder is made.
+    Compose(recipe.noise)(datasets.as_float(splits.train[:1]), generator(recipe.seed, "rehearsal"))
     same = splits.validation is splits.test
     return Training(
         network=network,
@@ -253,17 +281,28 @@ def _check_fit(network: nets.Autoencoder, images: torch.Tensor, recipe: Recipe) 
 
 
 def _finish(run: Run, training: Training, report: Report | None) -> Run:
-    rows = fit(training, run.folder, report or _Silent())
-    network, recipe = training.network, run.recipe
-    last = rows[-1]
-    if recipe.keep == "best":
+    try:
+        fit(training, run.folder, report or _Silent())
+    except Interrupted:
+        # What was learnt so far can be scored and used.
+        _export(run, training)
+        raise
+    _export(run, training)
+    return run
+
+
+def _export(run: Run, training: Training) -> None:
+    network, recipe, rows = training.network, run.recipe, run.rows
+    if recipe.keep == "best" and (run.folder / BEST_NAME).exists():
         load_weights(run.folder / BEST_NAME, network)
-        last = min((row for row in rows if row.phase == last.phase), key=lambda r: r.val_loss)
+        rows = sorted(
+            (row for row in rows if row.phase == rows[-1].phase), key=lambda r: -r.val_loss
+        )
     fixed = network.multiple is None
     card = runtime.Card(
         name=recipe.name,
         network=recipe.network.name,
-        arguments=dict(recipe.network.arguments),
+        arguments=network.arguments,
         channels=training.train.shape[1],
         size=tuple(training.train.shape[2:]) if fixed else None,  # type: ignore[arg-type]
         size_multiple=network.multiple or 1,
@@ -271,12 +310,12 @@ def _finish(run: Run, training: Training, report: Report | None) -> Run:
         parameters=nets.parameter_count(network),
         noise=[dataclasses.asdict(part) for part in recipe.noise],
         data=recipe.data.source,
-        scores={"loss": last.loss, "val_loss": last.val_loss},
+        scores={"loss": rows[-1].loss, "val_loss": rows[-1].val_loss} if rows else {},
         source=recipe.source,
+        licence=recipe.licence,
         version=metadata.version("autodenoise"),
     )
     export(network, card, run.folder / runtime.MODEL_NAME)
-    return run
 
 
 def _environment(device: torch.device) -> dict[str, str | int]:
@@ -317,14 +356,18 @@ def evaluate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None)
     clean = to_float(clean_pixels.permute(0, 2, 3, 1).numpy())
     evaluation, denoised = score(model, noisy, clean)
     make_folder((run.folder / FIGURE_NAME).parent)
-    content = json.dumps(dataclasses.asdict(evaluation), indent=2) + "\n"
+    content = json.dumps(dataclasses.asdict(evaluation), indent=2, allow_nan=False) + "\n"
     write_text(run.folder / EVALUATION_NAME, content)
     before, after = evaluation.noisy, evaluation.denoised
     rows = {
         "clean": clean[:10],
-        f"noisy\n{before.psnr:.1f} dB": noisy[:10],
-        f"denoised\n{after.psnr:.1f} dB": denoised[:10],
+        _label("noisy", before): noisy[:10],
+        _label("denoised", after): denoised[:10],
     }
     title = f"{run.recipe.name}: the first test images"
     figures.save(figures.image_rows(rows, title), run.folder / FIGURE_NAME)
     return evaluation
+
+
+def _label(name: str, scores: Scores) -> str:
+    return name if scores.psnr is None else f"{name}\n{scores.psnr:.1f} dB"

@@ -112,7 +112,8 @@ def test_a_stopped_process_resumes_bit_for_bit(
         assert process.returncode == 130
         assert "autodenoise train --resume broken" in complaint
         assert "Traceback" not in complaint
-    assert not Path("broken/model.onnx").exists()
+        # What was learnt so far can be used.
+        assert run(monkeypatch, "evaluate", "broken") == 0
     assert run(monkeypatch, "train", "--resume", "broken") == 0
     assert_equal_runs("straight", "broken")
     one, other = Path("straight/model.onnx"), Path("broken/model.onnx")
@@ -154,6 +155,8 @@ def test_recipes_lists_each_on_a_line(
         (["train", "quick.toml", "--out", "quick.toml"], 4, "exists already"),
         (["evaluate", "nothing"], 3, "no run folder"),
         (["denoise", "a.png", "-o", "b.png", "--model", "nothing"], 3, "no such model"),
+        (["train", "quick.toml", "--out", "x" * 300], 3, "File name too long"),
+        (["train", "quick.toml", "--set", "data.size=[400000, 400000]"], 1, "not enough memory"),
         (["paint"], 2, "No such command"),
         (["train", "digits", "--epochs", "many"], 2, "Invalid value"),
     ],
@@ -172,6 +175,34 @@ def test_mistakes_get_one_message_and_their_exit_code(
     assert "Traceback" not in said.err
     assert not said.out
     assert sorted(Path.cwd().rglob("*")) == before
+
+
+@pytest.mark.usefixtures("folder")
+def test_names_are_printed_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "runs/a[bold]x[/b] " + "long " * 20
+    assert run(monkeypatch, "train", "quick.toml", "--epochs", "1", "--out", name) == 0
+    assert f"  autodenoise evaluate {name}\n" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_disk_that_fills_up_while_training_is_one_message() -> None:
+    program = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))\n"
+        "sys.argv = ['autodenoise', 'train', 'quick.toml']\n"
+        "from autodenoise.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 4
+    assert done.stderr.startswith("autodenoise: cannot write runs/quick/")
+    assert "Traceback" not in done.stderr
+    # Whole files, and no temporary ones.
+    left = {path.name for path in Path("runs/quick").iterdir()}
+    assert left <= {"recipe.toml", "environment.json", "metrics.csv"}
 
 
 @pytest.mark.usefixtures("folder")

@@ -46,6 +46,17 @@ def test_scores_are_means_over_all_images_in_order() -> None:
     assert evaluation.denoised.bce_excess == pytest.approx(excess.mean())
 
 
+def test_images_without_error_do_not_make_the_mean_infinite() -> None:
+    clean, noisy = images(4)
+    noisy[1] = clean[1]
+    evaluation, _ = evaluate(Known(clean), noisy, clean)
+    touched = [0, 2, 3]
+    expected = metrics.psnr(clean[touched], noisy[touched].clip(0, 1)).mean()
+    assert evaluation.noisy.psnr == pytest.approx(expected)
+    evaluation, _ = evaluate(Known(clean), clean, clean)
+    assert evaluation.noisy.psnr is None
+
+
 def test_images_too_small_for_ssim_have_none() -> None:
     clean, noisy = images(3, side=8)
     evaluation, _ = evaluate(Known(clean), noisy, clean)
@@ -59,6 +70,11 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path: Path, suffix: str) -> No
         figure = figures.image_rows({"clean": clean, "noisy": noisy}, "Four")
         figures.save(figure, tmp_path / f"{name}{suffix}")
     assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_any_number_of_channels_can_be_drawn(channels: int) -> None:
+    figures.image_rows({"a": np.zeros((2, 8, 9, channels), np.float32)}, "")
 
 
 def test_a_row_shows_its_pixels(tmp_path: Path) -> None:

@@ -71,6 +71,26 @@ def test_pictures_of_other_channels_are_named(tmp_path: Path, mode: str) -> None
         read(path)
 
 
+def test_one_pixel(tmp_path: Path) -> None:
+    Image.new("L", (1, 1), 7).save(tmp_path / "a.png")
+    assert read(tmp_path / "a.png").tolist() == [[[7]]]
+
+
+def test_a_turned_photograph_comes_upright(tmp_path: Path) -> None:
+    picture = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3))
+    tags = Image.Exif()
+    tags[0x0112] = 6  # turn a quarter clockwise to view
+    picture.save(tmp_path / "a.png", exif=tags)
+    np.testing.assert_array_equal(read(tmp_path / "a.png")[..., 0], [[3, 0], [4, 1], [5, 2]])
+
+
+def test_several_pages_are_not_silently_one(tmp_path: Path) -> None:
+    page = Image.new("L", (4, 4))
+    page.save(tmp_path / "a.tif", save_all=True, append_images=[page, page])
+    with pytest.raises(InputError, match="has 3 pages"):
+        read(tmp_path / "a.tif")
+
+
 def test_damaged_files_are_one_error(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)

@@ -74,8 +74,9 @@ def test_splits_of_the_digits_equal_scikit_learns() -> None:
     np.testing.assert_array_equal(splits.validation.numpy(), held)
     assert splits.test is splits.validation
     last = load(Data("digits", validation="last", share=0.2))
-    np.testing.assert_array_equal(last.train.numpy(), images[: 1797 - 359])
-    np.testing.assert_array_equal(last.validation.numpy(), images[1797 - 359 :])
+    border = int(1797 * (1 - 0.2))  # where Keras's validation_split cuts
+    np.testing.assert_array_equal(last.train.numpy(), images[:border])
+    np.testing.assert_array_equal(last.validation.numpy(), images[border:])
 
 
 @pytest.mark.usefixtures("real_data")
@@ -153,6 +154,26 @@ def test_arrays_that_are_no_images(tmp_path: Path, array: Any, says: str) -> Non
         load(Data(str(tmp_path / "a.npy"), validation="last"))
 
 
+def test_files_by_another_name(tmp_path: Path) -> None:
+    images = np.zeros((3, 4, 4), np.uint8)
+    np.save(tmp_path / "a.npy", images)
+    np.savez(tmp_path / "b.npz", train=images)
+    (tmp_path / "a.npy").rename(tmp_path / "c.npz")
+    (tmp_path / "b.npz").rename(tmp_path / "d.npy")
+    for name in ("c.npz", "d.npy"):
+        with pytest.raises(InputError, match="by another name"):
+            load(Data(str(tmp_path / name)))
+
+
+def test_labels_are_no_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mnist").mkdir()
+    for part in ("train", "t10k"):
+        (tmp_path / "mnist" / f"{part}-images-idx3-ubyte").write_bytes(idx(np.zeros(9, np.uint8)))
+    monkeypatch.setenv("AUTODENOISE_DATA", str(tmp_path))
+    with pytest.raises(InputError, match="are these labels"):
+        load(Data("mnist"))
+
+
 def test_wrong_requests(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'mnist'"):
         load(Data("mnits"))
@@ -166,5 +187,8 @@ def test_wrong_requests(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"share is 1\.5"):
         Data("digits", share=1.5)
     np.save(tmp_path / "one.npy", np.zeros((1, 4, 4), np.uint8))
-    with pytest.raises(UsageError, match="too few"):
-        load(Data(str(tmp_path / "one.npy"), validation="last"))
+    for way in ("last", "random"):
+        with pytest.raises(UsageError, match="too few"):
+            load(Data(str(tmp_path / "one.npy"), validation=way))
+    with pytest.raises(UsageError, match="split_seed is -1"):
+        Data("digits", split_seed=-1)

@@ -112,6 +112,74 @@ def test_a_run_that_died_ends_bit_for_bit_as_one_that_did_not(
         assert torch.equal(value, weights(broken)[name]), name
 
 
+@pytest.mark.parametrize("phases", PHASES, ids=["muon", "adam", "two phases"])
+@pytest.mark.parametrize("saved", [2, 7, 13])
+def test_so_does_one_that_died_anywhere_after_a_checkpoint(
+    tmp_path: Path, phases: dict[str, Phase], saved: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    straight.mkdir()
+    broken.mkdir()
+    expected = fit(training(phases), straight, Heard())
+    left = saved
+
+    def save_and_die(*arguments: Any) -> None:
+        nonlocal left
+        save_state(*arguments)
+        left -= 1
+        if left == 0:
+            raise StopNow
+
+    with monkeypatch.context() as patch:
+        # Every step is a checkpoint, and the process dies right after one of them.
+        patch.setattr("autodenoise.learning.loop._CHECKPOINT_SECONDS", 0.0)
+        patch.setattr("autodenoise.learning.loop.save_state", save_and_die)
+        with pytest.raises(StopNow):
+            fit(training(phases), broken, Heard())
+    assert losses(fit(training(phases), broken, Heard())) == losses(expected)
+    for name, value in weights(straight).items():
+        assert torch.equal(value, weights(broken)[name]), name
+
+
+def test_so_does_one_that_died_after_its_very_last_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = training(PHASES[1])
+
+    def save_and_die(path: Path, state: State, *others: Any) -> None:
+        save_state(path, state, *others)
+        if state.phase == 1:
+            raise StopNow
+
+    with monkeypatch.context() as patch:
+        patch.setattr("autodenoise.learning.loop.save_state", save_and_die)
+        with pytest.raises(StopNow):
+            fit(given, tmp_path, Heard())
+    fresh = training(PHASES[1])
+    fit(fresh, tmp_path, Heard())
+    for one, other in zip(given.network.parameters(), fresh.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_checkpoint_fits_no_other_recipe(tmp_path: Path) -> None:
+    fit(training(PHASES[1]), tmp_path, Heard())
+    for changed in (
+        training(PHASES[0]),
+        training(PHASES[1], noise=Gaussian(0.5)),
+        training(PHASES[1], seed=4),
+    ):
+        with pytest.raises(InputError, match="another recipe"):
+            fit(changed, tmp_path, Heard())
+
+
+def test_a_validation_loss_that_is_no_number_stops_too(tmp_path: Path) -> None:
+    # One step of any size: the training loss is the last good one.
+    phases = {"denoise": Phase(epochs=1, batch_size=150, optimizer=Adadelta(1e38))}
+    with pytest.raises(TrainingDiverged, match="validation loss became"):
+        fit(training(phases), tmp_path, Heard())
+    assert not list(tmp_path.iterdir())
+
+
 def test_it_learns_to_denoise(tmp_path: Path) -> None:
     phases = {"denoise": Phase(epochs=12, batch_size=16, optimizer=Muon(), schedule=OneCycle())}
     rows = fit(training(phases, train=squares(400, 0)), tmp_path, Heard())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from autodenoise import nets
 from autodenoise.errors import UsageError
 from autodenoise.learning.optim import (
     OPTIMIZERS,
+    Adadelta,
     AdamW,
     Constant,
     Muon,
@@ -48,6 +50,12 @@ def test_muon_takes_the_hidden_kernels_and_adamw_all_else() -> None:
     assert {id(weight) for weight in together} == {id(weight) for weight in network.parameters()}
 
 
+def test_muon_of_a_network_without_hidden_kernels_is_adamw() -> None:
+    network = nets.build("dense", {"widths": (8,)}, torch.Generator().manual_seed(0))
+    (alone,) = Muon().build(network)
+    assert isinstance(alone, torch.optim.AdamW)
+
+
 def test_adamw_equals_torchs() -> None:
     start = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
     ours, theirs = torch.nn.Linear(4, 5), torch.nn.Linear(4, 5)
@@ -84,6 +92,20 @@ def test_rates_follow_the_schedule_from_each_groups_own_peak() -> None:
         set_learning_rate(optimizers, factor)
         rates = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
         assert rates == pytest.approx([0.02 * factor, 0.006 * factor])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Muon(weight_decay=-1),
+        lambda: AdamW(weight_decay=-1),
+        lambda: Adadelta(rho=2),
+        lambda: OneCycle(warmup=1),
+    ],
+)
+def test_other_values_that_mean_nothing_are_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        make()
 
 
 @pytest.mark.parametrize("kind", list(OPTIMIZERS))

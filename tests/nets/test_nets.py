@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 
@@ -85,9 +87,8 @@ def test_max_norm_bounds_the_columns_and_leaves_short_ones_alone() -> None:
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("kernel", [2, 3])
-def test_the_fast_transposed_convolution_equals_torchs(stride: int, kernel: int) -> None:
-    layer = ConvTranspose(5, 4, kernel, stride=stride)
+def test_the_fast_transposed_convolution_equals_torchs(stride: Literal[1, 2]) -> None:
+    layer = ConvTranspose(5, 4, stride=stride)
     results = []
     for training in (True, False):
         layer.train(training).zero_grad()

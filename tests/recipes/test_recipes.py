@@ -56,6 +56,29 @@ def test_a_file_says_what_differs_and_defaults_fill_the_rest(tmp_path: Path) -> 
     assert recipe.seed == 0
 
 
+def test_another_kind_starts_from_its_own_defaults() -> None:
+    recipe = load(
+        "digits", ["phase.denoise.optimizer.kind=adam", "noise.kind=speckle", "noise.sigma=1"]
+    )
+    assert recipe.phase["denoise"].optimizer == Adam()
+    assert recipe.noise == (noise.Speckle(1),)
+
+
+def test_a_path_of_data_is_relative_to_its_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "digits").mkdir()
+    path = small(tmp_path, SMALL.replace('source = "digits"', 'source = "letters"'))
+    assert load(path).data.source == str(tmp_path / "letters")
+    # A data set that has a name keeps it, whatever lies around.
+    assert load(small(tmp_path)).data.source == "digits"
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "mine").mkdir(parents=True)
+    monkeypatch.chdir(elsewhere)
+    assert load(path, ["data.source=mine"]).data.source == str(elsewhere / "mine")
+
+
 def test_a_list_of_corruptions(tmp_path: Path) -> None:
     text = SMALL.replace(
         'noise = { kind = "gaussian", sigma = [0.1, 0.5] }',

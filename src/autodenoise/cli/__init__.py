@@ -14,7 +14,7 @@ from autodenoise.cli.denoise import denoise
 from autodenoise.cli.evaluate import evaluate
 from autodenoise.cli.recipes import recipes
 from autodenoise.cli.train import train
-from autodenoise.errors import AutodenoiseError, MissingExtra
+from autodenoise.errors import AutodenoiseError, InputError, MissingExtra
 
 __all__ = ["app", "main"]
 
@@ -60,15 +60,18 @@ def main() -> None:
             raise
         missing = MissingExtra(error.name, "train")
         _stop(str(missing), missing.exit_code)
-    except KeyboardInterrupt:
-        _stop("stopped", 130)
-    except BrokenPipeError:
-        # Whoever read our output has gone, as `head` does; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    except OSError as error:
+        # What no room foresaw: a name too long, a folder that may not be entered.
+        _stop(f"{error.filename or 'the system'}: {error.strerror or error}", InputError.exit_code)
     except Exception as error:
         if os.environ.get(_TRACEBACK_VARIABLE):
             raise
+        if isinstance(error, MemoryError) or "allocate" in str(error):
+            _stop(
+                "not enough memory for images of this size and number; take fewer or smaller ones, "
+                "or a smaller batch_size",
+                AutodenoiseError.exit_code,
+            )
         _stop(
             f"internal fault: {type(error).__name__}: {error}\nThis is a bug in autodenoise. "
             f"Run again with {_TRACEBACK_VARIABLE}=1 and report what it prints.",

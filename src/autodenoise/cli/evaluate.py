@@ -31,9 +31,9 @@ def evaluate(
             name,
             f"{scores.bce:.4f}",
             f"{scores.bce_excess:.4f}",
-            f"{scores.psnr:.2f}",
+            "-" if scores.psnr is None else f"{scores.psnr:.2f}",
             "-" if scores.ssim is None else f"{scores.ssim:.4f}",
         )
     console.print(f"{result.images:,} test images")
     console.print(table)
-    console.print(f"scores: {run / runs.EVALUATION_NAME}\npicture: {run / runs.FIGURE_NAME}")
+    typer.echo(f"scores: {run / runs.EVALUATION_NAME}\npicture: {run / runs.FIGURE_NAME}")

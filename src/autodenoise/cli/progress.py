@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from rich.console import Console
-    from rich.progress import TaskID
+    from rich.progress import ProgressColumn, TaskID
 
     from autodenoise.learning.checkpoint import Row
     from autodenoise.learning.loop import Status
@@ -18,37 +16,41 @@ if TYPE_CHECKING:
 __all__ = ["Downloads", "TrainingProgress"]
 
 
-class TrainingProgress:
+class _Bars:
+    """Progress bars that come up when there is something to show, and only on a terminal."""
+
+    def __init__(self, console: Console, *columns: ProgressColumn) -> None:
+        self._console = console
+        self._bars = Progress(*columns, console=console, transient=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars.live.is_started:
+            self._bars.stop()
+
+    def _show(self, task: TaskID, **fields: Any) -> None:
+        if self._console.is_terminal:
+            self._bars.start()
+            self._bars.update(task, **fields)
+
+
+class TrainingProgress(_Bars):
     """A report of training: phase, epoch, loss, throughput and time left."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live = Progress(
+        super().__init__(
+            console,
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[told]}"),
-            console=console,
-            transient=True,
         )
-        self._task = self._live.add_task("starting", total=None, told="")
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._live.live.is_started:
-            self._live.stop()
+        self._task = self._bars.add_task("", total=None, told="")
 
     def step(self, status: Status) -> None:
         """Show the state of things."""
-        self._live.update(
+        self._show(
             self._task,
             description=f"{status.phase} {status.epoch + 1}/{status.epochs}",
             total=status.steps,
@@ -63,44 +65,29 @@ class TrainingProgress:
             f"{row.phase} epoch {row.epoch}: loss {row.loss:.4f}, val_loss {row.val_loss:.4f}, "
             f"{row.seconds:.1f} s, {row.images_per_second:,.0f} images/s",
             highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
 
 
-class Downloads:
+class Downloads(_Bars):
     """A progress bar for each file that is fetched."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._bars = Progress(
+        super().__init__(
+            console,
             TextColumn("fetching {task.description}"),
             BarColumn(bar_width=24),
             DownloadColumn(),
             TransferSpeedColumn(),
-            console=console,
-            transient=True,
         )
         self._tasks: dict[str, TaskID] = {}
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bars.live.is_started:
-            self._bars.stop()
-
     def __call__(self, name: str, done: int, total: int | None) -> None:
         """Show how much of a file is here."""
-        if not self._console.is_terminal:
-            return
         if name not in self._tasks:
-            self._bars.start()
             self._tasks[name] = self._bars.add_task(name, total=total)
-        self._bars.update(self._tasks[name], completed=done, total=total)
+        self._show(self._tasks[name], completed=done, total=total)
 
 
 def _clock(seconds: float) -> str:

@@ -67,5 +67,5 @@ def train(
                 report=progress,
                 on_bytes=downloads,
             )
-    console.print(f"{run.folder} holds the model file; score it with:")
-    console.print(f"  autodenoise evaluate {run.folder}", highlight=False)
+    typer.echo(f"{run.folder} holds the model file; score it with:")
+    typer.echo(f"  autodenoise evaluate {run.folder}")

@@ -28,8 +28,8 @@ def image_rows(rows: Mapping[str, NDArray[np.float32]], title: str) -> Figure:
     Parameters
     ----------
     rows
-        Label to images (N, H, W, C) in [0, 1] nominally; the same N for all. One line of the label
-        for each line of text.
+        Label, of one line or several, to images (N, H, W, C) in [0, 1] nominally; the same N for
+        all. Three channels are shown as RGB, of any other number the first as grey.
     title
         Above all.
     """
@@ -59,7 +59,7 @@ def image_rows(rows: Mapping[str, NDArray[np.float32]], title: str) -> Figure:
             )
             axes = figure.add_axes(place)
             shown = np.clip(image, 0, 1)
-            if shown.shape[2] == 1:
+            if shown.shape[2] != 3:
                 axes.imshow(shown[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             else:
                 axes.imshow(shown, interpolation="nearest")

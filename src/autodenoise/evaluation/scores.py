@@ -37,14 +37,15 @@ class Scores:
     bce_excess
         How far that is above the least possible, the entropy of the clean grey values.
     psnr
-        In dB, peak 1.
+        In dB, peak 1, over the images that differ from their clean version at all: an equal one
+        has infinite PSNR. None where no image does.
     ssim
         None where images are smaller than its window of 11x11.
     """
 
     bce: float
     bce_excess: float
-    psnr: float
+    psnr: float | None
     ssim: float | None
 
 
@@ -94,10 +95,12 @@ def _average(clean: NDArray[np.float32], other: NDArray[np.float32]) -> Scores:
         peak.append(psnr(a, b))
         if large:
             structure.append(ssim(a, b))
+    peaks = np.concatenate(peak)
+    finite = peaks[np.isfinite(peaks)]
     total = float(np.concatenate(cross_entropy).mean())
     return Scores(
         bce=total,
         bce_excess=total - float(np.concatenate(floor).mean()),
-        psnr=float(np.concatenate(peak).mean()),
+        psnr=float(finite.mean()) if len(finite) else None,
         ssim=float(np.concatenate(structure).mean()) if large else None,
     )

@@ -24,6 +24,7 @@ __all__ = ["SUFFIXES", "from_float", "read", "to_float", "write"]
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"})
 """The file names that are taken for images in a folder, and that can be written."""
 
+_LOSSLESS = frozenset({".png", ".tif", ".tiff"})
 _WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 
 
@@ -72,13 +73,18 @@ def read(path: Path) -> NDArray[np.generic]:
     if not path.is_file():
         raise InputError(f"no such image: {path}")
     try:
-        picture = pyvips.Image.new_from_file(str(path), fail_on="truncated")
-        pixels: NDArray[np.generic] = picture.numpy()
+        stored = pyvips.Image.new_from_file(str(path), fail_on="truncated")
+        pages = stored.get("n-pages") if stored.get_typeof("n-pages") else 1
+        # Upright: the tag that says how to turn the samples is not written again.
+        picture = stored.autorot()
+        pixels: NDArray[np.generic] = picture.numpy().reshape(
+            picture.height, picture.width, picture.bands
+        )
     except pyvips.Error as error:
         reason = " ".join(str(error).split())
         raise InputError(f"cannot read {path}: {reason}") from None
-    if pixels.ndim == 2:
-        pixels = pixels[:, :, None]
+    if pages > 1:
+        raise InputError(f"{path} has {pages} pages; expected one picture")
     if pixels.dtype not in _WHITE or pixels.shape[2] not in (1, 3):
         raise InputError(
             f"{path} has {pixels.shape[2]} channels of {pixels.dtype}; "
@@ -106,7 +112,7 @@ def write(path: Path, pixels: NDArray[np.generic]) -> None:
         raise OutputError(
             f"cannot tell the format of {path}; use one of {', '.join(sorted(SUFFIXES))}"
         )
-    if pixels.dtype == np.uint16 and path.suffix.lower() not in {".png", ".tif", ".tiff"}:
+    if pixels.dtype == np.uint16 and path.suffix.lower() not in _LOSSLESS:
         raise OutputError(f"{path.suffix} cannot hold 16 bits a sample; write PNG or TIFF")
     # libvips takes an array of 16 bits for 8 unless it is told what its numbers mean.
     deep, colour = pixels.dtype == np.uint16, pixels.shape[2] == 3
@@ -114,6 +120,7 @@ def write(path: Path, pixels: NDArray[np.generic]) -> None:
     picture = pyvips.Image.new_from_array(pixels, interpretation=meaning)
     with replacing(path) as temporary:
         try:
-            picture.write_to_file(str(temporary))
+            lossy = {} if path.suffix.lower() in _LOSSLESS else {"Q": 95}
+            picture.write_to_file(str(temporary), **lossy)
         except pyvips.Error as error:
             raise OutputError(f"cannot write {path}: {' '.join(str(error).split())}") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Row", "State", "load_state", "load_weights", "restore", "save_state", "save_weights"]
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One epoch as the metrics file tells it; `epoch` counts from 1 within its phase."""
 
     phase: str
@@ -45,15 +44,15 @@ class State:
     Attributes
     ----------
     phase, epoch, step
-        Indices of what comes next.
+        Indices of what comes next; `phase` is their number once all are over.
     loss_sum
         The loss so far in this epoch, summed over images.
     seconds
         Time spent in this epoch so far.
-    finished
-        Whether training is over, the model file apart.
     rows
         The epochs that are done.
+    fingerprint
+        Of what is trained, see `autodenoise.learning.loop`; a checkpoint fits no other.
     """
 
     phase: int = 0
@@ -61,8 +60,8 @@ class State:
     step: int = 0
     loss_sum: float = 0.0
     seconds: float = 0.0
-    finished: bool = False
     rows: list[Row] = field(default_factory=list)
+    fingerprint: str = ""
 
 
 def save_weights(path: Path, network: nn.Module) -> None:
@@ -91,7 +90,8 @@ def save_state(
         for index, slots in optimizer.state_dict()["state"].items():
             for slot, value in slots.items():
                 tensors[f"optimizer.{number}.{index}.{slot}"] = torch.as_tensor(value)
-    content = save(_contiguous(tensors), {"state": json.dumps(dataclasses.asdict(state))})
+    numbers = {**dataclasses.asdict(state), "rows": [row._asdict() for row in state.rows]}
+    content = save(_contiguous(tensors), {"state": json.dumps(numbers)})
     write_bytes(path, content)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["DATA_VARIABLE", "SOURCES", "Data", "Splits", "load", "read_idx"]
+__all__ = ["DATA_VARIABLE", "SOURCES", "Data", "Splits", "as_float", "load", "read_idx"]
 
 DATA_VARIABLE = "AUTODENOISE_DATA"
 """The environment variable that names the folder looked into first."""
@@ -71,6 +71,10 @@ class Data:
             raise UsageError(f"data: share is {self.share}; expected a number between 0 and 1")
         if self.copies < 1:
             raise UsageError(f"data: copies is {self.copies}; expected at least 1")
+        if not 0 <= self.split_seed < 2**32:
+            raise UsageError(
+                f"data: split_seed is {self.split_seed}; expected 0 or more, below 2**32"
+            )
         if self.size is not None and min(self.size) < 1:
             raise UsageError(f"data: size is {self.size}; expected two sides of at least 1")
 
@@ -177,8 +181,10 @@ def load(data: Data, on_bytes: OnBytes | None = None) -> Splits:
                 "use validation = 'random' or 'last' in the recipe's [data]"
             )
         return Splits(learnt, watched, watched if parts.test is None else parts.test)
+    if len(learnt) < 2:
+        raise UsageError(f"{data.source} has {len(learnt)} image, too few to hold any back")
     if data.validation == "last":
-        border = len(learnt) - round(data.share * len(learnt))
+        border = int(len(learnt) * (1 - data.share))  # as Keras's validation_split
         train, watched = learnt[:border], learnt[border:]
     else:
         from sklearn.model_selection import train_test_split
@@ -198,7 +204,7 @@ def _read(source: str, on_bytes: OnBytes | None) -> _Parts:
     if source in SOURCES:
         train = _idx_images(source, "train-images-idx3-ubyte", on_bytes)
         return _Parts(train, None, _idx_images(source, "t10k-images-idx3-ubyte", on_bytes))
-    path = Path(source).expanduser()
+    path = Path(source)
     if not path.exists():
         if os.sep in source or path.suffix:
             raise InputError(f"no such file or folder: {path}")
@@ -209,7 +215,10 @@ def _read(source: str, on_bytes: OnBytes | None) -> _Parts:
         return _npz(path)
     if path.suffix == ".npy":
         with _reading(path):
-            return _Parts(_to_tensor(path, np.load(path, allow_pickle=False)), None, None)
+            array = np.load(path, allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise InputError(f"{path} is an .npz archive by another name")
+        return _Parts(_to_tensor(path, array), None, None)
     raise InputError(f"{path} is neither .npz nor .npy nor a folder of pictures")
 
 
@@ -225,7 +234,13 @@ def _digits() -> _Parts:
 
 
 def _idx_images(name: str, file: str, on_bytes: OnBytes | None) -> torch.Tensor:
-    return torch.from_numpy(read_idx(_find(name, file, on_bytes)))[:, None]
+    path = _find(name, file, on_bytes)
+    pixels = read_idx(path)
+    if pixels.ndim != 3:
+        raise InputError(
+            f"{path} holds {pixels.ndim} dimension(s), images need 3; are these labels?"
+        )
+    return _to_tensor(path, pixels)
 
 
 def _find(name: str, file: str, on_bytes: OnBytes | None) -> Path:
@@ -300,12 +315,16 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _npz(path: Path) -> _Parts:
-    with _reading(path), np.load(path, allow_pickle=False) as archive:
-        arrays: dict[str, NDArray[Any]] = {
-            name.removeprefix("x_"): archive[name]
-            for name in archive.files
-            if name.removeprefix("x_") in _Parts._fields
-        }
+    with _reading(path):
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise InputError(f"{path} is an .npy file by another name")
+        with archive:
+            arrays: dict[str, NDArray[Any]] = {
+                name.removeprefix("x_"): archive[name]
+                for name in archive.files
+                if name.removeprefix("x_") in _Parts._fields
+            }
     if "train" not in arrays:
         raise InputError(f"{path} holds no array 'train' or 'x_train'")
     tensors = {name: _to_tensor(path, array) for name, array in arrays.items()}
@@ -357,9 +376,18 @@ def _to_tensor(path: Path, array: NDArray[Any]) -> torch.Tensor:
 
 
 def _resize(part: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    enlarged = functional.interpolate(
-        part.float(), size, mode="bicubic", antialias=True, align_corners=False
-    )
-    if part.dtype == torch.uint8:
-        return enlarged.round_().clamp_(0, 255).to(torch.uint8)
-    return enlarged.clamp_(0, 1)
+    white = 255 if part.dtype == torch.uint8 else 1
+    resized = part.new_empty(*part.shape[:2], *size)
+    for start in range(0, len(part), 1000):
+        rows = slice(start, start + 1000)
+        values = functional.interpolate(
+            part[rows].float(), size, mode="bicubic", antialias=True, align_corners=False
+        ).clamp_(0, white)
+        resized[rows] = values.round_().to(part.dtype) if white == 255 else values
+    return resized
+
+
+def as_float(pixels: torch.Tensor) -> torch.Tensor:
+    """Scale a batch of a split to [0, 1], as channels-last floats, which oneDNN's kernels want."""
+    values = pixels.to(torch.float32, memory_format=torch.channels_last)
+    return values.div_(255) if pixels.dtype == torch.uint8 else values

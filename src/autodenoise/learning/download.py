@@ -13,7 +13,7 @@ from autodenoise.errors import InputError, OutputError
 from autodenoise.files import make_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 __all__ = ["OnBytes", "download"]
@@ -82,11 +82,8 @@ def download(
                     part.unlink(missing_ok=True)
                     continue
                 break
-            except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
+            except (OSError, http.client.HTTPException) as error:
                 failure = f"broke off: {getattr(error, 'reason', error)}"
-                continue
-            except ConnectionError as error:
-                failure = f"broke off: {error}"
                 continue
             if not complete:
                 failure = "broke off early"
@@ -120,16 +117,35 @@ def _fetch(address: str, part: Path, name: str, on_bytes: OnBytes | None, timeou
             have = 0  # the server does not resume: start again
         length = answer.headers.get("Content-Length")
         total = have + int(length) if length is not None else None
-        try:
-            with part.open("ab" if have else "wb") as file:
-                # read1 gives what has arrived, so that a stall loses nothing already here.
-                while chunk := answer.read1(_CHUNK):
-                    file.write(chunk)
-                    have += len(chunk)
-                    if on_bytes is not None:
-                        on_bytes(name, have, total)
-        except (TimeoutError, ConnectionError, http.client.HTTPException):
-            raise
-        except OSError as error:
-            raise OutputError(f"cannot write {part}: {error.strerror or error}") from error
+        with _writing(part, "ab" if have else "wb") as append:
+            # read1 gives what has arrived, so that a stall loses nothing already here.
+            while chunk := answer.read1(_CHUNK):
+                append(chunk)
+                have += len(chunk)
+                if on_bytes is not None:
+                    on_bytes(name, have, total)
     return total is None or have == total
+
+
+@contextlib.contextmanager
+def _writing(part: Path, mode: str) -> Iterator[Callable[[bytes], None]]:
+    """Give a function that appends to a file; only the disk's faults become output errors."""
+
+    def fault(error: OSError) -> OutputError:
+        return OutputError(f"cannot write {part}: {error.strerror or error}")
+
+    try:
+        file = part.open(mode, buffering=0)
+    except OSError as error:
+        raise fault(error) from error
+
+    def append(chunk: bytes) -> None:
+        try:
+            # A full disk may take a part of the chunk before it refuses.
+            while chunk:
+                chunk = chunk[file.write(chunk) :]
+        except OSError as error:
+            raise fault(error) from error
+
+    with file:
+        yield append

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
+import hashlib
 import io
 import math
 import time
@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from autodenoise.errors import Interrupted, TrainingDiverged, UsageError
+from autodenoise.errors import InputError, Interrupted, TrainingDiverged, UsageError
 from autodenoise.files import write_text
 from autodenoise.learning.checkpoint import (
     Row,
@@ -25,6 +25,7 @@ from autodenoise.learning.checkpoint import (
     save_state,
     save_weights,
 )
+from autodenoise.learning.data import as_float
 from autodenoise.learning.objectives import LOSSES, OBJECTIVES, Batch, Objective
 from autodenoise.learning.optim import Adam, Constant, Optimizer, Schedule, set_learning_rate
 from autodenoise.learning.process import keep_freed_memory, stop_requests
@@ -40,7 +41,9 @@ __all__ = [
     "Report",
     "Status",
     "Training",
+    "corrupt",
     "fit",
+    "read_metrics",
 ]
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
@@ -156,8 +159,8 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
     """Train, from the folder's checkpoint if it has one.
 
     The checkpoint is written after each epoch, every two minutes, and when SIGINT or SIGTERM asks
-    to stop. Going on from it is bit-exact on the same machine: every random number follows from
-    the seed and its place, see `autodenoise.learning.randomness`.
+    to stop. Going on from it is bit-exact on the same machine's CPU: every random number follows
+    from the seed and its place, see `autodenoise.learning.randomness`.
 
     Parameters
     ----------
@@ -178,6 +181,8 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
     ------
     Interrupted
         A signal asked to stop; the state is saved.
+    InputError
+        The checkpoint is damaged, or was written by another recipe.
     TrainingDiverged
         The loss is no longer a number. The checkpoint is that of the last good epoch.
     """
@@ -186,16 +191,23 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
     else:
         # TensorFloat-32 products: ten bits of mantissa, float32 sums.
         torch.set_float32_matmul_precision("high")
-    checkpoint = folder / CHECKPOINT_NAME
-    state, tensors = load_state(checkpoint) if checkpoint.exists() else (State(), None)
     network = training.network.to(training.device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if state.finished and tensors is not None:
-        restore(checkpoint, tensors, network, [])
+    checkpoint = folder / CHECKPOINT_NAME
+    state, tensors = State(fingerprint=_fingerprint(training)), None
+    if checkpoint.exists():
+        state, tensors = load_state(checkpoint)
+        if state.fingerprint != _fingerprint(training):
+            raise InputError(
+                f"{checkpoint} was written by another recipe than {folder} now has; put the old "
+                "recipe back, or start a new run"
+            )
+        if state.phase == len(training.phases):
+            restore(checkpoint, tensors, network, [])
     watched = _Validation(training)
     with stop_requests() as stop:
         for index, (name, phase) in enumerate(training.phases.items()):
-            if index < state.phase or state.finished:
+            if index < state.phase:
                 continue
             optimizers = phase.optimizer.build(network)
             if tensors is not None:
@@ -212,7 +224,7 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
                             f"stopped in phase {name}, epoch {state.epoch + 1}; go on with: "
                             f"autodenoise train --resume {folder}"
                         )
-                row = epochs.finish(optimizers, watched.loss(phase))
+                row = epochs.finish(watched.loss(phase))
                 state.rows.append(row)
                 if row.val_loss == min(r.val_loss for r in state.rows if r.phase == name):
                     save_weights(folder / BEST_NAME, network)
@@ -221,9 +233,15 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
                 report.epoch(row)
             state.phase, state.epoch = index + 1, 0
             save_state(checkpoint, state, network, [])
-    state.finished = True
-    save_state(checkpoint, state, network, [])
     return state.rows
+
+
+def _fingerprint(training: Training) -> str:
+    """Sum up all that the next step depends on and that a checkpoint does not hold."""
+    network = [(name, tuple(value.shape)) for name, value in training.network.named_parameters()]
+    data = (tuple(training.train.shape), training.copies, training.seed)
+    said = repr((network, dict(training.phases), training.noise, data))
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 class _Epochs:
@@ -253,7 +271,7 @@ class _Epochs:
         for start in range(0, self.count, 1000):
             rows = torch.arange(start, min(start + 1000, self.count), device=noisy.device)
             draw = self._generator("noise once", start)
-            noisy[rows] = self.training.noise(_as_float(self.images[rows % len(self.images)]), draw)
+            noisy[rows] = self.training.noise(as_float(self.images[rows % len(self.images)]), draw)
         return noisy
 
     def _generator(self, purpose: str, *place: int) -> torch.Generator:
@@ -261,7 +279,7 @@ class _Epochs:
         return generator(self.training.seed, purpose, self.index, *place, device=device)
 
     def _batch(self, rows: Tensor) -> Batch:
-        clean = _as_float(self.images[rows % len(self.images)])
+        clean = as_float(self.images[rows % len(self.images)])
         if self.noisy is None:
             return Batch(clean)
         return Batch(clean, self.noisy[rows].contiguous(memory_format=torch.channels_last))
@@ -310,18 +328,28 @@ class _Epochs:
         """
         self.state.loss_sum = self.loss_sum.item()
         if not math.isfinite(self.state.loss_sum):
-            raise TrainingDiverged(self._advice())
+            raise TrainingDiverged(self._advice("loss", self.state.loss_sum))
 
-    def finish(self, optimizers: list[torch.optim.Optimizer], val_loss: float) -> Row:
-        """Close the epoch: make its row and move the state to the next."""
+    def finish(self, val_loss: float) -> Row:
+        """Close the epoch: make its row and move the state to the next.
+
+        Raises
+        ------
+        TrainingDiverged
+            The validation loss is no number.
+        """
+        if not math.isfinite(val_loss):
+            raise TrainingDiverged(self._advice("validation loss", val_loss))
         state = self.state
         self.loss_sum.zero_()
+        last_step = (state.epoch + (self.step_count - 1) / self.step_count) / self.phase.epochs
         row = Row(
             phase=self.name,
             epoch=state.epoch + 1,
             loss=state.loss_sum / self.count,
             val_loss=val_loss,
-            learning_rate=optimizers[0].param_groups[0]["lr"],
+            learning_rate=self.phase.optimizer.learning_rate
+            * self.phase.schedule.factor(last_step),
             seconds=state.seconds,
             images_per_second=self.count / state.seconds,
         )
@@ -351,10 +379,10 @@ class _Epochs:
             eta=epochs * self.count / images_per_second,
         )
 
-    def _advice(self) -> str:
+    def _advice(self, what: str, value: float) -> str:
         rate = self.phase.optimizer.learning_rate
         return (
-            f"the loss became {self.state.loss_sum} in phase {self.name}, epoch "
+            f"the {what} became {value} in phase {self.name}, epoch "
             f"{self.state.epoch + 1}, step {self.state.step}. The learning rate is likely too "
             f"high: try --set phase.{self.name}.optimizer.learning_rate={rate / 10:g} in a new run"
         )
@@ -377,7 +405,7 @@ class _Validation:
         total = 0.0
         for start in range(0, len(self.clean), _VALIDATION_BATCH):
             rows = slice(start, start + _VALIDATION_BATCH)
-            clean = _as_float(self.clean[rows])
+            clean = as_float(self.clean[rows])
             given = self.noisy[rows].contiguous(memory_format=torch.channels_last)
             total += loss(network(given if noisy else clean), clean).item() * len(clean)
         return total / len(self.clean)
@@ -389,14 +417,8 @@ def corrupt(noise: Noise, clean: Tensor, seed: int, part: str) -> Tensor:
     for start in range(0, len(clean), _VALIDATION_BATCH):
         rows = slice(start, start + _VALIDATION_BATCH)
         draw = generator(seed, f"noise of {part}", start, device=clean.device)
-        noisy[rows] = noise(_as_float(clean[rows]), draw)
+        noisy[rows] = noise(as_float(clean[rows]), draw)
     return noisy
-
-
-def _as_float(pixels: Tensor) -> Tensor:
-    """Scale bytes to [0, 1], as channels-last floats, which oneDNN's convolutions want."""
-    values = pixels.to(torch.float32, memory_format=torch.channels_last)
-    return values.div_(255) if pixels.dtype == torch.uint8 else values
 
 
 def _out_of_patience(rows: list[Row], name: str, phase: Phase) -> bool:
@@ -408,7 +430,25 @@ def _out_of_patience(rows: list[Row], name: str, phase: Phase) -> bool:
 
 def _as_csv(rows: list[Row]) -> str:
     text = io.StringIO()
-    table = csv.DictWriter(text, [entry.name for entry in dataclasses.fields(Row)])
+    table = csv.DictWriter(text, Row._fields)
     table.writeheader()
-    table.writerows(dataclasses.asdict(row) for row in rows)
+    table.writerows(row._asdict() for row in rows)
     return text.getvalue()
+
+
+def read_metrics(path: Path) -> list[Row]:
+    """Read back the rows of a metrics file.
+
+    Raises
+    ------
+    InputError
+        It is no such file.
+    """
+    try:
+        with path.open(newline="") as file:
+            return [
+                Row(line["phase"], int(line["epoch"]), *(float(line[k]) for k in Row._fields[2:]))
+                for line in csv.DictReader(file)
+            ]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {error}") from None

@@ -111,6 +111,11 @@ def _positive(kind: str, **values: float) -> None:
             raise UsageError(f"{kind}: {name} is {value}; expected a number above 0")
 
 
+def _decay(kind: str, value: float) -> None:
+    if not (value >= 0 and math.isfinite(value)):
+        raise UsageError(f"{kind}: weight_decay is {value}; expected 0 or more")
+
+
 @dataclass(frozen=True)
 class Adam:
     """Keras's Adam: beta 0.9 and 0.999, epsilon 1e-7 (Kingma and Ba 2015)."""
@@ -135,7 +140,9 @@ class Adadelta:
     kind: Literal["adadelta"] = "adadelta"
 
     def __post_init__(self) -> None:
-        _positive(self.kind, learning_rate=self.learning_rate, rho=self.rho)
+        _positive(self.kind, learning_rate=self.learning_rate)
+        if not 0 < self.rho < 1:
+            raise UsageError(f"{self.kind}: rho is {self.rho}; expected between 0 and 1")
 
     def build(self, network: nn.Module) -> list[torch.optim.Optimizer]:
         """Make it for all parameters of a network."""
@@ -154,6 +161,7 @@ class AdamW:
 
     def __post_init__(self) -> None:
         _positive(self.kind, learning_rate=self.learning_rate)
+        _decay(self.kind, self.weight_decay)
 
     def build(self, network: nn.Module) -> list[torch.optim.Optimizer]:
         """Make it for all parameters of a network."""
@@ -183,6 +191,7 @@ class Muon:
             learning_rate=self.learning_rate,
             adamw_learning_rate=self.adamw_learning_rate,
         )
+        _decay(self.kind, self.weight_decay)
 
     def build(self, network: nn.Module) -> list[torch.optim.Optimizer]:
         """Make both for a network."""
@@ -190,10 +199,10 @@ class Muon:
         hidden = kernels[1:-1]
         chosen = {id(weight) for weight in hidden}
         rest = [weight for weight in network.parameters() if id(weight) not in chosen]
-        return _with_peak(
-            MuonOptimizer(hidden, self.learning_rate, self.weight_decay),
-            _adamw(rest, self.adamw_learning_rate, self.weight_decay),
-        )
+        beside = _adamw(rest, self.adamw_learning_rate, self.weight_decay)
+        if not hidden:
+            return _with_peak(beside)
+        return _with_peak(MuonOptimizer(hidden, self.learning_rate, self.weight_decay), beside)
 
 
 def _adamw(parameters: Iterable[nn.Parameter], rate: float, decay: float) -> torch.optim.AdamW:

@@ -55,5 +55,7 @@ def keep_freed_memory() -> None:
     mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD in malloc.h
     with contextlib.suppress(OSError, AttributeError):  # another libc: only slower
         mallopt = ctypes.CDLL("libc.so.6").mallopt
-        mallopt(mmap_threshold, 1 << 30)
+        # Some releases take no threshold above 32 MiB and answer 0.
+        if not mallopt(mmap_threshold, 1 << 30):
+            mallopt(mmap_threshold, 32 << 20)
         mallopt(trim_threshold, (1 << 31) - 1)

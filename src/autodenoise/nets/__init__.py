@@ -50,6 +50,7 @@ def build(name: str, arguments: Mapping[str, Any], generator: torch.Generator) -
     # Torch's layers draw weights as they are made; ours come from the generator alone.
     with torch.random.fork_rng(devices=[]):
         network = NETWORKS[name](**arguments)
+    network.arguments = dict(arguments)
     network.initialise(generator)
     return network
 

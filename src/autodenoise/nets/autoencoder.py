@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,10 +27,14 @@ class Autoencoder(nn.Module):
     multiple: ClassVar[int | None] = None
     """Sides must be multiples of this; None where only the trained size works."""
 
+    arguments: dict[str, Any]
+    """The keywords it was made with by `autodenoise.nets.build`."""
+
     def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
+        self.arguments = {}
 
     def forward(self, x: Tensor) -> Tensor:
         """Give the logits of the clean image."""

@@ -6,7 +6,7 @@ Tensors are (B, C, H, W). Convolution weights are torch's: (out, in, kh, kw) for
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -35,19 +35,17 @@ class Conv(nn.Conv2d):
 
 
 class ConvTranspose(nn.ConvTranspose2d):
-    """Transposed convolution that gives ``stride`` times the size, as Keras's ``same`` does.
+    """Transposed convolution, kernel 3: with stride 2 twice the size, as Keras's ``same`` gives.
 
     The full output of stride 2 and kernel 3 has 2n + 1 rows and columns. Keras takes the transpose
     of a forward ``same`` convolution, whose one row of padding lies at the end, so the last row
     and column go. torch's own padding can only crop both ends alike.
 
-    With stride 1 this is Keras's ``valid``: n + kernel - 1 rows and columns.
+    With stride 1 this is Keras's ``valid``: n + 2 rows and columns.
     """
 
-    def __init__(
-        self, channels_in: int, channels_out: int, kernel: int = 3, *, stride: int = 1
-    ) -> None:
-        super().__init__(channels_in, channels_out, kernel, stride)
+    def __init__(self, channels_in: int, channels_out: int, *, stride: Literal[1, 2] = 1) -> None:
+        super().__init__(channels_in, channels_out, 3, stride)
         self.crop = stride > 1
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
@@ -75,7 +73,7 @@ class _TransposeOnCpu(torch.autograd.Function):
         height, width = (stride * (side - 1) + weight.shape[2] for side in x.shape[2:])
         # Only its shape and layout are read.
         shape = (len(x), weight.shape[1], height, width)
-        image = torch.empty(shape, memory_format=torch.channels_last)
+        image = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
         full = _convolution_gradients(x, image, weight, stride, input_alone=True)
         full.add_(bias.view(-1, 1, 1))
         # Whole where it can be: autograd lets nobody write into a view that it was handed.

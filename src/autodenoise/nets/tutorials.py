@@ -34,6 +34,13 @@ __all__ = [
 ]
 
 
+def _pooled_twice(channels: int, width: int) -> nn.Sequential:
+    return nn.Sequential(
+        *(Conv(channels, width), pool(), relu()),
+        *(Conv(width, width), pool(), relu()),
+    )
+
+
 class ConvAutoencoder(Autoencoder):
     """Two pooled convolutions down, two strided transposed ones up; 28,353 parameters.
 
@@ -44,10 +51,7 @@ class ConvAutoencoder(Autoencoder):
 
     def __init__(self, channels: int = 1, width: int = 32) -> None:
         super().__init__(
-            encoder=nn.Sequential(
-                *(Conv(channels, width), pool(), relu()),
-                *(Conv(width, width), pool(), relu()),
-            ),
+            encoder=_pooled_twice(channels, width),
             decoder=nn.Sequential(
                 # The ReLU behind a crop copies: in place it would walk a strided view.
                 *(ConvTranspose(width, width, stride=2), nn.ReLU()),
@@ -149,10 +153,7 @@ class BottleneckAutoencoder(Autoencoder):
 
     def __init__(self, channels: int = 1, width: int = 32) -> None:
         super().__init__(
-            encoder=nn.Sequential(
-                *(Conv(channels, width), pool(), relu()),
-                *(Conv(width, width), pool(), relu()),
-            ),
+            encoder=_pooled_twice(channels, width),
             decoder=nn.Sequential(
                 *(Conv(width, width), relu(), upsample()),
                 *(Conv(width, width), relu(), upsample()),

@@ -20,7 +20,7 @@ import tomli_w
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from autodenoise.errors import InputError, UsageError, unknown_name
-from autodenoise.learning.data import Data
+from autodenoise.learning.data import SOURCES, Data
 from autodenoise.learning.loop import Phase
 from autodenoise.learning.optim import OPTIMIZERS, SCHEDULES
 from autodenoise.nets import NETWORKS
@@ -71,7 +71,12 @@ class Network:
             checked = model.model_validate_json(json.dumps(dict(self.arguments)))
         except ValidationError as error:
             raise UsageError(_explain(error, list(fields), "network")) from None
-        object.__setattr__(self, "arguments", checked.model_dump(exclude_unset=True))
+        arguments = checked.model_dump(exclude_unset=True)
+        for key, value in arguments.items():
+            counts = value if isinstance(value, tuple) else (value,)
+            if not counts or any(isinstance(count, int) and count < 1 for count in counts):
+                raise UsageError(f"network.{key} is {value!r}; expected numbers from 1 up")
+        object.__setattr__(self, "arguments", arguments)
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,8 @@ class Recipe:
         The best of many epochs flatters itself where validation and test images are the same.
     seed
         What every random choice follows from.
+    licence
+        Of the weights, for the model's card.
     name
         Of the recipe; by default that of its file.
     """
@@ -112,6 +119,7 @@ class Recipe:
     validation: Literal["noisy", "clean"] = "noisy"
     keep: Literal["last", "best"] = "last"
     seed: int = 0
+    licence: str = ""
     name: str = "recipe"
 
     def __post_init__(self) -> None:
@@ -160,10 +168,13 @@ def load(
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{recipe} is not TOML: {error}") from None
+    _find_data(table, Path(recipe).parent)
     resolved = _build({"name": name, **table}, where=str(recipe))
     settings = [_setting(override) for override in overrides]
     if epochs is not None:
-        settings += [((f"phase.{phase}.epochs"), epochs) for phase in resolved.phase]
+        if epochs < 1:
+            raise UsageError(f"epochs is {epochs}; expected at least 1")
+        settings += [(f"phase.{phase}.epochs", epochs) for phase in resolved.phase]
     if seed is not None:
         settings.append(("seed", seed))
     if not settings:
@@ -172,6 +183,7 @@ def load(
     full = _as_table(resolved)
     for key, value in settings:
         _override(full, key, value)
+    _find_data(full, Path())
     return _build(full, where="--set")
 
 
@@ -184,13 +196,26 @@ def _find(recipe: str | Path) -> tuple[str, str]:
     if isinstance(recipe, str) and not recipe.endswith(".toml"):
         if recipe not in builtin_names():
             raise unknown_name("recipe", recipe, builtin_names())
-        return recipe, resources.files(__name__).joinpath(f"{recipe}.toml").read_text()
+        return recipe, resources.files(__name__).joinpath(f"{recipe}.toml").read_text("utf-8")
     path = Path(recipe)
     try:
-        return path.stem, path.read_text()
+        return path.stem, path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise InputError(f"cannot read the recipe {path}: {reason}") from None
+
+
+def _find_data(table: dict[str, Any], folder: Path) -> None:
+    """Make a relative path of the data absolute, so that the run can be moved to and gone on with.
+
+    In a recipe file it is relative to that file, in a setting to the working folder.
+    """
+    data = table.get("data")
+    if not isinstance(data, dict):
+        return
+    source = data.get("source")
+    if isinstance(source, str) and source not in SOURCES and (folder / source).exists():
+        data["source"] = str((folder / source).resolve())
 
 
 def _setting(override: str) -> tuple[str, Any]:
@@ -212,6 +237,9 @@ def _override(table: dict[str, Any], key: str, value: Any) -> None:
         place = place[0]
     if not isinstance(place, dict):
         raise UsageError(f"--set {key}: '{last}' is inside something that is no table")
+    if last == "kind" and place.get("kind") != value:
+        # Another kind has other keys: only what is set after this stays.
+        place.clear()
     place[last] = value
 
 
@@ -267,7 +295,12 @@ def _explain(error: ValidationError, known: list[str], owner: str = "") -> str:
     first = error.errors()[0]
     place = [owner, *first["loc"]] if owner else [*first["loc"]]
     # The kind of a corruption or optimiser is in pydantic's place, but not in the file's.
-    steps = [str(step) for step in place if step not in _KINDS]
+    # So are the types of a value that may be of several.
+    steps = [
+        str(step)
+        for step in place
+        if step not in _KINDS and step != "float" and not str(step).startswith("tuple[")
+    ]
     key = ".".join(steps)
     match first["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":

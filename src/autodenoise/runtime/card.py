@@ -42,7 +42,8 @@ class Card:
     scores
         Losses at the end of training, by name.
     source, licence, version
-        Where the method is from, the weights' licence, and the autodenoise that wrote the file.
+        Where the method is from, the weights' licence if their owner gave one, and the autodenoise
+        that wrote the file.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Card:
     data: str = ""
     scores: dict[str, float] = field(default_factory=dict)
     source: str = ""
-    licence: str = "Apache-2.0"
+    licence: str = ""
     version: str = ""
 
     def to_json(self) -> str:

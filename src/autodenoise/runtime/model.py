@@ -60,7 +60,7 @@ class Model:
         if not path.is_file():
             raise InputError(f"no such model file: {path}")
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
@@ -126,7 +126,13 @@ class Model:
         down, right = -height % card.size_multiple, -width % card.size_multiple
         padded = np.pad(images, ((0, 0), (0, down), (0, right), (0, 0)), mode="edge")
         tensor = np.ascontiguousarray(padded.transpose(0, 3, 1, 2))
-        clean: NDArray[np.float32] = self._session.run(None, {self._input: tensor})[0]
+        try:
+            clean: NDArray[np.float32] = self._session.run(None, {self._input: tensor})[0]
+        except _UNRUNNABLE as error:
+            reason = str(error).split("\n", 1)[0]
+            raise InputError(
+                f"the model {card.name} cannot work on {width}x{height} pixels: {reason}"
+            ) from None
         return clean.transpose(0, 2, 3, 1)[:, :height, :width]
 
 
