@@ -50,7 +50,8 @@ class MissingExtra(UsageError):
 
     def __init__(self, missing: str, extra: str) -> None:
         super().__init__(
-            f"{missing} is not installed. Install it with: pip install 'autodenoise[{extra}]'"
+            f"this needs an optional part that is not installed ({missing} is missing). "
+            f"Install it with: pip install 'autodenoise[{extra}]'"
         )
 
 
