@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from autodenoise import images
 from autodenoise.errors import InputError, UsageError, unknown_name
+from autodenoise.learning import kaggle
 from autodenoise.learning.download import OnBytes, download
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class Data:
     ----------
     source
         A name of `SOURCES`, or a path: an ``.npz`` with arrays ``train`` and ``test`` (or Keras's
-        ``x_train`` and ``x_test``), an ``.npy`` with one array, or a folder with one folder of
+        ``x_train`` and ``x_test``), an ``.npy`` with one array, a ``.csv`` as Kaggle publishes them
+        (plain, gzipped or zipped), or a folder with one folder of
         pictures a split (``train``, ``test`` and, if wanted, ``validation``) or with pictures.
     part
         The part of it that is learnt from.
@@ -219,7 +221,9 @@ def _read(source: str, on_bytes: OnBytes | None) -> _Parts:
         if not isinstance(array, np.ndarray):
             raise InputError(f"{path} is an .npz archive by another name")
         return _Parts(_to_tensor(path, array), None, None)
-    raise InputError(f"{path} is neither .npz nor .npy nor a folder of pictures")
+    if path.name.endswith(kaggle.SUFFIXES):
+        return _Parts(_to_tensor(path, kaggle.read_table(path)[1]), None, None)
+    raise InputError(f"{path} is neither .npz, .npy nor .csv, nor a folder of pictures")
 
 
 def _digits() -> _Parts:

@@ -83,10 +83,16 @@ class _TransposeOnCpu(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         (gradient,) = gradients
         x, weight = ctx.saved_tensors
-        cropped = ctx.stride - 1
-        full = functional.pad(gradient, (0, cropped, 0, cropped)).contiguous(
-            memory_format=torch.channels_last
+        height, width = (side + ctx.stride - 1 for side in gradient.shape[2:])
+        # Padded by hand: functional.pad would fill the whole image with zeros first.
+        full = torch.empty(
+            (*gradient.shape[:2], height, width),
+            dtype=gradient.dtype,
+            memory_format=torch.channels_last,
         )
+        full[:, :, gradient.shape[2] :] = 0
+        full[:, :, :, gradient.shape[3] :] = 0
+        full[:, :, : gradient.shape[2], : gradient.shape[3]] = gradient
         for_x = functional.conv2d(full, weight, stride=ctx.stride)
         for_weight = _convolution_gradients(x, full, weight, ctx.stride, input_alone=False)
         return for_x, for_weight, gradient.sum((0, 2, 3)), None
