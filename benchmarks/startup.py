@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from _results import write
 
-from autodenoise.learning.checkpoint import Row
+from autodenoise.learning.history import Row
 from autodenoise.learning.loop import Status
 
 FIRST_STEP = "--until-first-step"

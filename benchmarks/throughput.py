@@ -24,7 +24,7 @@ from _results import write
 
 from autodenoise import nets
 from autodenoise.learning import data
-from autodenoise.learning.checkpoint import Row
+from autodenoise.learning.history import Row
 from autodenoise.learning.loop import Phase, Status, Training, fit
 from autodenoise.noise import Gaussian
 

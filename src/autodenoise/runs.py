@@ -34,8 +34,9 @@ from autodenoise.evaluation.scores import evaluate as score
 from autodenoise.files import make_folder, write_text
 from autodenoise.images import to_float
 from autodenoise.learning import data as datasets
-from autodenoise.learning.checkpoint import Row, load_weights
+from autodenoise.learning.checkpoint import load_weights
 from autodenoise.learning.export import export
+from autodenoise.learning.history import Row, read_metrics
 from autodenoise.learning.loop import (
     BEST_NAME,
     METRICS_NAME,
@@ -43,7 +44,6 @@ from autodenoise.learning.loop import (
     Training,
     corrupt,
     fit,
-    read_metrics,
 )
 from autodenoise.learning.randomness import generator
 from autodenoise.noise import Compose

@@ -11,7 +11,6 @@ import torch
 from autodenoise import nets
 from autodenoise.errors import InputError, TrainingDiverged, UsageError
 from autodenoise.learning.checkpoint import (
-    Row,
     State,
     load_state,
     load_weights,
@@ -19,6 +18,7 @@ from autodenoise.learning.checkpoint import (
     save_state,
     save_weights,
 )
+from autodenoise.learning.history import Row
 from autodenoise.learning.loop import CHECKPOINT_NAME, Phase, Status, Training, fit
 from autodenoise.learning.optim import Adadelta, Adam, Muon, OneCycle
 from autodenoise.learning.randomness import generator

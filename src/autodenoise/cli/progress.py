@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import ProgressColumn, TaskID
 
-    from autodenoise.learning.checkpoint import Row
+    from autodenoise.learning.history import Row
     from autodenoise.learning.loop import Status
 
 __all__ = ["Downloads", "TrainingProgress"]

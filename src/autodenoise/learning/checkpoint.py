@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,25 +16,14 @@ from safetensors.torch import save
 
 from autodenoise.errors import InputError
 from autodenoise.files import write_bytes
+from autodenoise.learning.history import Row
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor, nn
 
-__all__ = ["Row", "State", "load_state", "load_weights", "restore", "save_state", "save_weights"]
-
-
-class Row(NamedTuple):
-    """One epoch as the metrics file tells it; `epoch` counts from 1 within its phase."""
-
-    phase: str
-    epoch: int
-    loss: float
-    val_loss: float
-    learning_rate: float
-    seconds: float
-    images_per_second: float
+__all__ = ["State", "load_state", "load_weights", "restore", "save_state", "save_weights"]
 
 
 @dataclass

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -16,9 +14,7 @@ import torch
 from torch import Tensor
 
 from autodenoise.errors import InputError, Interrupted, TrainingDiverged, UsageError
-from autodenoise.files import write_text
 from autodenoise.learning.checkpoint import (
-    Row,
     State,
     load_state,
     restore,
@@ -26,6 +22,7 @@ from autodenoise.learning.checkpoint import (
     save_weights,
 )
 from autodenoise.learning.data import as_float
+from autodenoise.learning.history import Row, write_metrics
 from autodenoise.learning.objectives import LOSSES, OBJECTIVES, Batch, Objective
 from autodenoise.learning.optim import Adam, Constant, Optimizer, Schedule, set_learning_rate
 from autodenoise.learning.process import keep_freed_memory, stop_requests
@@ -43,7 +40,6 @@ __all__ = [
     "Training",
     "corrupt",
     "fit",
-    "read_metrics",
 ]
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
@@ -228,7 +224,7 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
                 state.rows.append(row)
                 if row.val_loss == min(r.val_loss for r in state.rows if r.phase == name):
                     save_weights(folder / BEST_NAME, network)
-                write_text(folder / METRICS_NAME, _as_csv(state.rows))
+                write_metrics(folder / METRICS_NAME, state.rows)
                 save_state(checkpoint, state, network, optimizers)
                 report.epoch(row)
             state.phase, state.epoch = index + 1, 0
@@ -426,29 +422,3 @@ def _out_of_patience(rows: list[Row], name: str, phase: Phase) -> bool:
     if phase.patience is None or not losses:
         return False
     return len(losses) - 1 - losses.index(min(losses)) >= phase.patience
-
-
-def _as_csv(rows: list[Row]) -> str:
-    text = io.StringIO()
-    table = csv.DictWriter(text, Row._fields)
-    table.writeheader()
-    table.writerows(row._asdict() for row in rows)
-    return text.getvalue()
-
-
-def read_metrics(path: Path) -> list[Row]:
-    """Read back the rows of a metrics file.
-
-    Raises
-    ------
-    InputError
-        It is no such file.
-    """
-    try:
-        with path.open(newline="") as file:
-            return [
-                Row(line["phase"], int(line["epoch"]), *(float(line[k]) for k in Row._fields[2:]))
-                for line in csv.DictReader(file)
-            ]
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}") from None

@@ -1,0 +1,54 @@
+"""The epochs that are done, and the metrics file that tells of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, NamedTuple
+
+from autodenoise.errors import InputError
+from autodenoise.files import write_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Row", "read_metrics", "write_metrics"]
+
+
+class Row(NamedTuple):
+    """One epoch as the metrics file tells it; `epoch` counts from 1 within its phase."""
+
+    phase: str
+    epoch: int
+    loss: float
+    val_loss: float
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+
+
+def write_metrics(path: Path, rows: list[Row]) -> None:
+    """Write all rows as CSV; the file is replaced as a whole, so it never repeats an epoch."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, Row._fields)
+    table.writeheader()
+    table.writerows(row._asdict() for row in rows)
+    write_text(path, text.getvalue())
+
+
+def read_metrics(path: Path) -> list[Row]:
+    """Read back the rows of a metrics file.
+
+    Raises
+    ------
+    InputError
+        It is no such file.
+    """
+    try:
+        with path.open(newline="") as file:
+            return [
+                Row(line["phase"], int(line["epoch"]), *(float(line[k]) for k in Row._fields[2:]))
+                for line in csv.DictReader(file)
+            ]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {error}") from None
