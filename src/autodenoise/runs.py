@@ -309,7 +309,8 @@ def _export(run: Run, training: Training) -> None:
         halo=nets.halo(network),
         parameters=nets.parameter_count(network),
         noise=[dataclasses.asdict(part) for part in recipe.noise],
-        data=recipe.data.source,
+        # The name alone: a model file is passed on, and its maker's folders are nobody's business.
+        data=Path(recipe.data.source).name,
         scores={"loss": rows[-1].loss, "val_loss": rows[-1].val_loss} if rows else {},
         source=recipe.source,
         licence=recipe.licence,
