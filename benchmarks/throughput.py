@@ -97,7 +97,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "images.npy"
-        np.save(file, data.load(data.Data("mnist")).train[:IMAGES, 0].numpy())
+        np.save(file, data.load(data.Data("mnist")).train.images[:IMAGES, 0].numpy())
         here = Path(__file__)
         keras = _Worker([options.keras_python, str(here.with_name("keras_worker.py")), str(file)])
         rounds = ["--rounds", str(options.rounds)]

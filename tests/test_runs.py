@@ -25,14 +25,16 @@ def test_every_recipe_trains_two_steps_and_gives_a_model(
     recipe = recipes.load(name, epochs=1)
     count = 2 * max(phase.batch_size for phase in recipe.phase.values())
     # Their splits are tested with the data; here two batches of noise are enough.
-    splits = data.Splits(few(count // recipe.data.copies), few(5), few(5))
+    held = data.Part(few(5))
+    splits = data.Splits(data.Part(few(count // recipe.data.copies)), held, held)
     monkeypatch.setattr(data, "load", lambda *_: splits)
     run = autodenoise.train(recipe, tmp_path / "run", device="cpu")
     assert [row.phase for row in run.rows] == list(recipe.phase)
     assert all(np.isfinite([row.loss, row.val_loss]).all() for row in run.rows)
     model = autodenoise.load(run.folder)
     assert model.card.name == name
-    assert model.card.parameters == runs.size(recipe)
+    untrained = runs.network(recipe, (1, 28, 28))
+    assert model.card.parameters == nets.parameter_count(untrained)
     clean = model(np.zeros((28, 28), np.uint8))
     assert clean.shape == (28, 28)
 

@@ -1,103 +1,70 @@
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from autodenoise.errors import InputError, UsageError
-from autodenoise.learning.data import Data, load, read_idx
-
-
-def idx(images: np.ndarray[Any, Any]) -> bytes:
-    sizes = b"".join(size.to_bytes(4, "big") for size in images.shape)
-    return b"\0\0\x08" + bytes([images.ndim]) + sizes + images.tobytes()
-
-
-@settings(max_examples=30)
-@given(
-    images=arrays(np.uint8, st.tuples(*(st.integers(1, 6),) * 3)),
-    packed=st.booleans(),
-)
-def test_idx_comes_back(
-    tmp_path_factory: pytest.TempPathFactory, images: np.ndarray[Any, Any], packed: bool
-) -> None:
-    path = tmp_path_factory.mktemp("idx") / "images"
-    path.write_bytes(gzip.compress(idx(images)) if packed else idx(images))
-    np.testing.assert_array_equal(read_idx(path), images)
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (b"", "not an IDX file"),
-        (b"PNG and other things", "not an IDX file"),
-        (idx(np.zeros((3, 4, 4), np.uint8))[:-1], "damaged"),
-        (idx(np.zeros((3, 4, 4), np.uint8)) + b"!", "damaged"),
-        (idx(np.zeros((3, 4, 4), np.uint8))[:9], "damaged"),
-        (gzip.compress(idx(np.zeros((3, 4, 4), np.uint8)))[:-9], "cannot read"),
-        (b"\x1f\x8b and no more", "cannot read"),
-    ],
-)
-def test_damaged_idx_is_one_error(tmp_path: Path, content: bytes, says: str) -> None:
-    (tmp_path / "file").write_bytes(content)
-    with pytest.raises(InputError, match=says):
-        read_idx(tmp_path / "file")
-    with pytest.raises(InputError, match="cannot read"):
-        read_idx(tmp_path / "missing")
+from autodenoise.learning.data import SOURCES, Data, load, shape
+from autodenoise.learning.idx import read_idx
 
 
 @pytest.mark.usefixtures("real_data")
 def test_mnist_is_the_official_one() -> None:
     splits = load(Data("mnist"))
-    assert splits.train.shape == (60_000, 1, 28, 28)
+    assert splits.train.images.shape == (60_000, 1, 28, 28)
     assert splits.test is splits.validation
-    assert splits.test.shape == (10_000, 1, 28, 28)
+    assert splits.test.images.shape == (10_000, 1, 28, 28)
+    assert splits.train.labels is not None
+    assert splits.train.labels[:5].tolist() == [5, 0, 4, 1, 9]
+    assert splits.classes == tuple("0123456789")
     # The mean that everybody normalises with.
-    assert float(splits.train.float().mean() / 255) == pytest.approx(0.1307, abs=5e-5)
+    assert float(splits.train.images.float().mean() / 255) == pytest.approx(0.1307, abs=5e-5)
 
 
 def test_splits_of_the_digits_equal_scikit_learns() -> None:
     images = np.rint(load_digits().images * (255 / 16)).astype(np.uint8)[:, None]
     train, held = train_test_split(images, test_size=0.2, random_state=42)
     splits = load(Data("digits", validation="random"))
-    np.testing.assert_array_equal(splits.train.numpy(), train)
-    np.testing.assert_array_equal(splits.validation.numpy(), held)
+    np.testing.assert_array_equal(splits.train.images.numpy(), train)
+    np.testing.assert_array_equal(splits.validation.images.numpy(), held)
     assert splits.test is splits.validation
     last = load(Data("digits", validation="last", share=0.2))
     border = int(1797 * (1 - 0.2))  # where Keras's validation_split cuts
-    np.testing.assert_array_equal(last.train.numpy(), images[:border])
-    np.testing.assert_array_equal(last.validation.numpy(), images[border:])
+    np.testing.assert_array_equal(last.train.images.numpy(), images[:border])
+    np.testing.assert_array_equal(last.validation.images.numpy(), images[border:])
 
 
 @pytest.mark.usefixtures("real_data")
 def test_maxnorms_split_holds_back_the_last_fifth_and_keeps_the_test_part() -> None:
     splits = load(Data("mnist", validation="last"))
-    assert [len(part) for part in splits] == [48_000, 12_000, 10_000]
-    assert torch.equal(splits.validation, load(Data("mnist")).train[48_000:])
+    assert [len(part.images) for part in splits[:3]] == [48_000, 12_000, 10_000]
+    assert torch.equal(splits.validation.images, load(Data("mnist")).train.images[48_000:])
 
 
-@pytest.mark.usefixtures("real_data")
-def test_the_small_fashion_table_is_split_as_its_tutorial_does() -> None:
+def test_the_small_fashion_table_is_split_as_its_tutorial_does(real_data: Path) -> None:
     splits = load(Data("fashion-mnist", part="test", validation="random"))
-    assert [len(part) for part in splits] == [8_000, 2_000, 2_000]
+    assert [len(part.images) for part in splits[:3]] == [8_000, 2_000, 2_000]
+    assert splits.test.labels is not None
+    # scikit-learn's split of the published labels, as the guide makes it.
+    labels = read_idx(real_data / "fashion-mnist" / "t10k-labels-idx1-ubyte.gz")
+    held = train_test_split(labels, test_size=0.2, random_state=42)[1]
+    np.testing.assert_array_equal(splits.test.labels.numpy(), held)
+    assert splits.classes[9] == "ankle boot"
 
 
 def test_enlarging_is_pillows_bicubic() -> None:
     small = load(Data("digits", validation="random"))
     large = load(Data("digits", validation="random", size=(28, 28)))
-    assert large.train.dtype == torch.uint8
-    assert large.train.shape == (1437, 1, 28, 28)
-    for before, after in zip(small.train[:20, 0], large.train[:20, 0], strict=True):
+    assert large.train.images.dtype == torch.uint8
+    assert large.train.images.shape == (1437, 1, 28, 28)
+    for before, after in zip(small.train.images[:20, 0], large.train.images[:20, 0], strict=True):
         # In float, since on bytes Pillow rounds and clips between its two passes.
         picture = Image.fromarray(before.numpy().astype(np.float32))
         theirs = np.asarray(picture.resize((28, 28), Image.Resampling.BICUBIC))
@@ -109,12 +76,16 @@ def test_npz_with_keras_names_and_floats(tmp_path: Path) -> None:
     images = random.integers(0, 256, (6, 8, 9), np.uint8)
     np.savez(tmp_path / "a.npz", x_train=images, x_test=images[:2], y_train=np.arange(6))
     splits = load(Data(str(tmp_path / "a.npz")))
-    np.testing.assert_array_equal(splits.train.numpy()[:, 0], images)
-    assert len(splits.test) == 2
+    np.testing.assert_array_equal(splits.train.images.numpy()[:, 0], images)
+    assert splits.train.labels is not None
+    assert splits.train.labels.tolist() == list(range(6))
+    assert splits.classes == tuple("012345")
+    assert len(splits.test.images) == 2
+    assert splits.test.labels is None
     np.save(tmp_path / "b.npy", random.random((10, 8, 9, 3)))
     coloured = load(Data(str(tmp_path / "b.npy"), validation="last"))
-    assert coloured.train.shape == (8, 3, 8, 9)
-    assert coloured.train.dtype == torch.float32
+    assert coloured.train.images.shape == (8, 3, 8, 9)
+    assert coloured.train.images.dtype == torch.float32
 
 
 def test_folders_of_pictures(tmp_path: Path) -> None:
@@ -126,8 +97,8 @@ def test_folders_of_pictures(tmp_path: Path) -> None:
             Image.fromarray(pictures[index]).save(tmp_path / part / f"{index}.png")
         (tmp_path / part / "notes.txt").write_text("no picture")
     splits = load(Data(str(tmp_path)))
-    np.testing.assert_array_equal(splits.train.numpy(), pictures.transpose(0, 3, 1, 2))
-    assert [len(part) for part in splits] == [4, 2, 1]
+    np.testing.assert_array_equal(splits.train.images.numpy(), pictures.transpose(0, 3, 1, 2))
+    assert [len(part.images) for part in splits[:3]] == [4, 2, 1]
 
 
 def test_a_folder_of_unlike_pictures_names_the_odd_one(tmp_path: Path) -> None:
@@ -165,15 +136,6 @@ def test_files_by_another_name(tmp_path: Path) -> None:
             load(Data(str(tmp_path / name)))
 
 
-def test_labels_are_no_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mnist").mkdir()
-    for part in ("train", "t10k"):
-        (tmp_path / "mnist" / f"{part}-images-idx3-ubyte").write_bytes(idx(np.zeros(9, np.uint8)))
-    monkeypatch.setenv("AUTODENOISE_DATA", str(tmp_path))
-    with pytest.raises(InputError, match="are these labels"):
-        load(Data("mnist"))
-
-
 def test_wrong_requests(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'mnist'"):
         load(Data("mnits"))
@@ -192,3 +154,22 @@ def test_wrong_requests(tmp_path: Path) -> None:
             load(Data(str(tmp_path / "one.npy"), validation=way))
     with pytest.raises(UsageError, match="split_seed is -1"):
         Data("digits", split_seed=-1)
+
+
+@pytest.mark.parametrize(
+    "labels", [np.arange(5), np.zeros(6), np.full(6, -1), np.zeros((6, 2), np.int64)]
+)
+def test_labels_that_do_not_fit_their_images(tmp_path: Path, labels: Any) -> None:
+    np.savez(tmp_path / "a.npz", x_train=np.zeros((6, 4, 4), np.uint8), y_train=labels)
+    with pytest.raises(InputError, match="a label from 0 up for each of 6 images"):
+        load(Data(str(tmp_path / "a.npz"), validation="last"))
+
+
+@pytest.mark.usefixtures("real_data")
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("size", [None, (20, 24)])
+def test_the_shape_of_a_named_set_is_known_without_reading_it(
+    source: str, size: tuple[int, int] | None
+) -> None:
+    data = Data(source, validation="last", size=size)
+    assert shape(data) == tuple(load(data).train.images.shape[1:])

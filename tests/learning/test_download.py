@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from autodenoise.errors import InputError
-from autodenoise.learning import data
+from autodenoise.learning import data, idx
 from autodenoise.learning.download import download
 
 CONTENT = bytes(range(256)) * 2000
@@ -21,8 +21,8 @@ SECONDS = 0.5  # how long a stalled connection is waited for
 class Mirror:
     """A file server that behaves as its list of moods says, one a request, the last for good."""
 
-    def __init__(self, *moods: str, content: bytes = CONTENT) -> None:
-        self.moods, self.content = list(moods), content
+    def __init__(self, *moods: str, files: dict[str, bytes] | None = None) -> None:
+        self.moods, self.files = list(moods), files or {"file.gz": CONTENT}
         self.ranges: list[str | None] = []
         self.over = threading.Event()
 
@@ -58,12 +58,13 @@ class Mirror:
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
         if mood == "no ranges":
             start = 0
-        body = self.content[start:]
+        content = self.files[request.path.removeprefix("/")]
+        body = content[start:]
         if mood == "corrupt":
             body = bytes(len(body))
         request.send_response(206 if start else 200)
         if start:
-            size = len(self.content)
+            size = len(content)
             request.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
         request.send_header("Content-Length", str(len(body)))
         request.end_headers()
@@ -154,17 +155,29 @@ def test_a_corrupt_file_never_appears_and_the_error_says_where_to_put_it(tmp_pat
 def test_a_data_set_is_fetched_once_into_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    idx = b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in (5, 28, 28)) + bytes(5 * 784)
-    mirror = Mirror("well", content=gzip.compress(idx))
-    digest = hashlib.sha256(idx).hexdigest()
+    sizes = b"".join(n.to_bytes(4, "big") for n in (5, 28, 28))
+    contents = {
+        f"{part}-{kind}-ubyte": content
+        for part in ("train", "t10k")
+        for kind, content in (
+            ("images-idx3", b"\0\0\x08\x03" + sizes + bytes(5 * 784)),
+            ("labels-idx1", b"\0\0\x08\x01" + sizes[:4] + bytes([3, 1, 4, 1, 5])),
+        )
+    }
+    mirror = Mirror(
+        "well", files={f"{name}.gz": gzip.compress(text) for name, text in contents.items()}
+    )
+    digests = {name: hashlib.sha256(text).hexdigest() for name, text in contents.items()}
     monkeypatch.delenv("AUTODENOISE_DATA", raising=False)
     monkeypatch.setattr("platformdirs.user_cache_path", lambda _: tmp_path / "cache")
     with mirror.serving() as address:
         folder = address.removesuffix("file.gz")
-        published = data._IdxSet((folder,), dict.fromkeys(data.SOURCES["mnist"].sha256, digest))  # type: ignore[union-attr]
-        monkeypatch.setitem(data.SOURCES, "mnist", published)
+        published = idx.IdxSet((folder,), digests, idx.IDX_SETS["mnist"].classes)
+        monkeypatch.setitem(idx.IDX_SETS, "mnist", published)
         splits = data.load(data.Data("mnist"))
-        assert splits.train.shape == (5, 1, 28, 28)
-        assert len(mirror.ranges) == 2
+        assert splits.train.images.shape == (5, 1, 28, 28)
+        assert splits.train.labels is not None
+        assert splits.train.labels.tolist() == [3, 1, 4, 1, 5]
+        assert len(mirror.ranges) == 4
         data.load(data.Data("mnist"))
-        assert len(mirror.ranges) == 2
+        assert len(mirror.ranges) == 4

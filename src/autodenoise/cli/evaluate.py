@@ -19,6 +19,7 @@ def evaluate(
 
     from autodenoise import runs
     from autodenoise.cli.progress import Downloads
+    from autodenoise.runs import scoring
 
     console = Console()
     with Downloads(console) as downloads:
@@ -36,4 +37,4 @@ def evaluate(
         )
     console.print(f"{result.images:,} test images")
     console.print(table)
-    typer.echo(f"scores: {run / runs.EVALUATION_NAME}\npicture: {run / runs.FIGURE_NAME}")
+    typer.echo(f"scores: {run / scoring.EVALUATION_NAME}\npicture: {run / scoring.FIGURE_NAME}")

@@ -11,13 +11,14 @@ _LINE = "{:<25} {:<8} {:>10} {:>9}  {}"
 
 def recipes() -> None:
     """List the built-in recipes, a line each."""
+    from autodenoise import runs
+    from autodenoise.learning import data
+    from autodenoise.nets import parameter_count
     from autodenoise.recipes import builtin_names, load
-    from autodenoise.runs import size
 
     typer.echo(_LINE.format("recipe", "data", "parameters", "epochs", "source"))
     for name in builtin_names():
         recipe = load(name)
         epochs = " + ".join(str(phase.epochs) for phase in recipe.phase.values())
-        typer.echo(
-            _LINE.format(name, recipe.data.source, f"{size(recipe):,}", epochs, recipe.source)
-        )
+        count = parameter_count(runs.network(recipe, data.shape(recipe.data)))
+        typer.echo(_LINE.format(name, recipe.data.source, f"{count:,}", epochs, recipe.source))

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
-import hashlib
-import math
 import os
 import zipfile
 import zlib
@@ -14,24 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-import platformdirs
 import torch
 from torch.nn import functional
 
 from autodenoise import images
 from autodenoise.errors import InputError, UsageError, unknown_name
 from autodenoise.learning import kaggle
-from autodenoise.learning.download import OnBytes, download
+from autodenoise.learning.idx import IDX_SETS, read_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-__all__ = ["DATA_VARIABLE", "SOURCES", "Data", "Splits", "as_float", "load", "read_idx"]
+    from autodenoise.learning.download import OnBytes
 
-DATA_VARIABLE = "AUTODENOISE_DATA"
-"""The environment variable that names the folder looked into first."""
+__all__ = ["SOURCES", "Data", "Part", "Splits", "as_float", "load", "read_pictures", "shape"]
 
 
 @dataclass(frozen=True)
@@ -42,9 +37,10 @@ class Data:
     ----------
     source
         A name of `SOURCES`, or a path: an ``.npz`` with arrays ``train`` and ``test`` (or Keras's
-        ``x_train`` and ``x_test``), an ``.npy`` with one array, a ``.csv`` as Kaggle publishes them
-        (plain, gzipped or zipped), or a folder with one folder of
-        pictures a split (``train``, ``test`` and, if wanted, ``validation``) or with pictures.
+        ``x_train`` and ``x_test``; labels as ``y_train`` and ``y_test``), an ``.npy`` with one
+        array, a ``.csv`` as Kaggle publishes them (plain, gzipped or zipped), or a folder with one
+        folder of pictures a split (``train``, ``test`` and, if wanted, ``validation``) or with
+        pictures.
     part
         The part of it that is learnt from.
     validation
@@ -81,64 +77,46 @@ class Data:
             raise UsageError(f"data: size is {self.size}; expected two sides of at least 1")
 
 
+class Part(NamedTuple):
+    """Some images of a data set.
+
+    Attributes
+    ----------
+    images
+        (N, C, H, W) on the CPU: uint8, or float32 in [0, 1].
+    labels
+        (N,), int64; None where the data set has none.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor | None = None
+
+    def take(self, rows: slice | NDArray[np.int64]) -> Part:
+        """Give the images and labels of these rows alone."""
+        return Part(self.images[rows], None if self.labels is None else self.labels[rows])
+
+
 class Splits(NamedTuple):
     """Images to train on, to watch while training, and to score at the end.
 
-    Each is a tensor (N, C, H, W) on the CPU: uint8, or float32 in [0, 1]. `validation` and `test`
-    are the same object where a data set has no more than two parts.
+    `validation` and `test` are the same object where a data set has no more than two parts.
+    `classes` says what the labels 0, 1, ... mean; empty where nobody does.
     """
 
-    train: torch.Tensor
-    validation: torch.Tensor
-    test: torch.Tensor
+    train: Part
+    validation: Part
+    test: Part
+    classes: tuple[str, ...] = ()
 
 
 class _Parts(NamedTuple):
-    train: torch.Tensor
-    validation: torch.Tensor | None
-    test: torch.Tensor | None
+    train: Part
+    validation: Part | None = None
+    test: Part | None = None
 
 
-@dataclass(frozen=True)
-class _IdxSet:
-    """A data set published as gzipped IDX files; `sha256` is of the unpacked content."""
-
-    mirrors: tuple[str, ...]
-    sha256: dict[str, str]
-
-
-SOURCES: dict[str, _IdxSet | None] = {
-    "mnist": _IdxSet(
-        mirrors=(
-            "https://storage.googleapis.com/cvdf-datasets/mnist/",
-            "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        ),
-        sha256={
-            "train-images-idx3-ubyte": (
-                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
-            ),
-            "t10k-images-idx3-ubyte": (
-                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
-            ),
-        },
-    ),
-    "fashion-mnist": _IdxSet(
-        mirrors=(
-            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-            "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
-        ),
-        sha256={
-            "train-images-idx3-ubyte": (
-                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
-            ),
-            "t10k-images-idx3-ubyte": (
-                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
-            ),
-        },
-    ),
-    "digits": None,  # comes inside scikit-learn
-}
-"""The data sets that have a name. Files with a digest in ``sha256`` are fetched where missing."""
+SOURCES = (*IDX_SETS, "digits")
+"""The data sets that have a name."""
 
 
 def load(data: Data, on_bytes: OnBytes | None = None) -> Splits:
@@ -160,19 +138,21 @@ def load(data: Data, on_bytes: OnBytes | None = None) -> Splits:
     """
     parts = _read(data.source, on_bytes)
     if data.size is not None:
-        parts = _Parts(
-            _resize(parts.train, data.size),
-            parts.validation if parts.validation is None else _resize(parts.validation, data.size),
-            parts.test if parts.test is None else _resize(parts.test, data.size),
-        )
+        sized = {
+            name: part._replace(images=_resize(part.images, data.size))
+            for name, part in parts._asdict().items()
+            if part is not None
+        }
+        parts = _Parts(**sized)
     for name, part in zip(_Parts._fields, parts, strict=True):
-        if part is not None and part.shape[1:] != parts.train.shape[1:]:
+        if part is not None and part.images.shape[1:] != parts.train.images.shape[1:]:
             raise InputError(
                 f"{data.source}: all parts must have images of one shape; '{name}' has "
-                f"{tuple(part.shape[1:])} (channels, height, width), 'train' has "
-                f"{tuple(parts.train.shape[1:])}"
+                f"{tuple(part.images.shape[1:])} (channels, height, width), 'train' has "
+                f"{tuple(parts.train.images.shape[1:])}"
             )
-    learnt = getattr(parts, data.part)
+    classes = _classes(data.source, parts)
+    learnt: Part | None = getattr(parts, data.part)
     if learnt is None:
         raise UsageError(f"{data.source} has no part '{data.part}'")
     if data.validation == "test":
@@ -182,30 +162,58 @@ def load(data: Data, on_bytes: OnBytes | None = None) -> Splits:
                 f"{data.source} has no images besides those trained on to validate with; "
                 "use validation = 'random' or 'last' in the recipe's [data]"
             )
-        return Splits(learnt, watched, watched if parts.test is None else parts.test)
-    if len(learnt) < 2:
-        raise UsageError(f"{data.source} has {len(learnt)} image, too few to hold any back")
+        return Splits(learnt, watched, watched if parts.test is None else parts.test, classes)
+    count = len(learnt.images)
+    if count < 2:
+        raise UsageError(f"{data.source} has {count} image, too few to hold any back")
     if data.validation == "last":
-        border = int(len(learnt) * (1 - data.share))  # as Keras's validation_split
-        train, watched = learnt[:border], learnt[border:]
+        border = int(count * (1 - data.share))  # as Keras's validation_split
+        train, watched = learnt.take(slice(border)), learnt.take(slice(border, None))
     else:
         from sklearn.model_selection import train_test_split
 
-        rows = np.arange(len(learnt))
-        kept, held = train_test_split(rows, test_size=data.share, random_state=data.split_seed)
-        train, watched = learnt[kept], learnt[held]
-    if not len(train) or not len(watched):
-        raise UsageError(f"{len(learnt)} image(s) are too few to hold back {data.share:.0%}")
+        kept, held = train_test_split(
+            np.arange(count), test_size=data.share, random_state=data.split_seed
+        )
+        train, watched = learnt.take(kept), learnt.take(held)
+    if not len(train.images) or not len(watched.images):
+        raise UsageError(f"{count} image(s) are too few to hold back {data.share:.0%}")
     apart = parts.test is not None and data.part == "train"
-    return Splits(train, watched, parts.test if apart and parts.test is not None else watched)
+    return Splits(train, watched, parts.test if apart and parts.test else watched, classes)
+
+
+def shape(data: Data, on_bytes: OnBytes | None = None) -> tuple[int, int, int]:
+    """Give the (channels, height, width) of a data set's images; a named one need not be here.
+
+    Raises
+    ------
+    InputError, UsageError
+        As `load`.
+    """
+    known = {"digits": (1, 8, 8), **dict.fromkeys(IDX_SETS, (1, 28, 28))}
+    if data.source not in known:
+        channels, height, width = load(data, on_bytes).train.images.shape[1:]
+        return channels, height, width
+    channels, height, width = known[data.source]
+    return (channels, *(data.size or (height, width)))
+
+
+def _classes(source: str, parts: _Parts) -> tuple[str, ...]:
+    if source in IDX_SETS:
+        return IDX_SETS[source].classes
+    labels = [part.labels for part in parts if part is not None and part.labels is not None]
+    return tuple(str(n) for n in range(1 + max((int(part.max()) for part in labels), default=-1)))
 
 
 def _read(source: str, on_bytes: OnBytes | None) -> _Parts:
     if source == "digits":
-        return _digits()
-    if source in SOURCES:
-        train = _idx_images(source, "train-images-idx3-ubyte", on_bytes)
-        return _Parts(train, None, _idx_images(source, "t10k-images-idx3-ubyte", on_bytes))
+        return _Parts(_digits())
+    if source in IDX_SETS:
+        train, test = (
+            Part(torch.from_numpy(pixels)[:, None], torch.from_numpy(labels).long())
+            for pixels, labels in (read_part(source, name, on_bytes) for name in ("train", "test"))
+        )
+        return _Parts(train, None, test)
     path = Path(source)
     if not path.exists():
         if os.sep in source or path.suffix:
@@ -220,91 +228,20 @@ def _read(source: str, on_bytes: OnBytes | None) -> _Parts:
             array = np.load(path, allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise InputError(f"{path} is an .npz archive by another name")
-        return _Parts(_to_tensor(path, array), None, None)
+        return _Parts(Part(_to_tensor(path, array)))
     if path.name.endswith(kaggle.SUFFIXES):
-        return _Parts(_to_tensor(path, kaggle.read_table(path)[1]), None, None)
+        labels, pixels = kaggle.read_table(path)
+        return _Parts(Part(_to_tensor(path, pixels), torch.from_numpy(labels).long()))
     raise InputError(f"{path} is neither .npz, .npy nor .csv, nor a folder of pictures")
 
 
-def _digits() -> _Parts:
+def _digits() -> Part:
     """scikit-learn's 1,797 scanned digits, 8x8 pixels of 17 greys."""
     from sklearn.datasets import load_digits
 
-    grey = load_digits().images * (255 / 16)
-    return _Parts(torch.from_numpy(np.rint(grey).astype(np.uint8))[:, None], None, None)
-
-
-# --- IDX ------------------------------------------------------------------------------------------
-
-
-def _idx_images(name: str, file: str, on_bytes: OnBytes | None) -> torch.Tensor:
-    path = _find(name, file, on_bytes)
-    pixels = read_idx(path)
-    if pixels.ndim != 3:
-        raise InputError(
-            f"{path} holds {pixels.ndim} dimension(s), images need 3; are these labels?"
-        )
-    return _to_tensor(path, pixels)
-
-
-def _find(name: str, file: str, on_bytes: OnBytes | None) -> Path:
-    """Look in $AUTODENOISE_DATA, then in the user's cache, then download into the cache."""
-    cache = platformdirs.user_cache_path("autodenoise") / "data"
-    shared = os.environ.get(DATA_VARIABLE)
-    for folder in ([Path(shared)] if shared else []) + [cache]:
-        for candidate in (folder / name / file, folder / name / f"{file}.gz"):
-            if candidate.is_file():
-                return candidate
-    idx_set = SOURCES[name]
-    assert idx_set is not None
-    target = cache / name / f"{file}.gz"
-    digest = idx_set.sha256[file]
-    addresses = [f"{mirror}{file}.gz" for mirror in idx_set.mirrors]
-    download(addresses, target, lambda path: _unpacked_sha256(path) == digest, on_bytes)
-    return target
-
-
-def _unpacked_sha256(path: Path) -> str | None:
-    # Of the content, since mirrors pack it differently; None where it cannot be unpacked.
-    digest = hashlib.sha256()
-    try:
-        with gzip.open(path) as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    except (EOFError, OSError, zlib.error):
-        return None
-    return digest.hexdigest()
-
-
-def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Read an IDX file of unsigned bytes, plain or gzipped.
-
-    The format: two zero bytes, a type (8: unsigned byte), the number of dimensions, each dimension
-    as a big-endian 32-bit integer, then the values. It is described on the MNIST page
-    (LeCun, Cortes, Burges).
-
-    Raises
-    ------
-    InputError
-        It is missing, damaged, cut short, too long, or not IDX.
-    """
-    with _reading(path):
-        packed = path.read_bytes()
-        content = gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed
-    if content[:3] != b"\0\0\x08" or len(content) < 4:
-        raise InputError(f"{path} is not an IDX file of unsigned bytes")
-    dimensions = content[3]
-    header = 4 + 4 * dimensions
-    if len(content) < header:
-        raise InputError(f"{path} is damaged: it ends within its header")
-    shape = tuple(int(n) for n in np.frombuffer(content[4:header], ">u4"))
-    expected = header + math.prod(shape)
-    if len(content) != expected:
-        raise InputError(
-            f"{path} is damaged: its header announces {expected:,} bytes ({shape}), "
-            f"it holds {len(content):,}; remove it to have it downloaded again"
-        )
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()
+    digits = load_digits()
+    pixels = np.rint(digits.images * (255 / 16)).astype(np.uint8)
+    return Part(torch.from_numpy(pixels)[:, None], torch.from_numpy(digits.target).long())
 
 
 @contextlib.contextmanager
@@ -324,27 +261,60 @@ def _npz(path: Path) -> _Parts:
         if isinstance(archive, np.ndarray):
             raise InputError(f"{path} is an .npy file by another name")
         with archive:
-            arrays: dict[str, NDArray[Any]] = {
-                name.removeprefix("x_"): archive[name]
-                for name in archive.files
-                if name.removeprefix("x_") in _Parts._fields
-            }
-    if "train" not in arrays:
+            arrays: dict[str, NDArray[Any]] = {name: archive[name] for name in archive.files}
+    parts: dict[str, Part] = {}
+    for name in _Parts._fields:
+        array = arrays.get(name, arrays.get(f"x_{name}"))
+        if array is not None:
+            labels = arrays.get(f"y_{name}")
+            parts[name] = Part(
+                _to_tensor(path, array),
+                None if labels is None else _to_labels(path, labels, len(array)),
+            )
+    if "train" not in parts:
         raise InputError(f"{path} holds no array 'train' or 'x_train'")
-    tensors = {name: _to_tensor(path, array) for name, array in arrays.items()}
-    return _Parts(tensors["train"], tensors.get("validation"), tensors.get("test"))
+    return _Parts(**parts)
+
+
+def _to_labels(path: Path, array: NDArray[Any], count: int) -> torch.Tensor:
+    labels = array.reshape(-1)  # Keras stores some sets' labels as a column
+    whole = np.issubdtype(labels.dtype, np.integer)
+    if not whole or len(labels) != count or int(labels.min()) < 0:
+        raise InputError(
+            f"{path}: expected a label from 0 up for each of {count} images, "
+            f"got {array.dtype} of shape {array.shape}"
+        )
+    return torch.from_numpy(labels.astype(np.int64))
 
 
 def _folder(path: Path) -> _Parts:
-    named = {name: _pictures(path / name) for name in _Parts._fields if (path / name).is_dir()}
+    named = {
+        name: Part(read_pictures(path / name)[1])
+        for name in _Parts._fields
+        if (path / name).is_dir()
+    }
     if not named:
-        return _Parts(_pictures(path), None, None)
+        return _Parts(Part(read_pictures(path)[1]))
     if "train" not in named:
         raise InputError(f"{path} has no folder 'train'")
-    return _Parts(named["train"], named.get("validation"), named.get("test"))
+    return _Parts(**named)
 
 
-def _pictures(folder: Path) -> torch.Tensor:
+def read_pictures(folder: Path) -> tuple[list[Path], torch.Tensor]:
+    """Read all pictures of a folder, which must be alike in size, channels and depth.
+
+    Returns
+    -------
+    list of Path
+        The files, sorted by name.
+    Tensor
+        (N, C, H, W), uint8, or float32 in [0, 1].
+
+    Raises
+    ------
+    InputError
+        There are none, one cannot be read, or they are not alike.
+    """
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in images.SUFFIXES)
     if not files:
         raise InputError(f"{folder} holds no pictures ({', '.join(sorted(images.SUFFIXES))})")
@@ -358,7 +328,7 @@ def _pictures(folder: Path) -> torch.Tensor:
                 f"{files[0]} is {_describe(first)}"
             )
         stack[index] = pixels
-    return _to_tensor(folder, stack)
+    return files, _to_tensor(folder, stack)
 
 
 def _describe(pixels: NDArray[Any]) -> str:

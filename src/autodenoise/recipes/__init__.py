@@ -36,7 +36,7 @@ from autodenoise.noise import (
     Uniform,
 )
 
-__all__ = ["Network", "Recipe", "builtin_names", "dump", "load"]
+__all__ = ["FigureName", "Network", "Recipe", "builtin_names", "dump", "load"]
 
 # Strict: "5" is not 5. Forbid: a typo is an error. Holds for the dataclasses inside a recipe too.
 _CONFIG = ConfigDict(extra="forbid", strict=True)
@@ -45,6 +45,19 @@ _AnyNoise = Annotated[
     Blur | Gaussian | Jpeg | Poisson | PoissonGaussian | SaltPepper | Speckle | Uniform,
     Field(discriminator="kind"),
 ]
+
+
+FigureName = Literal[
+    "pairs",
+    "reconstructed",
+    "denoised",
+    "classes",
+    "triptychs",
+    "degradation",
+    "losses",
+    "diagram",
+]
+"""The figures that can be drawn of a run, see `autodenoise.runs.drawing`."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +117,12 @@ class Recipe:
         What every random choice follows from.
     licence
         Of the weights, for the model's card.
+    about
+        What it is, in some lines.
+    printed
+        What its source prints: phase to epoch to validation loss.
+    figures
+        What ``autodenoise figures`` draws of a run.
     name
         Of the recipe; by default that of its file.
     """
@@ -120,6 +139,9 @@ class Recipe:
     keep: Literal["last", "best"] = "last"
     seed: int = 0
     licence: str = ""
+    about: str = ""
+    printed: dict[str, dict[int, float]] = field(default_factory=dict)
+    figures: tuple[FigureName, ...] = ("denoised", "losses")
     name: str = "recipe"
 
     def __post_init__(self) -> None:
@@ -127,6 +149,9 @@ class Recipe:
             raise UsageError("a recipe needs at least one noise and one phase")
         if self.seed < 0:
             raise UsageError(f"seed is {self.seed}; expected 0 or more")
+        for phase in self.printed:
+            if phase not in self.phase:
+                raise unknown_name("phase in printed:", phase, self.phase)
 
 
 def builtin_names() -> list[str]:
@@ -170,6 +195,7 @@ def load(
         raise InputError(f"{recipe} is not TOML: {error}") from None
     _find_data(table, Path(recipe).parent)
     resolved = _build({"name": name, **table}, where=str(recipe))
+    overrides = tuple(overrides)
     settings = [_setting(override) for override in overrides]
     if epochs is not None:
         if epochs < 1:
@@ -181,6 +207,9 @@ def load(
         return resolved
     # Onto the resolved recipe, so that a setting can change one key of a default.
     full = _as_table(resolved)
+    if overrides:
+        # What the source printed is of the recipe as it was.
+        full["printed"] = {}
     for key, value in settings:
         _override(full, key, value)
     _find_data(full, Path())
@@ -267,7 +296,7 @@ def _as_table(recipe: Recipe) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """Turn dataclass values into what TOML can say: no None, lists for tuples."""
     if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items() if entry is not None}
+        return {str(key): _plain(entry) for key, entry in value.items() if entry is not None}
     if isinstance(value, tuple | list):
         return [_plain(entry) for entry in value]
     return value

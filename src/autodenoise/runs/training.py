@@ -1,16 +1,4 @@
-"""Runs: from a recipe to a folder with a model file, and from such a folder to scores.
-
-A run folder holds::
-
-    recipe.toml              the recipe in full
-    environment.json         versions and machine
-    metrics.csv              an epoch a line
-    checkpoint.safetensors   where training stands
-    best.safetensors         the weights of the lowest validation loss
-    model.onnx               the model file, once training is over or was stopped
-    evaluation.json          scores on the test images, and
-    figures/denoised.png     a picture of some, once evaluated
-"""
+"""Training: from a recipe to a run folder with a model file."""
 
 from __future__ import annotations
 
@@ -19,7 +7,6 @@ import inspect
 import json
 import os
 import platform
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,49 +14,26 @@ from typing import TYPE_CHECKING
 import torch
 
 from autodenoise import nets, recipes, runtime
-from autodenoise.errors import InputError, Interrupted, OutputError, UsageError
-from autodenoise.evaluation import figures
-from autodenoise.evaluation.scores import Evaluation, Scores
-from autodenoise.evaluation.scores import evaluate as score
+from autodenoise.errors import Interrupted, OutputError, UsageError
 from autodenoise.files import make_folder, write_text
-from autodenoise.images import to_float
 from autodenoise.learning import data as datasets
 from autodenoise.learning.checkpoint import load_weights
 from autodenoise.learning.export import export
-from autodenoise.learning.history import Row, read_metrics
-from autodenoise.learning.loop import (
-    BEST_NAME,
-    METRICS_NAME,
-    Report,
-    Training,
-    corrupt,
-    fit,
-)
+from autodenoise.learning.loop import BEST_NAME, Report, Training, fit
 from autodenoise.learning.randomness import generator
 from autodenoise.noise import Compose
+from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from autodenoise.learning.download import OnBytes
+    from autodenoise.learning.history import Row
     from autodenoise.learning.loop import Status
+    from autodenoise.nets import Autoencoder
     from autodenoise.recipes import Recipe
 
-__all__ = [
-    "EVALUATION_NAME",
-    "FIGURE_NAME",
-    "RECIPE_NAME",
-    "Run",
-    "evaluate",
-    "resume",
-    "size",
-    "train",
-]
-
-RECIPE_NAME = "recipe.toml"
-EVALUATION_NAME = "evaluation.json"
-ENVIRONMENT_NAME = "environment.json"
-FIGURE_NAME = "figures/denoised.png"
+__all__ = ["network", "resume", "train"]
 
 
 class _Silent:
@@ -80,54 +44,6 @@ class _Silent:
 
     def epoch(self, row: Row) -> None:
         """Say nothing."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run folder.
-
-    Attributes
-    ----------
-    folder
-        Where it is.
-    recipe
-        What was, or is being, trained.
-    """
-
-    folder: Path
-    recipe: Recipe
-
-    @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> Run:
-        """Open an existing run folder.
-
-        Raises
-        ------
-        InputError
-            It is none.
-        """
-        path = Path(folder)
-        if not (path / RECIPE_NAME).is_file():
-            raise InputError(f"{path} is no run folder: it has no {RECIPE_NAME}")
-        return cls(path, recipes.load(path / RECIPE_NAME))
-
-    @property
-    def rows(self) -> list[Row]:
-        """The epochs that are done."""
-        metrics = self.folder / METRICS_NAME
-        return read_metrics(metrics) if metrics.exists() else []
-
-    def environment(self) -> dict[str, str | int]:
-        """Read the versions and the machine that it was begun with; empty if nobody can tell."""
-        try:
-            told = json.loads((self.folder / ENVIRONMENT_NAME).read_text())
-        except (OSError, ValueError):
-            return {}
-        return told if isinstance(told, dict) else {}
-
-    def model(self) -> runtime.Model:
-        """Load the model file."""
-        return runtime.load(self.folder)
 
 
 def train(
@@ -216,7 +132,7 @@ def resume(
     run = Run.open(folder)
     if device is None and run.environment().get("device") == "cpu":
         device = "cpu"
-    splits = datasets.load(run.recipe.data, on_bytes)
+    splits = run.data(on_bytes)
     return _finish(run, _build(run.recipe, splits, _device(device)), report)
 
 
@@ -231,30 +147,18 @@ def _device(name: str | None) -> torch.device:
 
 
 def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device) -> Training:
-    channels, height, width = splits.train.shape[1:]
-    # What the data decide, unless the recipe says otherwise.
-    accepted = inspect.signature(nets.NETWORKS[recipe.network.name]).parameters
-    inferred = {"channels": channels, "size": (height, width)}
-    arguments = {key: value for key, value in inferred.items() if key in accepted}
-    arguments.update(recipe.network.arguments)
-    try:
-        network = nets.build(
-            recipe.network.name, arguments, generator(recipe.seed, "initial weights")
-        )
-    except (ArithmeticError, RuntimeError, ValueError) as error:
-        raise UsageError(
-            f"the network {recipe.network.name} cannot be made with {arguments}: {error}"
-        ) from None
-    _check_fit(network, splits.train, recipe)
+    images = splits.train.images
+    channels, height, width = images.shape[1:]
+    untrained = network(recipe, (channels, height, width))
     # Whatever corrupting an image cannot do shows before a folder is made.
-    Compose(recipe.noise)(datasets.as_float(splits.train[:1]), generator(recipe.seed, "rehearsal"))
+    Compose(recipe.noise)(datasets.as_float(images[:1]), generator(recipe.seed, "rehearsal"))
     same = splits.validation is splits.test
     return Training(
-        network=network,
+        network=untrained,
         phases=recipe.phase,
         noise=Compose(recipe.noise),
-        train=splits.train,
-        validation=splits.validation,
+        train=images,
+        validation=splits.validation.images,
         validation_part="test" if same else "validation",
         noisy_validation=recipe.validation == "noisy",
         copies=recipe.data.copies,
@@ -263,21 +167,49 @@ def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device) -> Tra
     )
 
 
-@torch.no_grad()
-def _check_fit(network: nets.Autoencoder, images: torch.Tensor, recipe: Recipe) -> None:
-    shape = (1, *images.shape[1:])
+def network(recipe: Recipe, shape: tuple[int, int, int]) -> Autoencoder:
+    """Make a recipe's untrained network for images of a shape.
+
+    Parameters
+    ----------
+    recipe
+        Says which network, and seeds its weights.
+    shape
+        (channels, height, width).
+
+    Raises
+    ------
+    UsageError
+        The network cannot be made with these arguments, or cannot work on such images.
+    """
+    channels, height, width = shape
+    # What the data decide, unless the recipe says otherwise.
+    accepted = inspect.signature(nets.NETWORKS[recipe.network.name]).parameters
+    inferred = {"channels": channels, "size": (height, width)}
+    arguments = {key: value for key, value in inferred.items() if key in accepted}
+    arguments.update(recipe.network.arguments)
     try:
-        fits = network(torch.zeros(shape)).shape == shape
+        built = nets.build(
+            recipe.network.name, arguments, generator(recipe.seed, "initial weights")
+        )
+    except (ArithmeticError, RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"the network {recipe.network.name} cannot be made with {arguments}: {error}"
+        ) from None
+    image = torch.zeros(1, *shape)
+    try:
+        with torch.no_grad():
+            fits = built(image).shape == image.shape
     except RuntimeError:
         fits = False
     if not fits:
-        channels, height, width = shape[1:]
-        sides = f"; its sides must be multiples of {network.multiple}" if network.multiple else ""
+        sides = f"; its sides must be multiples of {built.multiple}" if built.multiple else ""
         raise UsageError(
             f"the network {recipe.network.name} cannot work on images of {width}x{height} pixels "
             f"and {channels} channel(s){sides}. Choose another network, or bring the images to a "
             "size with [data] size = [height, width]"
         )
+    return built
 
 
 def _finish(run: Run, training: Training, report: Report | None) -> Run:
@@ -328,47 +260,3 @@ def _environment(device: torch.device) -> dict[str, str | int]:
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
     }
-
-
-def size(recipe: Recipe) -> int:
-    """Count the parameters of a recipe's network, with the arguments that it states."""
-    network = nets.build(recipe.network.name, recipe.network.arguments, generator(0, "size"))
-    return nets.parameter_count(network)
-
-
-def evaluate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None) -> Evaluation:
-    """Score a run's model file on its test images, and draw ten of them.
-
-    The noise is the recipe's, drawn as validation drew it where both are the same images. The
-    scores go to ``evaluation.json`` and the picture to ``figures/denoised.png`` in the folder.
-
-    Raises
-    ------
-    InputError
-        The folder is no run, its training is not over, or its data are missing.
-    OutputError
-        The folder cannot be written.
-    """
-    run = Run.open(folder)
-    model = run.model()
-    clean_pixels = datasets.load(run.recipe.data, on_bytes).test
-    noise = Compose(run.recipe.noise)
-    noisy = corrupt(noise, clean_pixels, run.recipe.seed, "test").permute(0, 2, 3, 1).numpy()
-    clean = to_float(clean_pixels.permute(0, 2, 3, 1).numpy())
-    evaluation, denoised = score(model, noisy, clean)
-    make_folder((run.folder / FIGURE_NAME).parent)
-    content = json.dumps(dataclasses.asdict(evaluation), indent=2, allow_nan=False) + "\n"
-    write_text(run.folder / EVALUATION_NAME, content)
-    before, after = evaluation.noisy, evaluation.denoised
-    rows = {
-        "clean": clean[:10],
-        _label("noisy", before): noisy[:10],
-        _label("denoised", after): denoised[:10],
-    }
-    title = f"{run.recipe.name}: the first test images"
-    figures.save(figures.image_rows(rows, title), run.folder / FIGURE_NAME)
-    return evaluation
-
-
-def _label(name: str, scores: Scores) -> str:
-    return name if scores.psnr is None else f"{name}\n{scores.psnr:.1f} dB"

@@ -1,0 +1,134 @@
+"""A run folder and what can be read from it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from autodenoise import recipes, runtime
+from autodenoise.errors import InputError
+from autodenoise.images import to_float
+from autodenoise.learning import data as datasets
+from autodenoise.learning.history import Row, read_metrics
+from autodenoise.learning.loop import METRICS_NAME, corrupt
+from autodenoise.noise import Compose
+
+if TYPE_CHECKING:
+    import os
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from autodenoise.learning.download import OnBytes
+    from autodenoise.recipes import Recipe
+
+__all__ = ["ENVIRONMENT_NAME", "RECIPE_NAME", "HeldBack", "Run", "to_images"]
+
+RECIPE_NAME = "recipe.toml"
+ENVIRONMENT_NAME = "environment.json"
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """The images that a run is scored on.
+
+    Attributes
+    ----------
+    clean
+        (N, H, W, C) in [0, 1].
+    noisy
+        The same with the recipe's noise, drawn as validation drew it where both are the same
+        images. May reach outside [0, 1].
+    labels
+        (N,); None where the data set has none.
+    classes
+        What the labels 0, 1, ... mean.
+    part
+        ``"test"``; ``"validation"`` where the data set has no test part of its own.
+    """
+
+    clean: NDArray[np.float32]
+    noisy: NDArray[np.float32]
+    labels: NDArray[np.int64] | None
+    classes: tuple[str, ...]
+    part: Literal["test", "validation"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder.
+
+    Attributes
+    ----------
+    folder
+        Where it is.
+    recipe
+        What was, or is being, trained.
+    """
+
+    folder: Path
+    recipe: Recipe
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> Run:
+        """Open an existing run folder.
+
+        Raises
+        ------
+        InputError
+            It is none.
+        """
+        path = Path(folder)
+        if not (path / RECIPE_NAME).is_file():
+            raise InputError(f"{path} is no run folder: it has no {RECIPE_NAME}")
+        return cls(path, recipes.load(path / RECIPE_NAME))
+
+    @property
+    def rows(self) -> list[Row]:
+        """The epochs that are done."""
+        metrics = self.folder / METRICS_NAME
+        return read_metrics(metrics) if metrics.exists() else []
+
+    def environment(self) -> dict[str, str | int]:
+        """Read the versions and the machine that it was begun with; empty if nobody can tell."""
+        try:
+            told = json.loads((self.folder / ENVIRONMENT_NAME).read_text())
+        except (OSError, ValueError):
+            return {}
+        return told if isinstance(told, dict) else {}
+
+    def model(self) -> runtime.Model:
+        """Load the model file."""
+        return runtime.load(self.folder)
+
+    def data(self, on_bytes: OnBytes | None = None) -> datasets.Splits:
+        """Read the images that it was trained, watched and is scored on.
+
+        Raises
+        ------
+        InputError
+            They are missing or damaged.
+        """
+        return datasets.load(self.recipe.data, on_bytes)
+
+    def held_back(self, splits: datasets.Splits) -> HeldBack:
+        """Draw the recipe's noise on the images that it is scored on."""
+        images, labels = splits.test
+        noisy = corrupt(Compose(self.recipe.noise), images, self.recipe.seed, "test")
+        watched = splits.test is splits.validation and self.recipe.data.validation != "test"
+        return HeldBack(
+            clean=to_images(images),
+            noisy=to_images(noisy),
+            labels=None if labels is None else labels.numpy(),
+            classes=splits.classes,
+            part="validation" if watched else "test",
+        )
+
+
+def to_images(tensor: Tensor) -> NDArray[np.float32]:
+    """Turn (N, C, H, W), bytes or floats, into float32 images (N, H, W, C)."""
+    samples = tensor.permute(0, 2, 3, 1).numpy()
+    return samples if tensor.is_floating_point() else to_float(samples)
