@@ -18,13 +18,16 @@ from typing import NoReturn
 from _results import write
 
 from autodenoise.learning.history import Row
-from autodenoise.learning.loop import Status
+from autodenoise.learning.loop import Status, Training
 
 FIRST_STEP = "--until-first-step"
 
 
 class _Leave:
     """A report that ends the process at the first step."""
+
+    def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
+        """Wait for the first step."""
 
     def step(self, status: Status) -> NoReturn:
         """Say so and leave."""

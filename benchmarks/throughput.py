@@ -34,6 +34,9 @@ IMAGES = 150 * 128
 class _Turns:
     """A report that tells of each epoch and waits for a line."""
 
+    def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
+        """Say nothing."""
+
     def step(self, status: Status) -> None:
         """Say nothing."""
 

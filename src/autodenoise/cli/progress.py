@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.progress import ProgressColumn, TaskID
 
     from autodenoise.learning.history import Row
-    from autodenoise.learning.loop import Status
+    from autodenoise.learning.loop import Status, Training
 
 __all__ = ["Downloads", "TrainingProgress"]
 
@@ -47,6 +47,9 @@ class TrainingProgress(_Bars):
             TextColumn("{task.fields[told]}"),
         )
         self._task = self._bars.add_task("", total=None, told="")
+
+    def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
+        """Wait for the first step."""
 
     def step(self, status: Status) -> None:
         """Show the state of things."""

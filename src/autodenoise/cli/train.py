@@ -37,6 +37,9 @@ def train(
     device: Annotated[
         str | None, typer.Option(help="cpu or cuda.  [default: cuda where there is one]")
     ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write curves and pictures for TensorBoard.")
+    ] = False,
 ) -> None:
     """Train a denoising autoencoder. Ctrl-C stops it and keeps what was learnt."""
     from rich.console import Console
@@ -55,7 +58,13 @@ def train(
     console = Console()
     with Downloads(console) as downloads, TrainingProgress(console) as progress:
         if resume is not None:
-            run = runs.resume(resume, device=device, report=progress, on_bytes=downloads)
+            run = runs.resume(
+                resume,
+                device=device,
+                tensorboard=tensorboard,
+                report=progress,
+                on_bytes=downloads,
+            )
         else:
             run = runs.train(
                 str(recipe),
@@ -64,8 +73,12 @@ def train(
                 epochs=epochs,
                 seed=seed,
                 device=device,
+                tensorboard=tensorboard,
                 report=progress,
                 on_bytes=downloads,
             )
+    tracked = run.folder / runs.TENSORBOARD_NAME
+    if tracked.is_dir():
+        typer.echo(f"see how it went with:\n  tensorboard --logdir {tracked}")
     typer.echo(f"{run.folder} holds the model file; score it with:")
     typer.echo(f"  autodenoise evaluate {run.folder}")

@@ -50,6 +50,10 @@ class Data:
         `split_seed`.
     share, split_seed
         For ``last`` and ``random``.
+    holdout
+        Take this last share of the training images out of training and validate on it, and leave
+        what `validation` names for the test at the end. A search does so where it would see the
+        test images otherwise.
     copies
         How many times over each image is taken, each copy with noise of its own.
     size
@@ -61,12 +65,15 @@ class Data:
     validation: Literal["test", "last", "random"] = "test"
     share: float = 0.2
     split_seed: int = 42
+    holdout: float | None = None
     copies: int = 1
     size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.share < 1:
-            raise UsageError(f"data: share is {self.share}; expected a number between 0 and 1")
+        for name in ("share", "holdout"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1:
+                raise UsageError(f"data: {name} is {value}; expected a number between 0 and 1")
         if self.copies < 1:
             raise UsageError(f"data: copies is {self.copies}; expected at least 1")
         if not 0 <= self.split_seed < 2**32:
@@ -151,6 +158,14 @@ def load(data: Data, on_bytes: OnBytes | None = None) -> Splits:
                 f"{tuple(part.images.shape[1:])} (channels, height, width), 'train' has "
                 f"{tuple(parts.train.images.shape[1:])}"
             )
+    splits = _split(data, parts)
+    if data.holdout is None:
+        return splits
+    train, watched = _last(splits.train, data.holdout)
+    return splits._replace(train=train, validation=watched)
+
+
+def _split(data: Data, parts: _Parts) -> Splits:
     classes = _classes(data.source, parts)
     learnt: Part | None = getattr(parts, data.part)
     if learnt is None:
@@ -163,23 +178,35 @@ def load(data: Data, on_bytes: OnBytes | None = None) -> Splits:
                 "use validation = 'random' or 'last' in the recipe's [data]"
             )
         return Splits(learnt, watched, watched if parts.test is None else parts.test, classes)
-    count = len(learnt.images)
-    if count < 2:
-        raise UsageError(f"{data.source} has {count} image, too few to hold any back")
     if data.validation == "last":
-        border = int(count * (1 - data.share))  # as Keras's validation_split
-        train, watched = learnt.take(slice(border)), learnt.take(slice(border, None))
+        train, watched = _last(learnt, data.share)
     else:
-        from sklearn.model_selection import train_test_split
-
-        kept, held = train_test_split(
-            np.arange(count), test_size=data.share, random_state=data.split_seed
-        )
-        train, watched = learnt.take(kept), learnt.take(held)
-    if not len(train.images) or not len(watched.images):
-        raise UsageError(f"{count} image(s) are too few to hold back {data.share:.0%}")
+        train, watched = _random(learnt, data.share, data.split_seed)
     apart = parts.test is not None and data.part == "train"
     return Splits(train, watched, parts.test if apart and parts.test else watched, classes)
+
+
+def _last(part: Part, share: float) -> tuple[Part, Part]:
+    count = len(part.images)
+    border = int(count * (1 - share))  # as Keras's validation_split
+    if border in (0, count):
+        raise _too_few(count, share)
+    return part.take(slice(border)), part.take(slice(border, None))
+
+
+def _random(part: Part, share: float, seed: int) -> tuple[Part, Part]:
+    from sklearn.model_selection import train_test_split
+
+    count = len(part.images)
+    try:
+        kept, held = train_test_split(np.arange(count), test_size=share, random_state=seed)
+    except ValueError:
+        raise _too_few(count, share) from None
+    return part.take(kept), part.take(held)
+
+
+def _too_few(count: int, share: float) -> UsageError:
+    return UsageError(f"{count} image(s) are too few to hold back {share:.0%} of them")
 
 
 def shape(data: Data, on_bytes: OnBytes | None = None) -> tuple[int, int, int]:

@@ -142,12 +142,16 @@ class Status:
 class Report(Protocol):
     """Hears how training goes."""
 
+    def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
+        """Take what is about to be trained, and the epochs that earlier sittings did."""
+        ...
+
     def step(self, status: Status) -> None:
         """Take the state of things, a few times a second."""
         ...
 
     def epoch(self, row: Row) -> None:
-        """Take a finished epoch."""
+        """Take a finished epoch; the network is as validation has just seen it."""
         ...
 
 
@@ -200,6 +204,7 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
             )
         if state.phase == len(training.phases):
             restore(checkpoint, tensors, network, [])
+    report.begin(training, tuple(state.rows))
     watched = _Validation(training)
     with stop_requests() as stop:
         for index, (name, phase) in enumerate(training.phases.items()):

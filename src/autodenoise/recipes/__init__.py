@@ -7,7 +7,9 @@ objects; an unknown key is an error that names the nearest known one.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
+import itertools
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -35,8 +37,19 @@ from autodenoise.noise import (
     Speckle,
     Uniform,
 )
+from autodenoise.recipes.search import Range, Space, check, flatten
+from autodenoise.recipes.settings import by_path, names_a_kind, parse, put
 
-__all__ = ["FigureName", "Network", "Recipe", "builtin_names", "dump", "load"]
+__all__ = [
+    "FigureName",
+    "Network",
+    "Recipe",
+    "builtin_names",
+    "dump",
+    "load",
+    "settings_of",
+    "with_values",
+]
 
 # Strict: "5" is not 5. Forbid: a typo is an error. Holds for the dataclasses inside a recipe too.
 _CONFIG = ConfigDict(extra="forbid", strict=True)
@@ -123,6 +136,8 @@ class Recipe:
         What its source prints: phase to epoch to validation loss.
     figures
         What ``autodenoise figures`` draws of a run.
+    search
+        What ``autodenoise tune`` tries: a range or choices by the path of a setting.
     name
         Of the recipe; by default that of its file.
     """
@@ -142,6 +157,7 @@ class Recipe:
     about: str = ""
     printed: dict[str, dict[int, float]] = field(default_factory=dict)
     figures: tuple[FigureName, ...] = ("denoised", "losses")
+    search: dict[str, Space] = field(default_factory=dict)
     name: str = "recipe"
 
     def __post_init__(self) -> None:
@@ -152,6 +168,7 @@ class Recipe:
         for phase in self.printed:
             if phase not in self.phase:
                 raise unknown_name("phase in printed:", phase, self.phase)
+        _check_search(self)
 
 
 def builtin_names() -> list[str]:
@@ -176,6 +193,7 @@ def load(
     overrides
         Settings such as ``"noise.sigma=0.5"`` or ``"phase.denoise.epochs=3"``; the value is TOML,
         or a bare word. A list of one entry needs no index: ``noise.sigma`` is ``noise.0.sigma``.
+        What is set is no longer searched.
     epochs
         Train each phase for this many instead.
     seed
@@ -196,7 +214,7 @@ def load(
     _find_data(table, Path(recipe).parent)
     resolved = _build({"name": name, **table}, where=str(recipe))
     overrides = tuple(overrides)
-    settings = [_setting(override) for override in overrides]
+    settings = [parse(override) for override in overrides]
     if epochs is not None:
         if epochs < 1:
             raise UsageError(f"epochs is {epochs}; expected at least 1")
@@ -211,9 +229,79 @@ def load(
         # What the source printed is of the recipe as it was.
         full["printed"] = {}
     for key, value in settings:
-        _override(full, key, value)
+        full["search"].pop(key, None)
+        put(full, key, value, "--set")
     _find_data(full, Path())
     return _build(full, where="--set")
+
+
+def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """Give a recipe with other values of some settings, by their paths.
+
+    Raises
+    ------
+    UsageError
+        A setting is unknown, or cannot have this value.
+    """
+    full = {**_as_table(recipe), "printed": {}}
+    # Another kind has other keys, so it comes before them.
+    for key in sorted(values, key=lambda key: not names_a_kind(key)):
+        put(full, key, values[key], "search")
+    return _build(full, where="search")
+
+
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """Give every setting by its path, those of the network that have a default included."""
+    table = _as_table(recipe)
+    signature = inspect.signature(NETWORKS[recipe.network.name])
+    defaults = {
+        # The data decide on channels and size.
+        name: keyword.default
+        for name, keyword in signature.parameters.items()
+        if name not in ("channels", "size")
+    }
+    table["network"] = _plain({**defaults, **table["network"]})
+    return by_path(table)
+
+
+def _check_search(recipe: Recipe) -> None:
+    """Try every bound and choice of a recipe's search, each by itself."""
+    if not recipe.search:
+        return
+    plain = dataclasses.replace(recipe, search={})
+    last = list(recipe.phase)[-1]
+    values = {}
+    for key, space in recipe.search.items():
+        check(key, space)
+        values[key] = (space.low, space.high) if isinstance(space, Range) else space
+    kinds = {key: choices for key, choices in values.items() if names_a_kind(key)}
+    # A setting that only one kind has may be searched beside the kind.
+    contexts = [
+        dict(zip(kinds, chosen, strict=True)) for chosen in itertools.product(*kinds.values())
+    ]
+    for key, tried in values.items():
+        for value in tried:
+            _accept(plain, [{**context, key: value} for context in contexts])
+        if not (key.startswith(("network.", "phase.")) or key == "data.copies") or key in (
+            f"phase.{last}.loss",
+            f"phase.{last}.objective",
+        ):
+            raise UsageError(
+                f"search: with another {key} the validation loss means something else, and trials "
+                "cannot be compared; search the network, the phases and data.copies"
+            )
+
+
+def _accept(recipe: Recipe, contexts: list[dict[str, Any]]) -> None:
+    errors = []
+    for values in contexts:
+        try:
+            with_values(recipe, values)
+        except UsageError as error:
+            errors.append(error)
+        else:
+            return
+    raise errors[0]
 
 
 def dump(recipe: Recipe) -> str:
@@ -247,46 +335,6 @@ def _find_data(table: dict[str, Any], folder: Path) -> None:
         data["source"] = str((folder / source).resolve())
 
 
-def _setting(override: str) -> tuple[str, Any]:
-    key, sign, value = override.partition("=")
-    if not sign or not key.strip():
-        raise UsageError(f"--set {override}: expected key=value, such as noise.sigma=0.5")
-    try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value.strip()
-
-
-def _override(table: dict[str, Any], key: str, value: Any) -> None:
-    *path, last = key.split(".")
-    place: Any = table
-    for step in path:
-        place = _enter(place, step, key)
-    if isinstance(place, list) and len(place) == 1 and not last.isdigit():
-        place = place[0]
-    if not isinstance(place, dict):
-        raise UsageError(f"--set {key}: '{last}' is inside something that is no table")
-    if last == "kind" and place.get("kind") != value:
-        # Another kind has other keys: only what is set after this stays.
-        place.clear()
-    place[last] = value
-
-
-def _enter(place: Any, step: str, key: str) -> Any:
-    if isinstance(place, list):
-        if step.isdigit() and int(step) < len(place):
-            return place[int(step)]
-        if len(place) == 1:
-            return _enter(place[0], step, key)
-        raise UsageError(
-            f"--set {key}: there are {len(place)} entries; say which by its index, from 0"
-        )
-    if not isinstance(place, dict) or step not in place:
-        known = place if isinstance(place, dict) else {}
-        raise unknown_name(f"key in --set {key}:", step, known)
-    return place[step]
-
-
 def _as_table(recipe: Recipe) -> dict[str, Any]:
     table: dict[str, Any] = _plain(dataclasses.asdict(recipe))
     table["network"] = {"name": recipe.network.name, **table["network"]["arguments"]}
@@ -307,16 +355,23 @@ def _build(table: dict[str, Any], where: str) -> Recipe:
     values = dict(table)
     if isinstance(values.get("noise"), dict):
         values["noise"] = [values["noise"]]
+    if isinstance(values.get("search"), dict):
+        values["search"] = flatten(values["search"])
     if isinstance(values.get("network"), dict):
         arguments = dict(values["network"])
         values["network"] = {"name": arguments.pop("name", None), "arguments": arguments}
     try:
         # By way of JSON, whose arrays and objects strict checking takes for tuples and dataclasses.
-        return TypeAdapter(Recipe).validate_json(json.dumps(values, default=str))
+        return _adapter().validate_json(json.dumps(values, default=str))
     except ValidationError as error:
         raise UsageError(f"{where}: {_explain(error, _known_keys(error))}") from None
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from None
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[Recipe]:
+    return TypeAdapter(Recipe)
 
 
 def _explain(error: ValidationError, known: list[str], owner: str = "") -> str:
@@ -328,7 +383,7 @@ def _explain(error: ValidationError, known: list[str], owner: str = "") -> str:
     steps = [
         str(step)
         for step in place
-        if step not in _KINDS and step != "float" and not str(step).startswith("tuple[")
+        if step not in {*_KINDS, "float", "range", "choices"} and not str(step).startswith("tuple[")
     ]
     key = ".".join(steps)
     match first["type"]:
@@ -361,7 +416,7 @@ def _known_keys(error: ValidationError) -> list[str]:
     if kind is not None:
         owner = _KINDS[str(kind)]
     elif place:
-        owner = Data if place[0] == "data" else Phase
+        owner = {"data": Data, "search": Range}.get(str(place[0]), Phase)
     else:
         owner = Recipe
     return [entry.name for entry in dataclasses.fields(owner)]

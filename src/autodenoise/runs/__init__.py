@@ -8,12 +8,13 @@ A run folder holds::
     checkpoint.safetensors   where training stands
     best.safetensors         the weights of the lowest validation loss
     model.onnx               the model file, once training is over or was stopped
+    tensorboard/             curves and pictures, where they were asked for
     evaluation.json          scores on the test images, and
     figures/denoised.png     a picture of some, once evaluated
 """
 
 from autodenoise.runs.run import HeldBack, Run
 from autodenoise.runs.scoring import evaluate
-from autodenoise.runs.training import network, resume, train
+from autodenoise.runs.training import TENSORBOARD_NAME, network, resume, train
 
-__all__ = ["HeldBack", "Run", "evaluate", "network", "resume", "train"]
+__all__ = ["TENSORBOARD_NAME", "HeldBack", "Run", "evaluate", "network", "resume", "train"]

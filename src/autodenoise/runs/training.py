@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import importlib.util
 import inspect
 import json
 import os
@@ -14,36 +16,29 @@ from typing import TYPE_CHECKING
 import torch
 
 from autodenoise import nets, recipes, runtime
-from autodenoise.errors import Interrupted, OutputError, UsageError
+from autodenoise.errors import Interrupted, MissingExtra, OutputError, UsageError
 from autodenoise.files import make_folder, write_text
 from autodenoise.learning import data as datasets
 from autodenoise.learning.checkpoint import load_weights
 from autodenoise.learning.export import export
-from autodenoise.learning.loop import BEST_NAME, Report, Training, fit
+from autodenoise.learning.loop import BEST_NAME, Training, fit
 from autodenoise.learning.randomness import generator
 from autodenoise.noise import Compose
+from autodenoise.runs.reports import Reports
 from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from autodenoise.learning.download import OnBytes
-    from autodenoise.learning.history import Row
-    from autodenoise.learning.loop import Status
+    from autodenoise.learning.loop import Report
     from autodenoise.nets import Autoencoder
     from autodenoise.recipes import Recipe
 
-__all__ = ["network", "resume", "train"]
+__all__ = ["TENSORBOARD_NAME", "choose_device", "network", "resolve", "resume", "train"]
 
 
-class _Silent:
-    """A report that nobody hears."""
-
-    def step(self, status: Status) -> None:
-        """Say nothing."""
-
-    def epoch(self, row: Row) -> None:
-        """Say nothing."""
+TENSORBOARD_NAME = "tensorboard"
 
 
 def train(
@@ -54,6 +49,7 @@ def train(
     epochs: int | None = None,
     seed: int | None = None,
     device: str | None = None,
+    tensorboard: bool = False,
     report: Report | None = None,
     on_bytes: OnBytes | None = None,
 ) -> Run:
@@ -70,6 +66,9 @@ def train(
         Changes to the recipe, see `autodenoise.recipes.load`; not with a `Recipe` object.
     device
         ``"cpu"`` or ``"cuda"``; by default CUDA where there is a device.
+    tensorboard
+        Write curves, pictures and hyperparameters for TensorBoard, in the run folder's
+        ``tensorboard/``.
     report, on_bytes
         Hear how training and downloads go.
 
@@ -91,15 +90,7 @@ def train(
     TrainingDiverged
         The loss is no longer a number.
     """
-    if isinstance(recipe, recipes.Recipe):
-        if settings or epochs is not None or seed is not None:
-            raise UsageError(
-                "settings, epochs and seed change a recipe as it is read; change a Recipe object "
-                "with dataclasses.replace"
-            )
-        resolved = recipe
-    else:
-        resolved = recipes.load(recipe, settings, epochs=epochs, seed=seed)
+    resolved = resolve(recipe, settings, epochs, seed)
     folder = Path("runs") / resolved.name if out is None else Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         advice = (
@@ -108,35 +99,71 @@ def train(
             else "choose another with --out"
         )
         raise OutputError(f"{folder} exists already; {advice}")
-    chosen = _device(device)
+    chosen = choose_device(device)
+    if tensorboard:
+        _find_tensorboard()
     splits = datasets.load(resolved.data, on_bytes)
     training = _build(resolved, splits, chosen)
     make_folder(folder)
     write_text(folder / RECIPE_NAME, recipes.dump(resolved))
     write_text(folder / ENVIRONMENT_NAME, json.dumps(_environment(chosen), indent=2) + "\n")
-    return _finish(Run(folder, resolved), training, report)
+    return _finish(Run(folder, resolved), training, report, tensorboard=tensorboard)
 
 
 def resume(
     folder: str | os.PathLike[str],
     *,
     device: str | None = None,
+    tensorboard: bool = False,
     report: Report | None = None,
     on_bytes: OnBytes | None = None,
 ) -> Run:
     """Go on with a run that was stopped or killed; a finished one is exported again.
 
     Parameters and errors are those of `train`, but that a run begun on the CPU stays there by
-    default: only so does it end bit for bit as if it had not been stopped.
+    default: only so does it end bit for bit as if it had not been stopped. One that was begun with
+    `tensorboard` goes on with it.
     """
     run = Run.open(folder)
     if device is None and run.environment().get("device") == "cpu":
         device = "cpu"
-    splits = run.data(on_bytes)
-    return _finish(run, _build(run.recipe, splits, _device(device)), report)
+    tensorboard = tensorboard or (run.folder / TENSORBOARD_NAME).is_dir()
+    if tensorboard:
+        _find_tensorboard()
+    training = _build(run.recipe, run.data(on_bytes), choose_device(device))
+    return _finish(run, training, report, tensorboard=tensorboard)
 
 
-def _device(name: str | None) -> torch.device:
+def resolve(
+    recipe: str | Path | Recipe, settings: Iterable[str], epochs: int | None, seed: int | None
+) -> Recipe:
+    """Read a recipe with changes; a `Recipe` is taken as it is.
+
+    Raises
+    ------
+    UsageError
+        There are changes to a `Recipe`, or a name or value means nothing.
+    InputError
+        The file is missing or is not TOML.
+    """
+    if not isinstance(recipe, recipes.Recipe):
+        return recipes.load(recipe, settings, epochs=epochs, seed=seed)
+    if settings or epochs is not None or seed is not None:
+        raise UsageError(
+            "settings, epochs and seed change a recipe as it is read; change a Recipe object "
+            "with dataclasses.replace"
+        )
+    return recipe
+
+
+def choose_device(name: str | None) -> torch.device:
+    """Give the device of this name; without one CUDA's where there is any.
+
+    Raises
+    ------
+    UsageError
+        There is no such device.
+    """
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name not in ("cpu", "cuda"):
@@ -212,9 +239,21 @@ def network(recipe: Recipe, shape: tuple[int, int, int]) -> Autoencoder:
     return built
 
 
-def _finish(run: Run, training: Training, report: Report | None) -> Run:
+def _find_tensorboard() -> None:
+    if importlib.util.find_spec("tensorboard") is None:
+        raise MissingExtra("tensorboard", "tracking")
+
+
+def _finish(run: Run, training: Training, report: Report | None, *, tensorboard: bool) -> Run:
+    reports = [] if report is None else [report]
     try:
-        fit(training, run.folder, report or _Silent())
+        with contextlib.ExitStack() as files:
+            if tensorboard:
+                from autodenoise.runs.tracking import Tracking, hyperparameters
+
+                tracking = Tracking(run.folder / TENSORBOARD_NAME, hyperparameters(run.recipe))
+                reports.append(files.enter_context(tracking))
+            fit(training, run.folder, Reports(*reports))
     except Interrupted:
         # What was learnt so far can be scored and used.
         _export(run, training)

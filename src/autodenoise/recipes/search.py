@@ -1,0 +1,154 @@
+"""What a search may change of a recipe: a range or a list of choices for each setting."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Tag
+
+from autodenoise.errors import UsageError
+
+__all__ = ["Choices", "Range", "Space", "check", "flatten", "label", "short_names"]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high`, both of them included.
+
+    Attributes
+    ----------
+    low, high
+        If both are whole, and `step` where there is one, so is every number of the range.
+    step
+        Only `low`, `low` + `step` and so on.
+    log
+        Tried evenly on a logarithmic axis, as learning rates should be.
+    """
+
+    low: int | float
+    high: int | float
+    step: int | float | None = None
+    log: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is of whole numbers."""
+        return all(isinstance(n, int) for n in (self.low, self.high, self.step or 1))
+
+    def __contains__(self, value: object) -> bool:
+        if not isinstance(value, int if self.whole else float):
+            return False
+        on_grid = self.step is None or not _beyond_steps(self, value)
+        return self.low <= value <= self.high and on_grid
+
+
+Choices = tuple[Any, ...]
+"""Some values of a setting: numbers, words, truth values, or lists of them."""
+
+Space = Annotated[
+    Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")],
+    Discriminator(lambda value: "range" if isinstance(value, dict | Range) else "choices"),
+]
+"""What a setting may be, as a recipe's ``[search]`` says it."""
+
+
+def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Give the ranges and choices of a ``[search]`` table by the whole path of their setting.
+
+    TOML reads ``phase.denoise.epochs = [1, 2]`` as tables inside tables, and the same in quotes as
+    one key. Both are fine.
+
+    Raises
+    ------
+    UsageError
+        Something is neither range nor list.
+    """
+    spaces: dict[str, Any] = {}
+    for name, value in table.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, list) or (isinstance(value, dict) and _RANGE_KEYS & value.keys()):
+            spaces[key] = value
+        elif isinstance(value, dict):
+            spaces |= flatten(value, f"{key}.")
+        else:
+            raise UsageError(
+                f"search.{key} is {value!r}; expected a range such as {{ low = 8, high = 64 }} "
+                "or a list of choices"
+            )
+    return spaces
+
+
+_RANGE_KEYS = set(Range.__dataclass_fields__)
+
+
+def check(key: str, space: Range | Choices) -> None:
+    """Make sure that a range is one, and that choices are some, all different.
+
+    Raises
+    ------
+    UsageError
+        They are not.
+    """
+    fault = _fault_of_range(space) if isinstance(space, Range) else _fault_of_choices(space)
+    if fault is not None:
+        raise UsageError(f"search.{key}: {fault}")
+
+
+def _fault_of_range(space: Range) -> str | None:
+    low, high, step = space.low, space.high, space.step
+    if not all(math.isfinite(number) for number in (low, high, step or 0)):
+        return "a range goes from one finite number to another"
+    if low >= high:
+        return f"low is {low} and high is {high}; expected low below high"
+    if space.log and low <= 0:
+        return f"log needs low above 0, got {low}"
+    if space.log and step is not None:
+        return "a range has either a step or a logarithmic axis (log)"
+    if step is not None and step <= 0:
+        return f"step is {step}; expected a number above 0"
+    if step is not None and (rest := _beyond_steps(space, high)):
+        return f"steps of {step} from {low} do not reach high = {high}, but {float(high) - rest:g}"
+    return None
+
+
+def _beyond_steps(space: Range, value: float) -> float:
+    """Give how far a value is above the step below it, without the errors of binary fractions."""
+    low, step = Decimal(str(space.low)), Decimal(str(space.step))
+    return float((Decimal(str(value)) - low) % step)
+
+
+def _fault_of_choices(choices: Choices) -> str | None:
+    if not choices:
+        return "an empty list; expected at least one choice"
+    for index, choice in enumerate(choices):
+        parts = choice if isinstance(choice, list) else [choice]
+        if not all(isinstance(part, bool | int | float | str) for part in parts):
+            return f"{choice!r} cannot be a choice; expected numbers, words or lists of them"
+        if choice in choices[:index]:
+            return f"the choice {choice!r} is there twice"
+    return None
+
+
+def label(choice: Any) -> bool | int | float | str:
+    """Give a choice as one number or word."""
+    return json.dumps(choice) if isinstance(choice, list | tuple) else choice
+
+
+def short_names(keys: Iterable[str]) -> dict[str, str]:
+    """Give each path by as few of its last parts as tell it from the others."""
+    paths = {key: key.split(".") for key in keys}
+    names = {}
+    for key, path in paths.items():
+        others = [other for name, other in paths.items() if name != key]
+        length = next(
+            n
+            for n in range(1, len(path) + 1)
+            if n == len(path) or all(other[-n:] != path[-n:] for other in others)
+        )
+        names[key] = ".".join(path[-length:])
+    return names

@@ -1,0 +1,69 @@
+"""Single settings of a recipe's table, by their dotted path."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+from autodenoise.errors import UsageError, unknown_name
+
+__all__ = ["by_path", "names_a_kind", "parse", "put"]
+
+
+def parse(setting: str) -> tuple[str, Any]:
+    """Take ``--set``'s ``key=value`` apart; the value is TOML, or a bare word."""
+    key, sign, value = setting.partition("=")
+    if not sign or not key.strip():
+        raise UsageError(f"--set {setting}: expected key=value, such as noise.sigma=0.5")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def put(table: dict[str, Any], key: str, value: Any, where: str) -> None:
+    """Change one value of a table in place; errors say `where` the change is asked for."""
+    *path, last = key.split(".")
+    place: Any = table
+    for step in path:
+        place = _enter(place, step, f"{where} {key}")
+    if isinstance(place, list) and len(place) == 1 and not last.isdigit():
+        place = place[0]
+    if not isinstance(place, dict):
+        raise UsageError(f"{where} {key}: '{last}' is inside something that is no table")
+    if last == "kind" and place.get("kind") != value:
+        # Another kind has other keys: only what is set after this stays.
+        place.clear()
+    place[last] = value
+
+
+def _enter(place: Any, step: str, where: str) -> Any:
+    if isinstance(place, list):
+        if step.isdigit() and int(step) < len(place):
+            return place[int(step)]
+        if len(place) == 1:
+            return _enter(place[0], step, where)
+        raise UsageError(f"{where}: there are {len(place)} entries; say which by its index, from 0")
+    if not isinstance(place, dict) or step not in place:
+        known = place if isinstance(place, dict) else {}
+        raise unknown_name(f"key in {where}:", step, known)
+    return place[step]
+
+
+def by_path(value: Any, path: str = "") -> dict[str, Any]:
+    """Give all values of a table by their path; a list of one table needs no index."""
+    if isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value):
+        if len(value) == 1:
+            return by_path(value[0], path)
+        value = dict(enumerate(value))
+    if not isinstance(value, dict):
+        return {path: value}
+    found: dict[str, Any] = {}
+    for key, entry in value.items():
+        found |= by_path(entry, f"{path}.{key}" if path else str(key))
+    return found
+
+
+def names_a_kind(key: str) -> bool:
+    """Tell whether a setting decides which others there are beside it."""
+    return key.endswith(".kind") or key == "network.name"

@@ -1,0 +1,33 @@
+"""Several listeners to one training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autodenoise.learning.history import Row
+    from autodenoise.learning.loop import Report, Status, Training
+
+__all__ = ["Reports"]
+
+
+class Reports:
+    """Tells each of some reports, in their order, all that there is to hear; or nobody."""
+
+    def __init__(self, *reports: Report) -> None:
+        self._reports = reports
+
+    def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
+        """Take what is about to be trained."""
+        for report in self._reports:
+            report.begin(training, rows)
+
+    def step(self, status: Status) -> None:
+        """Take the state of things."""
+        for report in self._reports:
+            report.step(status)
+
+    def epoch(self, row: Row) -> None:
+        """Take a finished epoch."""
+        for report in self._reports:
+            report.epoch(row)

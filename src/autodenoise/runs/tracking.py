@@ -1,0 +1,132 @@
+"""Training as TensorBoard shows it: curves, pictures and the table of hyperparameters."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+from torch.utils.tensorboard import SummaryWriter
+
+from autodenoise.evaluation import figures
+from autodenoise.files import make_folder
+from autodenoise.learning.data import as_float
+from autodenoise.learning.loop import corrupt
+from autodenoise.recipes import settings_of
+from autodenoise.recipes.search import label
+from autodenoise.runs.run import to_images
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autodenoise.learning.history import Row
+    from autodenoise.learning.loop import Status, Training
+    from autodenoise.recipes import Recipe
+
+__all__ = ["Tracking", "hyperparameters"]
+
+_IMAGES = 8
+_PICTURES = 10
+
+
+class Tracking:
+    """A report of training that writes TensorBoard's event files.
+
+    A step there is an epoch, counted over all phases. Losses, learning rate and images a second
+    are drawn after each, and some ten times a run the same few validation images: clean, noisy and
+    denoised. The table of hyperparameters has the last of all curves beside them.
+
+    A later sitting goes on where the checkpoint is: what was drawn beyond is taken back, what is
+    missing is made up for.
+
+    Parameters
+    ----------
+    folder
+        For the event files; made where it is missing.
+    values
+        The hyperparameters: numbers, words and truth values by name.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, values: Mapping[str, bool | int | float | str]) -> None:
+        make_folder(folder)
+        self._folder, self._values = folder, values
+        self._step = 0
+        self._files = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._files.close()
+
+    def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
+        """Open the files, and bring them to where training stands."""
+        fresh = not any(self._folder.iterdir())
+        self._step = min(_last_step(self._folder), len(rows))
+        self._writer = self._files.enter_context(
+            SummaryWriter(str(self._folder), purge_step=None if fresh else len(rows) + 1)
+        )
+        if fresh:
+            # Without a list of columns, for which TensorBoard would take one run's for all's.
+            self._writer.file_writer.add_summary(hparams_pb(dict(self._values)))
+        for row in rows[self._step :]:
+            self._draw_curves(row)
+        self._training = training
+        epochs = sum(phase.epochs for phase in training.phases.values())
+        self._every = max(1, epochs // _PICTURES)
+        self._clean = training.validation[:_IMAGES]
+        seen = corrupt(training.noise, training.validation, training.seed, training.validation_part)
+        self._noisy = seen[:_IMAGES]
+
+    def step(self, status: Status) -> None:
+        """Wait for the epoch's end."""
+
+    def epoch(self, row: Row) -> None:
+        """Draw an epoch."""
+        self._draw_curves(row)
+        if self._step % self._every == 0 or self._step == 1:
+            self._draw_images()
+        self._writer.flush()
+
+    def _draw_curves(self, row: Row) -> None:
+        self._step += 1
+        for name in ("loss", "val_loss", "learning_rate", "images_per_second"):
+            self._writer.add_scalar(f"{row.phase}/{name}", getattr(row, name), self._step)
+
+    @torch.no_grad()
+    def _draw_images(self) -> None:
+        denoised = self._training.network.denoise(self._noisy.to(self._training.device))
+        rows = {
+            "clean": to_images(as_float(self._clean)),
+            "noisy": to_images(self._noisy),
+            "denoised": to_images(denoised.cpu()),
+        }
+        figure = figures.image_rows(rows, f"The first validation images after epoch {self._step}")
+        self._writer.add_figure("images", figure, self._step, close=False)
+
+
+def hyperparameters(recipe: Recipe) -> dict[str, bool | int | float | str]:
+    """Give a recipe's settings by their path, but for what is only told of it."""
+    decisive = ("data", "noise", "network", "phase", "validation", "keep", "seed")
+    values = {
+        path: label(value)
+        for path, value in settings_of(recipe).items()
+        if path.split(".")[0] in decisive
+    }
+    # The name alone: event files are passed on.
+    return {**values, "data.source": Path(recipe.data.source).name}
+
+
+def _last_step(folder: Path) -> int:
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    curves = [events.Scalars(tag) for tag in events.Tags()["scalars"]]
+    return max((curve[-1].step for curve in curves), default=0)
