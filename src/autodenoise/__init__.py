@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autodenoise.runs import Run, evaluate, resume, train
+    from autodenoise.runs.search import tune
     from autodenoise.runtime import Card, Model, load
 
-__all__ = ["Card", "Model", "Run", "evaluate", "load", "resume", "train"]
+__all__ = ["Card", "Model", "Run", "evaluate", "load", "resume", "train", "tune"]
 
 _HOMES = {
     "Card": "runtime",
@@ -22,6 +23,7 @@ _HOMES = {
     "load": "runtime",
     "resume": "runs",
     "train": "runs",
+    "tune": "runs.search",
 }
 
 
@@ -31,11 +33,11 @@ def __getattr__(name: str) -> Any:
     try:
         home = importlib.import_module(f"autodenoise.{_HOMES[name]}")
     except ModuleNotFoundError as error:
-        from autodenoise.errors import MissingExtra
+        from autodenoise.errors import MissingExtra, extra_of
 
         if error.name is None or error.name.startswith("autodenoise"):
             raise
-        raise MissingExtra(error.name, "train") from None
+        raise MissingExtra(error.name, extra_of(error.name)) from None
     return getattr(home, name)
 
 

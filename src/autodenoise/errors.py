@@ -29,6 +29,7 @@ __all__ = [
     "OutputError",
     "TrainingDiverged",
     "UsageError",
+    "extra_of",
     "unknown_name",
 ]
 
@@ -77,6 +78,13 @@ class Interrupted(AutodenoiseError):
     """Training was stopped on request; what was learnt is saved."""
 
     exit_code = 130
+
+
+def extra_of(module: str) -> str:
+    """Give the name of the optional part that brings a module."""
+    return {"filelock": "search", "optuna": "search", "tensorboard": "tracking"}.get(
+        module, "train"
+    )
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:

@@ -28,12 +28,11 @@ from autodenoise.noise import Gaussian, Noise
 
 class Heard:
     def __init__(self) -> None:
-        self.earlier: tuple[Row, ...] = ()
         self.steps: list[Status] = []
         self.rows: list[Row] = []
 
     def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
-        self.earlier = rows
+        self.began, self.earlier = training, rows
 
     def step(self, status: Status) -> None:
         self.steps.append(status)

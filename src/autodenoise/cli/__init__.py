@@ -14,7 +14,8 @@ from autodenoise.cli.denoise import denoise
 from autodenoise.cli.evaluate import evaluate
 from autodenoise.cli.recipes import recipes
 from autodenoise.cli.train import train
-from autodenoise.errors import AutodenoiseError, InputError, MissingExtra
+from autodenoise.cli.tune import tune
+from autodenoise.errors import AutodenoiseError, InputError, MissingExtra, extra_of
 
 __all__ = ["app", "main"]
 
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (recipes, train, evaluate, denoise):
+for verb in (recipes, train, tune, evaluate, denoise):
     app.command()(verb)
 
 
@@ -58,7 +59,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("autodenoise"):
             raise
-        missing = MissingExtra(error.name, "train")
+        missing = MissingExtra(error.name, extra_of(error.name))
         _stop(str(missing), missing.exit_code)
     except OSError as error:
         # What no room foresaw: a name too long, a folder that may not be entered.

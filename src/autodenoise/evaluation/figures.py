@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["image_rows", "save"]
+__all__ = ["INK", "image_rows", "save"]
 
-_INK = "#22252b"
+INK = "#22252b"
 
 
 def image_rows(rows: Mapping[str, NDArray[np.float32]], title: str) -> Figure:
@@ -43,12 +43,12 @@ def image_rows(rows: Mapping[str, NDArray[np.float32]], title: str) -> Figure:
     figure = Figure(figsize=total, dpi=150, facecolor="white")
     FigureCanvasAgg(figure)
     figure.text(
-        0.12 / total[0], 1 - 0.27 / total[1], title, size=11, weight="bold", color=_INK, va="center"
+        0.12 / total[0], 1 - 0.27 / total[1], title, size=11, weight="bold", color=INK, va="center"
     )
     for row, (name, images) in enumerate(rows.items()):
         bottom = total[1] - strip - (row + 1) * (tall + gap) + gap
         figure.text(
-            0.12 / total[0], (bottom + tall / 2) / total[1], name, size=9, color=_INK, va="center"
+            0.12 / total[0], (bottom + tall / 2) / total[1], name, size=9, color=INK, va="center"
         )
         for column, image in enumerate(images):
             place = (

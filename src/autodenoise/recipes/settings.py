@@ -7,7 +7,7 @@ from typing import Any
 
 from autodenoise.errors import UsageError, unknown_name
 
-__all__ = ["by_path", "names_a_kind", "parse", "put"]
+__all__ = ["by_path", "first_difference", "names_a_kind", "parse", "put"]
 
 
 def parse(setting: str) -> tuple[str, Any]:
@@ -67,3 +67,12 @@ def by_path(value: Any, path: str = "") -> dict[str, Any]:
 def names_a_kind(key: str) -> bool:
     """Tell whether a setting decides which others there are beside it."""
     return key.endswith(".kind") or key == "network.name"
+
+
+def first_difference(there: str, here: str) -> str:
+    """Say in which setting one recipe's TOML differs from another's, and how."""
+    one, other = by_path(tomllib.loads(there)), by_path(tomllib.loads(here))
+    key = next((key for key in {**one, **other} if one.get(key) != other.get(key)), None)
+    if key is None:
+        return ""
+    return f" ({key} is {one.get(key, 'unset')!r} there, {other.get(key, 'unset')!r} here)"

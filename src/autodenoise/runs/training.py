@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from autodenoise import nets, recipes, runtime
-from autodenoise.errors import Interrupted, MissingExtra, OutputError, UsageError
+from autodenoise.errors import Interrupted, MissingExtra, OutputError, UsageError, extra_of
 from autodenoise.files import make_folder, write_text
 from autodenoise.learning import data as datasets
 from autodenoise.learning.checkpoint import load_weights
@@ -241,7 +241,7 @@ def network(recipe: Recipe, shape: tuple[int, int, int]) -> Autoencoder:
 
 def _find_tensorboard() -> None:
     if importlib.util.find_spec("tensorboard") is None:
-        raise MissingExtra("tensorboard", "tracking")
+        raise MissingExtra("tensorboard", extra_of("tensorboard"))
 
 
 def _finish(run: Run, training: Training, report: Report | None, *, tensorboard: bool) -> Run:
