@@ -108,7 +108,9 @@ class SearchProgress(_TrainingBar):
             later = self._trials - 1 - self._number
             mean = sum(self._took) / len(self._took)
             left += f", {_clock(status.eta + later * mean)} for all"
-        self._show_training(status, f"trial {self._number} ({self._number + 1} of {self._trials}), ", left)
+        self._show_training(
+            status, f"trial {self._number} ({self._number + 1} of {self._trials}), ", left
+        )
 
     def epoch(self, row: Row) -> None:
         """Wait for the trial's end."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from autodenoise.evaluation.figures import INK
 
@@ -93,7 +94,10 @@ def parallel_coordinates(axes: Sequence[Axis], losses: Sequence[float | None]) -
     for axis in axes:
         longest = max(len(text) for _, text in axis.ticks())
         places.append(places[-1] + max(1.35, 0.45 + 0.07 * longest, 0.35 + 0.075 * len(axis.name)))
-    figure, drawing = _canvas(width=places[-1] + 1.15, height=4.2, strip=0.55, foot=0.5)
+    # Few settings are drawn apart, so that the heading has room.
+    stretch = max(1.0, 4.2 / (places[-1] - places[0]))
+    places = [places[0] + (place - places[0]) * stretch for place in places]
+    figure, drawing = _canvas(width=places[-1] + 1.15, height=4.5, strip=0.9, foot=0.5)
     best = losses.index(low)
     order = sorted(range(len(losses)), key=lambda n: (losses[n] is not None, -(losses[n] or 0)))
     for trial in order:
@@ -114,7 +118,9 @@ def parallel_coordinates(axes: Sequence[Axis], losses: Sequence[float | None]) -
         _draw_axis(drawing, place, axis)
     title = f"{len(known)} trial{'s' * (len(known) != 1)}, lowest validation loss {low:.4f}"
     given_up = len(losses) - len(known)
-    note = f"dashed: {given_up} given up" if given_up else ""
+    note = "red: the best; the darker, the lower the loss"
+    if given_up:
+        note += f"; dashed: {given_up} given up"
     _head(figure, title, note)
     return figure
 
@@ -124,14 +130,14 @@ def _draw_axis(drawing: Axes, place: float, axis: Axis) -> None:
     for height, text in axis.ticks():
         drawing.plot([place, place + 0.05], [height, height], color=INK, linewidth=1.1, zorder=3)
         drawing.text(
-            place + 0.09,
-            height,
+            place + 0.07,
+            height + 0.012,  # above the lines that go on level
             text,
             size=8,
             color=INK,
-            va="center",
+            va="bottom",
             zorder=4,
-            bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8},
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
         )
     drawing.text(place, -0.09, axis.name, size=9, weight="bold", color=INK, ha="left", va="top")
 
@@ -173,10 +179,10 @@ def _canvas(width: float, height: float, strip: float, foot: float) -> tuple[Fig
 
 def _head(figure: Figure, title: str, note: str) -> None:
     width, height = figure.get_size_inches()
-    level = 1 - 0.27 / height
-    figure.text(0.12 / width, level, title, size=11, weight="bold", color=INK, va="center")
-    figure.text(1 - 0.15 / width, level, note, size=8, color=INK, va="center", ha="right")
+    left = 0.12 / width
+    figure.text(left, 1 - 0.27 / height, title, size=11, weight="bold", color=INK, va="center")
+    figure.text(left, 1 - 0.5 / height, note, size=8, color=INK, va="center")
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}"
+    return f"{value:.4g}"

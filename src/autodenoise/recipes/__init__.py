@@ -355,12 +355,12 @@ def _build(table: dict[str, Any], where: str) -> Recipe:
     values = dict(table)
     if isinstance(values.get("noise"), dict):
         values["noise"] = [values["noise"]]
-    if isinstance(values.get("search"), dict):
-        values["search"] = flatten(values["search"])
     if isinstance(values.get("network"), dict):
         arguments = dict(values["network"])
         values["network"] = {"name": arguments.pop("name", None), "arguments": arguments}
     try:
+        if isinstance(values.get("search"), dict):
+            values["search"] = flatten(values["search"])
         # By way of JSON, whose arrays and objects strict checking takes for tuples and dataclasses.
         return _adapter().validate_json(json.dumps(values, default=str))
     except ValidationError as error:

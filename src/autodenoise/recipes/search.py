@@ -141,14 +141,12 @@ def label(choice: Any) -> bool | int | float | str:
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
     """Give each path by as few of its last parts as tell it from the others."""
-    paths = {key: key.split(".") for key in keys}
+    paths = [key.split(".") for key in keys]
     names = {}
-    for key, path in paths.items():
-        others = [other for name, other in paths.items() if name != key]
-        length = next(
-            n
-            for n in range(1, len(path) + 1)
-            if n == len(path) or all(other[-n:] != path[-n:] for other in others)
-        )
-        names[key] = ".".join(path[-length:])
+    for path in paths:
+        # A kind by itself is of nothing.
+        length = 2 if path[-1] in ("kind", "name") else 1
+        while length < len(path) and sum(path[-length:] == other[-length:] for other in paths) > 1:
+            length += 1
+        names[".".join(path)] = ".".join(path[-length:])
     return names
