@@ -100,6 +100,7 @@ def test_the_public_names_are_these() -> None:
         "load",
         "resume",
         "train",
+        "tune",
     ]
     for name in autodenoise.__all__:
         assert getattr(autodenoise, name) is not None

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from torch.utils.tensorboard import SummaryWriter
 
-from autodenoise.evaluation import figures
 from autodenoise.files import make_folder
 from autodenoise.learning.data import as_float
 from autodenoise.learning.loop import corrupt
@@ -20,7 +21,9 @@ from autodenoise.recipes.search import label
 from autodenoise.runs.run import to_images
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from autodenoise.learning.history import Row
     from autodenoise.learning.loop import Status, Training
@@ -30,14 +33,16 @@ __all__ = ["Tracking", "hyperparameters"]
 
 _IMAGES = 8
 _PICTURES = 10
+_SIDE, _GAP = 84, 6  # pixels
 
 
 class Tracking:
     """A report of training that writes TensorBoard's event files.
 
     A step there is an epoch, counted over all phases. Losses, learning rate and images a second
-    are drawn after each, and some ten times a run the same few validation images: clean, noisy and
-    denoised. The table of hyperparameters has the last of all curves beside them.
+    are drawn after each, and some ten times a run the same few validation images: a row of them
+    clean, a row noisy, a row denoised. The table of hyperparameters has the last losses beside
+    them.
 
     A later sitting goes on where the checkpoint is: what was drawn beyond is taken back, what is
     missing is made up for.
@@ -104,13 +109,22 @@ class Tracking:
     @torch.no_grad()
     def _draw_images(self) -> None:
         denoised = self._training.network.denoise(self._noisy.to(self._training.device))
-        rows = {
-            "clean": to_images(as_float(self._clean)),
-            "noisy": to_images(self._noisy),
-            "denoised": to_images(denoised.cpu()),
-        }
-        figure = figures.image_rows(rows, f"The first validation images after epoch {self._step}")
-        self._writer.add_figure("images", figure, self._step, close=False)
+        rows = (as_float(self._clean), self._noisy, denoised.cpu())
+        picture = _contact_sheet([to_images(row) for row in rows])
+        self._writer.add_image("clean, noisy, denoised", picture, self._step, dataformats="HWC")
+
+
+def _contact_sheet(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Put rows of images (N, H, W, C) under each other: (H', W', 3) or (H', W', 1)."""
+    shown = np.clip(np.stack(rows), 0, 1)
+    shown = shown if shown.shape[-1] == 3 else shown[..., :1]
+    # TensorBoard blurs what it enlarges.
+    times = math.ceil(_SIDE / min(shown.shape[2:4]))
+    shown = shown.repeat(times, axis=2).repeat(times, axis=3)
+    gap = ((0, 0), (0, 0), (0, _GAP), (0, _GAP), (0, 0))
+    framed = np.pad(shown, gap, constant_values=1)
+    sheet = np.concatenate(np.concatenate(framed, axis=1), axis=1)
+    return sheet[:-_GAP, :-_GAP]
 
 
 def hyperparameters(recipe: Recipe) -> dict[str, bool | int | float | str]:
