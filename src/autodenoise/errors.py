@@ -82,9 +82,8 @@ class Interrupted(AutodenoiseError):
 
 def extra_of(module: str) -> str:
     """Give the name of the optional part that brings a module."""
-    return {"filelock": "search", "optuna": "search", "tensorboard": "tracking"}.get(
-        module, "train"
-    )
+    extras = {"filelock": "search", "optuna": "search", "tensorboard": "tracking"}
+    return extras.get(module.partition(".")[0], "train")
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:

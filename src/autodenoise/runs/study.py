@@ -162,7 +162,8 @@ class Study:
         storage = str(folder / JOURNAL_NAME) if storage is None else storage
         self._where = _without_password(storage)
         self._place = f"{socket.gethostname()}:{folder.resolve()}"
-        if folder.exists() and not (folder / TRIALS_NAME).is_dir() and any(folder.iterdir()):
+        used = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+        if used and not (folder / TRIALS_NAME).is_dir():
             raise OutputError(f"{folder} exists already and is no study; choose another with --out")
         for name in (TRIALS_NAME, "locks"):
             make_folder(folder / name)

@@ -87,9 +87,9 @@ class Tracking:
         self._training = training
         epochs = sum(phase.epochs for phase in training.phases.values())
         self._every = max(1, epochs // _PICTURES)
-        self._clean = training.validation[:_IMAGES]
-        seen = corrupt(training.noise, training.validation, training.seed, training.validation_part)
-        self._noisy = seen[:_IMAGES]
+        images = training.validation.to(training.device)
+        noisy = corrupt(training.noise, images, training.seed, training.validation_part)
+        self._clean, self._noisy = as_float(images[:_IMAGES]), noisy[:_IMAGES]
 
     def step(self, status: Status) -> None:
         """Wait for the epoch's end."""
@@ -108,9 +108,8 @@ class Tracking:
 
     @torch.no_grad()
     def _draw_images(self) -> None:
-        denoised = self._training.network.denoise(self._noisy.to(self._training.device))
-        rows = (as_float(self._clean), self._noisy, denoised.cpu())
-        picture = _contact_sheet([to_images(row) for row in rows])
+        rows = (self._clean, self._noisy, self._training.network.denoise(self._noisy))
+        picture = _contact_sheet([to_images(row.cpu()) for row in rows])
         self._writer.add_image("clean, noisy, denoised", picture, self._step, dataformats="HWC")
 
 
