@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import math
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
 
+from autodenoise.errors import OutputError
 from autodenoise.files import make_folder
 from autodenoise.learning.data import as_float
 from autodenoise.learning.loop import corrupt
@@ -21,7 +27,7 @@ from autodenoise.recipes.search import label
 from autodenoise.runs.run import to_images
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,6 +39,7 @@ __all__ = ["Tracking", "hyperparameters"]
 
 _IMAGES = 8
 _PICTURES = 10
+_EVENTS = "events.out.tfevents"
 _SIDE, _GAP = 84, 6  # pixels
 
 
@@ -74,14 +81,11 @@ class Tracking:
 
     def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
         """Open the files, and bring them to where training stands."""
-        fresh = not any(self._folder.iterdir())
         self._step = min(_last_step(self._folder), len(rows))
-        self._writer = self._files.enter_context(
-            SummaryWriter(str(self._folder), purge_step=None if fresh else len(rows) + 1)
-        )
-        if fresh:
+        self._events = self._files.enter_context(_EventFile(self._folder, len(rows)))
+        if self._events.is_first:
             # Without a list of columns, for which TensorBoard would take one run's for all's.
-            self._writer.file_writer.add_summary(hparams_pb(dict(self._values)))
+            self._events.add(summary=hparams_pb(dict(self._values)))
         for row in rows[self._step :]:
             self._draw_curves(row)
         self._training = training
@@ -99,18 +103,69 @@ class Tracking:
         self._draw_curves(row)
         if self._step % self._every == 0 or self._step == 1:
             self._draw_images()
-        self._writer.flush()
 
     def _draw_curves(self, row: Row) -> None:
         self._step += 1
-        for name in ("loss", "val_loss", "learning_rate", "images_per_second"):
-            self._writer.add_scalar(f"{row.phase}/{name}", getattr(row, name), self._step)
+        values = [
+            Summary.Value(tag=f"{row.phase}/{name}", simple_value=getattr(row, name))
+            for name in ("loss", "val_loss", "learning_rate", "images_per_second")
+        ]
+        self._events.add(summary=Summary(value=values), step=self._step)
 
     @torch.no_grad()
     def _draw_images(self) -> None:
         rows = (self._clean, self._noisy, self._training.network.denoise(self._noisy))
-        picture = _contact_sheet([to_images(row.cpu()) for row in rows])
-        self._writer.add_image("clean, noisy, denoised", picture, self._step, dataformats="HWC")
+        sheet = _contact_sheet([to_images(row.cpu()) for row in rows])
+        picture = Image.fromarray((sheet * 255).round().astype(np.uint8).squeeze())
+        png = io.BytesIO()
+        picture.save(png, "png")
+        image = Summary.Image(
+            height=picture.height,
+            width=picture.width,
+            colorspace=len(picture.getbands()),
+            encoded_image_string=png.getvalue(),
+        )
+        value = Summary.Value(tag="clean, noisy, denoised", image=image)
+        self._events.add(summary=Summary(value=[value]), step=self._step)
+
+
+class _EventFile:
+    """One sitting's events.
+
+    TensorBoard reads the files of a folder in the order of their names. Its own writer names them
+    by the second, in which a sitting may end and the next begin; these are counted.
+    """
+
+    def __init__(self, folder: Path, done: int) -> None:
+        earlier = sorted(folder.glob(f"{_EVENTS}.*"))
+        self.is_first = not earlier
+        number = 0 if self.is_first else int(earlier[-1].suffix[1:]) + 1
+        self._path = folder / f"{_EVENTS}.{number:010}"
+        with self._writing():
+            self._file = RecordWriter(self._path.open("xb"))
+        self.add(file_version="brain.Event:2")
+        if earlier:
+            # Takes back what was drawn from here on.
+            self.add(step=done + 1, session_log=SessionLog(status=SessionLog.START))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, **what: object) -> None:
+        """Write an event of these fields."""
+        with self._writing():
+            self._file.write(Event(wall_time=time.time(), **what).SerializeToString())
+            self._file.flush()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f"cannot write {self._path}: {error.strerror}") from None
 
 
 def _contact_sheet(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
