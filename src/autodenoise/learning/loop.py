@@ -416,13 +416,19 @@ class _Validation:
         return total / len(self.clean)
 
 
-def corrupt(noise: Noise, clean: Tensor, seed: int, part: str) -> Tensor:
-    """Give one part's images, uint8 or float32, the noise that this seed draws for that part."""
-    noisy = torch.empty(clean.shape, device=clean.device)
-    for start in range(0, len(clean), _VALIDATION_BATCH):
+def corrupt(
+    noise: Noise, clean: Tensor, seed: int, part: str, count: int | None = None
+) -> Tensor:
+    """Give one part's images, uint8 or float32, the noise that this seed draws for that part.
+
+    With `count`, only the first so many: they get the noise that they have among all.
+    """
+    count = len(clean) if count is None else min(count, len(clean))
+    noisy = torch.empty(count, *clean.shape[1:], device=clean.device)
+    for start in range(0, count, _VALIDATION_BATCH):
         rows = slice(start, start + _VALIDATION_BATCH)
         draw = generator(seed, f"noise of {part}", start, device=clean.device)
-        noisy[rows] = noise(as_float(clean[rows]), draw)
+        noisy[rows] = noise(as_float(clean[rows]), draw)[: count - start]
     return noisy
 
 
