@@ -19,7 +19,8 @@ def evaluate(
 
     from autodenoise import runs
     from autodenoise.cli.progress import Downloads
-    from autodenoise.runs import drawing, scoring
+    from autodenoise.runs import report, results
+    from autodenoise.runs.run import FIGURES_FOLDER
 
     console = Console()
     with Downloads(console) as downloads:
@@ -37,5 +38,6 @@ def evaluate(
         )
     console.print(f"{result.images:,} test images")
     console.print(table)
-    typer.echo(f"scores: {run / scoring.EVALUATION_NAME}")
-    typer.echo(f"picture: {run / drawing.FIGURES_FOLDER / 'denoised.png'}")
+    typer.echo(f"scores: {run / results.EVALUATION_NAME}")
+    typer.echo(f"picture: {run / FIGURES_FOLDER / 'denoised.png'}")
+    typer.echo(f"report: {run / report.REPORT_NAME}")

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from autodenoise.evaluation.scores import Evaluation
 from autodenoise.evaluation.scores import evaluate as score
-from autodenoise.files import write_text
+from autodenoise.runs import report, results
 from autodenoise.runs.drawing import Scene, draw_scene
 from autodenoise.runs.run import Run
 
 if TYPE_CHECKING:
     import os
-    from pathlib import Path
 
     from autodenoise.learning.download import OnBytes
 
-__all__ = ["EVALUATION_NAME", "evaluate"]
-
-EVALUATION_NAME = "evaluation.json"
+__all__ = ["evaluate"]
 
 
 def evaluate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None) -> Evaluation:
@@ -40,13 +35,7 @@ def evaluate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None)
     run = Run.open(folder)
     scene = Scene(run, (), run.recipe.seed, on_bytes)
     evaluation, _ = score(scene.model, scene.held.noisy, scene.held.clean)
-    write_scores(run, EVALUATION_NAME, scene.model.path, dataclasses.asdict(evaluation))
+    results.write(run.folder, results.EVALUATION_NAME, dataclasses.asdict(evaluation))
     draw_scene(scene, ["denoised"])
+    report.write(run, scene.splits)
     return evaluation
-
-
-def write_scores(run: Run, name: str, model: Path, scores: dict[str, Any]) -> None:
-    """Write scores as JSON, with the digest of the model file that they are of."""
-    digest = hashlib.sha256(model.read_bytes()).hexdigest()
-    content = json.dumps({**scores, "model_sha256": digest}, indent=2, allow_nan=False) + "\n"
-    write_text(run.folder / name, content)
