@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from autodenoise.errors import InputError, OutputError
-from autodenoise.images import from_float, read, to_float, write
+from autodenoise.images import encode_png, from_float, read, to_float, write
 
 Pixels = np.ndarray[Any, Any]
 
@@ -115,3 +116,13 @@ def test_what_cannot_be_written_is_refused_before_anything_is(tmp_path: Path) ->
     with pytest.raises(OutputError, match="cannot write"):
         write(tmp_path / "missing" / "a.png", shallow)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_png_bytes_are_the_picture_and_always_the_same(dtype: type, channels: int) -> None:
+    shape = (5, 4) if channels == 1 else (5, 4, 3)
+    pixels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype)
+    encoded = encode_png(pixels.reshape(5, 4, channels))
+    np.testing.assert_array_equal(skimage.io.imread(io.BytesIO(encoded)), pixels)
+    assert encode_png(pixels.reshape(5, 4, channels)) == encoded

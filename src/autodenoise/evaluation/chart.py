@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from matplotlib.ticker import MaxNLocator
@@ -105,6 +106,8 @@ def lay_out(curve: Curve) -> Chart:
 
 
 def _alike(values: Sequence[float]) -> list[str]:
-    """Write evenly spaced numbers with as many decimals as the finest of them needs, all alike."""
-    digits = max((len(f"{value:.6g}".partition(".")[2]) for value in values), default=0)
+    """Write evenly spaced numbers with as many decimals as tell them apart, all alike."""
+    step = min((b - a for a, b in pairwise(values)), default=1.0)
+    exact = (d for d in range(12) if all(abs(round(v, d) - v) < step / 100 for v in values))
+    digits = next(exact, 12)
     return [f"{value:.{digits}f}" for value in values]
