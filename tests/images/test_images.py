@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +119,12 @@ def test_what_cannot_be_written_is_refused_before_anything_is(tmp_path: Path) ->
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_png_bytes_are_the_picture_and_always_the_same(dtype: type, channels: int) -> None:
-    shape = (5, 4) if channels == 1 else (5, 4, 3)
-    pixels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype)
-    encoded = encode_png(pixels.reshape(5, 4, channels))
-    np.testing.assert_array_equal(skimage.io.imread(io.BytesIO(encoded)), pixels)
-    assert encode_png(pixels.reshape(5, 4, channels)) == encoded
+def test_png_bytes_are_the_picture_and_always_the_same(
+    tmp_path: Path, dtype: type, channels: int
+) -> None:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, np.iinfo(dtype).max, (5, 4, channels), dtype)
+    encoded = encode_png(pixels)
+    assert encode_png(pixels) == encoded
+    (tmp_path / "a.png").write_bytes(encoded)
+    np.testing.assert_array_equal(read(tmp_path / "a.png"), pixels)
