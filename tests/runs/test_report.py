@@ -192,7 +192,13 @@ def test_equal_folders_give_equal_bytes(run: Run) -> None:
 
 
 CLASSIFIER = {"accuracy": {"clean": 0.99, "noisy": 0.8, "denoised": 0.95}, "images": 100}
-OUTLIERS = {"against": "fashion-mnist", "auc": 0.97, "images": 100, "outliers": 50}
+OUTLIERS = {
+    "against": "fashion-mnist",
+    "images": 100,
+    "outliers": 50,
+    "auc": 0.97,
+    "brightness_auc": 0.8,
+}
 COMPARISON = {
     "rows": [
         {
@@ -222,7 +228,7 @@ def test_other_results_are_shown(run: Run) -> None:
     page = page_of(run)
     shares = page.values("section[@aria-labelledby='classifier-title']")
     assert shares == pytest.approx([99, 80, 95])
-    assert page.values("section[@aria-labelledby='outliers-title']") == [0.97]
+    assert page.values("section[@aria-labelledby='outliers-title']") == [0.97, 0.8]
     assert "Fashion-MNIST" in words(page.one("section[@aria-labelledby='outliers-title']"))
     table = page.one("section[@aria-labelledby='comparison-title']//table")
     names = [words(heading) for heading in table.findall("tbody/tr/th")]

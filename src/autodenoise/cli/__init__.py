@@ -10,7 +10,9 @@ import sys
 
 import typer
 
+from autodenoise.cli.decode import decode
 from autodenoise.cli.denoise import denoise
+from autodenoise.cli.encode import encode
 from autodenoise.cli.evaluate import evaluate
 from autodenoise.cli.figures import figures
 from autodenoise.cli.recipes import recipes
@@ -30,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (recipes, train, evaluate, figures, denoise):
+for verb in (recipes, train, evaluate, figures, denoise, encode, decode):
     app.command()(verb)
 
 

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from autodenoise import recipes
 from autodenoise.errors import InputError
 from autodenoise.evaluation.chart import lay_out
+from autodenoise.evaluation.outliers import Outliers
 from autodenoise.evaluation.scores import Evaluation
 from autodenoise.files import write_text
 from autodenoise.recipes import words
@@ -72,9 +73,9 @@ def write(run: Run, splits: Splits) -> Path:
         notes.append(f"The losses are passed over: {error}.")
     find = partial(results.read, run.folder)
     evaluation = find(results.EVALUATION_NAME, Evaluation)
-    classifier = find(results.CLASSIFIER_NAME, results.Classifier)
-    outliers = find(results.OUTLIERS_NAME, results.Outliers)
-    comparison = find(results.COMPARISON_NAME, results.Comparison)
+    classifier = find(results.CLASSIFIER_NAME, results.Classified)
+    outliers = find(results.OUTLIERS_NAME, Outliers)
+    comparison = find(results.COMPARISON_NAME, results.Table)
     for found in (evaluation, classifier, outliers, comparison):
         notes += [found.note] if found.note else []
     gallery, left_out = _gallery(run.folder / FIGURES_FOLDER)

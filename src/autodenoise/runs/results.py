@@ -20,12 +20,11 @@ __all__ = [
     "COMPARISON_NAME",
     "EVALUATION_NAME",
     "OUTLIERS_NAME",
-    "Accuracy",
-    "Classifier",
-    "Compared",
-    "Comparison",
+    "Classified",
     "Found",
-    "Outliers",
+    "Method",
+    "Shares",
+    "Table",
     "read",
     "write",
 ]
@@ -41,7 +40,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class Shares:
     """The share of images that a classifier names rightly, by what it is shown."""
 
     clean: float
@@ -50,26 +49,16 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
-class Classifier:
-    """How well a classifier of clean images does on noisy and on denoised ones."""
+class Classified:
+    """What ``classifier.json`` holds."""
 
-    accuracy: Accuracy
     images: int
+    accuracy: Shares
 
 
 @dataclass(frozen=True)
-class Outliers:
-    """How well the reconstruction error tells images of another data set, `against`, apart."""
-
-    against: str
-    auc: float
-    images: int
-    outliers: int
-
-
-@dataclass(frozen=True)
-class Compared:
-    """The scores of one denoiser among others; None where it has no such number."""
+class Method:
+    """One row of ``comparison.json``: a denoiser and its scores, None where it has no such."""
 
     name: str
     parameters: int | None
@@ -80,10 +69,10 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Several denoisers on the same images."""
+class Table:
+    """What ``comparison.json`` holds: several denoisers on the same images."""
 
-    rows: tuple[Compared, ...]
+    rows: tuple[Method, ...]
 
 
 class Found(NamedTuple, Generic[T]):
