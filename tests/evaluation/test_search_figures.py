@@ -35,9 +35,9 @@ def test_the_best_trial_stands_out_and_one_without_a_loss_ends_early() -> None:
     best = max(lines, key=lambda line: line.get_linewidth())
     heights = np.asarray(best.get_ydata())
     np.testing.assert_allclose(heights, [0.5, 1, 0])
-    red, green, blue = to_rgb(best.get_color())
-    assert red > 2 * green
-    assert red > 2 * blue
+    other = min(lines, key=lambda line: line.get_linewidth())
+    assert to_rgb(best.get_color())[0] > 2 * to_rgb(best.get_color())[2]
+    assert best.get_linewidth() > other.get_linewidth()
     dashed = [line for line in lines if line.is_dashed()]
     assert len(dashed) == 1
     np.testing.assert_allclose(np.asarray(dashed[0].get_ydata()), [1, 1])

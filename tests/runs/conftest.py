@@ -35,6 +35,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def no_model_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the model files out, which take longer than the training."""
-    monkeypatch.setattr("autodenoise.runs.training.export", lambda *_: None)
+def training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the model file and the report out, which take longer than the training."""
+    monkeypatch.setattr("autodenoise.runs.training._hand_over", lambda _: None)

@@ -30,18 +30,18 @@ from autodenoise.learning import data
 from autodenoise.learning.history import Row
 from autodenoise.learning.loop import Status
 from autodenoise.runs import Run
-from autodenoise.runs.reports import Reports
+from autodenoise.runs.listeners import Listeners
 from autodenoise.runs.search import Search
 from autodenoise.runs.study import Study, Trial
 from tests.runs.test_tracking import curve, hyperparameters
 
-pytestmark = pytest.mark.usefixtures("folder", "no_model_files")
+pytestmark = pytest.mark.usefixtures("folder")
 
 RATE, WIDTH = "phase.denoise.optimizer.learning_rate", "network.width"
 BATCH = "phase.reconstruct.batch_size"
 
 
-class Heard(Reports):
+class Heard(Listeners):
     def __init__(self) -> None:
         super().__init__()
         self.notes: list[str] = []
@@ -215,8 +215,7 @@ def python(program: str, *arguments: str) -> subprocess.Popen[str]:
 
 KILLED = """
 import os, signal
-from autodenoise.runs import search, study, training
-training.export = lambda *_: None
+from autodenoise.runs import search, study
 judge = study.Claim.is_hopeless
 def die(self, phase, epoch, loss):
     if (self.number, phase, epoch) == (1, "denoise", 1):
@@ -282,8 +281,7 @@ def test_a_trial_belongs_to_one_living_process(storage: str) -> None:
 
 TUNES = """
 import sys
-from autodenoise.runs import search, training
-training.export = lambda *_: None
+from autodenoise.runs import search
 class Says(search._Silent):
     def trial(self, trial, best):
         print(trial.number, flush=True)
@@ -465,8 +463,11 @@ def test_a_best_recipe_that_was_changed_by_hand_is_not_lost() -> None:
     assert best.exists()
 
 
-def test_the_best_recipe_can_be_trained() -> None:
+def test_the_best_recipe_and_every_trial_can_be_trained_to_a_model() -> None:
     search = autodenoise.tune("quick.toml", trials=1)
+    trial = autodenoise.resume(search.folder / "trials/0000")
+    assert trial.rows[-1].val_loss == search.trials[0].value
+    assert trial.model().card.scores["val_loss"] == search.trials[0].value
     run = autodenoise.train(search.folder / "best.toml")
     assert run.folder == Path("runs/quick-tuned")
     assert search.best is not None

@@ -21,7 +21,7 @@ from autodenoise.errors import Interrupted, MissingExtra
 from autodenoise.learning.checkpoint import load_state
 from autodenoise.learning.history import Row
 from autodenoise.learning.loop import Phase, Training
-from autodenoise.runs.reports import Reports
+from autodenoise.runs.listeners import Listeners
 from autodenoise.runs.tracking import Tracking
 
 PICTURES = "clean, noisy, denoised"
@@ -56,7 +56,7 @@ def assert_curves_are_the_metrics(run: autodenoise.Run) -> None:
         np.testing.assert_allclose([v for _, v in drawn], [v for _, v in points], rtol=1e-6)
 
 
-@pytest.mark.usefixtures("folder", "no_model_files")
+@pytest.mark.usefixtures("folder", "training_alone")
 def test_tensorboard_shows_what_the_metrics_say() -> None:
     settings = ["network={name = 'dense', widths = [32, 8, 32]}"]
     # Without its search, which is of another network.
@@ -74,7 +74,7 @@ def test_tensorboard_shows_what_the_metrics_say() -> None:
     assert not {"title", "name", "about"} & told.keys()
 
 
-@pytest.mark.usefixtures("folder", "no_model_files")
+@pytest.mark.usefixtures("folder", "training_alone")
 def test_pictures_are_of_the_same_images_and_show_the_network_at_work() -> None:
     run = autodenoise.train("quick.toml", "run", tensorboard=True)
     drawn = events(run.folder / "tensorboard").Images(PICTURES)
@@ -98,7 +98,7 @@ def test_pictures_are_of_the_same_images_and_show_the_network_at_work() -> None:
     assert clean_row.shape == noisy_row.shape == denoised_row.shape == (88, 8 * side - 6)
 
 
-@pytest.mark.usefixtures("folder", "no_model_files")
+@pytest.mark.usefixtures("folder", "training_alone")
 def test_tracking_changes_nothing_of_the_training() -> None:
     plain = autodenoise.train("quick.toml", "plain")
     tracked = autodenoise.train("quick.toml", "tracked", tensorboard=True)
@@ -108,7 +108,7 @@ def test_tracking_changes_nothing_of_the_training() -> None:
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
-class StopsAfter(Reports):
+class StopsAfter(Listeners):
     def __init__(self, epochs: int) -> None:
         super().__init__()
         self.left = epochs
@@ -120,7 +120,7 @@ class StopsAfter(Reports):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.usefixtures("folder", "no_model_files")
+@pytest.mark.usefixtures("folder", "training_alone")
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_a_stopped_run_goes_on_tracking_unasked(epochs: int) -> None:
     with pytest.raises(Interrupted):
@@ -131,7 +131,7 @@ def test_a_stopped_run_goes_on_tracking_unasked(epochs: int) -> None:
     assert [p.step for p in events(run.folder / "tensorboard").Images(PICTURES)] == [1, 2, 3]
 
 
-@pytest.mark.usefixtures("folder", "no_model_files")
+@pytest.mark.usefixtures("folder", "training_alone")
 def test_a_run_can_be_tracked_from_its_middle() -> None:
     with pytest.raises(Interrupted):
         autodenoise.train("quick.toml", "run", report=StopsAfter(2))
@@ -144,12 +144,12 @@ def row(epoch: int, loss: float) -> Row:
 
 
 @pytest.fixture
-def training(folder: Path, no_model_files: None) -> Training:
+def training(folder: Path, training_alone: None) -> Training:
     """Give what a run has trained."""
-    del folder, no_model_files
+    del folder, training_alone
     heard: list[Training] = []
 
-    class Hears(Reports):
+    class Hears(Listeners):
         def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
             super().begin(training, rows)
             heard.append(training)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from autodenoise.recipes.search import short_names
 
@@ -16,7 +23,7 @@ if TYPE_CHECKING:
     from autodenoise.learning.loop import Status, Training
     from autodenoise.runs.study import Trial
 
-__all__ = ["Downloads", "SearchProgress", "TrainingProgress"]
+__all__ = ["Downloads", "SearchProgress", "Steps", "TrainingProgress"]
 
 
 class _Bars:
@@ -123,6 +130,23 @@ class SearchProgress(_TrainingBar):
         tried = ", ".join(f"{names[key]} {_brief(value)}" for key, value in trial.values.items())
         known = "" if best is None else f"; best {best.value:.4f} (trial {best.number})"
         self._print(f"trial {trial.number}: {result}{known}; {tried}")
+
+
+class Steps(_Bars):
+    """A bar for work of a known number of steps, and the time that is left."""
+
+    def __init__(self, console: Console, description: str) -> None:
+        super().__init__(
+            console,
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TimeRemainingColumn(),
+        )
+        self._task = self._bars.add_task(description, total=None)
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how much is done."""
+        self._show(self._task, completed=done, total=total)
 
 
 class Downloads(_Bars):

@@ -47,6 +47,7 @@ def train(
     from autodenoise import runs
     from autodenoise.cli.progress import Downloads, TrainingProgress
     from autodenoise.errors import UsageError
+    from autodenoise.runs import report
 
     if (recipe is None) == (resume is None):
         raise UsageError("name either a recipe, as in: autodenoise train conv-mnist, or --resume")
@@ -80,5 +81,7 @@ def train(
     tracked = run.folder / runs.TENSORBOARD_NAME
     if tracked.is_dir():
         typer.echo(f"see how it went with:\n  tensorboard --logdir {tracked}")
-    typer.echo(f"{run.folder} holds the model file; score it with:")
+    typer.echo(
+        f"{run.folder} holds the model file, and {report.REPORT_NAME} to look at; score it with:"
+    )
     typer.echo(f"  autodenoise evaluate {run.folder}")

@@ -6,23 +6,22 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from autodenoise.evaluation.figures import INK
+from autodenoise.evaluation.figures import INK, ORANGE, TEAL, blank, write_title
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["Axis", "importances", "parallel_coordinates"]
 
 _MARGIN = 0.02
-_PALE, _ACCENT = "#c9ced6", "#d1495b"
-_LOSSES = LinearSegmentedColormap.from_list("losses", ["#1d4e89", "#5b8fc7", "#c3d7ec"])
+_PALE = "#c9ced6"
+_LOSSES = LinearSegmentedColormap.from_list("losses", [TEAL, "#a9d2cf"])
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def parallel_coordinates(axes: Sequence[Axis], losses: Sequence[float | None]) -
         drawing.plot(
             places,
             [*heights, spread.height(loss)],
-            color=_ACCENT if chosen else _LOSSES(spread.height(loss)),
+            color=ORANGE if chosen else _LOSSES(spread.height(loss)),
             linewidth=2.4 if chosen else 1.2,
             solid_joinstyle="round",
         )
@@ -118,10 +117,13 @@ def parallel_coordinates(axes: Sequence[Axis], losses: Sequence[float | None]) -
         _draw_axis(drawing, place, axis)
     title = f"{len(known)} trial{'s' * (len(known) != 1)}, lowest validation loss {low:.4f}"
     given_up = len(losses) - len(known)
-    note = "red: the best; the darker, the lower the loss"
+    note = "orange: the best; the darker, the lower the loss"
     if given_up:
         note += f"; dashed: {given_up} given up"
-    _head(figure, title, note)
+    write_title(figure, title)
+    page_width, page_height = figure.get_size_inches()
+    place = (0.12 / page_width, 1 - 0.5 / page_height)
+    figure.text(*place, note, size=8, color=INK, va="center")
     return figure
 
 
@@ -157,31 +159,23 @@ def importances(shares: Mapping[str, float]) -> Figure:
     for row, (name, share) in enumerate(shares.items()):
         height = 1 - (row + 0.5) / len(shares)
         thickness = 0.58 / len(shares)
-        drawing.barh(height, 3.2 * share, thickness, left=label, color="#1d4e89")
+        drawing.barh(height, 3.2 * share, thickness, left=label, color=TEAL)
         drawing.text(label - 0.12, height, name, size=9, color=INK, ha="right", va="center")
         drawing.text(
             label + 3.2 * share + 0.08, height, f"{share:.0%}", size=9, color=INK, va="center"
         )
-    _head(figure, "What the validation loss depends on", "")
+    write_title(figure, "What the validation loss depends on")
     return figure
 
 
 def _canvas(width: float, height: float, strip: float, foot: float) -> tuple[Figure, Axes]:
     """Make an empty figure whose x axis is in inches and whose y axis goes from 0 to 1."""
-    figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = blank(width, height)
     drawing = figure.add_axes((0, foot / height, 1, (height - strip - foot) / height))
     drawing.set_xlim(0, width)
     drawing.set_ylim(-_MARGIN, 1 + _MARGIN)  # a thick line at an end is not cut
     drawing.set_axis_off()
     return figure, drawing
-
-
-def _head(figure: Figure, title: str, note: str) -> None:
-    width, height = figure.get_size_inches()
-    left = 0.12 / width
-    figure.text(left, 1 - 0.27 / height, title, size=11, weight="bold", color=INK, va="center")
-    figure.text(left, 1 - 0.5 / height, note, size=8, color=INK, va="center")
 
 
 def _number(value: float) -> str:

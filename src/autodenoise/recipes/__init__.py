@@ -41,6 +41,7 @@ from autodenoise.recipes.search import Range, Space, check, flatten
 from autodenoise.recipes.settings import by_path, names_a_kind, parse, put
 
 __all__ = [
+    "AnyNoise",
     "FigureName",
     "Network",
     "Recipe",
@@ -54,10 +55,11 @@ __all__ = [
 # Strict: "5" is not 5. Forbid: a typo is an error. Holds for the dataclasses inside a recipe too.
 _CONFIG = ConfigDict(extra="forbid", strict=True)
 
-_AnyNoise = Annotated[
+AnyNoise = Annotated[
     Blur | Gaussian | Jpeg | Poisson | PoissonGaussian | SaltPepper | Speckle | Uniform,
     Field(discriminator="kind"),
 ]
+"""Any corruption, as recipes write it: a table with a ``kind``."""
 
 
 FigureName = Literal[
@@ -146,7 +148,7 @@ class Recipe:
 
     title: str
     data: Data
-    noise: tuple[_AnyNoise, ...]
+    noise: tuple[AnyNoise, ...]
     network: Network
     phase: dict[str, Phase]
     source: str = ""

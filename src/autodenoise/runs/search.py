@@ -17,14 +17,21 @@ from autodenoise.errors import Interrupted, OutputError, TrainingDiverged, Usage
 from autodenoise.evaluation import figures, search_figures
 from autodenoise.files import write_text
 from autodenoise.learning import data as datasets
-from autodenoise.learning.loop import Report
+from autodenoise.learning.loop import Report, fit
 from autodenoise.learning.process import stop_requests
 from autodenoise.recipes.search import Range, label, short_names
-from autodenoise.runs.reports import Reports
+from autodenoise.runs.listeners import Listeners
 from autodenoise.runs.run import RECIPE_NAME
 from autodenoise.runs.study import TRIALS_NAME, Claim, Study, Trial
 from autodenoise.runs.tracking import Tracking
-from autodenoise.runs.training import TENSORBOARD_NAME, choose_device, resolve, resume, train
+from autodenoise.runs.training import (
+    TENSORBOARD_NAME,
+    Sitting,
+    choose_device,
+    reopen,
+    resolve,
+    start,
+)
 
 if TYPE_CHECKING:
     import os
@@ -35,7 +42,6 @@ if TYPE_CHECKING:
     from autodenoise.learning.history import Row
     from autodenoise.learning.loop import Status, Training
     from autodenoise.recipes import Recipe
-    from autodenoise.runs.run import Run
 
 __all__ = ["Search", "SearchReport", "tune"]
 
@@ -94,7 +100,7 @@ class SearchReport(Report, Protocol):
         ...
 
 
-class _Silent(Reports):
+class _Silent(Listeners):
     """A report that nobody hears."""
 
     def note(self, sentence: str) -> None:
@@ -154,7 +160,8 @@ def tune(
     Search
         What was found. The study folder has it as ``best.toml``, a recipe in full with its data as
         they were given, as ``trials.csv`` and as two figures; a run folder for each trial in
-        ``trials/``, and all of them for TensorBoard in ``tensorboard/``.
+        ``trials/``, without a model file until `resume` makes it; and all of them for TensorBoard
+        in ``tensorboard/``.
 
     Raises
     ------
@@ -256,10 +263,11 @@ def _try(
     name = f"{claim.number:04}"
     values = {key: label(value) for key, value in claim.values.items()}
     try:
+        sitting = _sit(claim, recipe, folder / TRIALS_NAME / name, device, on_bytes)
         with Tracking(folder / TENSORBOARD_NAME / name, values) as tracking:
-            report = Reports(told, tracking, _Judge(claim, stop))
-            run = _train(claim, recipe, folder / TRIALS_NAME / name, device, report, on_bytes)
-        claim.complete(run.rows[-1].val_loss)
+            report = Listeners(told, tracking, _Judge(claim, stop))
+            rows = fit(sitting.training, sitting.run.folder, report)
+        claim.complete(rows[-1].val_loss)
     except optuna.TrialPruned as pruned:
         claim.prune(str(pruned))
     except TrainingDiverged as error:
@@ -274,21 +282,16 @@ def _try(
         claim.release()
 
 
-def _train(
-    claim: Claim,
-    recipe: Recipe,
-    folder: Path,
-    device: str | None,
-    report: Report,
-    on_bytes: OnBytes | None,
-) -> Run:
+def _sit(
+    claim: Claim, recipe: Recipe, folder: Path, device: str | None, on_bytes: OnBytes | None
+) -> Sitting:
+    """Make the trial's run, or open it where an earlier sitting made it."""
     if (folder / RECIPE_NAME).exists():
-        return resume(folder, device=device, report=report, on_bytes=on_bytes)
+        return reopen(folder, device, on_bytes)
     if claim.again and folder.exists():
         shutil.rmtree(folder)  # killed before there was anything to go on with
     alone = dataclasses.replace(recipe, search={})
-    tried = recipes.with_values(alone, claim.values)
-    return train(tried, folder, device=device, report=report, on_bytes=on_bytes)
+    return start(recipes.with_values(alone, claim.values), folder, device, on_bytes)
 
 
 def _best_recipe(search: Search, trial: Trial) -> str:

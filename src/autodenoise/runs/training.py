@@ -11,7 +11,7 @@ import os
 import platform
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -19,12 +19,19 @@ from autodenoise import nets, recipes, runtime
 from autodenoise.errors import Interrupted, MissingExtra, OutputError, UsageError, extra_of
 from autodenoise.files import make_folder, write_text
 from autodenoise.learning import data as datasets
-from autodenoise.learning.checkpoint import load_weights
+from autodenoise.learning.checkpoint import load_state, load_weights, restore
 from autodenoise.learning.export import export
-from autodenoise.learning.loop import BEST_NAME, Training, fit
+from autodenoise.learning.loop import (
+    BEST_NAME,
+    CHECKPOINT_NAME,
+    Training,
+    fit,
+    weights_name,
+)
 from autodenoise.learning.randomness import generator
 from autodenoise.noise import Compose
-from autodenoise.runs.reports import Reports
+from autodenoise.runs.listeners import Listeners
+from autodenoise.runs.report import write as write_report
 from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
 
 if TYPE_CHECKING:
@@ -35,7 +42,18 @@ if TYPE_CHECKING:
     from autodenoise.nets import Autoencoder
     from autodenoise.recipes import Recipe
 
-__all__ = ["TENSORBOARD_NAME", "choose_device", "network", "resolve", "resume", "train"]
+__all__ = [
+    "TENSORBOARD_NAME",
+    "Sitting",
+    "choose_device",
+    "network",
+    "reopen",
+    "resolve",
+    "resume",
+    "start",
+    "train",
+    "trained",
+]
 
 
 TENSORBOARD_NAME = "tensorboard"
@@ -99,15 +117,10 @@ def train(
             else "choose another with --out"
         )
         raise OutputError(f"{folder} exists already; {advice}")
-    chosen = choose_device(device)
     if tensorboard:
         _find_tensorboard()
-    splits = datasets.load(resolved.data, on_bytes)
-    training = _build(resolved, splits, chosen)
-    make_folder(folder)
-    write_text(folder / RECIPE_NAME, recipes.dump(resolved))
-    write_text(folder / ENVIRONMENT_NAME, json.dumps(_environment(chosen), indent=2) + "\n")
-    return _finish(Run(folder, resolved), training, report, tensorboard=tensorboard)
+    sitting = start(resolved, folder, device, on_bytes)
+    return _finish(sitting, report, tensorboard=tensorboard)
 
 
 def resume(
@@ -124,14 +137,51 @@ def resume(
     default: only so does it end bit for bit as if it had not been stopped. One that was begun with
     `tensorboard` goes on with it.
     """
+    path = Path(folder)
+    tensorboard = tensorboard or (path / TENSORBOARD_NAME).is_dir()
+    if tensorboard:
+        _find_tensorboard()
+    return _finish(reopen(path, device, on_bytes), report, tensorboard=tensorboard)
+
+
+class Sitting(NamedTuple):
+    """A run and what it takes to train it."""
+
+    run: Run
+    training: Training
+    splits: datasets.Splits
+
+
+def start(recipe: Recipe, folder: Path, device: str | None, on_bytes: OnBytes | None) -> Sitting:
+    """Make the run folder of a recipe that is to be trained.
+
+    Raises
+    ------
+    UsageError, InputError, OutputError
+        As `train`; nothing is made of what cannot be trained.
+    """
+    chosen = choose_device(device)
+    splits = datasets.load(recipe.data, on_bytes)
+    training = _build(recipe, splits, chosen)
+    make_folder(folder)
+    write_text(folder / RECIPE_NAME, recipes.dump(recipe))
+    write_text(folder / ENVIRONMENT_NAME, json.dumps(_environment(chosen), indent=2) + "\n")
+    return Sitting(Run(folder, recipe), training, splits)
+
+
+def reopen(folder: Path, device: str | None, on_bytes: OnBytes | None) -> Sitting:
+    """Open a run that is to be gone on with.
+
+    Raises
+    ------
+    UsageError, InputError
+        As `resume`.
+    """
     run = Run.open(folder)
     if device is None and run.environment().get("device") == "cpu":
         device = "cpu"
-    tensorboard = tensorboard or (run.folder / TENSORBOARD_NAME).is_dir()
-    if tensorboard:
-        _find_tensorboard()
-    training = _build(run.recipe, run.data(on_bytes), choose_device(device))
-    return _finish(run, training, report, tensorboard=tensorboard)
+    splits = run.data(on_bytes)
+    return Sitting(run, _build(run.recipe, splits, choose_device(device)), splits)
 
 
 def resolve(
@@ -175,8 +225,7 @@ def choose_device(name: str | None) -> torch.device:
 
 def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device) -> Training:
     images = splits.train.images
-    channels, height, width = images.shape[1:]
-    untrained = network(recipe, (channels, height, width))
+    untrained = network(recipe, splits.shape)
     # Whatever corrupting an image cannot do shows before a folder is made.
     Compose(recipe.noise)(datasets.as_float(images[:1]), generator(recipe.seed, "rehearsal"))
     same = splits.validation is splits.test
@@ -244,7 +293,8 @@ def _find_tensorboard() -> None:
         raise MissingExtra("tensorboard", extra_of("tensorboard"))
 
 
-def _finish(run: Run, training: Training, report: Report | None, *, tensorboard: bool) -> Run:
+def _finish(sitting: Sitting, report: Report | None, *, tensorboard: bool) -> Run:
+    run = sitting.run
     reports = [] if report is None else [report]
     try:
         with contextlib.ExitStack() as files:
@@ -253,13 +303,19 @@ def _finish(run: Run, training: Training, report: Report | None, *, tensorboard:
 
                 tracking = Tracking(run.folder / TENSORBOARD_NAME, hyperparameters(run.recipe))
                 reports.append(files.enter_context(tracking))
-            fit(training, run.folder, Reports(*reports))
+            fit(sitting.training, run.folder, Listeners(*reports))
     except Interrupted:
         # What was learnt so far can be scored and used.
-        _export(run, training)
+        _hand_over(sitting)
         raise
-    _export(run, training)
+    _hand_over(sitting)
     return run
+
+
+def _hand_over(sitting: Sitting) -> None:
+    """Make what a run leaves for others: its model file and its report."""
+    _export(sitting.run, sitting.training)
+    write_report(sitting.run, sitting.splits)
 
 
 def _export(run: Run, training: Training) -> None:
@@ -299,3 +355,31 @@ def _environment(device: torch.device) -> dict[str, str | int]:
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
     }
+
+
+def trained(run: Run, shape: tuple[int, int, int], phase: str | None = None) -> Autoencoder:
+    """Make the network that a run has trained: what its model file holds, alive.
+
+    Parameters
+    ----------
+    run
+        The run.
+    shape
+        (channels, height, width) of its images.
+    phase
+        As it was at the end of this phase, which is not the last; by default as it is now.
+
+    Raises
+    ------
+    InputError
+        The weights are missing or damaged.
+    """
+    made = network(run.recipe, shape)
+    if phase is not None:
+        load_weights(run.folder / weights_name(phase), made)
+    elif run.recipe.keep == "best":
+        load_weights(run.folder / BEST_NAME, made)
+    else:
+        checkpoint = run.folder / CHECKPOINT_NAME
+        restore(checkpoint, load_state(checkpoint)[1], made, None)
+    return made.eval()

@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from autodenoise.learning.history import Row
     from autodenoise.learning.loop import Report, Status, Training
 
-__all__ = ["Reports"]
+__all__ = ["Listeners"]
 
 
-class Reports:
+class Listeners:
     """Tells each of some reports, in their order, all that there is to hear; or nobody."""
 
     def __init__(self, *reports: Report) -> None:

@@ -1,0 +1,109 @@
+"""What a recipe says, in plain words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autodenoise.learning.optim import AdamW, Muon, OneCycle
+from autodenoise.noise import (
+    Blur,
+    Gaussian,
+    Jpeg,
+    Poisson,
+    PoissonGaussian,
+    SaltPepper,
+    Speckle,
+    Uniform,
+)
+
+if TYPE_CHECKING:
+    from autodenoise.learning.loop import Phase
+    from autodenoise.learning.optim import Optimizer
+    from autodenoise.noise import Strength
+    from autodenoise.recipes import AnyNoise
+
+__all__ = ["LOSS_NAMES", "noise", "phase", "source"]
+
+LOSS_NAMES = {"bce": "binary cross-entropy", "mse": "mean squared error"}
+"""The losses by the name that recipes write."""
+
+_SOURCES = {
+    "mnist": "MNIST",
+    "fashion-mnist": "Fashion-MNIST",
+    "digits": "scikit-learn's digits",
+}
+_TASKS = {"supervised": "noisy to clean", "reconstruction": "clean to clean"}
+_DRAWN = {
+    "once": "Every image keeps one noisy version.",
+    "fresh": "An image gets new noise each time it is seen.",
+}
+
+
+def source(name: str) -> str:
+    """Name a data set; of a path its last part alone, whose folders are nobody's business."""
+    return _SOURCES.get(name, Path(name).name)
+
+
+def noise(part: AnyNoise) -> str:
+    """Say what a corruption does, as a sentence without its full stop."""
+    match part:
+        case Gaussian():
+            said = f"Gaussian noise of sigma {_strength(part.sigma)}"
+        case Uniform(symmetric=True):
+            said = f"Uniform noise of up to ±{_strength(part.amplitude)}"
+        case Uniform():
+            said = f"Uniform noise from 0 to {_strength(part.amplitude)}"
+        case Blur():
+            said = f"Gaussian blur of sigma {_strength(part.sigma)} pixels"
+        case Poisson():
+            said = f"Shot noise at {_strength(part.peak)} photons for white"
+        case PoissonGaussian():
+            said = (
+                f"Shot noise at {_strength(part.peak)} photons for white, and read noise of sigma "
+                f"{_strength(part.sigma)}"
+            )
+        case SaltPepper():
+            said = f"Salt and pepper on a share of {_strength(part.amount)} of the values"
+        case Speckle():
+            said = f"Speckle of sigma {_strength(part.sigma)}, in proportion to the brightness"
+        case Jpeg():
+            said = f"JPEG at quality {_strength(part.quality)}"
+    clipped = not isinstance(part, SaltPepper | Jpeg) and part.clip
+    return f"{said}, clipped to [0, 1]" if clipped else said
+
+
+def _strength(strength: Strength) -> str:
+    if isinstance(strength, tuple):
+        return f"{strength[0]:g} to {strength[1]:g} (drawn for each image)"
+    return f"{strength:g}"
+
+
+def phase(part: Phase) -> list[str]:
+    """Say what a phase of training does, in a few sentences."""
+    epochs = f"{part.epochs} epoch{'s' if part.epochs > 1 else ''}"
+    patience = (
+        ""
+        if part.patience is None
+        else f", fewer if the validation loss has not fallen for {part.patience}"
+    )
+    rate = "rising and falling in one cycle" if isinstance(part.schedule, OneCycle) else "constant"
+    said = [
+        f"Learns {_TASKS[part.objective]}: {epochs} in batches of {part.batch_size}{patience}.",
+        f"Minimises {LOSS_NAMES[part.loss]} by {_optimizer(part.optimizer)}, {rate}.",
+    ]
+    if part.objective == "supervised":
+        said.append(_DRAWN[part.noise])
+    return said
+
+
+def _optimizer(optimizer: Optimizer) -> str:
+    rate = f"{optimizer.learning_rate:g}"
+    match optimizer:
+        case Muon():
+            beside = f"{optimizer.adamw_learning_rate:g}"
+            return f"Muon at learning rate {rate} and AdamW at {beside} beside it"
+        case AdamW():
+            return f"AdamW at learning rate {rate}"
+        case _:
+            return f"{optimizer.kind.capitalize()} at learning rate {rate}"

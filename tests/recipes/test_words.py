@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from autodenoise import recipes
+from autodenoise.learning.loop import Phase
+from autodenoise.learning.optim import AdamW
+from autodenoise.noise import (
+    NOISES,
+    Blur,
+    Gaussian,
+    Jpeg,
+    Poisson,
+    PoissonGaussian,
+    SaltPepper,
+    Speckle,
+    Uniform,
+)
+from autodenoise.recipes import AnyNoise, words
+
+SAID: list[tuple[AnyNoise, str]] = [
+    (Gaussian(0.4, clip=True), "Gaussian noise of sigma 0.4, clipped to [0, 1]"),
+    (Gaussian((0.1, 0.5)), "Gaussian noise of sigma 0.1 to 0.5 (drawn for each image)"),
+    (Uniform(0.9), "Uniform noise from 0 to 0.9"),
+    (Uniform(0.9, symmetric=True), "Uniform noise of up to \N{PLUS-MINUS SIGN}0.9"),
+    (Blur(1.5), "Gaussian blur of sigma 1.5 pixels"),
+    (Poisson(40.0), "Shot noise at 40 photons for white"),
+    (PoissonGaussian(40.0, 0.1), "Shot noise at 40 photons for white, and read noise of sigma 0.1"),
+    (SaltPepper(0.05), "Salt and pepper on a share of 0.05 of the values"),
+    (Speckle(0.2), "Speckle of sigma 0.2, in proportion to the brightness"),
+    (Jpeg(30.0), "JPEG at quality 30"),
+]
+
+
+@pytest.mark.parametrize(("noise", "said"), SAID)
+def test_a_corruption_in_words(noise: AnyNoise, said: str) -> None:
+    assert words.noise(noise) == said
+
+
+def test_every_corruption_has_words() -> None:
+    assert {type(noise) for noise, _ in SAID} == set(NOISES.values())
+
+
+def test_a_phase_in_words() -> None:
+    conv, swift = recipes.load("conv-mnist"), recipes.load("swift-mnist")
+    assert words.phase(conv.phase["reconstruct"]) == [
+        "Learns clean to clean: 50 epochs in batches of 128.",
+        "Minimises binary cross-entropy by Adam at learning rate 0.001, constant.",
+    ]
+    assert words.phase(conv.phase["denoise"])[-1] == "Every image keeps one noisy version."
+    _, minimises, noise = words.phase(swift.phase["denoise"])
+    assert "Muon at learning rate 0.02 and AdamW at 0.008 beside it, rising and" in minimises
+    assert noise == "An image gets new noise each time it is seen."
+    short = words.phase(Phase(1, loss="mse", optimizer=AdamW(), patience=3))
+    assert short[0] == (
+        "Learns noisy to clean: 1 epoch in batches of 128, fewer if the validation loss has not "
+        "fallen for 3."
+    )
+    assert "mean squared error by AdamW" in short[1]
+
+
+def test_a_data_set_of_ones_own_is_named_without_its_folders() -> None:
+    assert words.source("fashion-mnist") == "Fashion-MNIST"
+    assert words.source(str(Path("/home/somebody/letters.npz"))) == "letters.npz"
