@@ -122,8 +122,8 @@ def parallel_coordinates(axes: Sequence[Axis], losses: Sequence[float | None]) -
         note += f"; dashed: {given_up} given up"
     write_title(figure, title)
     page_width, page_height = figure.get_size_inches()
-    place = (0.12 / page_width, 1 - 0.5 / page_height)
-    figure.text(*place, note, size=8, color=INK, va="center")
+    left, level = 0.12 / page_width, 1 - 0.5 / page_height
+    figure.text(left, level, note, size=8, color=INK, va="center")
     return figure
 
 
