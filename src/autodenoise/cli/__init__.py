@@ -12,6 +12,7 @@ import typer
 
 from autodenoise.cli.denoise import denoise
 from autodenoise.cli.evaluate import evaluate
+from autodenoise.cli.figures import figures
 from autodenoise.cli.recipes import recipes
 from autodenoise.cli.train import train
 from autodenoise.errors import AutodenoiseError, InputError, MissingExtra
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (recipes, train, evaluate, denoise):
+for verb in (recipes, train, evaluate, figures, denoise):
     app.command()(verb)
 
 

@@ -19,7 +19,7 @@ def evaluate(
 
     from autodenoise import runs
     from autodenoise.cli.progress import Downloads
-    from autodenoise.runs import scoring
+    from autodenoise.runs import drawing, scoring
 
     console = Console()
     with Downloads(console) as downloads:
@@ -37,4 +37,5 @@ def evaluate(
         )
     console.print(f"{result.images:,} test images")
     console.print(table)
-    typer.echo(f"scores: {run / scoring.EVALUATION_NAME}\npicture: {run / scoring.FIGURE_NAME}")
+    typer.echo(f"scores: {run / scoring.EVALUATION_NAME}")
+    typer.echo(f"picture: {run / drawing.FIGURES_FOLDER / 'denoised.png'}")

@@ -105,15 +105,17 @@ def restore(
     path: Path,
     tensors: dict[str, Tensor],
     network: nn.Module,
-    optimizers: list[torch.optim.Optimizer],
+    optimizers: list[torch.optim.Optimizer] | None,
 ) -> None:
-    """Put the tensors of `load_state` back into a network and its optimisers."""
+    """Put the tensors of `load_state` back into a network and its optimisers, if it has any yet."""
     weights: dict[str, Tensor] = {}
     slots: dict[str, Tensor] = {}
     for name, value in tensors.items():
         kind, rest = name.split(".", 1)
         (weights if kind == "network" else slots)[rest] = value
     _into(path, network, weights)
+    if optimizers is None:
+        return
     owned = [
         [weight for group in optimizer.param_groups for weight in group["params"]]
         for optimizer in optimizers

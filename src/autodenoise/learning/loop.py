@@ -40,6 +40,7 @@ __all__ = [
     "Training",
     "corrupt",
     "fit",
+    "weights_name",
 ]
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
@@ -164,7 +165,8 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
         What to train, on what, how.
     folder
         The run folder, which exists. Gets ``checkpoint.safetensors``, ``best.safetensors`` (the
-        last phase's weights of the lowest validation loss) and ``metrics.csv``.
+        last phase's weights of the lowest validation loss), ``metrics.csv``, and the weights at the
+        end of each phase but the last, under `weights_name`.
     report
         Hears of steps and epochs.
 
@@ -199,7 +201,7 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
                 "recipe back, or start a new run"
             )
         if state.phase == len(training.phases):
-            restore(checkpoint, tensors, network, [])
+            restore(checkpoint, tensors, network, None)
     watched = _Validation(training)
     with stop_requests() as stop:
         for index, (name, phase) in enumerate(training.phases.items()):
@@ -227,9 +229,16 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
                 write_metrics(folder / METRICS_NAME, state.rows)
                 save_state(checkpoint, state, network, optimizers)
                 report.epoch(row)
+            if index + 1 < len(training.phases):
+                save_weights(folder / weights_name(name), network)
             state.phase, state.epoch = index + 1, 0
             save_state(checkpoint, state, network, [])
     return state.rows
+
+
+def weights_name(phase: str) -> str:
+    """Give the name of the file that keeps the weights at the end of a phase."""
+    return f"{phase}.safetensors"
 
 
 def _fingerprint(training: Training) -> str:

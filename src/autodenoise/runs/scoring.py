@@ -7,10 +7,10 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from autodenoise.evaluation import figures
-from autodenoise.evaluation.scores import Evaluation, Scores
+from autodenoise.evaluation.scores import Evaluation
 from autodenoise.evaluation.scores import evaluate as score
-from autodenoise.files import make_folder, write_text
+from autodenoise.files import write_text
+from autodenoise.runs.drawing import Scene, draw_scene
 from autodenoise.runs.run import Run
 
 if TYPE_CHECKING:
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
     from autodenoise.learning.download import OnBytes
 
-__all__ = ["EVALUATION_NAME", "FIGURE_NAME", "evaluate"]
+__all__ = ["EVALUATION_NAME", "evaluate"]
 
 EVALUATION_NAME = "evaluation.json"
-FIGURE_NAME = "figures/denoised.png"
 
 
 def evaluate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None) -> Evaluation:
@@ -39,18 +38,10 @@ def evaluate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None)
         The folder cannot be written.
     """
     run = Run.open(folder)
-    model = run.model()
-    held = run.held_back(run.data(on_bytes))
-    evaluation, denoised = score(model, held.noisy, held.clean)
-    write_scores(run, EVALUATION_NAME, model.path, dataclasses.asdict(evaluation))
-    make_folder((run.folder / FIGURE_NAME).parent)
-    rows = {
-        "clean": held.clean[:10],
-        _label("noisy", evaluation.noisy): held.noisy[:10],
-        _label("denoised", evaluation.denoised): denoised[:10],
-    }
-    title = f"{run.recipe.name}: the first {held.part} images"
-    figures.save(figures.image_rows(rows, title), run.folder / FIGURE_NAME)
+    scene = Scene(run, (), run.recipe.seed, on_bytes)
+    evaluation, _ = score(scene.model, scene.held.noisy, scene.held.clean)
+    write_scores(run, EVALUATION_NAME, scene.model.path, dataclasses.asdict(evaluation))
+    draw_scene(scene, ["denoised"])
     return evaluation
 
 
@@ -59,7 +50,3 @@ def write_scores(run: Run, name: str, model: Path, scores: dict[str, Any]) -> No
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
     content = json.dumps({**scores, "model_sha256": digest}, indent=2, allow_nan=False) + "\n"
     write_text(run.folder / name, content)
-
-
-def _label(name: str, scores: Scores) -> str:
-    return name if scores.psnr is None else f"{name}\n{scores.psnr:.1f} dB"

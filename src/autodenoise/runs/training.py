@@ -17,9 +17,16 @@ from autodenoise import nets, recipes, runtime
 from autodenoise.errors import Interrupted, OutputError, UsageError
 from autodenoise.files import make_folder, write_text
 from autodenoise.learning import data as datasets
-from autodenoise.learning.checkpoint import load_weights
+from autodenoise.learning.checkpoint import load_state, load_weights, restore
 from autodenoise.learning.export import export
-from autodenoise.learning.loop import BEST_NAME, Report, Training, fit
+from autodenoise.learning.loop import (
+    BEST_NAME,
+    CHECKPOINT_NAME,
+    Report,
+    Training,
+    fit,
+    weights_name,
+)
 from autodenoise.learning.randomness import generator
 from autodenoise.noise import Compose
 from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
@@ -33,7 +40,7 @@ if TYPE_CHECKING:
     from autodenoise.nets import Autoencoder
     from autodenoise.recipes import Recipe
 
-__all__ = ["network", "resume", "train"]
+__all__ = ["network", "resume", "train", "trained"]
 
 
 class _Silent:
@@ -260,3 +267,31 @@ def _environment(device: torch.device) -> dict[str, str | int]:
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
     }
+
+
+def trained(run: Run, shape: tuple[int, int, int], phase: str | None = None) -> Autoencoder:
+    """Make the network that a run has trained: what its model file holds, alive.
+
+    Parameters
+    ----------
+    run
+        The run.
+    shape
+        (channels, height, width) of its images.
+    phase
+        As it was at the end of this phase, which is not the last; by default as it is now.
+
+    Raises
+    ------
+    InputError
+        The weights are missing or damaged.
+    """
+    made = network(run.recipe, shape)
+    if phase is not None:
+        load_weights(run.folder / weights_name(phase), made)
+    elif run.recipe.keep == "best":
+        load_weights(run.folder / BEST_NAME, made)
+    else:
+        checkpoint = run.folder / CHECKPOINT_NAME
+        restore(checkpoint, load_state(checkpoint)[1], made, None)
+    return made.eval()

@@ -1,0 +1,50 @@
+"""``autodenoise figures``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["figures"]
+
+
+def figures(
+    run: Annotated[Path, typer.Argument(help="A run folder that train has made.")],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Which: pairs, reconstructed, denoised, classes, triptychs, degradation, losses, "
+            "diagram.  [default: those of the recipe]"
+        ),
+    ] = None,
+    image: Annotated[
+        list[int] | None,
+        typer.Option(help="Show this held-back image, by its number from 0. Can be repeated."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Choose other random images.  [default: the recipe's]")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="png or svg.")] = "png",
+    show: Annotated[bool, typer.Option("--show", help="Open them in the system's viewer.")] = False,
+) -> None:
+    """Draw the tutorial's own figures of a run."""
+    from rich.console import Console
+
+    from autodenoise import runs
+    from autodenoise.cli.progress import Downloads
+
+    with Downloads(Console()) as downloads:
+        files = runs.draw(
+            run,
+            names or (),
+            images=image or (),
+            seed=seed,
+            form=form,
+            on_bytes=downloads,
+        )
+    for file in files:
+        typer.echo(file)
+    if show and any([typer.launch(str(file)) for file in files]):
+        typer.echo("no viewer could be started here; open the files above yourself", err=True)
