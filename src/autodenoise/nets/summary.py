@@ -74,7 +74,7 @@ class Summary:
 
     @property
     def code_in_words(self) -> str:
-        """How large the code is against the image: ``"code: 2x2x4 = 16 numbers for 784 pixels"``."""
+        """How large it is against the image: ``"code: 2x2x4 = 16 numbers for 784 pixels"``."""
         shapes = [self.layers[row].shape for row in self.code]
         numbers = sum(math.prod(shape) for shape in shapes)
         values = math.prod(self.layers[0].shape)

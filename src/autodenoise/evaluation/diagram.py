@@ -1,0 +1,251 @@
+"""A drawing of a network: its layers as slabs, down through the encoder and up the decoder."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path
+from matplotlib.textpath import TextPath
+
+from autodenoise.evaluation.figures import FAINT, INK, ORANGE, TEAL, blank
+from autodenoise.nets.summary import in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from autodenoise.nets.summary import Layer, Summary
+
+__all__ = ["diagram"]
+
+_SLATE, _GREY, _LINE = "#4c6a92", "#6a707a", "#a9aeb6"
+_COLOURS = {"left": _SLATE, "middle": ORANGE, "right": TEAL}
+
+# Inches: around all; from the upper edge to the first row, from row to row, from the last row to
+# the code, from there to the lower edge; the widest slab; column to column; slab to text.
+_MARGIN, _HEADER, _PITCH, _DROP, _FOOTER = 0.25, 1.3, 0.52, 0.75, 0.95
+_WIDEST, _ACROSS, _TEXT_GAP = 1.5, 2.3, 0.16
+# Points.
+_TITLE_SIZE, _NAME_SIZE, _SHAPE_SIZE, _LEGEND_SIZE = 11, 8.5, 7.5, 7
+
+
+@dataclass(frozen=True)
+class _Slab:
+    """Where a layer's output is drawn: middle and extent, in inches from the lower left."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    column: Literal["left", "middle", "right"]
+
+    @property
+    def left(self) -> float:
+        return self.x - self.width / 2
+
+    @property
+    def right(self) -> float:
+        return self.x + self.width / 2
+
+    @property
+    def top(self) -> float:
+        return self.y + self.height / 2
+
+    @property
+    def bottom(self) -> float:
+        return self.y - self.height / 2
+
+
+def diagram(summary: Summary, title: str) -> Figure:
+    """Draw a network: the encoder down the left, the code at the bottom, the decoder up the right.
+
+    A slab is the output of a layer: as wide as the side of its feature maps, as thick as the
+    logarithm of their number. A vector is a thin bar, as wide as a square image of as many pixels.
+    Skip connections cross from left to right.
+
+    Parameters
+    ----------
+    summary
+        Of the network, see `autodenoise.nets.summary.summarise`.
+    title
+        Above all.
+    """
+    layers, code = summary.layers, summary.code[-1]
+    down, up = layers[:code], layers[code + 1 :]
+    left = _MARGIN + _text_width(down) + _TEXT_GAP + _WIDEST / 2
+    middle, right = left + _ACROSS / 2, left + _ACROSS
+    size = f"{summary.parameters:,} parameters; {summary.code_in_words}"
+    width = _MARGIN + max(
+        right + _WIDEST / 2 + _TEXT_GAP + _text_width(up),
+        _MARGIN + max(_width(title, _TITLE_SIZE), _width(size, _NAME_SIZE)),
+    )
+    bottom = _FOOTER + _DROP
+    top = bottom + (max(len(down), len(up)) - 1) * _PITCH
+    height = top + _HEADER
+    figure = blank(width, height)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
+    axes.set_axis_off()
+
+    scale = _WIDEST / max(_side(layer) for layer in layers)
+    slabs = [
+        *_stack(down, "left", left, (top, bottom), scale),
+        *_stack(layers[code : code + 1], "middle", middle, (_FOOTER, _FOOTER), scale),
+        *_stack(up, "right", right, (bottom, top), scale),
+    ]
+    for layer, slab in zip(layers, slabs, strict=True):
+        for source in layer.inputs:
+            _connect(axes, slabs[source], slab)
+    edge = _WIDEST / 2 + _TEXT_GAP
+    for layer, slab in zip(layers, slabs, strict=True):
+        _draw(axes, slab, _COLOURS[slab.column] if layer.inputs else FAINT)
+        match slab.column:
+            case "left":
+                _describe(axes, layer, left - edge, slab.y, "right")
+            case "middle":
+                _describe(axes, layer, middle, slab.bottom - 0.24, "center")
+            case "right":
+                _describe(axes, layer, right + edge, slab.y, "left")
+
+    for x, y, word, colour in (
+        (left, top + 0.4, "encoder", _SLATE),
+        (middle, slabs[code].top + 0.14, "code", ORANGE),
+        (right, top + 0.4, "decoder", TEAL),
+    ):
+        _write(axes, x, y, word, 9, colour, weight="bold")
+    _write(axes, _MARGIN, height - 0.28, title, _TITLE_SIZE, INK, ha="left", weight="bold")
+    _write(axes, _MARGIN, height - 0.53, size, _NAME_SIZE, _GREY, ha="left")
+    _write(axes, _MARGIN, 0.2, _legend(summary), _LEGEND_SIZE, _GREY, ha="left")
+    return figure
+
+
+def _stack(
+    layers: Sequence[Layer],
+    column: Literal["left", "middle", "right"],
+    x: float,
+    ends: tuple[float, float],
+    scale: float,
+) -> list[_Slab]:
+    """Place layers at even distances from the first height to the last."""
+    first, last = ends
+    step = (last - first) / max(len(layers) - 1, 1)
+    return [
+        _Slab(x, first + index * step, max(scale * _side(layer), 0.07), _thickness(layer), column)
+        for index, layer in enumerate(layers)
+    ]
+
+
+def _side(layer: Layer) -> float:
+    """Give the side of a square with as many pixels as each feature map has, or the vector."""
+    return math.sqrt(math.prod(layer.shape[1:] or layer.shape))
+
+
+def _thickness(layer: Layer) -> float:
+    maps = layer.shape[0] if layer.shape[1:] else 1
+    return 0.07 + 0.045 * math.log2(maps)
+
+
+def _text_width(layers: Sequence[Layer]) -> float:
+    """Give the width of the longest line beside some slabs, in inches."""
+    return max(_width(text, size) for layer in layers for text, size in _texts(layer))
+
+
+def _width(text: str, size: float) -> float:
+    # Agg rounds each letter to whole pixels, which widens a line by up to 3 %.
+    return float(TextPath((0, 0), text, size=size).get_extents().width) * 1.03 / 72
+
+
+def _texts(layer: Layer) -> tuple[tuple[str, float], tuple[str, float]]:
+    """Give the two lines that tell of a layer, with their sizes."""
+    weights = f" · {layer.parameters:,} parameters" if layer.parameters else ""
+    return (layer.does, _NAME_SIZE), (in_words(layer.shape) + weights, _SHAPE_SIZE)
+
+
+def _legend(summary: Summary) -> str:
+    parts = ["width: side of the feature maps", "thickness: how many of them"]
+    if any(not layer.shape[1:] for layer in summary.layers):
+        parts[0] += ", or of a square image of as many pixels as the vector has numbers"
+    if len(summary.code) > 1:
+        parts.append("dashed: skip connection")
+    return "; ".join(parts)
+
+
+def _describe(axes: Axes, layer: Layer, x: float, y: float, ha: str) -> None:
+    (name, name_size), (shape, shape_size) = _texts(layer)
+    _write(axes, x, y + 0.075, name, name_size, INK, ha=ha)
+    _write(axes, x, y - 0.075, shape, shape_size, _GREY, ha=ha)
+
+
+def _write(
+    axes: Axes,
+    x: float,
+    y: float,
+    text: str,
+    size: float,
+    colour: str,
+    *,
+    ha: str = "center",
+    weight: str = "normal",
+) -> None:
+    axes.text(x, y, text, ha=ha, va="center", size=size, color=colour, weight=weight)
+
+
+def _draw(axes: Axes, slab: _Slab, colour: str) -> None:
+    axes.add_patch(
+        FancyBboxPatch(
+            (slab.left, slab.bottom),
+            slab.width,
+            slab.height,
+            boxstyle="round,pad=0,rounding_size=0.025",
+            facecolor=colour,
+            edgecolor="none",
+        )
+    )
+
+
+def _connect(axes: Axes, source: _Slab, target: _Slab) -> None:
+    """Draw an arrow: along a column, around a corner by the code, or across as a skip."""
+    gap = 0.04
+    skip = False
+    match source.column, target.column:
+        case "left", "middle":
+            start, corner, end = (
+                (source.x, source.bottom - gap),
+                (source.x, target.y),
+                (target.left - gap, target.y),
+            )
+            path = Path([start, corner, end], [Path.MOVETO, Path.CURVE3, Path.CURVE3])
+        case "middle", "right":
+            start, corner, end = (
+                (source.right + gap, source.y),
+                (target.x, source.y),
+                (target.x, target.bottom - gap),
+            )
+            path = Path([start, corner, end], [Path.MOVETO, Path.CURVE3, Path.CURVE3])
+        case "left", "right":
+            skip = True
+            start, end = (source.right + gap, source.y), (target.left - gap, target.y)
+            half = (start[0] + end[0]) / 2
+            bends = [(half, start[1]), (half, end[1])]
+            path = Path([start, *bends, end], [Path.MOVETO, *[Path.CURVE4] * 3])
+        case _:
+            up = 1 if target.y > source.y else -1
+            path = Path(
+                [
+                    (source.x, source.y + up * (source.height / 2 + gap)),
+                    (target.x, target.y - up * (target.height / 2 + gap)),
+                ]
+            )
+    axes.add_patch(
+        FancyArrowPatch(
+            path=path,
+            arrowstyle="-|>,head_length=3,head_width=1.6",
+            linewidth=0.9,
+            color=_LINE if not skip else _SLATE,
+            linestyle="-" if not skip else (0, (4, 2)),
+        )
+    )
