@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
@@ -24,25 +25,32 @@ if TYPE_CHECKING:
 __all__ = ["diagram"]
 
 _SLATE, _GREY, _LINE = "#4c6a92", "#6a707a", "#a9aeb6"
-_COLOURS = {"left": _SLATE, "middle": ORANGE, "right": TEAL}
+_Column = Literal["left", "middle", "right"]
+_COLOURS: dict[_Column, str] = {"left": _SLATE, "middle": ORANGE, "right": TEAL}
 
 # Inches: around all; from the upper edge to the first row, from row to row, from the last row to
-# the code, from there to the lower edge; the widest slab; column to column; slab to text.
+# the code, from there to the lower edge; limits of a slab; column to column; slab to text.
 _MARGIN, _HEADER, _PITCH, _DROP, _FOOTER = 0.25, 1.3, 0.52, 0.75, 0.95
-_WIDEST, _ACROSS, _TEXT_GAP = 1.5, 2.3, 0.16
+_WIDEST, _THINNEST, _THICKEST = 1.5, 0.07, 0.34
+_ACROSS, _TEXT_GAP = 2.3, 0.16
 # Points.
 _TITLE_SIZE, _NAME_SIZE, _SHAPE_SIZE, _LEGEND_SIZE = 11, 8.5, 7.5, 7
+
+
+# Curves of matplotlib: with one bend, and with two.
+_CORNER = [Path.MOVETO, Path.CURVE3, Path.CURVE3]
+_WAVE = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
 
 
 @dataclass(frozen=True)
 class _Slab:
     """Where a layer's output is drawn: middle and extent, in inches from the lower left."""
 
+    column: _Column
     x: float
     y: float
     width: float
     height: float
-    column: Literal["left", "middle", "right"]
 
     @property
     def left(self) -> float:
@@ -80,9 +88,12 @@ def diagram(summary: Summary, title: str) -> Figure:
     left = _MARGIN + _text_width(down) + _TEXT_GAP + _WIDEST / 2
     middle, right = left + _ACROSS / 2, left + _ACROSS
     size = f"{summary.parameters:,} parameters; {summary.code_in_words}"
+    legend = _legend(summary)
     width = _MARGIN + max(
         right + _WIDEST / 2 + _TEXT_GAP + _text_width(up),
-        _MARGIN + max(_width(title, _TITLE_SIZE), _width(size, _NAME_SIZE)),
+        _MARGIN + _width(title, _TITLE_SIZE, "bold"),
+        _MARGIN + _width(size, _NAME_SIZE),
+        _MARGIN + _width(legend, _LEGEND_SIZE),
     )
     bottom = _FOOTER + _DROP
     top = bottom + (max(len(down), len(up)) - 1) * _PITCH
@@ -91,12 +102,12 @@ def diagram(summary: Summary, title: str) -> Figure:
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
     axes.set_axis_off()
 
-    scale = _WIDEST / max(_side(layer) for layer in layers)
-    slabs = [
-        *_stack(down, "left", left, (top, bottom), scale),
-        *_stack(layers[code : code + 1], "middle", middle, (_FOOTER, _FOOTER), scale),
-        *_stack(up, "right", right, (bottom, top), scale),
+    places: list[tuple[_Column, float, float]] = [
+        *(("left", left, y) for y in _spread(top, bottom, len(down))),
+        ("middle", middle, _FOOTER),
+        *(("right", right, y) for y in _spread(bottom, top, len(up))),
     ]
+    slabs = _shape(layers, places)
     for layer, slab in zip(layers, slabs, strict=True):
         for source in layer.inputs:
             _connect(axes, slabs[source], slab)
@@ -119,34 +130,28 @@ def diagram(summary: Summary, title: str) -> Figure:
         _write(axes, x, y, word, 9, colour, weight="bold")
     _write(axes, _MARGIN, height - 0.28, title, _TITLE_SIZE, INK, ha="left", weight="bold")
     _write(axes, _MARGIN, height - 0.53, size, _NAME_SIZE, _GREY, ha="left")
-    _write(axes, _MARGIN, 0.2, _legend(summary), _LEGEND_SIZE, _GREY, ha="left")
+    _write(axes, _MARGIN, 0.2, legend, _LEGEND_SIZE, _GREY, ha="left")
     return figure
 
 
-def _stack(
-    layers: Sequence[Layer],
-    column: Literal["left", "middle", "right"],
-    x: float,
-    ends: tuple[float, float],
-    scale: float,
-) -> list[_Slab]:
-    """Place layers at even distances from the first height to the last."""
-    first, last = ends
-    step = (last - first) / max(len(layers) - 1, 1)
+def _spread(first: float, last: float, count: int) -> list[float]:
+    """Give heights at even distances."""
+    step = (last - first) / max(count - 1, 1)
+    return [first + index * step for index in range(count)]
+
+
+def _shape(layers: Sequence[Layer], places: Sequence[tuple[_Column, float, float]]) -> list[_Slab]:
+    """Give each layer's output its width and thickness at its place."""
+    # A vector is one map, as a square.
+    sides = [math.sqrt(math.prod(layer.shape[1:] or layer.shape)) for layer in layers]
+    maps = [layer.shape[0] if layer.shape[1:] else 1 for layer in layers]
+    across = _WIDEST / max(sides)
+    # The same thickness for the same number in most figures; in all, room for the arrows.
+    thick = (_THICKEST - _THINNEST) / math.log2(max(64, *maps))
     return [
-        _Slab(x, first + index * step, max(scale * _side(layer), 0.07), _thickness(layer), column)
-        for index, layer in enumerate(layers)
+        _Slab(column, x, y, max(across * side, _THINNEST), _THINNEST + thick * math.log2(count))
+        for (column, x, y), side, count in zip(places, sides, maps, strict=True)
     ]
-
-
-def _side(layer: Layer) -> float:
-    """Give the side of a square with as many pixels as each feature map has, or the vector."""
-    return math.sqrt(math.prod(layer.shape[1:] or layer.shape))
-
-
-def _thickness(layer: Layer) -> float:
-    maps = layer.shape[0] if layer.shape[1:] else 1
-    return 0.07 + 0.045 * math.log2(maps)
 
 
 def _text_width(layers: Sequence[Layer]) -> float:
@@ -154,9 +159,10 @@ def _text_width(layers: Sequence[Layer]) -> float:
     return max(_width(text, size) for layer in layers for text, size in _texts(layer))
 
 
-def _width(text: str, size: float) -> float:
+def _width(text: str, size: float, weight: str = "normal") -> float:
+    drawn = TextPath((0, 0), text, prop=FontProperties(size=size, weight=weight))
     # Agg rounds each letter to whole pixels, which widens a line by up to 3 %.
-    return float(TextPath((0, 0), text, size=size).get_extents().width) * 1.03 / 72
+    return float(drawn.get_extents().width) * 1.03 / 72
 
 
 def _texts(layer: Layer) -> tuple[tuple[str, float], tuple[str, float]]:
@@ -210,42 +216,29 @@ def _draw(axes: Axes, slab: _Slab, colour: str) -> None:
 def _connect(axes: Axes, source: _Slab, target: _Slab) -> None:
     """Draw an arrow: along a column, around a corner by the code, or across as a skip."""
     gap = 0.04
-    skip = False
+    skips = False
     match source.column, target.column:
         case "left", "middle":
-            start, corner, end = (
-                (source.x, source.bottom - gap),
-                (source.x, target.y),
-                (target.left - gap, target.y),
-            )
-            path = Path([start, corner, end], [Path.MOVETO, Path.CURVE3, Path.CURVE3])
+            start, end = (source.x, source.bottom - gap), (target.left - gap, target.y)
+            path = Path([start, (source.x, target.y), end], _CORNER)
         case "middle", "right":
-            start, corner, end = (
-                (source.right + gap, source.y),
-                (target.x, source.y),
-                (target.x, target.bottom - gap),
-            )
-            path = Path([start, corner, end], [Path.MOVETO, Path.CURVE3, Path.CURVE3])
+            start, end = (source.right + gap, source.y), (target.x, target.bottom - gap)
+            path = Path([start, (target.x, source.y), end], _CORNER)
         case "left", "right":
-            skip = True
+            skips = True
             start, end = (source.right + gap, source.y), (target.left - gap, target.y)
             half = (start[0] + end[0]) / 2
-            bends = [(half, start[1]), (half, end[1])]
-            path = Path([start, *bends, end], [Path.MOVETO, *[Path.CURVE4] * 3])
+            path = Path([start, (half, source.y), (half, target.y), end], _WAVE)
+        case "left", _:
+            path = Path([(source.x, source.bottom - gap), (target.x, target.top + gap)])
         case _:
-            up = 1 if target.y > source.y else -1
-            path = Path(
-                [
-                    (source.x, source.y + up * (source.height / 2 + gap)),
-                    (target.x, target.y - up * (target.height / 2 + gap)),
-                ]
-            )
+            path = Path([(source.x, source.top + gap), (target.x, target.bottom - gap)])
     axes.add_patch(
         FancyArrowPatch(
             path=path,
             arrowstyle="-|>,head_length=3,head_width=1.6",
             linewidth=0.9,
-            color=_LINE if not skip else _SLATE,
-            linestyle="-" if not skip else (0, (4, 2)),
+            color=_SLATE if skips else _LINE,
+            linestyle=(0, (4, 2)) if skips else "-",
         )
     )

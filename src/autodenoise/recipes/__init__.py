@@ -41,7 +41,7 @@ __all__ = ["FigureName", "Network", "Recipe", "builtin_names", "dump", "load"]
 # Strict: "5" is not 5. Forbid: a typo is an error. Holds for the dataclasses inside a recipe too.
 _CONFIG = ConfigDict(extra="forbid", strict=True)
 
-_AnyNoise = Annotated[
+AnyNoise = Annotated[
     Blur | Gaussian | Jpeg | Poisson | PoissonGaussian | SaltPepper | Speckle | Uniform,
     Field(discriminator="kind"),
 ]
@@ -131,7 +131,7 @@ class Recipe:
 
     title: str
     data: Data
-    noise: tuple[_AnyNoise, ...]
+    noise: tuple[AnyNoise, ...]
     network: Network
     phase: dict[str, Phase]
     source: str = ""
