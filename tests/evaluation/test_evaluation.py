@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -84,3 +85,69 @@ def test_a_row_shows_its_pixels(tmp_path: Path) -> None:
     dark = np.asarray(Image.open(tmp_path / "b.png").convert("L"))
     assert dark[dark.shape[0] * 3 // 4, dark.shape[1] * 3 // 4] == 0
     assert np.asarray(Image.open(tmp_path / "w.png").convert("L"))[-40, -40] == 255
+
+
+def cells(figure: Figure) -> list[NDArray[np.float32]]:
+    return [np.asarray(axes.images[0].get_array()) for axes in figure.axes]
+
+
+def test_rows_hold_their_images_in_order() -> None:
+    clean, noisy = images(3)
+    figure = figures.image_rows({"clean": clean, "noisy": noisy}, "", headings=["a", "b", "c"])
+    for cell, image in zip(cells(figure), [*clean, *noisy.clip(0, 1)], strict=True):
+        np.testing.assert_array_equal(cell, image[..., 0])
+    assert {"clean", "noisy", "a", "b", "c"} <= {text.get_text() for text in figure.texts}
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_groups_hold_their_images_beside_each_other(count: int) -> None:
+    clean, noisy = images(count)
+    names = [f"class {n}" for n in range(count)]
+    groups = np.stack([noisy, clean], 1)
+    figure = figures.image_groups(groups, "", captions=("noisy", "clean"), headings=names)
+    order = groups.reshape(-1, *clean.shape[1:]).clip(0, 1)
+    for cell, image in zip(cells(figure), order, strict=True):
+        np.testing.assert_array_equal(cell, image[..., 0])
+    figure.draw_without_rendering()
+    for index in range(count):
+        first, second = (figure.axes[2 * index + n].get_window_extent() for n in (0, 1))
+        assert first.x1 < second.x0
+        assert first.y0 == pytest.approx(second.y0)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_no_text_of_a_figure_overlaps_another_or_an_image(wide: bool) -> None:
+    clean, _ = images(6)
+    if wide:
+        clean = np.concatenate([clean, clean], 2)
+    headings = ["ankle\nboot", "T-shirt", "trousers", "pullover", "sandal", "sneaker"]
+    rows = {"clean": clean, "denoised\n20.1 dB": clean, "\nankle boot (image 6001)": clean}
+    for figure in (
+        figures.image_rows(rows, "A long title of a small figure", headings=headings),
+        figures.image_groups(
+            clean[:, None], "Six", captions=["noisy"], headings=["ankle boot"] * 6
+        ),
+        figures.image_rows({"a": clean[:1]}, "A title that is wider than one image"),
+    ):
+        figure.draw_without_rendering()
+        page = figure.bbox
+        boxes = [text.get_window_extent() for text in figure.texts]
+        boxes += [axes.get_window_extent() for axes in figure.axes]
+        for index, box in enumerate(boxes):
+            assert page.x0 <= box.x0 < box.x1 <= page.x1
+            assert page.y0 <= box.y0 < box.y1 <= page.y1
+            assert not any(box.overlaps(other) for other in boxes[:index])
+
+
+def test_curves_are_the_losses_and_what_was_printed() -> None:
+    curve = figures.Curve("denoise", "bce", [3.0, 2.0], [2.5, 1.5], {2: 1.6, 84: 0.1})
+    figure = figures.curves([curve, curve], "Two phases")
+    assert len(figure.axes) == 2
+    training, validation, printed = figure.axes[0].lines
+    np.testing.assert_array_equal(training.get_ydata(), [3.0, 2.0])
+    np.testing.assert_array_equal(validation.get_ydata(), [2.5, 1.5])
+    # What was printed of later epochs waits until they are there.
+    np.testing.assert_array_equal(printed.get_xydata(), [[2, 1.6]])
+    low, high = figure.axes[0].get_ylim()
+    assert low < 1.5
+    assert high > 3

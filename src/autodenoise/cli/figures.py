@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -26,7 +26,9 @@ def figures(
     seed: Annotated[
         int | None, typer.Option(help="Choose other random images.  [default: the recipe's]")
     ] = None,
-    form: Annotated[str, typer.Option("--format", help="png or svg.")] = "png",
+    form: Annotated[
+        Literal["png", "svg"], typer.Option("--format", help="The file format.")
+    ] = "png",
     show: Annotated[bool, typer.Option("--show", help="Open them in the system's viewer.")] = False,
 ) -> None:
     """Draw the tutorial's own figures of a run."""
@@ -34,6 +36,7 @@ def figures(
 
     from autodenoise import runs
     from autodenoise.cli.progress import Downloads
+    from autodenoise.errors import UsageError
 
     with Downloads(Console()) as downloads:
         files = runs.draw(
@@ -46,5 +49,5 @@ def figures(
         )
     for file in files:
         typer.echo(file)
-    if show and any([typer.launch(str(file)) for file in files]):
-        typer.echo("no viewer could be started here; open the files above yourself", err=True)
+        if show and typer.launch(str(file)) != 0:
+            raise UsageError("no viewer can be started here; open the file yourself")

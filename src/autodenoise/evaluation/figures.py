@@ -152,8 +152,17 @@ def _write(
 ) -> None:
     """Write at a place in inches from the lower left."""
     width, height = figure.get_size_inches()
-    style = {"size": size, "weight": weight, "ha": ha, "va": va, "color": INK}
-    figure.text(x / width, y / height, text, linespacing=1.15, **style)
+    figure.text(
+        x / width,
+        y / height,
+        text,
+        size=size,
+        weight=weight,
+        ha=ha,
+        va=va,
+        color=INK,
+        linespacing=1.15,
+    )
 
 
 def _show(figure: Figure, corner: tuple[float, float], image: NDArray[np.float32]) -> None:
@@ -199,15 +208,16 @@ class Curve(NamedTuple):
 
 def curves(phases: Sequence[Curve], title: str) -> Figure:
     """Draw training and validation loss against the epoch, a panel a phase."""
-    figure = blank(0.6 + 4.6 * len(phases), 3.6)
+    named = 0.2 if len(phases) > 1 else 0.0
+    figure = blank(0.2 + 4.9 * len(phases), 3.4 + named)
     page_width, page_height = figure.get_size_inches()
     _write_title(figure, title)
     for index, phase in enumerate(phases):
         place = (
-            (0.8 + 4.6 * index) / page_width,
+            (0.8 + 4.9 * index) / page_width,
             0.55 / page_height,
             4.0 / page_width,
-            (page_height - 1.3) / page_height,
+            (page_height - 1.1 - named) / page_height,
         )
         axes = figure.add_axes(place)
         _draw_curve(axes, phase)
@@ -219,14 +229,25 @@ def curves(phases: Sequence[Curve], title: str) -> Figure:
 def _draw_curve(axes: Axes, phase: Curve) -> None:
     epochs = np.arange(1, len(phase.loss) + 1)
     marker = "o" if len(epochs) <= 12 else ""
-    style = {"marker": marker, "markersize": 3.5, "linewidth": 1.6}
-    axes.plot(epochs, phase.loss, color=FAINT, label="training", **style)
-    axes.plot(epochs, phase.val_loss, color=TEAL, label="validation", **style)
+    for losses, color, label in (
+        (phase.loss, FAINT, "training"),
+        (phase.val_loss, TEAL, "validation"),
+    ):
+        axes.plot(
+            epochs, losses, color=color, label=label, marker=marker, markersize=3.5, linewidth=1.6
+        )
     printed = {e: loss for e, loss in phase.printed.items() if e <= max(len(epochs), 2)}
     if printed:
-        ring = {"markersize": 6, "markerfacecolor": "none", "markeredgewidth": 1.4}
-        label = "validation, as its source prints"
-        axes.plot([*printed], [*printed.values()], "o", color=ORANGE, label=label, **ring)
+        axes.plot(
+            [*printed],
+            [*printed.values()],
+            "o",
+            color=ORANGE,
+            label="validation, as its source prints",
+            markersize=6,
+            markerfacecolor="none",
+            markeredgewidth=1.4,
+        )
     shown = [*phase.loss, *phase.val_loss, *printed.values()]
     if len(epochs) >= 10:
         # The first epoch's training loss is an average over the steepest descent: it runs out of
@@ -236,8 +257,14 @@ def _draw_curve(axes: Axes, phase: Curve) -> None:
     room = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
     axes.set_ylim(low - room, high + room)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("epoch", size=8, color=INK)
-    axes.set_ylabel(phase.unit, size=8, color=INK)
+    axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="upper right")
+    quiet_axes(axes, "epoch", phase.unit)
+
+
+def quiet_axes(axes: Axes, across: str, up: str) -> None:
+    """Name the axes, and take the frame and all loud colours off a plot."""
+    axes.set_xlabel(across, size=8, color=INK)
+    axes.set_ylabel(up, size=8, color=INK)
     axes.tick_params(labelsize=8, color=FAINT, labelcolor=INK)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -245,7 +272,6 @@ def _draw_curve(axes: Axes, phase: Curve) -> None:
         axes.spines[side].set_color(FAINT)
     axes.grid(axis="y", color="#e8e9eb", linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="upper right")
 
 
 def blank(width: float, height: float) -> Figure:

@@ -108,6 +108,12 @@ class Splits(NamedTuple):
     test: Part
     classes: tuple[str, ...] = ()
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of every image."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
 
 class _Parts(NamedTuple):
     train: Part
@@ -192,8 +198,7 @@ def shape(data: Data, on_bytes: OnBytes | None = None) -> tuple[int, int, int]:
     """
     known = {"digits": (1, 8, 8), **dict.fromkeys(IDX_SETS, (1, 28, 28))}
     if data.source not in known:
-        channels, height, width = load(data, on_bytes).train.images.shape[1:]
-        return channels, height, width
+        return load(data, on_bytes).shape
     channels, height, width = known[data.source]
     return (channels, *(data.size or (height, width)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from autodenoise.learning.data import as_float
 from autodenoise.learning.randomness import generator
 from autodenoise.metrics import psnr
 from autodenoise.noise import Blur, Uniform
-from autodenoise.recipes import FigureName
 from autodenoise.runs.run import Run, to_images
 from autodenoise.runs.training import trained
 
@@ -47,7 +46,7 @@ _LOSS_UNITS = {"bce": "binary cross-entropy", "mse": "mean squared error"}
 
 def draw(
     folder: str | os.PathLike[str],
-    names: Sequence[FigureName] = (),
+    names: Sequence[str] = (),
     *,
     images: Sequence[int] = (),
     seed: int | None = None,
@@ -95,10 +94,9 @@ def draw(
         The folder cannot be written.
     """
     run = Run.open(folder)
-    known = get_args(FigureName)
     for name in names:
-        if name not in known:
-            raise unknown_name("figure", name, known)
+        if name not in _FIGURES:
+            raise unknown_name("figure", name, _FIGURES)
     if form not in ("png", "svg"):
         raise UsageError(f"the format is '{form}'; expected png or svg")
     scene = Scene(run, tuple(images), run.recipe.seed if seed is None else seed, on_bytes)
@@ -183,7 +181,7 @@ class Scene:
 
 
 def draw_scene(
-    scene: Scene, names: Sequence[FigureName], form: Literal["png", "svg"] = "png"
+    scene: Scene, names: Sequence[str], form: Literal["png", "svg"] = "png"
 ) -> list[Path]:
     """Draw some figures of one scene; see `draw`."""
     drawn = [(name, _FIGURES[name](scene)) for name in names]
@@ -211,7 +209,7 @@ def _reconstructed(scene: Scene) -> Figure:
     learnt = [name for name, phase in phases.items() if phase.objective == "reconstruction"]
     if learnt and learnt[-1] != list(phases)[-1]:
         tensor = scene.splits.test.images[rows]
-        network = trained(scene.run, tensor.shape[1:], learnt[-1])
+        network = trained(scene.run, scene.splits.shape, learnt[-1])
         with torch.no_grad():
             output = to_images(network.denoise(as_float(tensor)))
         what = f"reconstructions after the phase {learnt[-1]}"
@@ -314,7 +312,7 @@ def _label(name: str, clean: Images, other: Images) -> str:
     return f"{name}\n{mean:.1f} dB" if np.isfinite(mean) else name
 
 
-_FIGURES: dict[FigureName, Callable[[Scene], Figure]] = {
+_FIGURES: dict[str, Callable[[Scene], Figure]] = {
     "pairs": _pairs,
     "reconstructed": _reconstructed,
     "denoised": _denoised,

@@ -155,8 +155,7 @@ def _device(name: str | None) -> torch.device:
 
 def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device) -> Training:
     images = splits.train.images
-    channels, height, width = images.shape[1:]
-    untrained = network(recipe, (channels, height, width))
+    untrained = network(recipe, splits.shape)
     # Whatever corrupting an image cannot do shows before a folder is made.
     Compose(recipe.noise)(datasets.as_float(images[:1]), generator(recipe.seed, "rehearsal"))
     same = splits.validation is splits.test
