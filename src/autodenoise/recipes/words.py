@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autodenoise.learning.data import SOURCES
 from autodenoise.learning.optim import Adadelta, Adam, AdamW, Muon, OneCycle
 from autodenoise.noise import (
     Blur,
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
     from autodenoise.learning.optim import Optimizer
     from autodenoise.recipes import AnyNoise, Recipe
 
-__all__ = ["data_in_words", "noise_in_words", "phase_in_words"]
+__all__ = ["LOSS_NAMES", "data_in_words", "noise_in_words", "phase_in_words"]
+
+
+LOSS_NAMES = {"bce": "binary cross-entropy", "mse": "mean squared error"}
+"""The losses' names in full."""
 
 
 def data_in_words(data: Data) -> str:
@@ -34,7 +39,8 @@ def data_in_words(data: Data) -> str:
         words += f", resized to {width}x{height}"
     match data.validation:
         case "test":
-            words += ", validated on its validation or test part"
+            own = "test" if data.source in SOURCES else "validation or test"
+            words += f", validated on its {own} images"
         case "last":
             words += f", the last {data.share:.0%} held back for validation"
         case "random":
@@ -54,12 +60,11 @@ def _corruption(noise: AnyNoise) -> str:
     match noise:
         case Gaussian():
             words = f"Gaussian noise of sigma {_strength(noise.sigma)}"
-        case Uniform(symmetric=True):
-            words = f"uniform noise from -a to a, a = {_strength(noise.amplitude)}"
         case Uniform():
-            words = f"uniform noise from 0 to {_strength(noise.amplitude)}"
+            sides = "two-sided" if noise.symmetric else "one-sided"
+            words = f"{sides} uniform noise of amplitude {_strength(noise.amplitude)}"
         case Blur():
-            words = f"Gaussian blur of sigma {_strength(noise.sigma)} pixels"
+            words = f"Gaussian blur of sigma {_strength(noise.sigma)}"
         case Poisson():
             words = f"shot noise of {_strength(noise.peak)} photons at white"
         case PoissonGaussian():
@@ -80,7 +85,7 @@ def _corruption(noise: AnyNoise) -> str:
 def _strength(strength: Strength) -> str:
     if isinstance(strength, tuple):
         low, high = strength
-        return f"{low:g} to {high:g} (drawn for each image)"
+        return f"{low:g} to {high:g} drawn for each image"
     return f"{strength:g}"
 
 
@@ -92,8 +97,7 @@ def phase_in_words(phase: Phase) -> str:
     else:
         fresh = "fresh noise each time" if phase.noise == "fresh" else "noise drawn once"
         task = f"noisy to clean, {fresh}"
-    loss = {"bce": "binary cross-entropy", "mse": "mean squared error"}[phase.loss]
-    words = f"{epochs} in batches of {phase.batch_size}: {task}; {loss}; "
+    words = f"{epochs} in batches of {phase.batch_size}: {task}; {LOSS_NAMES[phase.loss]}; "
     words += _optimizer(phase.optimizer)
     if isinstance(phase.schedule, OneCycle):
         words += ", one cycle"

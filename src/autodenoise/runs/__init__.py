@@ -12,9 +12,20 @@ A run folder holds::
     figures/denoised.png     a picture of some, once evaluated
 """
 
+from autodenoise.runs.describing import Description, describe
 from autodenoise.runs.drawing import draw
 from autodenoise.runs.run import HeldBack, Run
 from autodenoise.runs.scoring import evaluate
 from autodenoise.runs.training import network, resume, train
 
-__all__ = ["HeldBack", "Run", "draw", "evaluate", "network", "resume", "train"]
+__all__ = [
+    "Description",
+    "HeldBack",
+    "Run",
+    "describe",
+    "draw",
+    "evaluate",
+    "network",
+    "resume",
+    "train",
+]

@@ -18,6 +18,8 @@ from autodenoise.learning.data import as_float
 from autodenoise.learning.randomness import generator
 from autodenoise.metrics import psnr
 from autodenoise.noise import Blur, Uniform
+from autodenoise.recipes.words import LOSS_NAMES
+from autodenoise.runs.describing import describe
 from autodenoise.runs.run import Run, to_images
 from autodenoise.runs.training import trained
 
@@ -41,7 +43,6 @@ FIGURES_FOLDER = "figures"
 
 _COUNT = 10
 _STEPS = 6
-_LOSS_UNITS = {"bce": "binary cross-entropy", "mse": "mean squared error"}
 
 
 def draw(
@@ -294,7 +295,7 @@ def losses(run: Run) -> Figure:
             curves.append(
                 Curve(
                     name=name,
-                    unit=_LOSS_UNITS[phase.loss],
+                    unit=LOSS_NAMES[phase.loss],
                     loss=[row.loss for row in own],
                     val_loss=[row.val_loss for row in own],
                     printed=run.recipe.printed.get(name, {}),
@@ -303,6 +304,10 @@ def losses(run: Run) -> Figure:
     if not curves:
         raise UsageError(f"{run.folder} has not finished an epoch yet: there is no curve to draw")
     return figures.curves(curves, f"{run.recipe.name}: losses")
+
+
+def _diagram(scene: Scene) -> Figure:
+    return describe(scene.run.recipe, on_bytes=scene.on_bytes).diagram()
 
 
 def _label(name: str, clean: Images, other: Images) -> str:
@@ -320,4 +325,5 @@ _FIGURES: dict[str, Callable[[Scene], Figure]] = {
     "triptychs": _triptychs,
     "degradation": _degradation,
     "losses": _losses,
+    "diagram": _diagram,
 }
