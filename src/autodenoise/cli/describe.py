@@ -70,7 +70,7 @@ def _facts(description: Description) -> Table:
         f"{summary.parameters:,} parameters, {summary.parameters * 4 / 1024:,.1f} KiB; "
         f"{summary.macs / 1e6:.2f} million multiply-adds an image"
     )
-    facts["code"] = summary.code_in_words.removeprefix("code: ")
+    facts["code"] = summary.code_in_words
     height, width = summary.layers[0].shape[1:]
     facts["images"] = (
         f"{width}x{height} pixels only"

@@ -87,7 +87,7 @@ def diagram(summary: Summary, title: str) -> Figure:
     down, up = layers[:code], layers[code + 1 :]
     left = _MARGIN + _text_width(down) + _TEXT_GAP + _WIDEST / 2
     middle, right = left + _ACROSS / 2, left + _ACROSS
-    size = f"{summary.parameters:,} parameters; {summary.code_in_words}"
+    size = f"{summary.parameters:,} parameters; code of {summary.code_in_words}"
     legend = _legend(summary)
     width = _MARGIN + max(
         right + _WIDEST / 2 + _TEXT_GAP + _text_width(up),

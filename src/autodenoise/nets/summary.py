@@ -73,16 +73,19 @@ class Summary:
         return sum(layer.macs for layer in self.layers)
 
     @property
+    def code_numbers(self) -> int:
+        """Count of all that the encoder hands to the decoder."""
+        return sum(math.prod(self.layers[row].shape) for row in self.code)
+
+    @property
     def code_in_words(self) -> str:
-        """How large it is against the image: ``"code: 2x2x4 = 16 numbers for 784 pixels"``."""
-        shapes = [self.layers[row].shape for row in self.code]
-        numbers = sum(math.prod(shape) for shape in shapes)
-        values = math.prod(self.layers[0].shape)
-        kind = "code:" if numbers < values else "no bottleneck:"
-        sizes = " + ".join(in_words(shape) for shape in shapes)
-        equals = "" if sizes == str(numbers) else f"{sizes} = "
-        unit = "pixels" if self.layers[0].shape[0] == 1 else "values"
-        return f"{kind} {equals}{numbers:,} numbers for {values:,} {unit}"
+        """How large that is: ``"2x2x4 = 16 numbers for 784 pixels"``, or that it is no less."""
+        sizes = " + ".join(in_words(self.layers[row].shape) for row in self.code)
+        equals = "" if sizes == str(self.code_numbers) else f"{sizes} = "
+        image = self.layers[0].shape
+        unit = "pixels" if image[0] == 1 else "values"
+        words = f"{equals}{self.code_numbers:,} numbers for {math.prod(image):,} {unit}"
+        return words if self.code_numbers < math.prod(image) else f"no bottleneck: {words}"
 
 
 def in_words(shape: Shape) -> str:
