@@ -90,7 +90,7 @@ def test_skip_connections_join_maps_of_one_shape() -> None:
         ("deep-bottleneck", "2x2x4 = 16 numbers for 784 pixels"),
         ("blur", "4x4x8 = 128 numbers for 784 pixels"),
         ("dense", "64 numbers for 784 pixels"),
-        ("conv", "no bottleneck: 7x7x32 = 1,568 numbers for 784 pixels"),
+        ("conv", "7x7x32 = 1,568 numbers for 784 pixels, no bottleneck"),
     ],
 )
 def test_the_code_is_set_against_the_image(name: str, words: str) -> None:

@@ -85,7 +85,7 @@ def diagram(summary: Summary, title: str) -> Figure:
     down, up = layers[:code], layers[code + 1 :]
     left = _MARGIN + _text_width(down) + _TEXT_GAP + _WIDEST / 2
     middle, right = left + _ACROSS / 2, left + _ACROSS
-    size = f"{summary.parameters:,} parameters; code of {summary.code_in_words}"
+    size = f"{summary.parameters:,} parameters; code: {summary.code_in_words}"
     legend = _legend(summary)
     width = _MARGIN + max(
         right + _WIDEST / 2 + _TEXT_GAP + _text_width(up),
@@ -172,9 +172,9 @@ def _texts(layer: Layer) -> tuple[tuple[str, float], tuple[str, float]]:
 
 
 def _legend(summary: Summary) -> str:
-    parts = ["width: side of the feature maps", "thickness: how many of them"]
+    parts = ["width: side of the feature maps", "thickness: how many maps"]
     if any(not layer.shape[1:] for layer in summary.layers):
-        parts[0] += ", or of a square image of as many pixels as the vector has numbers"
+        parts[0] += ", or of a square with as many pixels as the vector has numbers"
     if len(summary.code) > 1:
         parts.append("dashed: skip connection")
     return "; ".join(parts)

@@ -79,13 +79,13 @@ class Summary:
 
     @property
     def code_in_words(self) -> str:
-        """How large that is: ``"2x2x4 = 16 numbers for 784 pixels"``, or that it is no less."""
+        """How large that is: ``"2x2x4 = 16 numbers for 784 pixels"``; also if it is no less."""
         sizes = " + ".join(in_words(self.layers[row].shape) for row in self.code)
         equals = "" if sizes == str(self.code_numbers) else f"{sizes} = "
         image = self.layers[0].shape
         unit = "pixels" if image[0] == 1 else "values"
         words = f"{equals}{self.code_numbers:,} numbers for {math.prod(image):,} {unit}"
-        return words if self.code_numbers < math.prod(image) else f"no bottleneck: {words}"
+        return words if self.code_numbers < math.prod(image) else f"{words}, no bottleneck"
 
 
 def in_words(shape: Shape) -> str:
