@@ -6,6 +6,8 @@ from typing import Literal, get_args
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from PIL import Image
 
 import autodenoise
@@ -56,8 +58,8 @@ def scene(folder: Path, *wanted: int) -> Scene:
     return Scene(autodenoise.Run.open(folder), wanted, 0, None)
 
 
-def cells(figure: object) -> np.ndarray:  # type: ignore[type-arg]
-    return np.stack([axes.images[0].get_array() for axes in figure.axes])  # type: ignore[attr-defined]
+def cells(figure: Figure) -> NDArray[np.float32]:
+    return np.stack([np.asarray(axes.images[0].get_array()) for axes in figure.axes])
 
 
 def test_pictures_are_of_the_images_asked_for(folder: Path) -> None:

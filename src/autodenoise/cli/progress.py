@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -13,7 +20,7 @@ if TYPE_CHECKING:
     from autodenoise.learning.history import Row
     from autodenoise.learning.loop import Status
 
-__all__ = ["Downloads", "TrainingProgress"]
+__all__ = ["Downloads", "Steps", "TrainingProgress"]
 
 
 class _Bars:
@@ -68,6 +75,23 @@ class TrainingProgress(_Bars):
             markup=False,
             soft_wrap=True,
         )
+
+
+class Steps(_Bars):
+    """A bar for work of a known number of steps, and the time that is left."""
+
+    def __init__(self, console: Console, description: str) -> None:
+        super().__init__(
+            console,
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TimeRemainingColumn(),
+        )
+        self._task = self._bars.add_task(description, total=None)
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how much is done."""
+        self._show(self._task, completed=done, total=total)
 
 
 class Downloads(_Bars):

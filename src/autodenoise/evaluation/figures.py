@@ -32,6 +32,7 @@ __all__ = [
     "image_groups",
     "image_rows",
     "save",
+    "write_title",
 ]
 
 INK, FAINT = "#22252b", "#8a8f98"
@@ -67,7 +68,7 @@ def image_rows(
         _STRIP + above + len(rows) * tall + spaces + _GAP,
     )
     page_height = figure.get_size_inches()[1]
-    _write_title(figure, title)
+    write_title(figure, title)
     bottom = page_height - _STRIP - above
     for column, heading in enumerate(headings):
         middle = label + (column + 0.5) * _CELL - _GAP / 2
@@ -107,7 +108,7 @@ def image_groups(
         _STRIP + above + lines * (tall + _GAP) + _GAP,
     )
     top = figure.get_size_inches()[1] - _STRIP - above
-    _write_title(figure, title)
+    write_title(figure, title)
     for index, group in enumerate(groups):
         line, side = divmod(index, 2)
         left = side * (wide + 0.1)
@@ -134,7 +135,8 @@ def _label_width(name: str) -> float:
     return 0.3 + 0.08 * max(len(line) for line in name.split("\n"))
 
 
-def _write_title(figure: Figure, title: str) -> None:
+def write_title(figure: Figure, title: str) -> None:
+    """Write a title in the upper left corner."""
     height = figure.get_size_inches()[1]
     _write(figure, _MARGIN, height - 0.26, title, size=11, weight="bold")
 
@@ -211,7 +213,7 @@ def curves(phases: Sequence[Curve], title: str) -> Figure:
     named = 0.2 if len(phases) > 1 else 0.0
     figure = blank(0.2 + 4.9 * len(phases), 3.4 + named)
     page_width, page_height = figure.get_size_inches()
-    _write_title(figure, title)
+    write_title(figure, title)
     for index, phase in enumerate(phases):
         place = (
             (0.8 + 4.9 * index) / page_width,

@@ -12,7 +12,7 @@ from autodenoise.metrics import bce, bce_floor, psnr, ssim
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Denoiser", "Evaluation", "Scores", "evaluate"]
+__all__ = ["Denoiser", "Evaluation", "Scores", "average", "evaluate", "run_denoiser"]
 
 _BATCH = 500
 _SSIM_SIDE = 11
@@ -78,14 +78,19 @@ def evaluate(
     ndarray
         The denoised images.
     """
-    denoised = np.concatenate(
-        [denoiser.batch(noisy[start : start + _BATCH]) for start in range(0, len(noisy), _BATCH)]
-    )
+    denoised = run_denoiser(denoiser, noisy)
     shown = np.clip(noisy, 0, 1)
-    return Evaluation(len(clean), _average(clean, shown), _average(clean, denoised)), denoised
+    return Evaluation(len(clean), average(clean, shown), average(clean, denoised)), denoised
 
 
-def _average(clean: NDArray[np.float32], other: NDArray[np.float32]) -> Scores:
+def run_denoiser(denoiser: Denoiser, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Send any number of (N, H, W, C) images through a denoiser, some at a time."""
+    starts = range(0, len(images), _BATCH)
+    return np.concatenate([denoiser.batch(images[start : start + _BATCH]) for start in starts])
+
+
+def average(clean: NDArray[np.float32], other: NDArray[np.float32]) -> Scores:
+    """Average the metrics of `other` against `clean`, both (N, H, W, C) in [0, 1]."""
     cross_entropy, floor, peak, structure = [], [], [], []
     large = min(clean.shape[1:3]) >= _SSIM_SIDE
     for start in range(0, len(clean), _BATCH):

@@ -294,26 +294,31 @@ def _to_labels(path: Path, array: NDArray[Any], count: int) -> torch.Tensor:
 
 def _folder(path: Path) -> _Parts:
     named = {
-        name: Part(read_pictures(path / name)[1])
-        for name in _Parts._fields
-        if (path / name).is_dir()
+        name: read_pictures(path / name)[1] for name in _Parts._fields if (path / name).is_dir()
     }
     if not named:
-        return _Parts(Part(read_pictures(path)[1]))
+        return _Parts(read_pictures(path)[1])
     if "train" not in named:
         raise InputError(f"{path} has no folder 'train'")
     return _Parts(**named)
 
 
-def read_pictures(folder: Path) -> tuple[list[Path], torch.Tensor]:
+def read_pictures(folder: Path, size: tuple[int, int] | None = None) -> tuple[list[Path], Part]:
     """Read all pictures of a folder, which must be alike in size, channels and depth.
+
+    Parameters
+    ----------
+    folder
+        Where they are.
+    size
+        Bring them to this (height, width).
 
     Returns
     -------
     list of Path
         The files, sorted by name.
-    Tensor
-        (N, C, H, W), uint8, or float32 in [0, 1].
+    Part
+        What they hold, in the same order.
 
     Raises
     ------
@@ -333,7 +338,8 @@ def read_pictures(folder: Path) -> tuple[list[Path], torch.Tensor]:
                 f"{files[0]} is {_describe(first)}"
             )
         stack[index] = pixels
-    return files, _to_tensor(folder, stack)
+    tensor = _to_tensor(folder, stack)
+    return files, Part(tensor if size is None else _resize(tensor, size))
 
 
 def _describe(pixels: NDArray[Any]) -> str:

@@ -21,7 +21,7 @@ from autodenoise.nets.unet import SwiftAutoencoder
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["NETWORKS", "Autoencoder", "build", "halo", "parameter_count"]
+__all__ = ["NETWORKS", "Autoencoder", "build", "code_shape", "halo", "parameter_count"]
 
 NETWORKS: dict[str, type[Autoencoder]] = {
     "conv": ConvAutoencoder,
@@ -58,6 +58,21 @@ def build(name: str, arguments: Mapping[str, Any], generator: torch.Generator) -
 def parameter_count(network: Autoencoder) -> int:
     """Count the trainable numbers."""
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+@torch.no_grad()
+def code_shape(network: Autoencoder, shape: tuple[int, int, int]) -> tuple[int, ...] | None:
+    """Give the shape of one image's code; None if the decoder gets more than one tensor.
+
+    Parameters
+    ----------
+    network
+        The autoencoder.
+    shape
+        (channels, height, width) of the image.
+    """
+    code = network.encoder(torch.zeros(1, *shape))
+    return tuple(code.shape[1:]) if isinstance(code, torch.Tensor) else None
 
 
 @torch.no_grad()

@@ -7,25 +7,45 @@ A run folder holds::
     metrics.csv              an epoch a line
     checkpoint.safetensors   where training stands
     best.safetensors         the weights of the lowest validation loss
+    PHASE.safetensors        the weights at the end of a phase, the last one's excepted
     model.onnx               the model file, once training is over or was stopped
-    evaluation.json          scores on the test images, and
-    figures/denoised.png     a picture of some, once evaluated
+    evaluation.json          scores on the test images, once evaluated; classifier.json,
+                             outliers.json and comparison.json where they were asked for
+    figures/                 pictures
+    against/                 other recipes' runs on the same data and noise, to compare with
 """
 
+from autodenoise.runs.codes import Codes, decode, encode
 from autodenoise.runs.describing import Description, describe
 from autodenoise.runs.drawing import draw
 from autodenoise.runs.run import HeldBack, Run
-from autodenoise.runs.scoring import evaluate
-from autodenoise.runs.training import network, resume, train
+from autodenoise.runs.scoring import (
+    Accuracy,
+    Comparison,
+    classify,
+    compare,
+    evaluate,
+    find_outliers,
+)
+from autodenoise.runs.training import network, resume, train, trained
 
 __all__ = [
+    "Accuracy",
+    "Codes",
+    "Comparison",
     "Description",
     "HeldBack",
     "Run",
+    "classify",
+    "compare",
+    "decode",
     "describe",
     "draw",
+    "encode",
     "evaluate",
+    "find_outliers",
     "network",
     "resume",
     "train",
+    "trained",
 ]

@@ -5,23 +5,56 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autodenoise.evaluation.scores import Evaluation
+import numpy as np
+
+from autodenoise import nets, recipes, runtime
+from autodenoise.errors import InputError, UsageError, unknown_name
+from autodenoise.evaluation import figures
+from autodenoise.evaluation.classifier import Classifier
+from autodenoise.evaluation.outliers import Outliers, auc, histogram, reconstruction_error
+from autodenoise.evaluation.pca import LinearDenoiser
+from autodenoise.evaluation.scores import Evaluation, Scores, average, run_denoiser
 from autodenoise.evaluation.scores import evaluate as score
-from autodenoise.files import write_text
-from autodenoise.runs.drawing import Scene, draw_scene
-from autodenoise.runs.run import Run
+from autodenoise.files import make_folder, write_text
+from autodenoise.learning import data as datasets
+from autodenoise.learning.loop import corrupt
+from autodenoise.noise import Compose
+from autodenoise.runs.drawing import FIGURES_FOLDER, Scene, draw_scene
+from autodenoise.runs.run import RECIPE_NAME, Run, to_images
+from autodenoise.runs.training import network, resume, train
 
 if TYPE_CHECKING:
     import os
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
+    from autodenoise.evaluation.scores import Denoiser
     from autodenoise.learning.download import OnBytes
+    from autodenoise.learning.loop import Report
 
-__all__ = ["EVALUATION_NAME", "evaluate"]
+__all__ = [
+    "CLASSIFIER_NAME",
+    "COMPARISON_NAME",
+    "EVALUATION_NAME",
+    "OUTLIERS_NAME",
+    "Accuracy",
+    "Comparison",
+    "classify",
+    "compare",
+    "evaluate",
+    "find_outliers",
+]
 
 EVALUATION_NAME = "evaluation.json"
+CLASSIFIER_NAME = "classifier.json"
+OUTLIERS_NAME = "outliers.json"
+COMPARISON_NAME = "comparison.json"
+
+_SHOWN = 10
+_CHOOSING = 5000
 
 
 def evaluate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None) -> Evaluation:
@@ -40,13 +73,244 @@ def evaluate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None)
     run = Run.open(folder)
     scene = Scene(run, (), run.recipe.seed, on_bytes)
     evaluation, _ = score(scene.model, scene.held.noisy, scene.held.clean)
-    write_scores(run, EVALUATION_NAME, scene.model.path, dataclasses.asdict(evaluation))
+    _write(run, EVALUATION_NAME, dataclasses.asdict(evaluation))
     draw_scene(scene, ["denoised"])
     return evaluation
 
 
-def write_scores(run: Run, name: str, model: Path, scores: dict[str, Any]) -> None:
+@dataclass(frozen=True)
+class Accuracy:
+    """The share of held-back images whose class a classifier of clean images recognises."""
+
+    images: int
+    clean: float
+    noisy: float
+    denoised: float
+
+
+def classify(
+    folder: str | os.PathLike[str],
+    *,
+    on_step: Callable[[int, int], None] | None = None,
+    on_bytes: OnBytes | None = None,
+) -> Accuracy:
+    """Ask a classifier what it sees on clean, noisy and denoised images.
+
+    It is trained on the run's clean training images alone; the result goes to ``classifier.json``.
+
+    Raises
+    ------
+    UsageError
+        The data have no labels.
+    InputError, OutputError
+        As `evaluate`.
+    """
+    run = Run.open(folder)
+    model = run.model()
+    splits = run.data(on_bytes)
+    held = run.held_back(splits)
+    if splits.train.labels is None or held.labels is None:
+        raise UsageError(
+            f"the data of {run.folder} have no labels, so there are no classes to recognise"
+        )
+    classifier = Classifier(splits.train, run.recipe.seed, on_step)
+    accuracy = Accuracy(
+        images=len(held.clean),
+        clean=classifier.accuracy(held.clean, held.labels),
+        noisy=classifier.accuracy(np.clip(held.noisy, 0, 1), held.labels),
+        denoised=classifier.accuracy(run_denoiser(model, held.noisy), held.labels),
+    )
+    shares = dataclasses.asdict(accuracy)
+    _write(run, CLASSIFIER_NAME, {"images": shares.pop("images"), "accuracy": shares})
+    return accuracy
+
+
+def find_outliers(
+    folder: str | os.PathLike[str], source: str, *, on_bytes: OnBytes | None = None
+) -> Outliers:
+    """Tell another data set's images from the run's own by their reconstruction error.
+
+    Neither gets noise: the network is an autoencoder here. The result goes to ``outliers.json``,
+    its histogram and the least familiar of the run's own images to the folder's figures.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    source
+        A data set as a recipe names it; its test part, brought to the size of the run's images.
+
+    Raises
+    ------
+    UsageError
+        No data set has this name.
+    InputError
+        Its images have other channels; else as `evaluate`.
+    OutputError
+        As `evaluate`.
+    """
+    run = Run.open(folder)
+    model = run.model()
+    splits = run.data(on_bytes)
+    size = splits.shape[1:]
+    others = datasets.load(datasets.Data(source, validation="last", size=size), on_bytes)
+    if others.shape != splits.shape:
+        raise InputError(
+            f"{source} has images of {others.shape[0]} channel(s), {run.folder} was trained on "
+            f"{splits.shape[0]}"
+        )
+    inside, outside = to_images(splits.test.images), to_images(others.test.images)
+    errors = [reconstruction_error(model, images) for images in (inside, outside)]
+    greys = [images.mean((1, 2, 3)) for images in (inside, outside)]
+    name = Path(source).name
+    found = Outliers(
+        against=name,
+        images=len(inside),
+        outliers=len(outside),
+        auc=auc(*errors),
+        brightness_auc=auc(*greys),
+    )
+    _write(run, OUTLIERS_NAME, dataclasses.asdict(found))
+    make_folder(run.folder / FIGURES_FOLDER)
+    own = Path(run.recipe.data.source).name
+    title = f"{run.recipe.name}: {name} among {own}, AUC {found.auc:.4f}"
+    figures.save(
+        histogram(errors[0], errors[1], (own, name), title),
+        run.folder / FIGURES_FOLDER / "outliers.png",
+    )
+    rows = np.argsort(-errors[0], kind="stable")[:_SHOWN]
+    pictures = {"image": inside[rows], "reconstructed": model.batch(inside[rows])}
+    headings = [f"{error:.3f}" for error in errors[0][rows]]
+    title = f"{run.recipe.name}: the least familiar of {own}, by excess cross-entropy"
+    figures.save(
+        figures.image_rows(pictures, title, headings=headings),
+        run.folder / FIGURES_FOLDER / "unfamiliar.png",
+    )
+    return found
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One method of a comparison: its name, how many numbers it learnt, its scores."""
+
+    name: str
+    parameters: int | None
+    scores: Scores
+
+
+def compare(
+    folder: str | os.PathLike[str],
+    others: Sequence[str],
+    *,
+    report: Report | None = None,
+    on_bytes: OnBytes | None = None,
+) -> list[Comparison]:
+    """Score other methods on a run's held-back images, with the very same noise on them.
+
+    The table goes to ``comparison.json``.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    others
+        Each is ``pca``: the principal components of the clean training images, as many as the
+        network's code has numbers, or, where that is no fewer than the image has, as many as leave
+        the least error; the name of a built-in recipe or a ``.toml`` file: its network and
+        schedule are trained on this run's data, noise and seed, in the run's folder ``against``
+        (or gone on with there); or a run folder or model file, which is taken as it is.
+    report, on_bytes
+        Hear how training and downloads go.
+
+    Returns
+    -------
+    list of Comparison
+        The noisy images themselves, the run, then the others as they were named.
+
+    Raises
+    ------
+    UsageError
+        A name is neither of these, or a recipe does not fit the run's images.
+    InputError
+        A model file does not fit the run's images; else as `evaluate`.
+    OutputError
+        As `evaluate`.
+    """
+    run = Run.open(folder)
+    model = run.model()
+    splits = run.data(on_bytes)
+    held = run.held_back(splits)
+    # All are made before the first is scored: a name that is wrong is told at once.
+    for other in others:
+        _check_known(other)
+    methods: list[tuple[str, int | None, Denoiser]] = [
+        (run.recipe.name, model.card.parameters, model)
+    ]
+    methods += [_method(run, splits, other, report, on_bytes) for other in others]
+    noisy = average(held.clean, np.clip(held.noisy, 0, 1))
+    rows = [Comparison("noisy", None, noisy)]
+    for name, parameters, denoiser in methods:
+        scores = average(held.clean, run_denoiser(denoiser, held.noisy))
+        rows.append(Comparison(name, parameters, scores))
+    table = [
+        {"name": row.name, "parameters": row.parameters, **dataclasses.asdict(row.scores)}
+        for row in rows
+    ]
+    _write(run, COMPARISON_NAME, {"images": len(held.clean), "rows": table})
+    return rows
+
+
+def _is_recipe(name: str) -> bool:
+    return name in recipes.builtin_names() or name.endswith(".toml")
+
+
+def _check_known(name: str) -> None:
+    if name != "pca" and not _is_recipe(name) and not Path(name).exists():
+        raise unknown_name("method", name, ["pca", *recipes.builtin_names(), "a run folder"])
+
+
+def _method(
+    run: Run,
+    splits: datasets.Splits,
+    name: str,
+    report: Report | None,
+    on_bytes: OnBytes | None,
+) -> tuple[str, int | None, Denoiser]:
+    if name == "pca":
+        linear = _principal_components(run, splits)
+        return f"pca, {linear.components} numbers", linear.parameters, linear
+    if not _is_recipe(name):
+        model = runtime.load(name)
+        return name, model.card.parameters, model
+    recipe = dataclasses.replace(
+        recipes.load(name),
+        data=run.recipe.data,
+        noise=run.recipe.noise,
+        validation=run.recipe.validation,
+        seed=run.recipe.seed,
+        printed={},
+    )
+    target = run.folder / "against" / recipe.name
+    if (target / RECIPE_NAME).exists():
+        trained = resume(target, report=report, on_bytes=on_bytes)
+    else:
+        trained = train(recipe, target, report=report, on_bytes=on_bytes)
+    model = trained.model()
+    return recipe.name, model.card.parameters, model
+
+
+def _principal_components(run: Run, splits: datasets.Splits) -> LinearDenoiser:
+    code = nets.code_shape(network(run.recipe, splits.shape), splits.shape)
+    numbers = int(np.prod(code)) if code is not None else None
+    if numbers is not None and numbers >= int(np.prod(splits.shape)):
+        numbers = None
+    clean = splits.train.images
+    noisy = corrupt(Compose(run.recipe.noise), clean[:_CHOOSING], run.recipe.seed, "pca")
+    return LinearDenoiser(to_images(clean), numbers, to_images(noisy))
+
+
+def _write(run: Run, name: str, scores: dict[str, Any]) -> None:
     """Write scores as JSON, with the digest of the model file that they are of."""
-    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    digest = hashlib.sha256((run.folder / runtime.MODEL_NAME).read_bytes()).hexdigest()
     content = json.dumps({**scores, "model_sha256": digest}, indent=2, allow_nan=False) + "\n"
     write_text(run.folder / name, content)

@@ -1,0 +1,22 @@
+"""``autodenoise decode``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["decode"]
+
+
+def decode(
+    run: Annotated[Path, typer.Argument(help="The run folder that encoded them.")],
+    codes: Annotated[Path, typer.Argument(help="A file that encode wrote.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder for the pictures.")],
+) -> None:
+    """Turn codes back into pictures."""
+    from autodenoise import runs
+
+    files = runs.decode(run, codes, output)
+    typer.echo(f"{len(files):,} pictures in {output}")

@@ -1,0 +1,43 @@
+"""``autodenoise encode``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["encode"]
+
+
+def encode(
+    run: Annotated[Path, typer.Argument(help="A run folder whose network has a bottleneck.")],
+    images: Annotated[
+        str, typer.Argument(help="A folder of pictures, or a data set as recipes name it.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .npz file to write.")],
+    chart: Annotated[
+        Path | None, typer.Option("--map", help="Draw a 2-D map of the codes, .png or .svg.")
+    ] = None,
+) -> None:
+    """Write the codes of images: what is left of them in the narrow middle of a network."""
+    import math
+
+    from rich.console import Console
+
+    from autodenoise import runs
+    from autodenoise.cli.progress import Downloads
+
+    with Downloads(Console()) as downloads:
+        codes = runs.encode(run, images, output, chart=chart, on_bytes=downloads)
+    values, numbers = math.prod(codes.image), math.prod(codes.code)
+    typer.echo(
+        f"{codes.count:,} images of {values:,} values -> codes of {numbers:,} numbers, "
+        f"{codes.ratio:.1f} to 1"
+    )
+    typer.echo(
+        f"in bytes: {values:,} of 8-bit pixels -> {4 * numbers:,} of 32-bit numbers an image, "
+        f"{values / (4 * numbers):.1f} to 1; {output} takes {codes.file_bytes / codes.count:,.0f}"
+    )
+    if chart is not None:
+        typer.echo(f"map: {chart}")

@@ -1,0 +1,256 @@
+"""Codes: images to the narrow middle of a network, and back."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from autodenoise import images as pictures
+from autodenoise import nets
+from autodenoise.errors import InputError, OutputError, UsageError
+from autodenoise.evaluation import figures
+from autodenoise.evaluation.codes import code_map
+from autodenoise.files import make_folder, write_bytes
+from autodenoise.learning import data as datasets
+from autodenoise.runs.run import Run, to_images
+from autodenoise.runs.training import trained
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import NDArray
+
+    from autodenoise.learning.download import OnBytes
+    from autodenoise.nets import Autoencoder
+
+__all__ = ["Codes", "decode", "encode"]
+
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What `encode` made.
+
+    Attributes
+    ----------
+    count
+        How many images.
+    code
+        The shape of one's code, 32-bit floating numbers.
+    image
+        (channels, height, width) of one.
+    file_bytes
+        How large the file is.
+    """
+
+    count: int
+    code: tuple[int, ...]
+    image: tuple[int, int, int]
+    file_bytes: int
+
+    @property
+    def ratio(self) -> float:
+        """How many values of an image come on one number of its code."""
+        return math.prod(self.image) / math.prod(self.code)
+
+
+def encode(
+    folder: str | os.PathLike[str],
+    source: str,
+    out: str | os.PathLike[str],
+    *,
+    chart: str | os.PathLike[str] | None = None,
+    on_bytes: OnBytes | None = None,
+) -> Codes:
+    """Write the codes of images.
+
+    The file is a compressed ``.npz`` with the arrays ``codes`` (N, ...) float32, ``names`` (N,),
+    ``shape`` (channels, height, width), ``network``, the digest of the weights that made them, and
+    ``labels`` (N,) where the images have any.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    source
+        A folder of pictures or anything else that a recipe's data may be, whose test part is
+        taken. The recipe's ``size`` is applied.
+    out
+        The file to write.
+    chart
+        Draw a map of the codes into this ``.png`` or ``.svg``.
+    on_bytes
+        Hears of a download's progress.
+
+    Raises
+    ------
+    UsageError
+        The network has no bottleneck: its code is no smaller than the image, or more than one.
+    InputError
+        There are no images, or they do not fit the network.
+    OutputError
+        A file to write exists already or cannot be written.
+    """
+    run = Run.open(folder)
+    targets = [_free(Path(out), ".npz")]
+    if chart is not None:
+        targets.append(_free(Path(chart), ".png", ".svg"))
+    names, part, classes = _read(run, source, on_bytes)
+    channels, height, width = part.images.shape[1:]
+    shape = (channels, height, width)
+    network, code = _with_bottleneck(run, shape)
+    codes = np.concatenate(
+        [
+            network.encoder(datasets.as_float(part.images[start : start + _BATCH])).numpy()
+            for start in range(0, len(part.images), _BATCH)
+        ]
+    )
+    labels = None if part.labels is None else part.labels.numpy()
+    arrays: dict[str, Any] = {
+        "codes": codes,
+        "names": np.array(names),
+        "shape": np.array(shape),
+        "network": np.array(_digest(network)),
+    }
+    if labels is not None:
+        arrays["labels"] = labels
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    if chart is not None:
+        # First, so that a map that cannot be drawn leaves no codes behind to be in the way.
+        shown = to_images(part.images)
+        figure = code_map(codes, shown, labels, classes, run.recipe.name)
+        figures.save(figure, targets[1])
+    write_bytes(targets[0], content.getvalue())
+    return Codes(len(codes), code, shape, len(content.getvalue()))
+
+
+def decode(
+    folder: str | os.PathLike[str], codes: str | os.PathLike[str], out: str | os.PathLike[str]
+) -> list[Path]:
+    """Turn codes back into pictures.
+
+    Parameters
+    ----------
+    folder
+        The run folder whose network made the codes.
+    codes
+        A file that `encode` wrote.
+    out
+        The folder for the pictures, 8-bit PNG, each named as what it is of.
+
+    Returns
+    -------
+    list of Path
+        The pictures.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, or its codes are of another network.
+    OutputError
+        A picture exists already or cannot be written.
+    """
+    run = Run.open(folder)
+    path = Path(codes)
+    arrays = _load(path)
+    channels, height, width = (int(side) for side in arrays["shape"])
+    network, code = _with_bottleneck(run, (channels, height, width))
+    values = arrays["codes"]
+    if str(arrays["network"]) != _digest(network) or values.shape[1:] != code:
+        raise InputError(
+            f"{path} holds codes of another network than that of {run.folder}, or of the same "
+            "before it was trained on; decode with the run that encoded"
+        )
+    # A name may come from anywhere: only its last part decides where a file goes.
+    stems = [Path(str(name)).name for name in arrays["names"]]
+    if len(set(stems)) != len(values) or not all(stems):
+        raise InputError(f"{path} does not name each of its {len(values)} images differently")
+    targets = [_free(Path(out) / f"{stem}.png", ".png") for stem in stems]
+    make_folder(Path(out))
+    for start in range(0, len(values), _BATCH):
+        logits = network.decoder(torch.from_numpy(values[start : start + _BATCH]))
+        decoded = to_images(torch.sigmoid(logits).float())
+        for target, image in zip(targets[start : start + _BATCH], decoded, strict=True):
+            pictures.write(target, pictures.from_float(image, np.dtype(np.uint8)))
+    return targets
+
+
+def _free(path: Path, *suffixes: str) -> Path:
+    if path.suffix not in suffixes:
+        raise UsageError(f"{path} should end in {' or '.join(suffixes)}")
+    if path.exists():
+        raise OutputError(f"{path} exists already; choose another name")
+    return path
+
+
+def _read(
+    run: Run, source: str, on_bytes: OnBytes | None
+) -> tuple[list[str], datasets.Part, tuple[str, ...]]:
+    """Give the names, the images and labels, and the classes of a source."""
+    size = run.recipe.data.size
+    if Path(source).is_dir() and not (Path(source) / "train").is_dir():
+        files, part = datasets.read_pictures(Path(source), size)
+        # Two files of one stem keep apart by their endings.
+        stems = [file.stem for file in files]
+        unique = len(set(stems)) == len(stems)
+        return stems if unique else [file.name for file in files], part, ()
+    splits = datasets.load(datasets.Data(source, validation="last", size=size), on_bytes)
+    digits = len(str(len(splits.test.images) - 1))
+    names = [f"{index:0{digits}}" for index in range(len(splits.test.images))]
+    return names, splits.test, splits.classes
+
+
+@torch.no_grad()
+def _with_bottleneck(run: Run, shape: tuple[int, int, int]) -> tuple[Autoencoder, tuple[int, ...]]:
+    network = trained(run, shape).requires_grad_(requires_grad=False)
+    code = nets.code_shape(network, shape)
+    values = math.prod(shape)
+    if code is None or math.prod(code) >= values:
+        found = "hands more than one tensor on" if code is None else f"has {_said(code)}"
+        raise UsageError(
+            f"the network of {run.folder} has no bottleneck: its encoder {found} for the image's "
+            f"{values:,} values, so nothing would be compressed. Choose a run of dense-mnist, "
+            "dense-fashion, blur-mnist or bottleneck-mnist-program, or of a recipe of yours with "
+            "such a network"
+        )
+    return network, code
+
+
+def _said(code: tuple[int, ...]) -> str:
+    return f"{'x'.join(str(side) for side in code)} = {math.prod(code):,} numbers"
+
+
+def _digest(network: Autoencoder) -> str:
+    digest = hashlib.sha256()
+    for name, value in network.state_dict().items():
+        digest.update(name.encode() + value.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _load(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        # Read whole first: NumPy leaves a damaged file open.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+            arrays = dict(archive)
+    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(f"cannot read {path}: {error}") from None
+    shapes = {name: array.shape for name, array in arrays.items()}
+    count = shapes.get("codes", (0,))[:1]
+    if (
+        shapes.get("names") != count
+        or shapes.get("shape") != (3,)
+        or shapes.get("network") != ()
+        or arrays["codes"].dtype != np.float32
+    ):
+        raise InputError(f"{path} holds no codes that autodenoise encode has written")
+    return arrays
