@@ -9,20 +9,51 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autodenoise.runs import Run, evaluate, resume, train
+    from autodenoise.runs import (
+        Run,
+        classify,
+        compare,
+        decode,
+        draw,
+        encode,
+        evaluate,
+        find_outliers,
+        resume,
+        train,
+    )
     from autodenoise.runtime import Card, Model, load
-
-__all__ = ["Card", "Model", "Run", "evaluate", "load", "resume", "train"]
 
 _HOMES = {
     "Card": "runtime",
     "Model": "runtime",
     "Run": "runs",
+    "classify": "runs",
+    "compare": "runs",
+    "decode": "runs",
+    "draw": "runs",
+    "encode": "runs",
     "evaluate": "runs",
+    "find_outliers": "runs",
     "load": "runtime",
     "resume": "runs",
     "train": "runs",
 }
+
+__all__ = [
+    "Card",
+    "Model",
+    "Run",
+    "classify",
+    "compare",
+    "decode",
+    "draw",
+    "encode",
+    "evaluate",
+    "find_outliers",
+    "load",
+    "resume",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -191,6 +193,10 @@ def test_describe_explains_a_recipe_and_draws_its_network(
         (["describe", "digits", "--diagram", "net.jpg"], 2, "ends in .png, .svg, .pdf"),
         (["describe", "digits", "--diagram", "quick.toml"], 4, "exists already"),
         (["describe", "digits", "--diagram", "nowhere/net.png"], 4, "cannot write"),
+        (["evaluate", "nothing", "pca"], 2, "one run at a time"),
+        (["figures", "nothing"], 3, "no run folder"),
+        (["encode", "nothing", "digits", "-o", "codes.npz"], 3, "no run folder"),
+        (["decode", "nothing", "codes.npz", "-o", "out"], 3, "no run folder"),
         (["denoise", "a.png", "-o", "b.png", "--model", "nothing"], 3, "no such model"),
         (["train", "quick.toml", "--out", "x" * 300], 3, "File name too long"),
         (["train", "quick.toml", "--set", "data.size=[400000, 400000]"], 1, "not enough memory"),
@@ -212,6 +218,59 @@ def test_mistakes_get_one_message_and_their_exit_code(
     assert "Traceback" not in said.err
     assert not said.out
     assert sorted(Path.cwd().rglob("*")) == before
+
+
+def test_from_a_run_to_everything_that_can_be_asked_of_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = "network={name = 'dense', widths = [64, 10, 64]}"
+    assert run(monkeypatch, "train", "quick.toml", "--set", network) == 0
+    shutil.copytree("runs/quick", "runs/other")
+    capsys.readouterr()
+    asked = ["--classifier", "--outliers", "digits", "--against", "pca", "runs/other"]
+    assert run(monkeypatch, "evaluate", "runs/quick", *asked) == 0
+    said = capsys.readouterr().out
+    shares = json.loads(Path("runs/quick/classifier.json").read_text())["accuracy"]
+    for share in shares.values():
+        assert f"{share:.2%}" in said
+    assert "digits as outliers: ROC AUC 0.5" in said
+    for row in json.loads(Path("runs/quick/comparison.json").read_text())["rows"]:
+        assert row["name"] in said
+        assert f"{row['psnr']:.2f}" in said
+
+    assert run(monkeypatch, "figures", "runs/quick", "pairs", "losses", "--format", "svg") == 0
+    files = capsys.readouterr().out.split()
+    assert files == ["runs/quick/figures/pairs.svg", "runs/quick/figures/losses.svg"]
+    assert all(ElementTree.parse(file).getroot().tag.endswith("svg") for file in files)
+
+    encode = ["encode", "runs/quick", "digits", "-o", "codes.npz", "--map", "map.png"]
+    assert run(monkeypatch, *encode) == 0
+    said = capsys.readouterr().out
+    assert "360 images of 144 values -> codes of 10 numbers, 14.4 to 1" in said
+    assert "144 of 8-bit pixels -> 40 of 32-bit numbers an image, 3.6 to 1" in said
+    assert run(monkeypatch, "decode", "runs/quick", "codes.npz", "-o", "back") == 0
+    assert "360 pictures in back" in capsys.readouterr().out
+    assert len(list((folder / "back").iterdir())) == 360
+    assert run(monkeypatch, *encode) == 4
+
+
+@pytest.mark.usefixtures("folder")
+def test_pictures_are_opened_where_there_is_a_viewer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "train", "quick.toml", "--epochs", "1") == 0
+    opened: list[str] = []
+
+    def launch(file: str) -> int:
+        opened.append(file)
+        return 0
+
+    monkeypatch.setattr("typer.launch", launch)
+    assert run(monkeypatch, "figures", "runs/quick", "losses", "--show") == 0
+    assert opened == ["runs/quick/figures/losses.png"]
+    monkeypatch.setattr("typer.launch", lambda _: 1)
+    assert run(monkeypatch, "figures", "runs/quick", "losses", "--show") == 2
+    assert "no viewer can be started" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("folder")

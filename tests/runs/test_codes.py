@@ -123,7 +123,11 @@ def test_names_cannot_lead_out_of_the_folder(folder: Path, tmp_path: Path) -> No
 
 
 def test_the_best_epochs_weights_are_those_of_the_model_file(tmp_path: Path) -> None:
-    settings = [*SETTINGS, "keep=best", "phase.denoise.optimizer.learning_rate=0.1"]
+    settings = [
+        *SETTINGS,
+        "keep=best",
+        "phase.denoise.optimizer={kind = 'adam', learning_rate = 0.3}",
+    ]
     run = autodenoise.train("digits", tmp_path / "run", settings=settings, epochs=8)
     losses = [row.val_loss for row in run.rows]
     assert losses.index(min(losses)) < 7  # else this proves nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Classifier"]
 
-_STEPS, _BATCH, _LEARNING_RATE = 1000, 128, 3e-3
+_STEPS, _EPOCHS, _BATCH, _LEARNING_RATE = 1000, 30, 128, 3e-3
 
 
 class Classifier:
     """A convolutional classifier, trained when it is made.
 
     Two pooled convolutions, an average over 4x4 places, two dense layers; 1,000 steps of Adam on
-    batches of 128, one-cycle schedule.
+    batches of 128, or 30 epochs where that is less, on a one-cycle schedule.
 
     Parameters
     ----------
@@ -54,11 +55,10 @@ class Classifier:
             nn.Linear(64, classes),
         )
         he_uniform_(self._network, generator(seed, "classifier"))
+        steps = min(_STEPS, _EPOCHS * math.ceil(len(part.images) / _BATCH))
         optimizer = torch.optim.Adam(self._network.parameters())
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, _LEARNING_RATE, total_steps=_STEPS
-        )
-        for step in range(_STEPS):
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps)
+        for step in range(steps):
             rows = torch.randint(
                 len(part.images), (_BATCH,), generator=generator(seed, "classifier's batch", step)
             )
@@ -68,7 +68,7 @@ class Classifier:
             optimizer.step()
             schedule.step()
             if on_step is not None:
-                on_step(step + 1, _STEPS)
+                on_step(step + 1, steps)
 
     @torch.no_grad()
     def accuracy(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
