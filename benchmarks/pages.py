@@ -36,11 +36,11 @@ _SOME_EPOCHS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 _ABOUT_THE_TABLE = """
 Printed and ours are validation losses, each after so many epochs; with several seeds, from the
-least to the greatest. Data and noise differ from row to row, so they compare within one alone,
-but for the recipes that a page says to belong together. The code is what the encoder hands to the decoder, in numbers an image; of a
-network with skip connections, those too. Networks here pool before the ReLU, which gives the same
-as the ReLU before the pooling. All of it is written by `python benchmarks/pages.py` from the
-recipes and `benchmarks/results/`.
+least to the greatest. They compare within a row: data and noise differ from one to the next. The
+code is what the encoder hands to the decoder, in numbers an image; of a network with skip
+connections, those too. Networks here pool before the ReLU, which gives the same as the ReLU before
+the pooling. All of it is written by `python benchmarks/pages.py` from the recipes and
+`benchmarks/results/`.
 """
 
 
