@@ -12,6 +12,7 @@ import typer
 
 from autodenoise.cli.decode import decode
 from autodenoise.cli.denoise import denoise
+from autodenoise.cli.describe import describe
 from autodenoise.cli.encode import encode
 from autodenoise.cli.evaluate import evaluate
 from autodenoise.cli.figures import figures
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (recipes, train, evaluate, figures, denoise, encode, decode):
+for verb in (recipes, describe, train, evaluate, figures, denoise, encode, decode):
     app.command()(verb)
 
 
