@@ -12,6 +12,7 @@ import typer
 
 from autodenoise.cli.decode import decode
 from autodenoise.cli.denoise import denoise
+from autodenoise.cli.describe import describe
 from autodenoise.cli.encode import encode
 from autodenoise.cli.evaluate import evaluate
 from autodenoise.cli.figures import figures
@@ -33,7 +34,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (recipes, train, tune, evaluate, figures, denoise, encode, decode):
+_VERBS = (recipes, describe, train, tune, evaluate, figures, denoise, encode, decode)
+for verb in _VERBS:
     app.command()(verb)
 
 
