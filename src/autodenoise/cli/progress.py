@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.progress import (
@@ -95,6 +96,7 @@ class SearchProgress(_TrainingBar):
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         self._number, self._trials = 0, 0
+        self._begun = time.monotonic()
         self._took: list[float] = []
 
     def note(self, sentence: str) -> None:
@@ -104,6 +106,7 @@ class SearchProgress(_TrainingBar):
     def start(self, number: int, trials: int) -> None:
         """Remember which trial is trained."""
         self._number, self._trials = number, trials
+        self._begun = time.monotonic()
 
     def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
         """Wait for the first step."""
@@ -124,7 +127,7 @@ class SearchProgress(_TrainingBar):
 
     def trial(self, trial: Trial, best: Trial | None) -> None:
         """Print a finished trial."""
-        self._took.append(trial.seconds)
+        self._took.append(time.monotonic() - self._begun)
         result = trial.note if trial.value is None else f"val_loss {trial.value:.4f}"
         names = short_names(trial.values)
         tried = ", ".join(f"{names[key]} {_brief(value)}" for key, value in trial.values.items())
