@@ -258,10 +258,11 @@ def test_a_result_that_is_damaged_or_stale_is_a_note(run: Run, content: str, say
     assert not page.all("section[@aria-labelledby='classifier-title']")
 
 
-def test_damaged_metrics_are_a_note(run: Run) -> None:
+@pytest.mark.parametrize(("old", "new"), [("epoch", "time"), ("0.", "a."), ("0.", "nan,0.")])
+def test_damaged_metrics_are_a_note(run: Run, old: str, new: str) -> None:
     metrics = run.folder / "metrics.csv"
     whole = metrics.read_bytes()
-    metrics.write_text("phase,epoch\ndenoise,one\n")
+    metrics.write_text(whole.decode().replace(old, new))
     page = page_of(run)
     metrics.write_bytes(whole)
     assert "The losses are passed over" in words(page.one("ul[@class='note']"))
