@@ -161,11 +161,11 @@ def test_its_pictures_are_the_images_that_are_scored(run: Run) -> None:
         # ONNX Runtime's sums depend on the size of a batch.
         levels = from_float(denoised[index], byte).astype(int) - network
         assert np.abs(levels).max() <= 1
-        assert words(column) == f"Image {index + 1}, {held.labels[index]}"
+        assert words(column) == f"Image {index + 1} ({held.labels[index]})"
     for kind in ("noisy", "denoised", "clean"):
         first = page.one(f"img[@id='{kind}']")
         assert first.get("src") == columns[0].find(f"img[@class='{kind} pixels']").get("src")
-        assert first.get("alt") == f"{kind}: image 1, {held.labels[0]}"
+        assert first.get("alt") == f"{kind}: image 1 ({held.labels[0]})"
 
 
 def test_what_is_there_is_labelled(run: Run) -> None:
