@@ -134,6 +134,37 @@ def test_recipes_lists_each_on_a_line(
 
 
 @pytest.mark.usefixtures("folder")
+def test_describe_explains_a_recipe_and_draws_its_network(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "describe", "conv-mnist", "--diagram", "net.svg") == 0
+    said = capsys.readouterr().out
+    for words in (
+        "Keras example",
+        "sigma 0.4, clipped",
+        "50 epochs in batches of 128: clean to clean",
+        "18: 0.0867",
+        "84: 0.0846",
+        "28,353 parameters, 110.8 KiB; 4.52 million",
+        "7x7x32 = 1,568 numbers for 784 pixels",
+        "an output sees 10 pixels around it",
+    ):
+        assert words in " ".join(said.split())
+    rows = [line.split() for line in said.splitlines()]
+    assert ["3", "Conv", "3x3", "same", "14x14x32", "9,248"] in rows
+    assert ["4", "MaxPool", "2x2", "+", "ReLU", "7x7x32", "0", "code"] in rows
+    assert ["total", "28,353"] in rows
+    assert said.endswith("\ndiagram: net.svg\n")
+    assert "ConvTranspose 3x3 stride 2 same + ReLU" in Path("net.svg").read_text()
+    assert run(monkeypatch, "describe", "swift-mnist") == 0
+    said = capsys.readouterr().out
+    rows = [line.split() for line in said.splitlines()]
+    assert ["13", "Add", "+", "ReLU", "16x16x16", "0", "of", "12", "and", "4"] in rows
+    assert "28x28 pixels only" in said
+    assert "diagram" not in said
+
+
+@pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -156,6 +187,12 @@ def test_recipes_lists_each_on_a_line(
         (["train", "quick.toml", "--out", "/proc/nothing"], 4, "cannot make the folder"),
         (["train", "quick.toml", "--out", "quick.toml"], 4, "exists already"),
         (["evaluate", "nothing"], 3, "no run folder"),
+        (["describe", "conv-mnits"], 2, "did you mean 'conv-mnist'"),
+        (["describe", "missing.toml"], 3, "cannot read the recipe"),
+        (["describe", "."], 3, "no run folder"),
+        (["describe", "digits", "--diagram", "net.jpg"], 2, "ends in .png, .svg, .pdf"),
+        (["describe", "digits", "--diagram", "quick.toml"], 4, "exists already"),
+        (["describe", "digits", "--diagram", "nowhere/net.png"], 4, "cannot write"),
         (["evaluate", "nothing", "pca"], 2, "one run at a time"),
         (["figures", "nothing"], 3, "no run folder"),
         (["encode", "nothing", "digits", "-o", "codes.npz"], 3, "no run folder"),
@@ -196,7 +233,8 @@ def test_from_a_run_to_everything_that_can_be_asked_of_it(
     shares = json.loads(Path("runs/quick/classifier.json").read_text())["accuracy"]
     for share in shares.values():
         assert f"{share:.2%}" in said
-    assert "digits as outliers: ROC AUC 0.5" in said
+    auc = json.loads(Path("runs/quick/outliers.json").read_text())["auc"]
+    assert f"digits as outliers: ROC AUC {auc:.4f} by" in said
     for row in json.loads(Path("runs/quick/comparison.json").read_text())["rows"]:
         assert row["name"] in said
         assert f"{row['psnr']:.2f}" in said

@@ -12,6 +12,7 @@ import typer
 
 from autodenoise.cli.decode import decode
 from autodenoise.cli.denoise import denoise
+from autodenoise.cli.describe import describe
 from autodenoise.cli.encode import encode
 from autodenoise.cli.evaluate import evaluate
 from autodenoise.cli.figures import figures
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (recipes, train, evaluate, figures, denoise, encode, decode):
+for verb in (recipes, describe, train, evaluate, figures, denoise, encode, decode):
     app.command()(verb)
 
 
@@ -50,9 +51,10 @@ def _options(
 def main() -> None:
     """Run the command line; every error becomes one message and an exit code of its kind."""
     # GNU OpenMP, which torch brings along on Linux, spins for milliseconds at each of a step's
-    # hundreds of barriers. Where another program wants a core too, that makes training a hundred
-    # times slower; with this it slows down by what the other takes, and alone costs nothing
-    # (benchmarks/contention.py). The library reads it when torch is first imported.
+    # hundreds of barriers. Where another program wants a core too, that makes training many times
+    # slower; with this it slows down by little more than what the other takes, and alone costs
+    # nothing (benchmarks/results/contention.json). The library reads it when torch is first
+    # imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         app()

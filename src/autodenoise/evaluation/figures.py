@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from autodenoise.errors import UsageError
 from autodenoise.files import replacing
 
 if TYPE_CHECKING:
@@ -292,9 +293,30 @@ def blank(width: float, height: float) -> Figure:
     return figure
 
 
+# No date and no program.
+_UNSIGNED: dict[str, dict[str, None]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of the path's ending; the same figure gives the same bytes."""
-    # No date, no program, and SVG identifiers that do not change from run to run.
-    unsigned = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-    with replacing(path) as temporary, rc_context({"svg.hashsalt": "autodenoise"}):
-        figure.savefig(temporary, metadata=unsigned)
+    """Write a figure in the format of the path's ending; the same figure gives the same bytes.
+
+    Raises
+    ------
+    UsageError
+        The ending is none of ``.png``, ``.svg`` and ``.pdf``.
+    OutputError
+        The file cannot be written.
+    """
+    ending = path.suffix.lower()
+    if ending not in _UNSIGNED:
+        raise UsageError(f"a figure ends in {', '.join(_UNSIGNED)}; {path} does not")
+    with (
+        replacing(path) as temporary,
+        # Identifiers that do not change from run to run, and text that can be searched.
+        rc_context({"svg.hashsalt": "autodenoise", "svg.fonttype": "none"}),
+    ):
+        figure.savefig(temporary, metadata=_UNSIGNED[ending])

@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 __all__ = [
+    "Add",
     "Conv",
     "ConvTranspose",
+    "Crop",
+    "Pad",
     "clip_kernel_columns",
     "glorot_uniform_",
     "he_uniform_",
-    "pad_to",
     "pool",
     "relu",
     "upsample",
@@ -119,6 +121,36 @@ def _convolution_gradients(
     return result
 
 
+class Add(nn.Module):
+    """The sum of two feature maps: where a skip connection comes in."""
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """Add (B, C, H, W) and another of that shape."""
+        return x + skip
+
+
+class Pad(nn.Module):
+    """Zeros around (B, C, H, W), evenly, up to the next multiple in both sides."""
+
+    def __init__(self, multiple: int) -> None:
+        super().__init__()
+        self.multiple = multiple
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to (B, C, H', W')."""
+        down, right = -x.shape[2] % self.multiple, -x.shape[3] % self.multiple
+        return functional.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))
+
+
+class Crop(nn.Module):
+    """The middle of (B, C, H, W): what `Pad` has put zeros around."""
+
+    def forward(self, x: Tensor, height: int, width: int) -> Tensor:
+        """Map (B, C, H, W) to (B, C, height, width)."""
+        top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
+        return x[:, :, top : top + height, left : left + width]
+
+
 def relu() -> nn.Module:
     """ReLU in the memory of its input; every use follows a layer that does not need it again."""
     return nn.ReLU(inplace=True)
@@ -177,9 +209,3 @@ def clip_kernel_columns(network: nn.Module, limit: float) -> None:
         weight = layer.weight
         norm = weight.square().sum(2, keepdim=True).sqrt_()
         weight.mul_(norm.clamp(max=limit) / (norm + 1e-7))
-
-
-def pad_to(x: Tensor, multiple: int) -> Tensor:
-    """Zeros around (B, C, H, W), evenly, up to the next multiple in both sides."""
-    down, right = -x.shape[2] % multiple, -x.shape[3] % multiple
-    return functional.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from autodenoise.nets.autoencoder import Autoencoder
-from autodenoise.nets.layers import Conv, he_uniform_, pad_to
+from autodenoise.nets.layers import Add, Conv, Crop, Pad, he_uniform_, relu
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,18 +23,20 @@ class _Encoder(nn.Module):
     def __init__(self, channels: int, widths: Sequence[int]) -> None:
         super().__init__()
         fine, middle, coarse = widths
+        self.fold = nn.PixelUnshuffle(2)
         self.head = Conv(4 * channels, fine)
         self.fine = Conv(fine, fine)
         self.to_middle = nn.Conv2d(fine, middle, 2, stride=2)
         self.middle = Conv(middle, middle)
         self.to_coarse = nn.Conv2d(middle, coarse, 2, stride=2)
         self.coarse = Conv(coarse, coarse)
+        self.relu = relu()
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        x = functional.pixel_unshuffle(x, 2)
-        fine = self.fine(self.head(x).relu_()).relu_()
-        middle = self.middle(self.to_middle(fine).relu_()).relu_()
-        coarse = self.coarse(self.to_coarse(middle).relu_()).relu_()
+        relu = self.relu
+        fine = relu(self.fine(relu(self.head(self.fold(x)))))
+        middle = relu(self.middle(relu(self.to_middle(fine))))
+        coarse = relu(self.coarse(relu(self.to_coarse(middle))))
         return [fine, middle, coarse]
 
 
@@ -50,12 +51,17 @@ class _Decoder(nn.Module):
         self.to_fine = nn.ConvTranspose2d(middle, fine, 2, stride=2)
         self.fine = Conv(fine, fine)
         self.tail = Conv(fine, 4 * channels)
+        self.unfold = nn.PixelShuffle(2)
+        self.add = Add()
+        self.relu = relu()
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         fine, middle, coarse = maps
-        middle = self.middle((self.to_middle(coarse) + middle).relu_()).relu_()
-        fine = self.fine((self.to_fine(middle) + fine).relu_()).relu_()
-        return functional.pixel_shuffle(self.tail(fine), 2)
+        add, relu = self.add, self.relu
+        middle = relu(self.middle(relu(add(self.to_middle(coarse), middle))))
+        fine = relu(self.fine(relu(add(self.to_fine(middle), fine))))
+        logits: Tensor = self.unfold(self.tail(fine))
+        return logits
 
 
 class SwiftAutoencoder(Autoencoder):
@@ -88,15 +94,13 @@ class SwiftAutoencoder(Autoencoder):
         dark: float = 0.12,
     ) -> None:
         super().__init__(_Encoder(channels, widths), _Decoder(channels, widths))
+        self.pad, self.crop = Pad(8), Crop()
         self.dark = dark
 
     def forward(self, x: Tensor) -> Tensor:
         """Give the logits of the clean image."""
-        padded = pad_to(x, 8)
-        logits: Tensor = self.decoder(self.encoder(padded))
-        top = (padded.shape[2] - x.shape[2]) // 2
-        left = (padded.shape[3] - x.shape[3]) // 2
-        return logits[:, :, top : top + x.shape[2], left : left + x.shape[3]]
+        logits: Tensor = self.crop(super().forward(self.pad(x)), *x.shape[2:])
+        return logits
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:

@@ -17,6 +17,7 @@ A run folder holds::
 """
 
 from autodenoise.runs.codes import Codes, decode, encode
+from autodenoise.runs.describing import Description, describe
 from autodenoise.runs.drawing import draw
 from autodenoise.runs.run import HeldBack, Run
 from autodenoise.runs.scoring import (
@@ -33,11 +34,13 @@ __all__ = [
     "Accuracy",
     "Codes",
     "Comparison",
+    "Description",
     "HeldBack",
     "Run",
     "classify",
     "compare",
     "decode",
+    "describe",
     "draw",
     "encode",
     "evaluate",

@@ -17,6 +17,7 @@ from autodenoise.learning.data import as_float
 from autodenoise.learning.randomness import generator
 from autodenoise.metrics import psnr
 from autodenoise.noise import Blur, Uniform
+from autodenoise.runs.describing import describe
 from autodenoise.runs.run import FIGURES_FOLDER, Run, to_images
 from autodenoise.runs.training import trained
 
@@ -288,6 +289,10 @@ def losses(run: Run) -> Figure:
     return figures.curves(curves, f"{run.recipe.name}: losses")
 
 
+def _diagram(scene: Scene) -> Figure:
+    return describe(scene.run.recipe, on_bytes=scene.on_bytes).diagram()
+
+
 def _label(name: str, clean: Images, other: Images) -> str:
     """Put the mean PSNR of these images under a row's name, where it is finite."""
     peaks = psnr(clean, np.clip(other, 0, 1))
@@ -303,4 +308,5 @@ _FIGURES: dict[str, Callable[[Scene], Figure]] = {
     "triptychs": _triptychs,
     "degradation": _degradation,
     "losses": _losses,
+    "diagram": _diagram,
 }

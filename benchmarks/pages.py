@@ -1,0 +1,306 @@
+"""Write a page for each built-in recipe: what it is, what its source prints, what was measured.
+
+    python benchmarks/pages.py
+    python benchmarks/pages.py --check    # exits with 1 if a page is out of date
+
+All numbers of ours come from ``results/``. Seconds are given only for the recipes with an aim,
+whose runs had the machine to themselves; the others may have shared it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from _results import FOLDER as RESULTS
+
+from autodenoise import runs
+from autodenoise.evaluation import figures
+from autodenoise.evaluation.diagram import diagram
+from autodenoise.recipes import Recipe, builtin_names
+from autodenoise.recipes.words import data_in_words, noise_in_words, phase_in_words
+from autodenoise.runs import Description
+
+PAGES = Path(__file__).parent.parent / "docs" / "recipes"
+
+_MARK = "<!-- Written by: python benchmarks/pages.py -->\n"
+
+# Shown where the source prints nothing, as far as there are so many.
+_SOME_EPOCHS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+
+_ABOUT_THE_TABLE = """
+Printed and ours are validation losses, each after so many epochs; with several seeds, from the
+least to the greatest. They compare within a row: data and noise differ from one to the next. The
+code is what the encoder hands to the decoder, in numbers an image; of a network with skip
+connections, those too. Networks here pool before the ReLU, which gives the same as the ReLU before
+the pooling. All of it is written by `python benchmarks/pages.py` from the recipes and
+`benchmarks/results/`.
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What ``reproduce.py`` has written of a recipe.
+
+    Attributes
+    ----------
+    file
+        Its name.
+    epochs
+        Of each phase, where those were fewer than the recipe's; else None.
+    content
+        As it was written.
+    """
+
+    file: str
+    epochs: int | None
+    content: dict[str, Any]
+
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """One a seed."""
+        found: list[dict[str, Any]] = self.content["runs"]
+        return found
+
+    def losses(self, phase: str, epoch: int) -> list[float]:
+        """Give the validation loss after an epoch, one a seed."""
+        return [
+            row["val_loss"]
+            for run in self.runs
+            for row in run["epochs"]
+            if (row["phase"], row["epoch"]) == (phase, epoch)
+        ]
+
+    def epochs_of(self, phase: str) -> list[int]:
+        """List a phase's epochs."""
+        return [row["epoch"] for row in self.runs[0]["epochs"] if row["phase"] == phase]
+
+    @property
+    def seconds(self) -> list[float]:
+        """The time from the command's start to its last epoch, where that means something."""
+        last = [run["epochs"][-1] for run in self.runs]
+        if "aim" not in self.content or any("seconds_since_start" not in row for row in last):
+            return []
+        return [row["seconds_since_start"] for row in last]
+
+
+def results_of(recipe: str, folder: Path) -> list[Result]:
+    """Read a recipe's results: the full schedule's first, then shorter ones."""
+    found = []
+    for file in folder.glob(f"{recipe}*.json"):
+        match = re.fullmatch(rf"{recipe}(?:-(\d+)-epochs)?", file.stem)
+        if match is not None:
+            epochs = int(match[1]) if match[1] else None
+            found.append(Result(file.name, epochs, json.loads(file.read_text("utf-8"))))
+    return sorted(found, key=lambda result: (result.epochs is not None, -(result.epochs or 0)))
+
+
+def build(results: Path = RESULTS) -> dict[str, str]:
+    """Make all files of the folder, by name."""
+    described = [runs.describe(name) for name in builtin_names()]
+    found = {one.recipe.name: results_of(one.recipe.name, results) for one in described}
+    files = {"README.md": index(described, found)}
+    for one in described:
+        files[f"{one.recipe.name}.md"] = page(one, found[one.recipe.name])
+        if _picture(one.recipe) not in files:
+            files[_picture(one.recipe)] = draw(one)
+    return files
+
+
+def outdated(files: dict[str, str], folder: Path = PAGES) -> list[str]:
+    """List the files that are missing, differ, or belong to no recipe."""
+    there = {path.name: path.read_text("utf-8") for path in folder.glob("*")}
+    return sorted(name for name in {*files, *there} if files.get(name) != there.get(name))
+
+
+def draw(one: Description) -> str:
+    """Draw a recipe's network as SVG."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "diagram.svg"
+        figures.save(diagram(one.summary, f"The network {one.recipe.network.name}"), file)
+        return file.read_text("utf-8")
+
+
+def _picture(recipe: Recipe) -> str:
+    return f"{recipe.network.name}.svg"
+
+
+def page(one: Description, results: list[Result]) -> str:
+    """Write a recipe's page."""
+    recipe, summary = one.recipe, one.summary
+    size = f"{summary.parameters:,} parameters, {summary.macs / 1e6:.2f} million multiply-adds"
+    facts = {
+        "source": recipe.source,
+        "data": data_in_words(recipe.data),
+        "noise": noise_in_words(recipe),
+        **{f"phase {name}": phase_in_words(phase) for name, phase in recipe.phase.items()},
+        "network": f"`{recipe.network.name}`, {size} an image",
+        "code": summary.code_in_words,
+    }
+    measured = [section(recipe, result) for result in results]
+    if not measured:
+        measured = ["## Measured\n\nNot yet.\n"]
+        if recipe.printed:
+            measured.append(f"Its source prints:\n\n{losses(recipe, None)}")
+    parts = [
+        _MARK,
+        f"# {recipe.name}\n",
+        f"{recipe.title}.\n\n{recipe.about.strip()}\n",
+        f"    autodenoise train {recipe.name}\n    autodenoise evaluate runs/{recipe.name}\n",
+        table(["", ""], [[name, words] for name, words in facts.items()]),
+        *measured,
+        f"## Network\n\n![Layers and the shapes between them]({_picture(recipe)})\n",
+        "[All recipes](README.md)\n",
+    ]
+    return "\n".join(parts)
+
+
+def section(recipe: Recipe, result: Result) -> str:
+    """Write what one results file says."""
+    over = "" if result.epochs is None else f" over {_short(recipe, result)} epochs"
+    scores = [run["test_scores"] for run in result.runs]
+    rows = [
+        [
+            name,
+            *(
+                span([score[name][metric] for score in scores], digits)
+                for metric, digits in (("bce", 4), ("bce_excess", 4), ("psnr", 2), ("ssim", 4))
+            ),
+        ]
+        for name in ("noisy", "denoised")
+    ]
+    images = f"{scores[0]['images']:,} images"
+    machine = result.content["environment"]
+    seeds = ", ".join(str(run["seed"]) for run in result.runs)
+    how = (
+        f"By `{result.content['command']}` (seed {seeds}) on {machine['cores']} cores of "
+        f"{machine['processor']}, {machine['system']}, Python {machine['python']}, torch "
+        f"{machine['torch']}; every epoch is in "
+        f"[{result.file}](../../benchmarks/results/{result.file})."
+    )
+    if "aim" in result.content:
+        first = " and ".join(sorted({str(n) for n in result.content["first_epoch_below_aim"]}))
+        how += f" Below {result.content['aim']} for the first time after epoch {first}."
+    if result.seconds:
+        how += f" From the start of the command to its last epoch: {span(result.seconds, 0)} s."
+    return "\n".join(
+        [
+            f"## Measured{over}\n",
+            losses(recipe, result),
+            table([images, "cross-entropy", "above the floor", "PSNR, dB", "SSIM"], rows),
+            f"{how}\n",
+        ]
+    )
+
+
+def losses(recipe: Recipe, result: Result | None) -> str:
+    """Set the validation losses that the source prints beside ours."""
+    rows = []
+    for phase in recipe.phase:
+        printed = recipe.printed.get(phase, {})
+        ours = result.epochs_of(phase) if result else []
+        there = printed or [epoch for epoch in _SOME_EPOCHS if epoch in ours]
+        for epoch in sorted({*there, *ours[-1:]}):
+            row = [phase, str(epoch)]
+            if recipe.printed:
+                row.append(f"{printed[epoch]:.4f}" if epoch in printed else "")
+            if result:
+                row.append(span(result.losses(phase, epoch), 4))
+            rows.append(row)
+    headings = ["phase", "epoch"]
+    headings += ["printed val_loss"] if recipe.printed else []
+    headings += ["our val_loss"] if result else []
+    return table(headings, rows)
+
+
+def index(described: list[Description], results: dict[str, list[Result]]) -> str:
+    """Write the table over all recipes."""
+    rows = []
+    for one in described:
+        recipe, found = one.recipe, results[one.recipe.name]
+        rows.append(
+            [
+                f"[{recipe.name}]({recipe.name}.md)",
+                recipe.data.source,
+                f"`{recipe.network.name}`",
+                f"{one.summary.parameters:,}",
+                f"{one.summary.code_numbers:,}",
+                _epochs(recipe),
+                _last_printed(recipe),
+                _last_of_ours(recipe, found[0]) if found else "not measured yet",
+            ]
+        )
+    headings = ["recipe", "data", "network", "parameters", "code", "epochs", "printed", "ours"]
+    parts = [
+        _MARK,
+        "# Recipes\n",
+        "What `autodenoise train` knows by name; `autodenoise describe` explains yours too.\n",
+        table(headings, rows),
+        _ABOUT_THE_TABLE.lstrip(),
+    ]
+    return "\n".join(parts)
+
+
+def table(headings: list[str], rows: list[list[str]]) -> str:
+    """Write a table in Markdown."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def span(values: list[float], digits: int) -> str:
+    """Write one value, or the least and the greatest of several; a dash for none."""
+    if not values or None in values:
+        return "-"
+    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _epochs(recipe: Recipe) -> str:
+    return " + ".join(str(phase.epochs) for phase in recipe.phase.values())
+
+
+def _short(recipe: Recipe, result: Result) -> str:
+    """Say how many epochs a shorter run had: ``"10 of 30"``."""
+    return f"{' + '.join([str(result.epochs)] * len(recipe.phase))} of {_epochs(recipe)}"
+
+
+def _last_printed(recipe: Recipe) -> str:
+    if not recipe.printed:
+        return "-"
+    name, printed = list(recipe.printed.items())[-1]
+    epoch = max(printed)
+    before = list(recipe.phase)[: list(recipe.phase).index(name)]
+    after = [*(recipe.phase[earlier].epochs for earlier in before), epoch]
+    return f"{printed[epoch]:.4f} after {' + '.join(map(str, after))}"
+
+
+def _last_of_ours(recipe: Recipe, result: Result) -> str:
+    after = _epochs(recipe) if result.epochs is None else _short(recipe, result)
+    return f"{span(result.content['final_val_loss'], 4)} after {after}"
+
+
+def main() -> None:
+    """Write the pages, or check them."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    files = build()
+    if not options.check:
+        PAGES.mkdir(exist_ok=True)
+        for name, text in files.items():
+            (PAGES / name).write_text(text, "utf-8")
+    stale = outdated(files)
+    if stale:
+        sys.exit(f"out of date or of no recipe in docs/recipes: {', '.join(stale)}")
+
+
+if __name__ == "__main__":
+    main()

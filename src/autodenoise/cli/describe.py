@@ -1,0 +1,103 @@
+"""``autodenoise describe``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from autodenoise.nets.summary import Summary
+    from autodenoise.runs import Description
+
+__all__ = ["describe"]
+
+
+def describe(
+    recipe: Annotated[
+        str,
+        typer.Argument(help="A built-in recipe's name, a .toml file, or a run folder."),
+    ],
+    diagram: Annotated[
+        Path | None, typer.Option(help="Draw the network too: a new .png, .svg or .pdf file.")
+    ] = None,
+) -> None:
+    """Explain a recipe: its data, noise and phases, and its network layer by layer."""
+    from rich.console import Console
+
+    from autodenoise import runs
+    from autodenoise.cli.progress import Downloads
+
+    console = Console(highlight=False, markup=False)
+    with Downloads(console) as downloads:
+        description = runs.describe(recipe, on_bytes=downloads)
+    if diagram is not None:
+        description.save_diagram(diagram)
+    told = description.recipe
+    console.print(f"{told.name}: {told.title}", style="bold")
+    if told.about:
+        console.print(" ".join(told.about.split()))
+    console.print()
+    console.print(_facts(description))
+    console.print()
+    console.print(_layers(description.summary))
+    if diagram is not None:
+        typer.echo(f"\ndiagram: {diagram}")
+
+
+def _facts(description: Description) -> Table:
+    from rich.table import Table
+
+    from autodenoise.recipes.words import data_in_words, noise_in_words, phase_in_words
+
+    recipe, summary = description.recipe, description.summary
+    facts = {
+        "source": recipe.source or "-",
+        "data": data_in_words(recipe.data),
+        "noise": noise_in_words(recipe),
+    }
+    for name, phase in recipe.phase.items():
+        facts[f"phase {name}"] = phase_in_words(phase)
+    for name, losses in recipe.printed.items():
+        printed = ", ".join(f"{epoch}: {loss:.4f}" for epoch, loss in losses.items())
+        facts[f"printed {name}"] = f"validation loss after epoch {printed}"
+    arguments = ", ".join(f"{key} = {value}" for key, value in recipe.network.arguments.items())
+    facts["network"] = recipe.network.name + (f" with {arguments}" if arguments else "")
+    facts["size"] = (
+        f"{summary.parameters:,} parameters, {summary.parameters * 4 / 1024:,.1f} KiB; "
+        f"{summary.macs / 1e6:.2f} million multiply-adds an image"
+    )
+    facts["code"] = summary.code_in_words
+    height, width = summary.layers[0].shape[1:]
+    facts["images"] = (
+        f"{width}x{height} pixels only"
+        if description.multiple is None
+        else f"any size that {description.multiple} divides; "
+        f"an output sees {description.halo} pixels around it"
+    )
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, words in facts.items():
+        table.add_row(name, words)
+    return table
+
+
+def _layers(summary: Summary) -> Table:
+    from rich.table import Table
+
+    from autodenoise.nets.summary import in_words
+
+    table = Table(box=None, pad_edge=False, show_footer=True)
+    table.add_column("", justify="right")
+    table.add_column("layer", "total")
+    table.add_column("output", justify="right")
+    table.add_column("parameters", f"{summary.parameters:,}", justify="right")
+    table.add_column("")
+    for row, layer in enumerate(summary.layers):
+        note = "code" if row == summary.code[-1] else ""
+        if layer.inputs not in ((), (row - 1,)):
+            note = "of " + " and ".join(str(source) for source in layer.inputs)
+        table.add_row(str(row), layer.does, in_words(layer.shape), f"{layer.parameters:,}", note)
+    return table

@@ -1,0 +1,202 @@
+"""What a network is made of: its layers in order, with shapes, parameters and multiply-adds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from autodenoise.nets.layers import Pad
+
+if TYPE_CHECKING:
+    from autodenoise.nets.autoencoder import Autoencoder
+
+__all__ = ["Layer", "Shape", "Summary", "in_words", "summarise"]
+
+Shape = tuple[int, ...]
+"""(C, H, W), or (N,) where the layout of the image is gone."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A row of a summary.
+
+    Attributes
+    ----------
+    does
+        The operation, with the activation that follows it: ``"Conv 3x3 same + ReLU"``.
+    inputs
+        The rows, counted from 0, whose outputs it takes in; empty for the image itself.
+    shape
+        Of its output, without the batch.
+    parameters
+        Count of its trained numbers.
+    macs
+        Multiply-adds for one image. Those with the zeros of a padding count, as they are computed;
+        biases, sums and activations do not.
+    """
+
+    does: str
+    inputs: tuple[int, ...]
+    shape: Shape
+    parameters: int = 0
+    macs: int = 0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A network's layers, in the order in which they are computed.
+
+    Attributes
+    ----------
+    layers
+        The first is the image.
+    code
+        The rows that the encoder hands to the decoder: one, or, where skip connections pass the
+        code by, several of which the last is the code.
+    """
+
+    layers: tuple[Layer, ...]
+    code: tuple[int, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Count of all trained numbers."""
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds for one image."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def code_numbers(self) -> int:
+        """Count of all that the encoder hands to the decoder."""
+        return sum(math.prod(self.layers[row].shape) for row in self.code)
+
+    @property
+    def code_in_words(self) -> str:
+        """How large that is: ``"2x2x4 = 16 numbers for 784 pixels"``; also if it is no less."""
+        sizes = " + ".join(in_words(self.layers[row].shape) for row in self.code)
+        equals = "" if sizes == str(self.code_numbers) else f"{sizes} = "
+        image = self.layers[0].shape
+        unit = "pixels" if image[0] == 1 else "values"
+        words = f"{equals}{self.code_numbers:,} numbers for {math.prod(image):,} {unit}"
+        return words if self.code_numbers < math.prod(image) else f"{words}, no bottleneck"
+
+
+def in_words(shape: Shape) -> str:
+    """Write a shape as Keras orders it, channels last: ``"28x28x32"``."""
+    return "x".join(str(size) for size in (*shape[1:], shape[0]))
+
+
+@torch.no_grad()
+def summarise(network: Autoencoder, shape: tuple[int, int, int]) -> Summary:
+    """Send zeros through a network and note each layer that they pass.
+
+    An activation has no row of its own: it stands in the row of the layer that it follows. Networks
+    here pool before the ReLU, so the ReLU stands with the pooling; it commutes with a maximum, and
+    the tutorials' own order, ReLU first, gives the same values. The sigmoid of
+    `Autoencoder.denoise` stands in the last row.
+
+    Layers are linked by the tensors themselves: what one gives and another takes. So whatever
+    changes or joins tensors between image and logits has to be a module.
+
+    Parameters
+    ----------
+    network
+        Left as it is.
+    shape
+        Of the image, (channels, height, width).
+    """
+    layers = [Layer("Image", (), shape)]
+    image = next(network.parameters()).new_zeros(1, *shape)
+    # The row that each tensor is of. They are kept, since a freed one's id would be given anew.
+    rows: dict[int, int] = {id(image): 0}
+    kept = [image]
+    code: list[int] = []
+
+    def note(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+        sources = tuple(rows[id(value)] for value in inputs if isinstance(value, Tensor))
+        if isinstance(module, nn.ReLU):
+            (row,) = sources
+            layers[row] = replace(layers[row], does=f"{layers[row].does} + ReLU")
+        else:
+            row = len(layers)
+            layers.append(_layer(module, inputs[0], output, sources))
+        rows[id(output)] = row
+        kept.append(output)
+
+    def note_code(_module: nn.Module, _inputs: object, output: Tensor | list[Tensor]) -> None:
+        handed = [output] if isinstance(output, Tensor) else output
+        code.extend(rows[id(value)] for value in handed)
+
+    hooks = [
+        module.register_forward_hook(note)
+        for module in network.modules()
+        if not list(module.children())
+    ]
+    hooks.append(network.encoder.register_forward_hook(note_code))
+    try:
+        network(image)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    layers[-1] = replace(layers[-1], does=f"{layers[-1].does} + sigmoid")
+    return Summary(tuple(layers), tuple(code))
+
+
+def _layer(module: nn.Module, x: Tensor, y: Tensor, inputs: tuple[int, ...]) -> Layer:
+    macs = 0
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        # A convolution applies its kernel at every output, a transposed one at every input.
+        at = x if isinstance(module, nn.ConvTranspose2d) else y
+        macs = module.weight.numel() * math.prod(at.shape[2:])
+    return Layer(
+        does=_does(module, x, y),
+        inputs=inputs,
+        shape=tuple(y.shape[1:]),
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        macs=macs,
+    )
+
+
+def _does(module: nn.Module, x: Tensor, y: Tensor) -> str:
+    match module:
+        case nn.Conv2d():
+            return f"Conv {_kernel(module, x, y)}"
+        case nn.ConvTranspose2d():
+            # The convolution that it is the transpose of maps y to x.
+            return f"ConvTranspose {_kernel(module, y, x)}"
+        case nn.MaxPool2d():
+            return f"MaxPool {module.kernel_size}x{module.kernel_size}"
+        case nn.Upsample():
+            return f"Upsample x{module.scale_factor:g}, {module.mode}"
+        case nn.Linear():
+            return "Dense"
+        case nn.Unflatten():
+            return "Reshape"
+        case nn.PixelUnshuffle():
+            return f"PixelUnshuffle {module.downscale_factor}"
+        case nn.PixelShuffle():
+            return f"PixelShuffle {module.upscale_factor}"
+        case Pad():
+            return f"Pad to multiples of {module.multiple}"
+        case _:
+            return type(module).__name__
+
+
+def _kernel(layer: nn.Conv2d | nn.ConvTranspose2d, large: Tensor, small: Tensor) -> str:
+    """Kernel, stride and padding in Keras's words."""
+    (rows, columns), (stride, _) = layer.kernel_size, layer.stride
+    words = f"{rows}x{columns}"
+    if stride > 1:
+        words += f" stride {stride}"
+    # Kernels that do not overlap leave nothing to pad.
+    if rows > stride:
+        same = small.shape[2] == math.ceil(large.shape[2] / stride)
+        words += " same" if same else " valid"
+    return words

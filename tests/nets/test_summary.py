@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import keras
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from autodenoise import nets
+from autodenoise.nets.summary import Summary, in_words, summarise
+from tests.nets.keras_networks import KERAS
+
+MNIST = (1, 28, 28)
+
+
+def network(name: str) -> nets.Autoencoder:
+    return nets.build(name, {}, torch.Generator().manual_seed(0))
+
+
+def summary(name: str) -> Summary:
+    return summarise(network(name), MNIST)
+
+
+def in_our_words(layer: keras.Layer) -> str:
+    """What a layer of Keras does, but for its activation."""
+    match type(layer).__name__:
+        case "Conv2D" | "Conv2DTranspose":
+            side, stride = layer.kernel_size[0], layer.strides[0]
+            kind = "ConvTranspose" if "Transpose" in type(layer).__name__ else "Conv"
+            steps = f" stride {stride}" if stride > 1 else ""
+            return f"{kind} {side}x{side}{steps} {layer.padding}"
+        case "MaxPooling2D":
+            return f"MaxPool {layer.pool_size[0]}x{layer.pool_size[1]}"
+        case "UpSampling2D":
+            return f"Upsample x{layer.size[0]}, {layer.interpolation}"
+        case name:
+            return name
+
+
+@pytest.mark.parametrize("name", list(KERAS))
+def test_layers_shapes_and_counts_are_those_of_keras(name: str) -> None:
+    # An enlargement by 1 is nothing, and ours leave it out.
+    theirs = [layer for layer in KERAS[name][0]().layers if getattr(layer, "size", 0) != (1, 1)]
+    image, *ours = summary(name).layers
+    assert image.shape == MNIST
+    for layer, other in zip(ours, theirs, strict=True):
+        assert layer.does.split(" + ")[0] == in_our_words(other)
+        assert in_words(layer.shape) == "x".join(str(size) for size in other.output.shape[1:])
+        assert layer.parameters == other.count_params()
+    functions = [getattr(layer, "activation", None) for layer in theirs]
+    rectified = sum(function is keras.activations.relu for function in functions)
+    assert sum(layer.does.endswith(" + ReLU") for layer in ours) == rectified
+    assert [layer.does.endswith(" + sigmoid") for layer in ours].index(True) == len(ours) - 1
+
+
+@pytest.mark.parametrize("name", list(nets.NETWORKS))
+def test_multiply_adds_are_half_the_operations_that_torch_counts(name: str) -> None:
+    built = network(name).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        built(torch.zeros(1, *MNIST))
+    assert summarise(built, MNIST).macs == counter.get_total_flops() / 2
+
+
+@pytest.mark.parametrize("name", list(nets.NETWORKS))
+def test_every_layer_is_linked_and_the_last_gives_the_image(name: str) -> None:
+    found = summary(name)
+    assert found.parameters == nets.parameter_count(network(name))
+    assert found.layers[-1].shape == MNIST
+    taken: set[int] = set()
+    for row, layer in enumerate(found.layers):
+        assert bool(layer.inputs) == (row > 0)
+        assert all(source < row for source in layer.inputs)
+        taken.update(layer.inputs)
+    assert taken == set(range(len(found.layers) - 1))
+
+
+def test_skip_connections_join_maps_of_one_shape() -> None:
+    found = summary("swift")
+    joins = [layer for layer in found.layers if layer.does.startswith("Add")]
+    assert len(joins) == 2
+    skips = set()
+    for join in joins:
+        assert all(found.layers[source].shape == join.shape for source in join.inputs)
+        skips.add(min(join.inputs))
+    assert {*skips, found.code[-1]} == set(found.code)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("deep-bottleneck", "2x2x4 = 16 numbers for 784 pixels"),
+        ("blur", "4x4x8 = 128 numbers for 784 pixels"),
+        ("dense", "64 numbers for 784 pixels"),
+        ("conv", "7x7x32 = 1,568 numbers for 784 pixels, no bottleneck"),
+    ],
+)
+def test_the_code_is_set_against_the_image(name: str, words: str) -> None:
+    assert summary(name).code_in_words == words
+
+
+def test_the_code_is_what_the_encoder_gives() -> None:
+    for name in nets.NETWORKS:
+        built = network(name)
+        given = built.encoder(
+            torch.zeros(1, 1, 32, 32) if name == "swift" else torch.zeros(1, 1, 28, 28)
+        )
+        maps = given if isinstance(given, list) else [given]
+        found = summarise(built, MNIST)
+        assert [found.layers[row].shape for row in found.code] == [one.shape[1:] for one in maps]
+        assert found.code_numbers == sum(one.numel() for one in maps)
+
+
+def test_colour_and_other_sizes() -> None:
+    built = nets.build("conv", {"channels": 3, "width": 8}, torch.Generator().manual_seed(0))
+    found = summarise(built, (3, 20, 36))
+    assert [in_words(layer.shape) for layer in found.layers][:3] == [
+        "20x36x3",
+        "20x36x8",
+        "10x18x8",
+    ]
+    assert found.code_in_words == "5x9x8 = 360 numbers for 2,160 values"
+
+
+def test_the_network_is_left_as_it_is() -> None:
+    built = network("swift")
+    before = {key: value.clone() for key, value in built.state_dict().items()}
+    assert summarise(built, MNIST) == summarise(built, MNIST)
+    assert built.training
+    for key, value in built.state_dict().items():
+        assert torch.equal(value, before[key])
+    for module in built.modules():
+        assert not module._forward_hooks
+    assert all(weight.grad is None for weight in built.parameters())

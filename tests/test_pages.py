@@ -1,0 +1,94 @@
+"""The recipes' pages say what the recipes and the results say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pages
+import pytest
+
+from autodenoise import recipes, runs
+
+
+def result(**changes: Any) -> dict[str, Any]:
+    """What reproduce.py writes, in little."""
+    scores = {"bce": 0.25, "bce_excess": 0.125, "psnr": 20.5, "ssim": None}
+    rows = [
+        {"phase": "denoise", "epoch": epoch, "val_loss": loss, "seconds_since_start": 77.0 * epoch}
+        for epoch, loss in ((1, 0.3), (2, 0.26))
+    ]
+    runs = [
+        {
+            "seed": 3,
+            "epochs": rows,
+            "test_scores": {"images": 7, "noisy": scores, "denoised": scores},
+        }
+    ]
+    machine = {"cores": 4, "processor": "P", "system": "S", "python": "3", "torch": "2"}
+    return {
+        "command": "python benchmarks/reproduce.py this",
+        "environment": machine,
+        "final_val_loss": [0.26],
+        "runs": runs,
+        **changes,
+    }
+
+
+def page_of(recipe: str, folder: Path) -> str:
+    return pages.page(runs.describe(recipe), pages.results_of(recipe, folder))
+
+
+def test_the_committed_pages_are_what_the_command_writes() -> None:
+    files = pages.build()
+    assert not pages.outdated(files)
+    assert {f"{name}.md" for name in recipes.builtin_names()} < set(files)
+    assert all(len(text) < 60_000 for text in files.values())
+
+
+def test_a_page_that_was_edited_is_missing_or_is_left_over_shows(tmp_path: Path) -> None:
+    files = {"a.md": "a", "b.md": "b", "c.md": "c"}
+    for name, text in {"a.md": "a", "b.md": "B", "d.md": "d"}.items():
+        (tmp_path / name).write_text(text)
+    assert pages.outdated(files, tmp_path) == ["b.md", "c.md", "d.md"]
+
+
+def test_losses_stand_beside_the_printed_ones(tmp_path: Path) -> None:
+    (tmp_path / "bottleneck-mnist.json").write_text(json.dumps(result()))
+    page = page_of("bottleneck-mnist", tmp_path)
+    assert "| denoise | 1 | 0.1186 | 0.3000 |\n| denoise | 2 | 0.1103 | 0.2600 |\n" in page
+    assert "| denoised | 0.2500 | 0.1250 | 20.50 | - |" in page
+    assert "(seed 3) on 4 cores of P" in page
+
+
+def test_what_is_not_measured_says_so(tmp_path: Path) -> None:
+    # The other recipe's results begin with the same name.
+    (tmp_path / "bottleneck-mnist-program.json").write_text(json.dumps(result()))
+    page = page_of("bottleneck-mnist", tmp_path)
+    assert "Not yet." in page
+    assert "| denoise | 2 | 0.1103 |\n" in page
+    assert "0.26" not in page
+
+
+def test_a_shorter_run_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "maxnorm-mnist-2-epochs.json").write_text(json.dumps(result()))
+    found = pages.results_of("maxnorm-mnist", tmp_path)
+    described = runs.describe("maxnorm-mnist")
+    assert "## Measured over 2 of 30 epochs\n" in pages.page(described, found)
+    assert "| 0.2600 after 2 of 30 |" in pages.index([described], {"maxnorm-mnist": found})
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_seconds_are_told_only_of_runs_that_were_alone(alone: bool, tmp_path: Path) -> None:
+    aim = {"aim": 0.28, "first_epoch_below_aim": [2]} if alone else {}
+    (tmp_path / "swift-mnist.json").write_text(json.dumps(result(**aim)))
+    page = page_of("swift-mnist", tmp_path)
+    assert ("154 s" in page) == alone
+    assert ("Below 0.28 for the first time after epoch 2." in page) == alone
+
+
+def test_several_seeds_give_a_range() -> None:
+    assert pages.span([0.08411, 0.08389, 0.084], 4) == "0.0839 to 0.0841"
+    assert pages.span([0.08391, 0.08389], 4) == "0.0839"
+    assert pages.span([], 4) == "-"
