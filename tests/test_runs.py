@@ -65,6 +65,18 @@ def test_the_card_rebuilds_the_network(tmp_path: Path) -> None:
     assert card.licence == ""
 
 
+@pytest.mark.parametrize("count", [1, 10, 600, 2000])
+def test_the_first_held_back_images_have_the_noise_that_they_have_among_all(count: int) -> None:
+    random = np.random.default_rng(0)
+    clean = torch.from_numpy(random.integers(0, 256, (1200, 1, 4, 4), np.uint8))
+    splits = data.Splits(data.Part(clean), data.Part(clean[:9]), data.Part(clean))
+    run = runs.Run(Path("nowhere"), recipes.load("blur-mnist"))
+    whole, some = run.held_back(splits), run.held_back(splits, count)
+    assert len(some.clean) == min(count, 1200)
+    np.testing.assert_array_equal(some.clean, whole.clean[:count])
+    np.testing.assert_array_equal(some.noisy, whole.noisy[:count])
+
+
 @pytest.mark.parametrize(
     "setting",
     [

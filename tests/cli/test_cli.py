@@ -142,7 +142,7 @@ def test_describe_explains_a_recipe_and_draws_its_network(
     for words in (
         "Keras example",
         "sigma 0.4, clipped",
-        "50 epochs in batches of 128: clean to clean",
+        "Learns clean to clean: 50 epochs in batches of 128.",
         "18: 0.0867",
         "84: 0.0846",
         "28,353 parameters, 110.8 KiB; 4.52 million",
@@ -233,7 +233,8 @@ def test_from_a_run_to_everything_that_can_be_asked_of_it(
     shares = json.loads(Path("runs/quick/classifier.json").read_text())["accuracy"]
     for share in shares.values():
         assert f"{share:.2%}" in said
-    assert "digits as outliers: ROC AUC 0.5" in said
+    auc = json.loads(Path("runs/quick/outliers.json").read_text())["auc"]
+    assert f"digits as outliers: ROC AUC {auc:.4f} by" in said
     for row in json.loads(Path("runs/quick/comparison.json").read_text())["rows"]:
         assert row["name"] in said
         assert f"{row['psnr']:.2f}" in said

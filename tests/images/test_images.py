@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from autodenoise.errors import InputError, OutputError
-from autodenoise.images import from_float, read, to_float, write
+from autodenoise.images import encode_png, from_float, read, to_float, write
 
 Pixels = np.ndarray[Any, Any]
 
@@ -115,3 +115,16 @@ def test_what_cannot_be_written_is_refused_before_anything_is(tmp_path: Path) ->
     with pytest.raises(OutputError, match="cannot write"):
         write(tmp_path / "missing" / "a.png", shallow)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_png_bytes_are_the_picture_and_always_the_same(
+    tmp_path: Path, dtype: type, channels: int
+) -> None:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, np.iinfo(dtype).max, (5, 4, channels), dtype)
+    encoded = encode_png(pixels)
+    assert encode_png(pixels) == encoded
+    (tmp_path / "a.png").write_bytes(encoded)
+    np.testing.assert_array_equal(read(tmp_path / "a.png"), pixels)

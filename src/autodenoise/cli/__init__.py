@@ -51,9 +51,10 @@ def _options(
 def main() -> None:
     """Run the command line; every error becomes one message and an exit code of its kind."""
     # GNU OpenMP, which torch brings along on Linux, spins for milliseconds at each of a step's
-    # hundreds of barriers. Where another program wants a core too, that makes training a hundred
-    # times slower; with this it slows down by what the other takes, and alone costs nothing
-    # (benchmarks/contention.py). The library reads it when torch is first imported.
+    # hundreds of barriers. Where another program wants a core too, that makes training many times
+    # slower; with this it slows down by little more than what the other takes, and alone costs
+    # nothing (benchmarks/results/contention.json). The library reads it when torch is first
+    # imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         app()

@@ -50,18 +50,19 @@ def evaluate(
     from autodenoise import runs
     from autodenoise.cli.progress import Downloads, Steps, TrainingProgress
     from autodenoise.errors import UsageError
-    from autodenoise.runs import drawing, scoring
+    from autodenoise.runs import report, results
+    from autodenoise.runs.run import FIGURES_FOLDER
 
     if more and not against:
         raise UsageError(f"one run at a time; got {run} and {', '.join(more)}")
     console = Console()
-    figures = run / drawing.FIGURES_FOLDER
+    figures = run / FIGURES_FOLDER
     with Downloads(console) as downloads:
         result = runs.evaluate(run, on_bytes=downloads)
         console.print(f"{result.images:,} test images")
         rows = (("noisy", None, result.noisy), ("denoised", None, result.denoised))
         _print_scores(console, rows)
-        typer.echo(f"scores: {run / scoring.EVALUATION_NAME}\npicture: {figures / 'denoised.png'}")
+        typer.echo(f"scores: {run / results.EVALUATION_NAME}\npicture: {figures / 'denoised.png'}")
         if classifier:
             with Steps(console, "training a classifier") as steps:
                 accuracy = runs.classify(run, on_step=steps, on_bytes=downloads)
@@ -87,6 +88,7 @@ def evaluate(
                 )
             console.print("\non the same noise")
             _print_scores(console, ((row.name, row.parameters, row.scores) for row in table))
+        typer.echo(f"report: {run / report.REPORT_NAME}")
 
 
 def _print_scores(console: Console, rows: Iterable[tuple[str, int | None, Scores]]) -> None:

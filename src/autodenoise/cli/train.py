@@ -44,6 +44,7 @@ def train(
     from autodenoise import runs
     from autodenoise.cli.progress import Downloads, TrainingProgress
     from autodenoise.errors import UsageError
+    from autodenoise.runs import report
 
     if (recipe is None) == (resume is None):
         raise UsageError("name either a recipe, as in: autodenoise train conv-mnist, or --resume")
@@ -67,5 +68,7 @@ def train(
                 report=progress,
                 on_bytes=downloads,
             )
-    typer.echo(f"{run.folder} holds the model file; score it with:")
+    typer.echo(
+        f"{run.folder} holds the model file, and {report.REPORT_NAME} to look at; score it with:"
+    )
     typer.echo(f"  autodenoise evaluate {run.folder}")

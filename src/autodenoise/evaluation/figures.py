@@ -207,6 +207,23 @@ class Curve(NamedTuple):
     val_loss: Sequence[float]
     printed: Mapping[int, float]
 
+    @property
+    def within_reach(self) -> dict[int, float]:
+        """What of `printed` lies in the epochs that are done, and so in the picture."""
+        last = max(len(self.loss), 2)
+        return {epoch: loss for epoch, loss in self.printed.items() if epoch <= last}
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The losses between which the picture shows the curve, with some room."""
+        # The first epoch's training loss is an average over the steepest descent: it runs out of
+        # the picture rather than flattening everything after it.
+        first = 1 if len(self.loss) >= 10 else 0
+        shown = [*self.loss[first:], *self.val_loss[first:], *self.within_reach.values()]
+        low, high = min(shown), max(shown)
+        room = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
+        return low - room, high + room
+
 
 def curves(phases: Sequence[Curve], title: str) -> Figure:
     """Draw training and validation loss against the epoch, a panel a phase."""
@@ -238,7 +255,7 @@ def _draw_curve(axes: Axes, phase: Curve) -> None:
         axes.plot(
             epochs, losses, color=color, label=label, marker=marker, markersize=3.5, linewidth=1.6
         )
-    printed = {e: loss for e, loss in phase.printed.items() if e <= max(len(epochs), 2)}
+    printed = phase.within_reach
     if printed:
         axes.plot(
             [*printed],
@@ -250,14 +267,7 @@ def _draw_curve(axes: Axes, phase: Curve) -> None:
             markerfacecolor="none",
             markeredgewidth=1.4,
         )
-    shown = [*phase.loss, *phase.val_loss, *printed.values()]
-    if len(epochs) >= 10:
-        # The first epoch's training loss is an average over the steepest descent: it runs out of
-        # the picture rather than flattening everything after it.
-        shown = [*phase.loss[1:], *phase.val_loss[1:], *printed.values()]
-    low, high = min(shown), max(shown)
-    room = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
-    axes.set_ylim(low - room, high + room)
+    axes.set_ylim(phase.limits)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="upper right")
     quiet_axes(axes, "epoch", phase.unit)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SUFFIXES", "from_float", "read", "to_float", "write"]
+__all__ = ["SUFFIXES", "encode_png", "from_float", "read", "to_float", "write"]
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"})
 """The file names that are taken for images in a folder, and that can be written."""
@@ -114,13 +114,23 @@ def write(path: Path, pixels: NDArray[np.generic]) -> None:
         )
     if pixels.dtype == np.uint16 and path.suffix.lower() not in _LOSSLESS:
         raise OutputError(f"{path.suffix} cannot hold 16 bits a sample; write PNG or TIFF")
-    # libvips takes an array of 16 bits for 8 unless it is told what its numbers mean.
-    deep, colour = pixels.dtype == np.uint16, pixels.shape[2] == 3
-    meaning = ("rgb16" if deep else "srgb") if colour else ("grey16" if deep else "b-w")
-    picture = pyvips.Image.new_from_array(pixels, interpretation=meaning)
+    picture = _picture(pixels)
     with replacing(path) as temporary:
         try:
             lossy = {} if path.suffix.lower() in _LOSSLESS else {"Q": 95}
             picture.write_to_file(str(temporary), **lossy)
         except pyvips.Error as error:
             raise OutputError(f"cannot write {path}: {' '.join(str(error).split())}") from None
+
+
+def encode_png(pixels: NDArray[np.generic]) -> bytes:
+    """Give the PNG file of a picture, uint8 or uint16, (H, W, C); equal pixels give equal bytes."""
+    encoded: bytes = _picture(pixels).write_to_buffer(".png")
+    return encoded
+
+
+def _picture(pixels: NDArray[np.generic]) -> pyvips.Image:
+    # libvips takes an array of 16 bits for 8 unless it is told what its numbers mean.
+    deep, colour = pixels.dtype == np.uint16, pixels.shape[2] == 3
+    meaning = ("rgb16" if deep else "srgb") if colour else ("grey16" if deep else "b-w")
+    return pyvips.Image.new_from_array(pixels, interpretation=meaning)

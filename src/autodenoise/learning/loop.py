@@ -40,6 +40,7 @@ __all__ = [
     "Training",
     "corrupt",
     "fit",
+    "is_over",
     "weights_name",
 ]
 
@@ -212,7 +213,7 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
                 restore(checkpoint, tensors, network, optimizers)
                 tensors = None
             epochs = _Epochs(training, index, name, state, report)
-            while state.epoch < phase.epochs and not _out_of_patience(state.rows, name, phase):
+            while not is_over(state.rows, name, phase):
                 for _ in epochs.steps(optimizers):
                     if stop.is_set() or epochs.checkpoint_is_due():
                         epochs.settle()
@@ -416,18 +417,24 @@ class _Validation:
         return total / len(self.clean)
 
 
-def corrupt(noise: Noise, clean: Tensor, seed: int, part: str) -> Tensor:
-    """Give one part's images, uint8 or float32, the noise that this seed draws for that part."""
-    noisy = torch.empty(clean.shape, device=clean.device)
-    for start in range(0, len(clean), _VALIDATION_BATCH):
+def corrupt(noise: Noise, clean: Tensor, seed: int, part: str, count: int | None = None) -> Tensor:
+    """Give one part's images, uint8 or float32, the noise that this seed draws for that part.
+
+    With `count`, only the first so many: they get the noise that they have among all.
+    """
+    count = len(clean) if count is None else min(count, len(clean))
+    noisy = torch.empty(count, *clean.shape[1:], device=clean.device)
+    for start in range(0, count, _VALIDATION_BATCH):
         rows = slice(start, start + _VALIDATION_BATCH)
         draw = generator(seed, f"noise of {part}", start, device=clean.device)
-        noisy[rows] = noise(as_float(clean[rows]), draw)
+        noisy[rows] = noise(as_float(clean[rows]), draw)[: count - start]
     return noisy
 
 
-def _out_of_patience(rows: list[Row], name: str, phase: Phase) -> bool:
+def is_over(rows: list[Row], name: str, phase: Phase) -> bool:
+    """Tell whether a phase has had its epochs, or has run out of patience."""
     losses = [row.val_loss for row in rows if row.phase == name]
-    if phase.patience is None or not losses:
-        return False
-    return len(losses) - 1 - losses.index(min(losses)) >= phase.patience
+    if not losses or phase.patience is None:
+        return len(losses) >= phase.epochs
+    waited = len(losses) - 1 - losses.index(min(losses))
+    return len(losses) >= phase.epochs or waited >= phase.patience

@@ -36,7 +36,7 @@ from autodenoise.noise import (
     Uniform,
 )
 
-__all__ = ["FigureName", "Network", "Recipe", "builtin_names", "dump", "load"]
+__all__ = ["AnyNoise", "FigureName", "Network", "Recipe", "builtin_names", "dump", "load"]
 
 # Strict: "5" is not 5. Forbid: a typo is an error. Holds for the dataclasses inside a recipe too.
 _CONFIG = ConfigDict(extra="forbid", strict=True)
@@ -45,6 +45,7 @@ AnyNoise = Annotated[
     Blur | Gaussian | Jpeg | Poisson | PoissonGaussian | SaltPepper | Speckle | Uniform,
     Field(discriminator="kind"),
 ]
+"""Any corruption, as recipes write it: a table with a ``kind``."""
 
 
 FigureName = Literal[

@@ -12,15 +12,13 @@ import torch
 
 from autodenoise.errors import UsageError, unknown_name
 from autodenoise.evaluation import figures
-from autodenoise.evaluation.figures import Curve
 from autodenoise.files import make_folder
 from autodenoise.learning.data import as_float
 from autodenoise.learning.randomness import generator
 from autodenoise.metrics import psnr
 from autodenoise.noise import Blur, Uniform
-from autodenoise.recipes.words import LOSS_NAMES
 from autodenoise.runs.describing import describe
-from autodenoise.runs.run import Run, to_images
+from autodenoise.runs.run import FIGURES_FOLDER, Run, to_images
 from autodenoise.runs.training import trained
 
 if TYPE_CHECKING:
@@ -37,9 +35,7 @@ if TYPE_CHECKING:
 
     Images = NDArray[np.float32]
 
-__all__ = ["FIGURES_FOLDER", "Scene", "draw", "draw_scene", "losses"]
-
-FIGURES_FOLDER = "figures"
+__all__ = ["Scene", "draw", "draw_scene", "losses"]
 
 _COUNT = 10
 _STEPS = 6
@@ -287,20 +283,7 @@ def _losses(scene: Scene) -> Figure:
 
 def losses(run: Run) -> Figure:
     """Draw the loss curves of a run as far as it has come, its source's printed values beside."""
-    rows = run.rows
-    curves = []
-    for name, phase in run.recipe.phase.items():
-        own = [row for row in rows if row.phase == name]
-        if own:
-            curves.append(
-                Curve(
-                    name=name,
-                    unit=LOSS_NAMES[phase.loss],
-                    loss=[row.loss for row in own],
-                    val_loss=[row.val_loss for row in own],
-                    printed=run.recipe.printed.get(name, {}),
-                )
-            )
+    curves = run.curves()
     if not curves:
         raise UsageError(f"{run.folder} has not finished an epoch yet: there is no curve to draw")
     return figures.curves(curves, f"{run.recipe.name}: losses")

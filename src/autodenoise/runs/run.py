@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 from autodenoise import recipes, runtime
 from autodenoise.errors import InputError
+from autodenoise.evaluation.figures import Curve
 from autodenoise.images import to_float
 from autodenoise.learning import data as datasets
 from autodenoise.learning.history import Row, read_metrics
-from autodenoise.learning.loop import METRICS_NAME, corrupt
+from autodenoise.learning.loop import METRICS_NAME, corrupt, is_over
 from autodenoise.noise import Compose
+from autodenoise.recipes import words
 
 if TYPE_CHECKING:
     import os
@@ -25,10 +27,11 @@ if TYPE_CHECKING:
     from autodenoise.learning.download import OnBytes
     from autodenoise.recipes import Recipe
 
-__all__ = ["ENVIRONMENT_NAME", "RECIPE_NAME", "HeldBack", "Run", "to_images"]
+__all__ = ["ENVIRONMENT_NAME", "FIGURES_FOLDER", "RECIPE_NAME", "HeldBack", "Run", "to_images"]
 
 RECIPE_NAME = "recipe.toml"
 ENVIRONMENT_NAME = "environment.json"
+FIGURES_FOLDER = "figures"
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,27 @@ class Run:
         metrics = self.folder / METRICS_NAME
         return read_metrics(metrics) if metrics.exists() else []
 
+    @property
+    def is_over(self) -> bool:
+        """Whether every phase has had all its epochs, or has run out of patience."""
+        rows = self.rows
+        return all(is_over(rows, name, phase) for name, phase in self.recipe.phase.items())
+
+    def curves(self) -> list[Curve]:
+        """Give the losses of each phase that has finished an epoch."""
+        rows = self.rows
+        return [
+            Curve(
+                name=name,
+                unit=words.LOSS_NAMES[phase.loss],
+                loss=[row.loss for row in own],
+                val_loss=[row.val_loss for row in own],
+                printed=self.recipe.printed.get(name, {}),
+            )
+            for name, phase in self.recipe.phase.items()
+            if (own := [row for row in rows if row.phase == name])
+        ]
+
     def environment(self) -> dict[str, str | int]:
         """Read the versions and the machine that it was begun with; empty if nobody can tell."""
         try:
@@ -114,10 +138,11 @@ class Run:
         """
         return datasets.load(self.recipe.data, on_bytes)
 
-    def held_back(self, splits: datasets.Splits) -> HeldBack:
-        """Draw the recipe's noise on the images that it is scored on."""
-        images, labels = splits.test
-        noisy = corrupt(Compose(self.recipe.noise), images, self.recipe.seed, "test")
+    def held_back(self, splits: datasets.Splits, count: int | None = None) -> HeldBack:
+        """Draw the recipe's noise on the images that it is scored on, or on the first so many."""
+        noise, seed = Compose(self.recipe.noise), self.recipe.seed
+        noisy = corrupt(noise, splits.test.images, seed, "test", count)
+        images, labels = splits.test.take(slice(count))
         watched = splits.test is splits.validation and self.recipe.data.validation != "test"
         return HeldBack(
             clean=to_images(images),

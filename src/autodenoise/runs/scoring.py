@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,12 +17,14 @@ from autodenoise.evaluation.outliers import Outliers, auc, histogram, reconstruc
 from autodenoise.evaluation.pca import LinearDenoiser
 from autodenoise.evaluation.scores import Evaluation, Scores, average, run_denoiser
 from autodenoise.evaluation.scores import evaluate as score
-from autodenoise.files import make_folder, write_text
+from autodenoise.files import make_folder
 from autodenoise.learning import data as datasets
 from autodenoise.learning.loop import corrupt
 from autodenoise.noise import Compose
-from autodenoise.runs.drawing import FIGURES_FOLDER, Scene, draw_scene
-from autodenoise.runs.run import RECIPE_NAME, Run, to_images
+from autodenoise.runs import results
+from autodenoise.runs.drawing import Scene, draw_scene
+from autodenoise.runs.report import write as write_report
+from autodenoise.runs.run import FIGURES_FOLDER, RECIPE_NAME, Run, to_images
 from autodenoise.runs.training import network, resume, train
 
 if TYPE_CHECKING:
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
     from autodenoise.learning.loop import Report
 
 __all__ = [
-    "CLASSIFIER_NAME",
-    "COMPARISON_NAME",
-    "EVALUATION_NAME",
-    "OUTLIERS_NAME",
     "Accuracy",
     "Comparison",
     "classify",
@@ -47,11 +43,6 @@ __all__ = [
     "evaluate",
     "find_outliers",
 ]
-
-EVALUATION_NAME = "evaluation.json"
-CLASSIFIER_NAME = "classifier.json"
-OUTLIERS_NAME = "outliers.json"
-COMPARISON_NAME = "comparison.json"
 
 _SHOWN = 10
 _CHOOSING = 5000
@@ -73,8 +64,9 @@ def evaluate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None)
     run = Run.open(folder)
     scene = Scene(run, (), run.recipe.seed, on_bytes)
     evaluation, _ = score(scene.model, scene.held.noisy, scene.held.clean)
-    _write(run, EVALUATION_NAME, dataclasses.asdict(evaluation))
+    results.write(run.folder, results.EVALUATION_NAME, dataclasses.asdict(evaluation))
     draw_scene(scene, ["denoised"])
+    write_report(run, scene.splits)
     return evaluation
 
 
@@ -121,7 +113,10 @@ def classify(
         denoised=classifier.accuracy(run_denoiser(model, held.noisy), held.labels),
     )
     shares = dataclasses.asdict(accuracy)
-    _write(run, CLASSIFIER_NAME, {"images": shares.pop("images"), "accuracy": shares})
+    results.write(
+        run.folder, results.CLASSIFIER_NAME, {"images": shares.pop("images"), "accuracy": shares}
+    )
+    write_report(run, splits)
     return accuracy
 
 
@@ -170,7 +165,7 @@ def find_outliers(
         auc=auc(*errors),
         brightness_auc=auc(*greys),
     )
-    _write(run, OUTLIERS_NAME, dataclasses.asdict(found))
+    results.write(run.folder, results.OUTLIERS_NAME, dataclasses.asdict(found))
     make_folder(run.folder / FIGURES_FOLDER)
     own = Path(run.recipe.data.source).name
     title = f"{run.recipe.name}: {name} among {own}, AUC {found.auc:.4f}"
@@ -186,6 +181,7 @@ def find_outliers(
         figures.image_rows(pictures, title, headings=headings),
         run.folder / FIGURES_FOLDER / "unfamiliar.png",
     )
+    write_report(run, splits)
     return found
 
 
@@ -256,7 +252,8 @@ def compare(
         {"name": row.name, "parameters": row.parameters, **dataclasses.asdict(row.scores)}
         for row in rows
     ]
-    _write(run, COMPARISON_NAME, {"images": len(held.clean), "rows": table})
+    results.write(run.folder, results.COMPARISON_NAME, {"images": len(held.clean), "rows": table})
+    write_report(run, splits)
     return rows
 
 
@@ -307,10 +304,3 @@ def _principal_components(run: Run, splits: datasets.Splits) -> LinearDenoiser:
     clean = splits.train.images
     noisy = corrupt(Compose(run.recipe.noise), clean[:_CHOOSING], run.recipe.seed, "pca")
     return LinearDenoiser(to_images(clean), numbers, to_images(noisy))
-
-
-def _write(run: Run, name: str, scores: dict[str, Any]) -> None:
-    """Write scores as JSON, with the digest of the model file that they are of."""
-    digest = hashlib.sha256((run.folder / runtime.MODEL_NAME).read_bytes()).hexdigest()
-    content = json.dumps({**scores, "model_sha256": digest}, indent=2, allow_nan=False) + "\n"
-    write_text(run.folder / name, content)

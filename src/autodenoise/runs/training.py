@@ -29,6 +29,7 @@ from autodenoise.learning.loop import (
 )
 from autodenoise.learning.randomness import generator
 from autodenoise.noise import Compose
+from autodenoise.runs.report import write as write_report
 from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def train(
     make_folder(folder)
     write_text(folder / RECIPE_NAME, recipes.dump(resolved))
     write_text(folder / ENVIRONMENT_NAME, json.dumps(_environment(chosen), indent=2) + "\n")
-    return _finish(Run(folder, resolved), training, report)
+    return _finish(Run(folder, resolved), training, splits, report)
 
 
 def resume(
@@ -140,7 +141,7 @@ def resume(
     if device is None and run.environment().get("device") == "cpu":
         device = "cpu"
     splits = run.data(on_bytes)
-    return _finish(run, _build(run.recipe, splits, _device(device)), report)
+    return _finish(run, _build(run.recipe, splits, _device(device)), splits, report)
 
 
 def _device(name: str | None) -> torch.device:
@@ -218,15 +219,21 @@ def network(recipe: Recipe, shape: tuple[int, int, int]) -> Autoencoder:
     return built
 
 
-def _finish(run: Run, training: Training, report: Report | None) -> Run:
+def _finish(run: Run, training: Training, splits: datasets.Splits, report: Report | None) -> Run:
     try:
         fit(training, run.folder, report or _Silent())
     except Interrupted:
         # What was learnt so far can be scored and used.
-        _export(run, training)
+        _hand_over(run, training, splits)
         raise
-    _export(run, training)
+    _hand_over(run, training, splits)
     return run
+
+
+def _hand_over(run: Run, training: Training, splits: datasets.Splits) -> None:
+    """Make what a run leaves for others: its model file and its report."""
+    _export(run, training)
+    write_report(run, splits)
 
 
 def _export(run: Run, training: Training) -> None:

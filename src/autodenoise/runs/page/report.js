@@ -1,0 +1,63 @@
+"use strict";
+
+const one = (selector, within = document) => within.querySelector(selector);
+const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+function compare() {
+  const stage = one(".stage");
+  const divider = one("#divider");
+  const move = () => {
+    const at = Number(divider.value);
+    stage.style.setProperty("--at", `${at}%`);
+    // A tag goes when its picture does.
+    one(".tag.before").style.opacity = at < 12 ? 0 : 1;
+    one(".tag.now").style.opacity = at > 88 ? 0 : 1;
+    divider.setAttribute("aria-valuetext", `left ${at} % noisy, right ${100 - at} % denoised`);
+  };
+  const choose = (radio) => {
+    for (const kind of ["noisy", "denoised", "clean"]) {
+      const shown = one(`#${kind}`);
+      shown.src = one(`.${kind}`, radio.parentElement).src;
+      shown.alt = `${kind}: ${radio.dataset.name}`;
+    }
+    one("#chosen").textContent = radio.dataset.told;
+  };
+  divider.addEventListener("input", move);
+  for (const radio of all(".strip input")) {
+    radio.addEventListener("change", () => choose(radio));
+  }
+  // A browser that reloads a page may keep what was chosen on it.
+  move();
+  choose(one(".strip input:checked"));
+}
+
+/* Reads the epoch nearest to the pointer: places from the drawn lines, numbers from the table. */
+function readOut(chart) {
+  const drawing = one("svg", chart);
+  const guide = one(".guide", drawing);
+  const readout = one(".readout", chart);
+  const resting = readout.textContent;
+  const rows = one("tbody", chart).rows;
+  const lines = ["training", "validation"].map((name) => one(`polyline.${name}`, drawing));
+  const places = [...lines[1].points].map((point) => point.x);
+  const leave = () => {
+    guide.setAttribute("visibility", "hidden");
+    readout.textContent = resting;
+  };
+  drawing.addEventListener("pointermove", (event) => {
+    const here = new DOMPoint(event.clientX, event.clientY);
+    const { x } = here.matrixTransform(drawing.getScreenCTM().inverse());
+    const distances = places.map((place) => Math.abs(place - x));
+    const nearest = distances.indexOf(Math.min(...distances));
+    guide.setAttribute("visibility", "visible");
+    guide.setAttribute("x1", places[nearest]);
+    guide.setAttribute("x2", places[nearest]);
+    const [epoch, loss, valLoss, printed] = [...rows[nearest].cells].map((c) => c.textContent);
+    const source = printed === "–" ? "" : `, printed ${printed}`;
+    readout.textContent = `Epoch ${epoch}: training ${loss}, validation ${valLoss}${source}`;
+  });
+  drawing.addEventListener("pointerleave", leave);
+}
+
+compare();
+all(".chart").forEach(readOut);

@@ -1,0 +1,237 @@
+"""The report: one page that shows a run, for anybody to open."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import shlex
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from autodenoise import recipes
+from autodenoise.errors import InputError
+from autodenoise.evaluation.chart import lay_out
+from autodenoise.evaluation.outliers import Outliers
+from autodenoise.evaluation.scores import Evaluation
+from autodenoise.files import write_text
+from autodenoise.recipes import words
+from autodenoise.runs import results, samples
+from autodenoise.runs.run import FIGURES_FOLDER
+
+if TYPE_CHECKING:
+    from autodenoise.evaluation.chart import Chart
+    from autodenoise.evaluation.figures import Curve
+    from autodenoise.learning.data import Splits
+    from autodenoise.learning.history import Row
+    from autodenoise.recipes import Recipe
+    from autodenoise.runs.run import Run
+
+__all__ = ["REPORT_NAME", "write"]
+
+REPORT_NAME = "report.html"
+
+_LARGEST_FIGURE = 2_000_000
+_MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
+
+
+def write(run: Run, splits: Splits) -> Path:
+    """Write ``report.html`` into a run folder, from what the folder holds at the moment.
+
+    The page carries all its pictures, styles and its program in itself; nothing is fetched. Equal
+    folders give equal bytes.
+
+    Parameters
+    ----------
+    run
+        With its model file.
+    splits
+        The run's data, of which the first held-back images are shown.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    InputError
+        The model file is missing or damaged.
+    OutputError
+        The folder cannot be written.
+    """
+    model = run.model()
+    notes: list[str] = []
+    curves, rows, over = [], [], True
+    try:
+        curves, rows, over = run.curves(), run.rows, run.is_over
+    except InputError as error:
+        notes.append(f"The losses are passed over: {error}.")
+    find = partial(results.read, run.folder)
+    evaluation = find(results.EVALUATION_NAME, Evaluation)
+    classifier = find(results.CLASSIFIER_NAME, results.Classified)
+    outliers = find(results.OUTLIERS_NAME, Outliers)
+    comparison = find(results.COMPARISON_NAME, results.Table)
+    for found in (evaluation, classifier, outliers, comparison):
+        notes += [found.note] if found.note else []
+    gallery, left_out = _gallery(run.folder / FIGURES_FOLDER)
+    page = _environment().get_template("report.html.j2")
+    content = page.render(
+        evaluation=evaluation.result,
+        classifier=classifier.result,
+        outliers=outliers.result,
+        comparison=comparison.result,
+        recipe=run.recipe,
+        toml=_toml(run.recipe),
+        card=model.card,
+        splits=splits,
+        pictures=samples.take(run, splits, model),
+        phases=_phases(run, rows, curves),
+        rows=rows,
+        gallery=gallery,
+        notes=notes + left_out,
+        over=over,
+        environment=run.environment(),
+        folder=str(run.folder),
+    )
+    path = run.folder / REPORT_NAME
+    write_text(path, content)
+    return path
+
+
+class _Figure(NamedTuple):
+    """A picture of the gallery."""
+
+    name: str
+    caption: str
+    address: str
+
+
+def _gallery(folder: Path) -> tuple[list[_Figure], list[str]]:
+    """Give the figures that were drawn of a run, and notes about those that are left out."""
+    figures, notes = [], []
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    for file in files:
+        kind = _MEDIA_TYPES.get(file.suffix.lower())
+        if kind is None or not file.is_file():
+            continue
+        place = f"{FIGURES_FOLDER}/{file.name}"
+        if file.stat().st_size > _LARGEST_FIGURE:
+            megabytes = file.stat().st_size / 1e6
+            notes.append(f"{place} is left out: its {megabytes:.1f} MB would swell this page.")
+            continue
+        caption = file.stem.replace("-", " ").replace("_", " ")
+        address = samples.data_uri(kind, file.read_bytes())
+        figures.append(_Figure(place, caption[:1].upper() + caption[1:], address))
+    return figures, notes
+
+
+def _toml(recipe: Recipe) -> str:
+    # Its name alone, as on the model's card: a page is passed on, and where its maker keeps the
+    # data is nobody's business.
+    data = dataclasses.replace(recipe.data, source=Path(recipe.data.source).name)
+    return recipes.dump(dataclasses.replace(recipe, data=data))
+
+
+class _Printed(NamedTuple):
+    """A validation loss that the source prints, and what this run had at its place."""
+
+    epoch: int
+    printed: float
+    reached: float | None
+    difference: float | None
+
+
+class _Phase(NamedTuple):
+    """A stretch of training, as far as it has come; no curve before its first epoch is over."""
+
+    name: str
+    words: list[str]
+    done: int
+    planned: int
+    seconds: float
+    curve: Curve | None
+    chart: Chart | None
+    printed: list[_Printed]
+
+
+def _phases(run: Run, rows: list[Row], curves: list[Curve]) -> list[_Phase]:
+    drawn = {curve.name: curve for curve in curves}
+    phases = []
+    for name, phase in run.recipe.phase.items():
+        own = [row for row in rows if row.phase == name]
+        reached = {row.epoch: row.val_loss for row in own}
+        curve = drawn.get(name)
+        phases.append(
+            _Phase(
+                name=name,
+                words=words.phase(phase),
+                done=len(own),
+                planned=phase.epochs,
+                seconds=sum(row.seconds for row in own),
+                curve=curve,
+                chart=curve and lay_out(curve),
+                printed=[
+                    _Printed(epoch, loss, reached.get(epoch), _minus(reached.get(epoch), loss))
+                    for epoch, loss in run.recipe.printed.get(name, {}).items()
+                ],
+            )
+        )
+    return phases
+
+
+def _minus(reached: float | None, printed: float) -> float | None:
+    return None if reached is None else reached - printed
+
+
+# --- how things are written -----------------------------------------------------------------------
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("autodenoise.runs", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        number=_number,
+        count=lambda number: f"{number:,}",
+        duration=_duration,
+        capitalize_first=lambda text: text[:1].upper() + text[1:],
+        argument=_argument,
+        noise=words.noise,
+        source=words.source,
+        shell=shlex.quote,
+        literal=lambda text: json.dumps(text, ensure_ascii=False),
+    )
+    return environment
+
+
+def _number(value: float | None, digits: int, sign: Literal["", "+"] = "") -> str:
+    """Write a number rounded, with all its digits for programs; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "\N{EN DASH}"
+    text = f"{value:{sign}.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return Markup('<data value="{}">{}</data>').format(repr(value), text)
+
+
+def _argument(value: object) -> str:
+    """Write a value of a network's argument."""
+    if isinstance(value, list | tuple):
+        return ", ".join(str(entry) for entry in value)
+    return str(value)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
