@@ -226,7 +226,7 @@ def index(described: list[Description], results: dict[str, list[Result]]) -> str
         rows.append(
             [
                 f"[{recipe.name}]({recipe.name}.md)",
-                recipe.data.source,
+                words.source(recipe.data.source),
                 f"`{recipe.network.name}`",
                 f"{one.summary.parameters:,}",
                 f"{one.summary.code_numbers:,}",

@@ -74,8 +74,8 @@ def test_a_phase_in_words() -> None:
         (
             "blur-mnist",
             (
-                "MNIST, validated on its test images; each image comes 4 times an epoch; validation "
-                "images stay clean"
+                "MNIST, validated on its test images; each image comes 4 times an epoch; "
+                "validation images stay clean"
             ),
         ),
     ],
