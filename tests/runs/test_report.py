@@ -229,7 +229,7 @@ def test_other_results_are_shown(run: Run) -> None:
     shares = page.values("section[@aria-labelledby='classifier-title']")
     assert shares == pytest.approx([99, 80, 95])
     assert page.values("section[@aria-labelledby='outliers-title']") == [0.97, 0.8]
-    assert "fashion-mnist" in words(page.one("section[@aria-labelledby='outliers-title']"))
+    assert "Fashion-MNIST" in words(page.one("section[@aria-labelledby='outliers-title']"))
     table = page.one("section[@aria-labelledby='comparison-title']//table")
     names = [words(heading) for heading in table.findall("tbody/tr/th")]
     assert names == ["<none>", "PCA"]
