@@ -136,6 +136,12 @@ def test_what_is_set_is_no_longer_searched(tmp_path: Path) -> None:
     assert list(load(path, epochs=5).search) == ["phase.denoise.batch_size"]
     kept = load(path, ["phase.denoise.batch_size=7"]).search
     assert list(kept) == ["phase.reconstruct.epochs", "phase.denoise.epochs"]
+    # Another optimiser has other settings, and so has another network.
+    for setting in ("optimizer.kind=adam", "optimizer={kind = 'adam', learning_rate = 0.1}"):
+        kept = load("digits", [f"phase.denoise.{setting}"]).search
+        assert list(kept) == ["phase.denoise.batch_size", "network.widths"]
+    for setting in ("network={name = 'conv'}", "search={}"):
+        assert "network.widths" not in load("digits", [setting]).search
 
 
 def test_what_is_in_a_range() -> None:

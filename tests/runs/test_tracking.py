@@ -59,8 +59,6 @@ def assert_curves_are_the_metrics(run: autodenoise.Run) -> None:
 @pytest.mark.usefixtures("folder", "training_alone")
 def test_tensorboard_shows_what_the_metrics_say() -> None:
     settings = ["network={name = 'dense', widths = [32, 8, 32]}"]
-    # Without its search, which is of another network.
-    settings = [*settings, "search={}"]
     run = autodenoise.train("quick.toml", "run", settings=settings, tensorboard=True)
     assert_curves_are_the_metrics(run)
     told = hyperparameters(run.folder / "tensorboard")

@@ -195,7 +195,8 @@ def load(
     overrides
         Settings such as ``"noise.sigma=0.5"`` or ``"phase.denoise.epochs=3"``; the value is TOML,
         or a bare word. A list of one entry needs no index: ``noise.sigma`` is ``noise.0.sigma``.
-        What is set is no longer searched.
+        What is set is no longer searched, and with a ``kind`` or a table all that is beside or in
+        it.
     epochs
         Train each phase for this many instead.
     seed
@@ -231,7 +232,10 @@ def load(
         # What the source printed is of the recipe as it was.
         full["printed"] = {}
     for key, value in settings:
-        full["search"].pop(key, None)
+        place = key.rpartition(".")[0] if names_a_kind(key) else key
+        for searched in list(full["search"]):
+            if searched == key or searched.startswith(f"{place}."):
+                del full["search"][searched]
         put(full, key, value, "--set")
     _find_data(full, Path())
     return _build(full, where="--set")
