@@ -23,8 +23,7 @@ from _results import FOLDER as RESULTS
 from autodenoise import runs
 from autodenoise.evaluation import figures
 from autodenoise.evaluation.diagram import diagram
-from autodenoise.recipes import Recipe, builtin_names
-from autodenoise.recipes.words import data_in_words, noise_in_words, phase_in_words
+from autodenoise.recipes import Recipe, builtin_names, words
 from autodenoise.runs import Description
 
 PAGES = Path(__file__).parent.parent / "docs" / "recipes"
@@ -137,9 +136,9 @@ def page(one: Description, results: list[Result]) -> str:
     size = f"{summary.parameters:,} parameters, {summary.macs / 1e6:.2f} million multiply-adds"
     facts = {
         "source": recipe.source,
-        "data": data_in_words(recipe.data),
-        "noise": noise_in_words(recipe),
-        **{f"phase {name}": phase_in_words(phase) for name, phase in recipe.phase.items()},
+        "data": words.data(recipe),
+        "noise": "<br>".join(words.noise(part) for part in recipe.noise),
+        **{f"phase {name}": " ".join(words.phase(part)) for name, part in recipe.phase.items()},
         "network": f"`{recipe.network.name}`, {size} an image",
         "code": summary.code_in_words,
     }
@@ -153,7 +152,7 @@ def page(one: Description, results: list[Result]) -> str:
         f"# {recipe.name}\n",
         f"{recipe.title}.\n\n{recipe.about.strip()}\n",
         f"    autodenoise train {recipe.name}\n    autodenoise evaluate runs/{recipe.name}\n",
-        table(["", ""], [[name, words] for name, words in facts.items()]),
+        table(["", ""], [[name, told] for name, told in facts.items()]),
         *measured,
         f"## Network\n\n![Layers and the shapes between them]({_picture(recipe)})\n",
         "[All recipes](README.md)\n",
@@ -227,7 +226,7 @@ def index(described: list[Description], results: dict[str, list[Result]]) -> str
         rows.append(
             [
                 f"[{recipe.name}]({recipe.name}.md)",
-                recipe.data.source,
+                words.source(recipe.data.source),
                 f"`{recipe.network.name}`",
                 f"{one.summary.parameters:,}",
                 f"{one.summary.code_numbers:,}",

@@ -142,7 +142,7 @@ def test_describe_explains_a_recipe_and_draws_its_network(
     for words in (
         "Keras example",
         "sigma 0.4, clipped",
-        "50 epochs in batches of 128: clean to clean",
+        "Learns clean to clean: 50 epochs in batches of 128.",
         "18: 0.0867",
         "84: 0.0846",
         "28,353 parameters, 110.8 KiB; 4.52 million",

@@ -1,82 +1,89 @@
 from __future__ import annotations
 
-import dataclasses
+from pathlib import Path
 
 import pytest
 
 from autodenoise import recipes
 from autodenoise.learning.loop import Phase
-from autodenoise.learning.optim import OPTIMIZERS, Muon, OneCycle
-from autodenoise.noise import NOISES
-from autodenoise.recipes.words import data_in_words, noise_in_words, phase_in_words
-
-# A value for each key that a noise must be given.
-STRENGTHS = {"sigma": 0.25, "amplitude": 0.75, "peak": 30.0, "amount": 0.1, "quality": 40.0}
-
-
-@pytest.mark.parametrize(
-    ("name", "data", "noise"),
-    [
-        (
-            "conv-mnist",
-            "mnist, validated on its test images",
-            "Gaussian noise of sigma 0.4, clipped to [0, 1]",
-        ),
-        (
-            "dense-fashion",
-            "the test part of fashion-mnist, a random 20% held back for validation",
-            "one-sided uniform noise of amplitude 0.9, clipped to [0, 1]",
-        ),
-        (
-            "blur-mnist",
-            "mnist, validated on its test images; each image 4 times an epoch",
-            (
-                "Gaussian blur of sigma 0 to 2 drawn for each image, then two-sided uniform noise "
-                "of amplitude 0.01 to 1.5 drawn for each image; validation images stay clean"
-            ),
-        ),
-        (
-            "digits",
-            "digits, resized to 28x28, a random 20% held back for validation",
-            "Gaussian noise of sigma 0.4, clipped to [0, 1]",
-        ),
-    ],
+from autodenoise.learning.optim import AdamW
+from autodenoise.noise import (
+    NOISES,
+    Blur,
+    Gaussian,
+    Jpeg,
+    Poisson,
+    PoissonGaussian,
+    SaltPepper,
+    Speckle,
+    Uniform,
 )
-def test_a_recipe_in_words(name: str, data: str, noise: str) -> None:
-    recipe = recipes.load(name)
-    assert data_in_words(recipe.data) == data
-    assert noise_in_words(recipe) == noise
+from autodenoise.recipes import AnyNoise, words
+
+SAID: list[tuple[AnyNoise, str]] = [
+    (Gaussian(0.4, clip=True), "Gaussian noise of sigma 0.4, clipped to [0, 1]"),
+    (Gaussian((0.1, 0.5)), "Gaussian noise of sigma 0.1 to 0.5 (drawn for each image)"),
+    (Uniform(0.9), "Uniform noise from 0 to 0.9"),
+    (Uniform(0.9, symmetric=True), "Uniform noise of up to \N{PLUS-MINUS SIGN}0.9"),
+    (Blur(1.5), "Gaussian blur of sigma 1.5 pixels"),
+    (Poisson(40.0), "Shot noise at 40 photons for white"),
+    (PoissonGaussian(40.0, 0.1), "Shot noise at 40 photons for white, and read noise of sigma 0.1"),
+    (SaltPepper(0.05), "Salt and pepper on a share of 0.05 of the values"),
+    (Speckle(0.2), "Speckle of sigma 0.2, in proportion to the brightness"),
+    (Jpeg(30.0), "JPEG at quality 30"),
+]
 
 
-@pytest.mark.parametrize("kind", list(NOISES))
-def test_every_noise_has_words_that_tell_its_strength(kind: str) -> None:
-    fields = dataclasses.fields(NOISES[kind])
-    given = {field.name: STRENGTHS[field.name] for field in fields if field.name in STRENGTHS}
-    made = NOISES[kind](**given)
-    words = noise_in_words(dataclasses.replace(recipes.load("digits"), noise=(made,)))
-    for strength in given.values():
-        assert f"{strength:g}" in words
-    assert "clipped" not in words
+@pytest.mark.parametrize(("noise", "said"), SAID)
+def test_a_corruption_in_words(noise: AnyNoise, said: str) -> None:
+    assert words.noise(noise) == said
 
 
-@pytest.mark.parametrize("kind", list(OPTIMIZERS))
-def test_every_optimiser_has_words(kind: str) -> None:
-    words = phase_in_words(Phase(epochs=1, optimizer=OPTIMIZERS[kind](learning_rate=0.125)))
-    assert f"; {kind} at 0.125" in words.lower()
-    assert words.startswith("1 epoch in batches of 128: noisy to clean, fresh noise each time")
+def test_every_corruption_has_words() -> None:
+    assert {type(noise) for noise, _ in SAID} == set(NOISES.values())
 
 
 def test_a_phase_in_words() -> None:
-    phase = Phase(
-        epochs=7,
-        batch_size=32,
-        objective="reconstruction",
-        loss="mse",
-        optimizer=Muon(),
-        schedule=OneCycle(),
-        patience=3,
+    conv, swift = recipes.load("conv-mnist"), recipes.load("swift-mnist")
+    assert words.phase(conv.phase["reconstruct"]) == [
+        "Learns clean to clean: 50 epochs in batches of 128.",
+        "Minimises binary cross-entropy by Adam at learning rate 0.001, constant.",
+    ]
+    assert words.phase(conv.phase["denoise"])[-1] == "Every image keeps one noisy version."
+    _, minimises, noise = words.phase(swift.phase["denoise"])
+    assert "Muon at learning rate 0.02 and AdamW at 0.008 beside it, rising and" in minimises
+    assert noise == "An image gets new noise each time it is seen."
+    short = words.phase(Phase(1, loss="mse", optimizer=AdamW(), patience=3))
+    assert short[0] == (
+        "Learns noisy to clean: 1 epoch in batches of 128, fewer if the validation loss has not "
+        "fallen for 3."
     )
-    assert phase_in_words(phase) == (
-        "7 epochs in batches of 32: clean to clean; mean squared error; Muon at 0.02 and AdamW at "
-        "0.008, one cycle; stops after 3 epochs without a lower validation loss"
-    )
+    assert "mean squared error by AdamW" in short[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("conv-mnist", "MNIST, validated on its test images"),
+        ("maxnorm-mnist", "MNIST, the last 20% held back for validation"),
+        ("dense-fashion", "the test part of Fashion-MNIST, a random 20% held back for validation"),
+        (
+            "digits",
+            "scikit-learn's digits, resized to 28x28, a random 20% held back for validation",
+        ),
+        (
+            "blur-mnist",
+            (
+                "MNIST, validated on its test images; each image comes 4 times an epoch; "
+                "validation images stay clean"
+            ),
+        ),
+    ],
+)
+def test_the_data_in_words(name: str, said: str) -> None:
+    assert words.data(recipes.load(name)) == said
+
+
+def test_a_data_set_of_ones_own_is_named_without_its_folders() -> None:
+    assert words.source("fashion-mnist") == "Fashion-MNIST"
+    assert words.source(str(Path("/home/somebody/letters.npz"))) == "letters.npz"

@@ -161,11 +161,11 @@ def test_its_pictures_are_the_images_that_are_scored(run: Run) -> None:
         # ONNX Runtime's sums depend on the size of a batch.
         levels = from_float(denoised[index], byte).astype(int) - network
         assert np.abs(levels).max() <= 1
-        assert words(column) == f"Image {index + 1}, {held.labels[index]}"
+        assert words(column) == f"Image {index + 1} ({held.labels[index]})"
     for kind in ("noisy", "denoised", "clean"):
         first = page.one(f"img[@id='{kind}']")
         assert first.get("src") == columns[0].find(f"img[@class='{kind} pixels']").get("src")
-        assert first.get("alt") == f"{kind}: image 1, {held.labels[0]}"
+        assert first.get("alt") == f"{kind}: image 1 ({held.labels[0]})"
 
 
 def test_what_is_there_is_labelled(run: Run) -> None:
@@ -229,7 +229,7 @@ def test_other_results_are_shown(run: Run) -> None:
     shares = page.values("section[@aria-labelledby='classifier-title']")
     assert shares == pytest.approx([99, 80, 95])
     assert page.values("section[@aria-labelledby='outliers-title']") == [0.97, 0.8]
-    assert "fashion-mnist" in words(page.one("section[@aria-labelledby='outliers-title']"))
+    assert "Fashion-MNIST" in words(page.one("section[@aria-labelledby='outliers-title']"))
     table = page.one("section[@aria-labelledby='comparison-title']//table")
     names = [words(heading) for heading in table.findall("tbody/tr/th")]
     assert names == ["<none>", "PCA"]
@@ -258,10 +258,11 @@ def test_a_result_that_is_damaged_or_stale_is_a_note(run: Run, content: str, say
     assert not page.all("section[@aria-labelledby='classifier-title']")
 
 
-def test_damaged_metrics_are_a_note(run: Run) -> None:
+@pytest.mark.parametrize(("old", "new"), [("epoch", "time"), ("0.", "a."), ("0.", "nan,0.")])
+def test_damaged_metrics_are_a_note(run: Run, old: str, new: str) -> None:
     metrics = run.folder / "metrics.csv"
     whole = metrics.read_bytes()
-    metrics.write_text("phase,epoch\ndenoise,one\n")
+    metrics.write_text(whole.decode().replace(old, new))
     page = page_of(run)
     metrics.write_bytes(whole)
     assert "The losses are passed over" in words(page.one("ul[@class='note']"))

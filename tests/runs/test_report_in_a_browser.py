@@ -130,7 +130,7 @@ def test_the_divider_and_the_choice_change_what_is_seen(browser: str, run: Run, 
     cuts = [state["cut"] for state in (begun, denoised, noisy, third)]
     assert cuts == [f"inset(0px 0px 0px {at}%)" for at in (50, 0, 100, 30)]
     assert third["told"] == "left 30 % noisy, right 70 % denoised"
-    assert other["chosen"].startswith(f"Image {image + 1}, ")
+    assert other["chosen"].startswith(f"Image {image + 1} (")
     assert begun["images"] == third["images"]
     assert not set(other["images"]) & set(begun["images"])
     # To the pixel: noisy left of the divider, denoised right of it.

@@ -51,16 +51,16 @@ def describe(
 def _facts(description: Description) -> Table:
     from rich.table import Table
 
-    from autodenoise.recipes.words import data_in_words, noise_in_words, phase_in_words
+    from autodenoise.recipes import words
 
     recipe, summary = description.recipe, description.summary
     facts = {
         "source": recipe.source or "-",
-        "data": data_in_words(recipe.data),
-        "noise": noise_in_words(recipe),
+        "data": words.data(recipe),
+        "noise": "\n".join(words.noise(part) for part in recipe.noise),
     }
     for name, phase in recipe.phase.items():
-        facts[f"phase {name}"] = phase_in_words(phase)
+        facts[f"phase {name}"] = " ".join(words.phase(phase))
     for name, losses in recipe.printed.items():
         printed = ", ".join(f"{epoch}: {loss:.4f}" for epoch, loss in losses.items())
         facts[f"printed {name}"] = f"validation loss after epoch {printed}"
@@ -79,8 +79,8 @@ def _facts(description: Description) -> Table:
         f"an output sees {description.halo} pixels around it"
     )
     table = Table(box=None, pad_edge=False, show_header=False)
-    for name, words in facts.items():
-        table.add_row(name, words)
+    for name, told in facts.items():
+        table.add_row(name, told)
     return table
 
 

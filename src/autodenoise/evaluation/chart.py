@@ -17,6 +17,7 @@ __all__ = ["Chart", "Point", "Tick", "lay_out"]
 _WIDTH, _HEIGHT = 480.0, 270.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 14.0, 12.0, 46.0
 _FEW = 12
+_ROUND = (1, 2, 5, 10)
 
 
 class Tick(NamedTuple):
@@ -84,10 +85,10 @@ def lay_out(curve: Curve) -> Chart:
     def points(losses: Iterable[tuple[int, float]]) -> list[Point]:
         return [Point(x(epoch), y(loss)) for epoch, loss in losses]
 
-    whole = MaxNLocator(nbins=7, integer=True).tick_values(1, max(last, 2))
+    whole = MaxNLocator(nbins=7, integer=True, steps=_ROUND).tick_values(1, max(last, 2))
     # From 1 and not from 0: that is where counting epochs begins.
     epochs = [1.0, *(float(tick) for tick in whole if 1 < tick <= last)]
-    marks = MaxNLocator(nbins=5).tick_values(low, high)
+    marks = MaxNLocator(nbins=6, steps=_ROUND).tick_values(low, high)
     losses = [float(mark) for mark in marks if low <= mark <= high]
     return Chart(
         width=_WIDTH,

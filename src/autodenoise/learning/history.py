@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from autodenoise.errors import InputError
@@ -46,9 +47,12 @@ def read_metrics(path: Path) -> list[Row]:
     """
     try:
         with path.open(newline="") as file:
-            return [
+            rows = [
                 Row(line["phase"], int(line["epoch"]), *(float(line[k]) for k in Row._fields[2:]))
                 for line in csv.DictReader(file)
             ]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"cannot read {path}: {error}") from None
+    if not all(math.isfinite(number) for row in rows for number in row[2:]):
+        raise InputError(f"cannot read {path}: not all of its numbers are finite")
+    return rows

@@ -1,11 +1,12 @@
-"""What a recipe says, in plain words: its data, noise and phases."""
+"""What a recipe says, in plain words."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autodenoise.learning.data import SOURCES
-from autodenoise.learning.optim import Adadelta, Adam, AdamW, Muon, OneCycle
+from autodenoise.learning.optim import AdamW, Muon, OneCycle
 from autodenoise.noise import (
     Blur,
     Gaussian,
@@ -14,106 +15,118 @@ from autodenoise.noise import (
     PoissonGaussian,
     SaltPepper,
     Speckle,
-    Strength,
     Uniform,
 )
 
 if TYPE_CHECKING:
-    from autodenoise.learning.data import Data
     from autodenoise.learning.loop import Phase
     from autodenoise.learning.optim import Optimizer
+    from autodenoise.noise import Strength
     from autodenoise.recipes import AnyNoise, Recipe
 
-__all__ = ["LOSS_NAMES", "data_in_words", "noise_in_words", "phase_in_words"]
-
+__all__ = ["LOSS_NAMES", "data", "noise", "phase", "source"]
 
 LOSS_NAMES = {"bce": "binary cross-entropy", "mse": "mean squared error"}
-"""The losses' names in full."""
+"""The losses by the name that recipes write."""
+
+_SOURCES = {
+    "mnist": "MNIST",
+    "fashion-mnist": "Fashion-MNIST",
+    "digits": "scikit-learn's digits",
+}
+_TASKS = {"supervised": "noisy to clean", "reconstruction": "clean to clean"}
+_DRAWN = {
+    "once": "Every image keeps one noisy version.",
+    "fresh": "An image gets new noise each time it is seen.",
+}
 
 
-def data_in_words(data: Data) -> str:
+def source(name: str) -> str:
+    """Name a data set; of a path its last part alone, whose folders are nobody's business."""
+    return _SOURCES.get(name, Path(name).name)
+
+
+def data(recipe: Recipe) -> str:
     """Say what is learnt from, and what validation is done on."""
-    words = data.source if data.part == "train" else f"the test part of {data.source}"
-    if data.size is not None:
-        height, width = data.size
-        words += f", resized to {width}x{height}"
-    match data.validation:
-        case "test":
-            own = "test" if data.source in SOURCES else "validation or test"
-            words += f", validated on its {own} images"
-        case "last":
-            words += f", the last {data.share:.0%} held back for validation"
-        case "random":
-            words += f", a random {data.share:.0%} held back for validation"
-    if data.copies > 1:
-        words += f"; each image {data.copies} times an epoch"
-    return words
+    part = recipe.data
+    said = source(part.source)
+    if part.part == "test":
+        said = f"the test part of {said}"
+    if part.size is not None:
+        height, width = part.size
+        said += f", resized to {width}x{height}"
+    if part.validation == "test":
+        own = "test" if part.source in SOURCES else "validation or test"
+        said += f", validated on its {own} images"
+    else:
+        which = "the last" if part.validation == "last" else "a random"
+        said += f", {which} {part.share:.0%} held back for validation"
+    if part.copies > 1:
+        said += f"; each image comes {part.copies} times an epoch"
+    if recipe.validation == "clean":
+        said += "; validation images stay clean"
+    return said
 
 
-def noise_in_words(recipe: Recipe) -> str:
-    """Say how images are corrupted, and which are."""
-    words = ", then ".join(_corruption(part) for part in recipe.noise)
-    return words if recipe.validation == "noisy" else f"{words}; validation images stay clean"
-
-
-def _corruption(noise: AnyNoise) -> str:
-    match noise:
+def noise(part: AnyNoise) -> str:
+    """Say what a corruption does, as a sentence without its full stop."""
+    match part:
         case Gaussian():
-            words = f"Gaussian noise of sigma {_strength(noise.sigma)}"
+            said = f"Gaussian noise of sigma {_strength(part.sigma)}"
+        case Uniform(symmetric=True):
+            said = f"Uniform noise of up to ±{_strength(part.amplitude)}"
         case Uniform():
-            sides = "two-sided" if noise.symmetric else "one-sided"
-            words = f"{sides} uniform noise of amplitude {_strength(noise.amplitude)}"
+            said = f"Uniform noise from 0 to {_strength(part.amplitude)}"
         case Blur():
-            words = f"Gaussian blur of sigma {_strength(noise.sigma)}"
+            said = f"Gaussian blur of sigma {_strength(part.sigma)} pixels"
         case Poisson():
-            words = f"shot noise of {_strength(noise.peak)} photons at white"
+            said = f"Shot noise at {_strength(part.peak)} photons for white"
         case PoissonGaussian():
-            words = (
-                f"shot noise of {_strength(noise.peak)} photons at white and Gaussian read noise "
-                f"of sigma {_strength(noise.sigma)}"
+            said = (
+                f"Shot noise at {_strength(part.peak)} photons for white, and read noise of sigma "
+                f"{_strength(part.sigma)}"
             )
         case SaltPepper():
-            words = f"a share {_strength(noise.amount)} of values set to white or black"
+            said = f"Salt and pepper on a share of {_strength(part.amount)} of the values"
         case Speckle():
-            words = f"speckle of sigma {_strength(noise.sigma)}"
+            said = f"Speckle of sigma {_strength(part.sigma)}, in proportion to the brightness"
         case Jpeg():
-            words = f"JPEG of quality {_strength(noise.quality)}"
-    clipped = not isinstance(noise, SaltPepper | Jpeg) and noise.clip
-    return f"{words}, clipped to [0, 1]" if clipped else words
+            said = f"JPEG at quality {_strength(part.quality)}"
+    clipped = not isinstance(part, SaltPepper | Jpeg) and part.clip
+    return f"{said}, clipped to [0, 1]" if clipped else said
 
 
 def _strength(strength: Strength) -> str:
     if isinstance(strength, tuple):
-        low, high = strength
-        return f"{low:g} to {high:g} drawn for each image"
+        return f"{strength[0]:g} to {strength[1]:g} (drawn for each image)"
     return f"{strength:g}"
 
 
-def phase_in_words(phase: Phase) -> str:
-    """Say how long, what from what, with which optimiser and loss."""
-    epochs = f"{phase.epochs} epoch{'s' if phase.epochs > 1 else ''}"
-    if phase.objective == "reconstruction":
-        task = "clean to clean"
-    else:
-        fresh = "fresh noise each time" if phase.noise == "fresh" else "noise drawn once"
-        task = f"noisy to clean, {fresh}"
-    words = f"{epochs} in batches of {phase.batch_size}: {task}; {LOSS_NAMES[phase.loss]}; "
-    words += _optimizer(phase.optimizer)
-    if isinstance(phase.schedule, OneCycle):
-        words += ", one cycle"
-    if phase.patience is not None:
-        words += f"; stops after {phase.patience} epochs without a lower validation loss"
-    return words
+def phase(part: Phase) -> list[str]:
+    """Say what a phase of training does, in a few sentences."""
+    epochs = f"{part.epochs} epoch{'s' if part.epochs > 1 else ''}"
+    patience = (
+        ""
+        if part.patience is None
+        else f", fewer if the validation loss has not fallen for {part.patience}"
+    )
+    rate = "rising and falling in one cycle" if isinstance(part.schedule, OneCycle) else "constant"
+    said = [
+        f"Learns {_TASKS[part.objective]}: {epochs} in batches of {part.batch_size}{patience}.",
+        f"Minimises {LOSS_NAMES[part.loss]} by {_optimizer(part.optimizer)}, {rate}.",
+    ]
+    if part.objective == "supervised":
+        said.append(_DRAWN[part.noise])
+    return said
 
 
 def _optimizer(optimizer: Optimizer) -> str:
-    rate = f"at {optimizer.learning_rate:g}"
+    rate = f"{optimizer.learning_rate:g}"
     match optimizer:
-        case Adam():
-            return f"Adam {rate}"
-        case Adadelta():
-            return f"Adadelta {rate}"
-        case AdamW():
-            return f"AdamW {rate}"
         case Muon():
-            return f"Muon {rate} and AdamW at {optimizer.adamw_learning_rate:g}"
+            beside = f"{optimizer.adamw_learning_rate:g}"
+            return f"Muon at learning rate {rate} and AdamW at {beside} beside it"
+        case AdamW():
+            return f"AdamW at learning rate {rate}"
+        case _:
+            return f"{optimizer.kind.capitalize()} at learning rate {rate}"

@@ -13,6 +13,7 @@ A run folder holds::
     evaluation.json          scores on the test images, once evaluated; classifier.json,
                              outliers.json and comparison.json where they were asked for
     figures/                 pictures
+    report.html              a page that shows all of it, for anybody to open
     against/                 other recipes' runs on the same data and noise, to compare with
 """
 

@@ -19,7 +19,7 @@ from autodenoise.evaluation.chart import lay_out
 from autodenoise.evaluation.outliers import Outliers
 from autodenoise.evaluation.scores import Evaluation
 from autodenoise.files import write_text
-from autodenoise.recipes.words import data_in_words, noise_in_words, phase_in_words
+from autodenoise.recipes import words
 from autodenoise.runs import results, samples
 from autodenoise.runs.run import FIGURES_FOLDER
 
@@ -64,7 +64,7 @@ def write(run: Run, splits: Splits) -> Path:
     OutputError
         The folder cannot be written.
     """
-    model, recipe = run.model(), _without_folders(run.recipe)
+    model = run.model()
     notes: list[str] = []
     curves, rows, over = [], [], True
     try:
@@ -85,10 +85,8 @@ def write(run: Run, splits: Splits) -> Path:
         classifier=classifier.result,
         outliers=outliers.result,
         comparison=comparison.result,
-        recipe=recipe,
-        data=data_in_words(recipe.data),
-        noise=noise_in_words(recipe),
-        toml=recipes.dump(recipe),
+        recipe=run.recipe,
+        toml=_toml(run.recipe),
         card=model.card,
         splits=splits,
         pictures=samples.take(run, splits, model),
@@ -132,11 +130,11 @@ def _gallery(folder: Path) -> tuple[list[_Figure], list[str]]:
     return figures, notes
 
 
-def _without_folders(recipe: Recipe) -> Recipe:
-    # The data's name alone, as on the model's card: a page is passed on, and where its maker keeps
-    # them is nobody's business.
+def _toml(recipe: Recipe) -> str:
+    # Its name alone, as on the model's card: a page is passed on, and where its maker keeps the
+    # data is nobody's business.
     data = dataclasses.replace(recipe.data, source=Path(recipe.data.source).name)
-    return dataclasses.replace(recipe, data=data)
+    return recipes.dump(dataclasses.replace(recipe, data=data))
 
 
 class _Printed(NamedTuple):
@@ -152,7 +150,7 @@ class _Phase(NamedTuple):
     """A stretch of training, as far as it has come; no curve before its first epoch is over."""
 
     name: str
-    words: str
+    words: list[str]
     done: int
     planned: int
     seconds: float
@@ -171,7 +169,7 @@ def _phases(run: Run, rows: list[Row], curves: list[Curve]) -> list[_Phase]:
         phases.append(
             _Phase(
                 name=name,
-                words=phase_in_words(phase),
+                words=words.phase(phase),
                 done=len(own),
                 planned=phase.epochs,
                 seconds=sum(row.seconds for row in own),
@@ -208,6 +206,8 @@ def _environment() -> Environment:
         duration=_duration,
         capitalize_first=lambda text: text[:1].upper() + text[1:],
         argument=_argument,
+        noise=words.noise,
+        source=words.source,
         shell=shlex.quote,
         literal=lambda text: json.dumps(text, ensure_ascii=False),
     )

@@ -15,7 +15,7 @@ from autodenoise.learning import data as datasets
 from autodenoise.learning.history import Row, read_metrics
 from autodenoise.learning.loop import METRICS_NAME, corrupt, is_over
 from autodenoise.noise import Compose
-from autodenoise.recipes.words import LOSS_NAMES
+from autodenoise.recipes import words
 
 if TYPE_CHECKING:
     import os
@@ -107,7 +107,7 @@ class Run:
         return [
             Curve(
                 name=name,
-                unit=LOSS_NAMES[phase.loss],
+                unit=words.LOSS_NAMES[phase.loss],
                 loss=[row.loss for row in own],
                 val_loss=[row.val_loss for row in own],
                 printed=self.recipe.printed.get(name, {}),
