@@ -16,24 +16,26 @@ __all__ = ["LinearDenoiser"]
 
 
 class LinearDenoiser:
-    """Projects a noisy image onto the principal components of clean ones.
+    """Projects what an image has beyond the mean noisy one onto the components of clean images.
+
+    The noise's own mean, which one-sided or clipped noise has, is taken off that way.
 
     Parameters
     ----------
     clean
         Images to learn from, (N, H, W, C) in [0, 1].
+    noisy
+        Noisy versions of the first of `clean`.
     components
         How many numbers the code has. None: the number that leaves the least squared error on
         `noisy`. Never more than the images have values, or than there are images.
-    noisy
-        Noisy versions of the first of `clean`; only needed to choose the number.
 
     Attributes
     ----------
     components
         The number that was taken.
     parameters
-        How many numbers were learnt: the mean and the components.
+        How many numbers were learnt: two means and the components.
 
     References
     ----------
@@ -41,28 +43,30 @@ class LinearDenoiser:
     2006, compares autoencoders with it in the same way.
     """
 
-    def __init__(self, clean: Images, components: int | None, noisy: Images | None = None) -> None:
+    def __init__(self, clean: Images, noisy: Images, components: int | None) -> None:
         flat = clean.reshape(len(clean), -1)
         most = min(flat.shape)
-        self._pca = PCA(most if components is None else min(components, most)).fit(flat)
+        pca = PCA(most if components is None else min(components, most)).fit(flat)
+        self._clean_mean = pca.mean_
+        self._noisy_mean = noisy.reshape(len(noisy), -1).mean(0, dtype=np.float64)
+        self._basis = pca.components_
         if components is None:
-            assert noisy is not None
-            kept = self._best(flat[: len(noisy)], noisy.reshape(len(noisy), -1))
-            self._pca.components_ = self._pca.components_[:kept]
-        self.components, values = self._pca.components_.shape
-        self.parameters: int = values * (self.components + 1)
+            self._basis = self._basis[: self._best(clean[: len(noisy)], noisy)]
+        self.components, values = self._basis.shape
+        self.parameters: int = values * (self.components + 2)
+
+    def _codes(self, images: Images, mean: NDArray[np.float64]) -> NDArray[np.float64]:
+        codes: NDArray[np.float64] = (images.reshape(len(images), -1) - mean) @ self._basis.T
+        return codes
 
     def _best(self, clean: Images, noisy: Images) -> int:
         # The components are orthonormal, so that keeping component j changes the squared error by
         # b_j^2 - 2 a_j b_j, with a and b the coefficients of the clean and the noisy image.
-        basis, mean = self._pca.components_.T, self._pca.mean_
-        a, b = (clean - mean) @ basis, (noisy - mean) @ basis
-        change = np.cumsum((b * b - 2 * a * b).mean(0, dtype=np.float64))
-        return int(np.argmin(change)) + 1
+        a, b = self._codes(clean, self._clean_mean), self._codes(noisy, self._noisy_mean)
+        return int(np.argmin(np.cumsum((b * b - 2 * a * b).mean(0)))) + 1
 
     def batch(self, images: Images) -> Images:
         """Give the clean version of (N, H, W, C) images, in [0, 1]."""
-        flat = images.reshape(len(images), -1) - self._pca.mean_
-        back = flat @ self._pca.components_.T @ self._pca.components_ + self._pca.mean_
+        back = self._codes(images, self._noisy_mean) @ self._basis + self._clean_mean
         clean: Images = np.clip(back, 0, 1).astype(np.float32).reshape(images.shape)
         return clean

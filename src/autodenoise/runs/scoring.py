@@ -303,4 +303,4 @@ def _principal_components(run: Run, splits: datasets.Splits) -> LinearDenoiser:
         numbers = None
     clean = splits.train.images
     noisy = corrupt(Compose(run.recipe.noise), clean[:_CHOOSING], run.recipe.seed, "pca")
-    return LinearDenoiser(to_images(clean), numbers, to_images(noisy))
+    return LinearDenoiser(to_images(clean), to_images(noisy), numbers)
