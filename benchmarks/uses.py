@@ -42,7 +42,7 @@ def main() -> None:
             "epochs": len(autodenoise.Run.open(folder).rows),
             "classifier": dataclasses.asdict(autodenoise.classify(folder)),
             "outliers": dataclasses.asdict(autodenoise.find_outliers(folder, stranger)),
-            "on_the_same_noise": [dataclasses.asdict(row) for row in table],
+            "on_the_same_noise": [dataclasses.asdict(row) for row in table.rows],
         }
     write("uses", {"protocol": " ".join((__doc__ or "").split("\n\n")[2].split()), "runs": results})
 

@@ -230,14 +230,14 @@ def test_from_a_run_to_everything_that_can_be_asked_of_it(
     asked = ["--classifier", "--outliers", "digits", "--against", "pca", "runs/other"]
     assert run(monkeypatch, "evaluate", "runs/quick", *asked) == 0
     said = capsys.readouterr().out
-    shares = json.loads(Path("runs/quick/classifier.json").read_text())["accuracy"]
-    for share in shares.values():
-        assert f"{share:.2%}" in said
+    accuracy = json.loads(Path("runs/quick/classifier.json").read_text())
+    for kind in ("clean", "noisy", "denoised"):
+        assert f"{accuracy[kind]:.2%} of the {kind}" in said
     auc = json.loads(Path("runs/quick/outliers.json").read_text())["auc"]
     assert f"digits as outliers: ROC AUC {auc:.4f} by" in said
     for row in json.loads(Path("runs/quick/comparison.json").read_text())["rows"]:
         assert row["name"] in said
-        assert f"{row['psnr']:.2f}" in said
+        assert f"{row['scores']['psnr']:.2f}" in said
 
     assert run(monkeypatch, "figures", "runs/quick", "pairs", "losses", "--format", "svg") == 0
     files = capsys.readouterr().out.split()

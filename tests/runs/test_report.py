@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import signal
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from PIL import Image
 import autodenoise
 from autodenoise import recipes
 from autodenoise.errors import Interrupted
+from autodenoise.evaluation.classifier import Accuracy
+from autodenoise.evaluation.outliers import Outliers
+from autodenoise.evaluation.scores import Comparison, Method, Scores
 from autodenoise.images import from_float
 from autodenoise.learning.history import Row
 from autodenoise.runs import Run, report, results
@@ -191,34 +195,15 @@ def test_equal_folders_give_equal_bytes(run: Run) -> None:
     assert (run.folder / "report.html").read_bytes() == once
 
 
-CLASSIFIER = {"accuracy": {"clean": 0.99, "noisy": 0.8, "denoised": 0.95}, "images": 100}
-OUTLIERS = {
-    "against": "fashion-mnist",
-    "images": 100,
-    "outliers": 50,
-    "auc": 0.97,
-    "brightness_auc": 0.8,
-}
-COMPARISON = {
-    "rows": [
-        {
-            "name": "<none>",
-            "parameters": None,
-            "bce": 0.5,
-            "bce_excess": 0.4,
-            "psnr": 11.0,
-            "ssim": None,
-        },
-        {
-            "name": "PCA",
-            "parameters": 1234,
-            "bce": 0.2,
-            "bce_excess": 0.1,
-            "psnr": None,
-            "ssim": None,
-        },
-    ]
-}
+CLASSIFIER = Accuracy(images=100, clean=0.99, noisy=0.8, denoised=0.95)
+OUTLIERS = Outliers("fashion-mnist", images=100, outliers=50, auc=0.97, brightness_auc=0.8)
+COMPARISON = Comparison(
+    images=100,
+    rows=(
+        Method("<none>", None, Scores(bce=0.5, bce_excess=0.4, psnr=11.0, ssim=None)),
+        Method("PCA", 1234, Scores(bce=0.2, bce_excess=0.1, psnr=None, ssim=None)),
+    ),
+)
 
 
 def test_other_results_are_shown(run: Run) -> None:
@@ -243,10 +228,10 @@ def test_other_results_are_shown(run: Run) -> None:
     [
         ("{", "cannot be read"),
         ("[]", "cannot be read"),
-        (json.dumps({**CLASSIFIER, "images": "many"}), "cannot be read"),
-        (json.dumps({**CLASSIFIER, "images": float("nan")}), "cannot be read"),
-        (json.dumps(CLASSIFIER), "stale"),
-        (json.dumps({**CLASSIFIER, "model_sha256": "0" * 64}), "stale"),
+        (json.dumps({**asdict(CLASSIFIER), "images": "many"}), "cannot be read"),
+        (json.dumps({**asdict(CLASSIFIER), "images": float("nan")}), "cannot be read"),
+        (json.dumps(asdict(CLASSIFIER)), "stale"),
+        (json.dumps({**asdict(CLASSIFIER), "model_sha256": "0" * 64}), "stale"),
     ],
 )
 def test_a_result_that_is_damaged_or_stale_is_a_note(run: Run, content: str, says: str) -> None:

@@ -49,16 +49,14 @@ def test_denoising_brings_a_classifier_from_chance_toward_clean(tmp_path: Path) 
     assert runs.classify(folder) == accuracy
     assert written(folder, "classifier.json") == {
         "images": 360,
-        "accuracy": {
-            "clean": accuracy.clean,
-            "noisy": accuracy.noisy,
-            "denoised": accuracy.denoised,
-        },
+        "clean": accuracy.clean,
+        "noisy": accuracy.noisy,
+        "denoised": accuracy.denoised,
     }
 
 
 def test_the_autoencoder_beats_as_many_principal_components(folder: Path) -> None:
-    noisy, own, linear = runs.compare(folder, ["pca"])
+    noisy, own, linear = runs.compare(folder, ["pca"]).rows
     assert linear.name == "pca, 12 numbers"
     assert linear.parameters == 14 * 64
     assert noisy.scores.psnr is not None
@@ -68,7 +66,7 @@ def test_the_autoencoder_beats_as_many_principal_components(folder: Path) -> Non
     assert own.scores.bce < linear.scores.bce < noisy.scores.bce
     rows = written(folder, "comparison.json")["rows"]
     assert [row["name"] for row in rows] == ["noisy", "digits", "pca, 12 numbers"]
-    assert rows[1]["psnr"] == runs.evaluate(folder).denoised.psnr
+    assert rows[1]["scores"]["psnr"] == runs.evaluate(folder).denoised.psnr
     # scikit-learn's own way from image to image, with the noise's mean as the training part has it.
     run = autodenoise.Run.open(folder)
     splits = run.data()
@@ -108,7 +106,7 @@ def test_a_recipe_is_trained_on_the_runs_own_data_and_noise_once(
     )
     heard = Heard()
     names = [str(tmp_path / "rival.toml"), str(folder)]
-    first = runs.compare(folder, names, report=heard)
+    first = runs.compare(folder, names, report=heard).rows
     assert [row.name for row in first] == ["noisy", "digits", "rival", str(folder)]
     assert heard.last == 2
     heard.last = 0
@@ -119,14 +117,14 @@ def test_a_recipe_is_trained_on_the_runs_own_data_and_noise_once(
     assert first[3].parameters == own.parameters
     assert own.scores.bce < first[2].scores.bce
     # It is there now.
-    assert runs.compare(folder, names, report=heard) == first
+    assert runs.compare(folder, names, report=heard).rows == first
     assert heard.last == 0
 
 
 def test_a_code_that_is_no_smaller_gets_the_best_number_of_components(tmp_path: Path) -> None:
     settings = ["data.size=[8, 8]", "network={name = 'conv', width = 32}"]
     run = autodenoise.train("digits", tmp_path / "run", settings=settings, epochs=1)
-    linear = runs.compare(run.folder, ["pca"])[2]
+    linear = runs.compare(run.folder, ["pca"]).rows[2]
     chosen = int(linear.name.split()[1])
     splits = run.data()
     held = run.held_back(splits)

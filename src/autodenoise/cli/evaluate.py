@@ -87,7 +87,7 @@ def evaluate(
                     run, [*against, *(more or ())], report=progress, on_bytes=downloads
                 )
             console.print("\non the same noise")
-            _print_scores(console, ((row.name, row.parameters, row.scores) for row in table))
+            _print_scores(console, ((row.name, row.parameters, row.scores) for row in table.rows))
         typer.echo(f"report: {run / report.REPORT_NAME}")
 
 

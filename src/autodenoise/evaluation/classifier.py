@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,9 +22,19 @@ if TYPE_CHECKING:
 
     from autodenoise.learning.data import Part
 
-__all__ = ["Classifier"]
+__all__ = ["Accuracy", "Classifier"]
 
 _STEPS, _EPOCHS, _BATCH, _LEARNING_RATE = 1000, 30, 128, 3e-3
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The share of images whose class a classifier of clean images recognises."""
+
+    images: int
+    clean: float
+    noisy: float
+    denoised: float
 
 
 class Classifier:

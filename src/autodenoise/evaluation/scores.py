@@ -12,7 +12,16 @@ from autodenoise.metrics import bce, bce_floor, psnr, ssim
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Denoiser", "Evaluation", "Scores", "average", "evaluate", "run_denoiser"]
+__all__ = [
+    "Comparison",
+    "Denoiser",
+    "Evaluation",
+    "Method",
+    "Scores",
+    "average",
+    "evaluate",
+    "run_denoiser",
+]
 
 _BATCH = 500
 _SSIM_SIDE = 11
@@ -56,6 +65,23 @@ class Evaluation:
     images: int
     noisy: Scores
     denoised: Scores
+
+
+@dataclass(frozen=True)
+class Method:
+    """A denoiser beside others: its name, how many numbers it learnt, its scores."""
+
+    name: str
+    parameters: int | None
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several denoisers on the same noisy images; the first row is those images themselves."""
+
+    images: int
+    rows: tuple[Method, ...]
 
 
 def evaluate(

@@ -22,8 +22,6 @@ from autodenoise.runs.describing import Description, describe
 from autodenoise.runs.drawing import draw
 from autodenoise.runs.run import HeldBack, Run
 from autodenoise.runs.scoring import (
-    Accuracy,
-    Comparison,
     classify,
     compare,
     evaluate,
@@ -33,9 +31,7 @@ from autodenoise.runs.training import TENSORBOARD_NAME, network, resume, train, 
 
 __all__ = [
     "TENSORBOARD_NAME",
-    "Accuracy",
     "Codes",
-    "Comparison",
     "Description",
     "HeldBack",
     "Run",

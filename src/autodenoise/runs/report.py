@@ -16,8 +16,9 @@ from markupsafe import Markup
 from autodenoise import recipes
 from autodenoise.errors import InputError
 from autodenoise.evaluation.chart import lay_out
+from autodenoise.evaluation.classifier import Accuracy
 from autodenoise.evaluation.outliers import Outliers
-from autodenoise.evaluation.scores import Evaluation
+from autodenoise.evaluation.scores import Comparison, Evaluation
 from autodenoise.files import write_text
 from autodenoise.recipes import words
 from autodenoise.runs import results, samples
@@ -73,9 +74,9 @@ def write(run: Run, splits: Splits) -> Path:
         notes.append(f"The losses are passed over: {error}.")
     find = partial(results.read, run.folder)
     evaluation = find(results.EVALUATION_NAME, Evaluation)
-    classifier = find(results.CLASSIFIER_NAME, results.Classified)
+    classifier = find(results.CLASSIFIER_NAME, Accuracy)
     outliers = find(results.OUTLIERS_NAME, Outliers)
-    comparison = find(results.COMPARISON_NAME, results.Table)
+    comparison = find(results.COMPARISON_NAME, Comparison)
     for found in (evaluation, classifier, outliers, comparison):
         notes += [found.note] if found.note else []
     gallery, left_out = _gallery(run.folder / FIGURES_FOLDER)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -15,16 +15,14 @@ from autodenoise.runtime import MODEL_NAME
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from _typeshed import DataclassInstance
+
 __all__ = [
     "CLASSIFIER_NAME",
     "COMPARISON_NAME",
     "EVALUATION_NAME",
     "OUTLIERS_NAME",
-    "Classified",
     "Found",
-    "Method",
-    "Shares",
-    "Table",
     "read",
     "write",
 ]
@@ -37,42 +35,6 @@ COMPARISON_NAME = "comparison.json"
 _DIGEST_KEY = "model_sha256"
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Shares:
-    """The share of images that a classifier names rightly, by what it is shown."""
-
-    clean: float
-    noisy: float
-    denoised: float
-
-
-@dataclass(frozen=True)
-class Classified:
-    """What ``classifier.json`` holds."""
-
-    images: int
-    accuracy: Shares
-
-
-@dataclass(frozen=True)
-class Method:
-    """One row of ``comparison.json``: a denoiser and its scores, None where it has no such."""
-
-    name: str
-    parameters: int | None
-    bce: float
-    bce_excess: float
-    psnr: float | None
-    ssim: float | None
-
-
-@dataclass(frozen=True)
-class Table:
-    """What ``comparison.json`` holds: several denoisers on the same images."""
-
-    rows: tuple[Method, ...]
 
 
 class Found(NamedTuple, Generic[T]):
@@ -90,9 +52,9 @@ class Found(NamedTuple, Generic[T]):
     note: str = ""
 
 
-def write(folder: Path, name: str, scores: dict[str, Any]) -> None:
+def write(folder: Path, name: str, result: DataclassInstance) -> None:
     """Write a result of the folder's model file."""
-    content = {**scores, _DIGEST_KEY: _digest(folder)}
+    content = {**dataclasses.asdict(result), _DIGEST_KEY: _digest(folder)}
     write_text(folder / name, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +11,10 @@ import numpy as np
 from autodenoise import nets, recipes, runtime
 from autodenoise.errors import InputError, UsageError, unknown_name
 from autodenoise.evaluation import figures
-from autodenoise.evaluation.classifier import Classifier
+from autodenoise.evaluation.classifier import Accuracy, Classifier
 from autodenoise.evaluation.outliers import Outliers, auc, histogram, reconstruction_error
 from autodenoise.evaluation.pca import LinearDenoiser
-from autodenoise.evaluation.scores import Evaluation, Scores, average, run_denoiser
+from autodenoise.evaluation.scores import Comparison, Evaluation, Method, average, run_denoiser
 from autodenoise.evaluation.scores import evaluate as score
 from autodenoise.files import make_folder
 from autodenoise.learning import data as datasets
@@ -35,14 +34,7 @@ if TYPE_CHECKING:
     from autodenoise.learning.download import OnBytes
     from autodenoise.learning.loop import Report
 
-__all__ = [
-    "Accuracy",
-    "Comparison",
-    "classify",
-    "compare",
-    "evaluate",
-    "find_outliers",
-]
+__all__ = ["classify", "compare", "evaluate", "find_outliers"]
 
 _SHOWN = 10
 _CHOOSING = 5000
@@ -64,20 +56,10 @@ def evaluate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None)
     run = Run.open(folder)
     scene = Scene(run, (), run.recipe.seed, on_bytes)
     evaluation, _ = score(scene.model, scene.held.noisy, scene.held.clean)
-    results.write(run.folder, results.EVALUATION_NAME, dataclasses.asdict(evaluation))
+    results.write(run.folder, results.EVALUATION_NAME, evaluation)
     draw_scene(scene, ["denoised"])
     write_report(run, scene.splits)
     return evaluation
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """The share of held-back images whose class a classifier of clean images recognises."""
-
-    images: int
-    clean: float
-    noisy: float
-    denoised: float
 
 
 def classify(
@@ -112,10 +94,7 @@ def classify(
         noisy=classifier.accuracy(np.clip(held.noisy, 0, 1), held.labels),
         denoised=classifier.accuracy(run_denoiser(model, held.noisy), held.labels),
     )
-    shares = dataclasses.asdict(accuracy)
-    results.write(
-        run.folder, results.CLASSIFIER_NAME, {"images": shares.pop("images"), "accuracy": shares}
-    )
+    results.write(run.folder, results.CLASSIFIER_NAME, accuracy)
     write_report(run, splits)
     return accuracy
 
@@ -165,7 +144,7 @@ def find_outliers(
         auc=auc(*errors),
         brightness_auc=auc(*greys),
     )
-    results.write(run.folder, results.OUTLIERS_NAME, dataclasses.asdict(found))
+    results.write(run.folder, results.OUTLIERS_NAME, found)
     make_folder(run.folder / FIGURES_FOLDER)
     own = Path(run.recipe.data.source).name
     title = f"{run.recipe.name}: {name} among {own}, AUC {found.auc:.4f}"
@@ -185,22 +164,13 @@ def find_outliers(
     return found
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """One method of a comparison: its name, how many numbers it learnt, its scores."""
-
-    name: str
-    parameters: int | None
-    scores: Scores
-
-
 def compare(
     folder: str | os.PathLike[str],
     others: Sequence[str],
     *,
     report: Report | None = None,
     on_bytes: OnBytes | None = None,
-) -> list[Comparison]:
+) -> Comparison:
     """Score other methods on a run's held-back images, with the very same noise on them.
 
     The table goes to ``comparison.json``.
@@ -220,7 +190,7 @@ def compare(
 
     Returns
     -------
-    list of Comparison
+    Comparison
         The noisy images themselves, the run, then the others as they were named.
 
     Raises
@@ -244,17 +214,14 @@ def compare(
     ]
     methods += [_method(run, splits, other, report, on_bytes) for other in others]
     noisy = average(held.clean, np.clip(held.noisy, 0, 1))
-    rows = [Comparison("noisy", None, noisy)]
+    rows = [Method("noisy", None, noisy)]
     for name, parameters, denoiser in methods:
         scores = average(held.clean, run_denoiser(denoiser, held.noisy))
-        rows.append(Comparison(name, parameters, scores))
-    table = [
-        {"name": row.name, "parameters": row.parameters, **dataclasses.asdict(row.scores)}
-        for row in rows
-    ]
-    results.write(run.folder, results.COMPARISON_NAME, {"images": len(held.clean), "rows": table})
+        rows.append(Method(name, parameters, scores))
+    comparison = Comparison(len(held.clean), tuple(rows))
+    results.write(run.folder, results.COMPARISON_NAME, comparison)
     write_report(run, splits)
-    return rows
+    return comparison
 
 
 def _is_recipe(name: str) -> bool:
