@@ -267,11 +267,17 @@ def test_pictures_are_opened_where_there_is_a_viewer(
         return 0
 
     monkeypatch.setattr("typer.launch", launch)
+    monkeypatch.setenv("DISPLAY", ":0")
     assert run(monkeypatch, "figures", "runs/quick", "losses", "--show") == 0
     assert opened == ["runs/quick/figures/losses.png"]
     monkeypatch.setattr("typer.launch", lambda _: 1)
     assert run(monkeypatch, "figures", "runs/quick", "losses", "--show") == 2
     assert "no viewer can be started" in capsys.readouterr().err
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.delenv("DISPLAY")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert run(monkeypatch, "figures", "runs/quick", "losses", "--show") == 2
+    assert "no display" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("folder")

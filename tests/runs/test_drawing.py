@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import shutil
 from pathlib import Path
 from typing import Literal, get_args
@@ -41,7 +42,11 @@ def test_every_figure_that_a_recipe_may_name_can_be_drawn(folder: Path) -> None:
 
 
 def test_a_recipe_says_what_is_drawn_by_default(folder: Path) -> None:
-    assert [file.stem for file in draw(folder)] == ["denoised", "triptychs", "losses"]
+    files = draw(folder)
+    assert [file.stem for file in files] == ["denoised", "triptychs", "losses"]
+    report = (folder / "report.html").read_text("utf-8")
+    for file in files:
+        assert base64.b64encode(file.read_bytes()).decode() in report
 
 
 @pytest.mark.parametrize("form", ["png", "svg"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -49,5 +51,11 @@ def figures(
         )
     for file in files:
         typer.echo(file)
-        if show and typer.launch(str(file)) != 0:
-            raise UsageError("no viewer can be started here; open the file yourself")
+    if show:
+        # On Linux the viewer starts, or fails to, behind our back.
+        displays = ("DISPLAY", "WAYLAND_DISPLAY")
+        if sys.platform.startswith("linux") and not any(map(os.environ.get, displays)):
+            raise UsageError("there is no display here to show them on; open the files elsewhere")
+        for file in files:
+            if typer.launch(str(file)) != 0:
+                raise UsageError(f"no viewer can be started for {file}; open it yourself")

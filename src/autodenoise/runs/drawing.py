@@ -18,6 +18,8 @@ from autodenoise.learning.randomness import generator
 from autodenoise.metrics import psnr
 from autodenoise.noise import Blur, Uniform
 from autodenoise.runs.describing import describe
+from autodenoise.runs.report import REPORT_NAME
+from autodenoise.runs.report import write as write_report
 from autodenoise.runs.run import FIGURES_FOLDER, Run, to_images
 from autodenoise.runs.training import trained
 
@@ -50,7 +52,7 @@ def draw(
     form: Literal["png", "svg"] = "png",
     on_bytes: OnBytes | None = None,
 ) -> list[Path]:
-    """Draw figures of a run into its folder ``figures``.
+    """Draw figures of a run into its folder ``figures``, and show them in its report.
 
     Parameters
     ----------
@@ -97,7 +99,10 @@ def draw(
     if form not in ("png", "svg"):
         raise UsageError(f"the format is '{form}'; expected png or svg")
     scene = Scene(run, tuple(images), run.recipe.seed if seed is None else seed, on_bytes)
-    return draw_scene(scene, names or run.recipe.figures, form)
+    files = draw_scene(scene, names or run.recipe.figures, form)
+    if (run.folder / REPORT_NAME).exists():
+        write_report(run, scene.splits)
+    return files
 
 
 @dataclass
