@@ -151,3 +151,11 @@ def test_curves_are_the_losses_and_what_was_printed() -> None:
     low, high = figure.axes[0].get_ylim()
     assert low < 1.5
     assert high > 3
+
+
+def test_a_name_is_drawn_as_it_is(tmp_path: Path) -> None:
+    clean, _ = images(1)
+    name = r"$\nosuchcommand$"
+    figure = figures.image_rows({name: clean}, name, headings=[name])
+    figures.save(figure, tmp_path / "a.svg")
+    assert (tmp_path / "a.svg").read_text().count(name) == 3

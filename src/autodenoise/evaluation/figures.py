@@ -154,7 +154,7 @@ def _write(
 ) -> None:
     """Write at a place in inches from the lower left."""
     width, height = figure.get_size_inches()
-    figure.text(
+    line = figure.text(
         x / width,
         y / height,
         text,
@@ -165,6 +165,8 @@ def _write(
         color=INK,
         linespacing=1.15,
     )
+    # A name may hold a $.
+    line.set_parse_math(False)
 
 
 def _show(figure: Figure, corner: tuple[float, float], image: NDArray[np.float32]) -> None:
