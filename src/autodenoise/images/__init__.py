@@ -13,53 +13,19 @@ import pyvips
 
 from autodenoise.errors import InputError, OutputError
 from autodenoise.files import replacing
+from autodenoise.images.samples import Scale, from_float, to_float
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["SUFFIXES", "encode_png", "from_float", "read", "to_float", "write"]
+__all__ = ["SUFFIXES", "Scale", "encode_png", "from_float", "read", "to_float", "write"]
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"})
 """The file names that are taken for images in a folder, and that can be written."""
 
 _LOSSLESS = frozenset({".png", ".tif", ".tiff"})
-_WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
-
-
-def to_float(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Scale samples to [0, 1] by their dtype.
-
-    Parameters
-    ----------
-    pixels
-        uint8, uint16, or floating values that are in [0, 1] already.
-
-    Raises
-    ------
-    InputError
-        Another dtype, or floating values outside [0, 1], whose scale only their owner knows.
-    """
-    if pixels.dtype in _WHITE:
-        return pixels.astype(np.float32) / np.float32(_WHITE[pixels.dtype])
-    if not np.issubdtype(pixels.dtype, np.floating):
-        raise InputError(f"expected uint8, uint16 or float samples, got {pixels.dtype}")
-    low, high = float(np.min(pixels, initial=0)), float(np.max(pixels, initial=0))
-    if not (low >= 0 and high <= 1):
-        raise InputError(
-            f"floating samples must be in [0, 1], these reach from {low:g} to {high:g}; "
-            "scale them first"
-        )
-    return pixels.astype(np.float32)
-
-
-def from_float(image: NDArray[np.floating], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
-    """Undo `to_float`: clamp to [0, 1], scale and round for integer dtypes."""
-    if np.issubdtype(dtype, np.floating):
-        return image.astype(dtype)
-    scaled: NDArray[np.generic] = np.rint(np.clip(image, 0, 1) * _WHITE[dtype]).astype(dtype)
-    return scaled
 
 
 def read(path: Path) -> NDArray[np.generic]:
@@ -85,7 +51,7 @@ def read(path: Path) -> NDArray[np.generic]:
         raise InputError(f"cannot read {path}: {reason}") from None
     if pages > 1:
         raise InputError(f"{path} has {pages} pages; expected one picture")
-    if pixels.dtype not in _WHITE or pixels.shape[2] not in (1, 3):
+    if Scale.of(pixels.dtype) is None or pixels.shape[2] not in (1, 3):
         raise InputError(
             f"{path} has {pixels.shape[2]} channels of {pixels.dtype}; "
             "expected grey or RGB of 8 or 16 bits, without transparency"

@@ -33,6 +33,8 @@ class Card:
         Sides must be multiples of this.
     halo
         How many pixels away an input can still change an output; None where all may.
+    bytes_per_pixel
+        Most memory that running it holds at once, for each pixel of its input; None if not known.
     parameters
         Count of trained numbers.
     noise
@@ -54,6 +56,7 @@ class Card:
     size: tuple[int, int] | None = None
     size_multiple: int = 1
     halo: int | None = None
+    bytes_per_pixel: int | None = None
     noise: list[dict[str, Any]] = field(default_factory=list)
     data: str = ""
     scores: dict[str, float] = field(default_factory=dict)
