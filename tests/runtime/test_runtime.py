@@ -41,7 +41,7 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="takes images of 28x28 pixels, this one has 30x29"):
         fixed(np.zeros((29, 30), np.uint8))
     with pytest.raises(InputError, match=r"takes 1 channel\(s\), the image has 3"):
-        fixed(np.zeros((28, 28, 3), np.uint8))
+        fixed.batch(np.zeros((1, 28, 28, 3), np.float32))
     with pytest.raises(InputError, match="expected an image"):
         fixed(np.zeros((2, 28, 28, 1), np.float32))
     with pytest.raises(InputError, match="expected uint8, uint16 or float"):
