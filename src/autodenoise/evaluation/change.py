@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pyvips
 
-from autodenoise import images
 from autodenoise.errors import InputError
+from autodenoise.images import Scale, open_picture
 from autodenoise.metrics import ssim
 
 if TYPE_CHECKING:
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-    from autodenoise.images import Scale
 
     Pixels = NDArray[np.float32]
 
@@ -86,18 +83,19 @@ class Pair:
     ----------
     before, after
         (H, W, C) samples of equal height and width: grey or RGB, with or without alpha.
-    scale
-        The sample values of black and white; None takes them from the samples' types.
+    before_scale, after_scale
+        Their sample values of black and white; None takes those of the type, for floats 0 and 1.
 
     Raises
     ------
     InputError
-        The sizes differ, or a picture has other channels.
+        The sizes differ, or a picture has other channels or samples.
     """
 
     before: NDArray[Any]
     after: NDArray[Any]
-    scale: Scale | None = None
+    before_scale: Scale | None = None
+    after_scale: Scale | None = None
 
     def __post_init__(self) -> None:
         one, other = (
@@ -107,35 +105,50 @@ class Pair:
             raise InputError(
                 f"only pictures of one size can be compared; before has {one} pixels, after {other}"
             )
-        for name, samples in (("before", self.before), ("after", self.after)):
+        for name, samples, scale in (
+            ("before", self.before, self.before_scale),
+            ("after", self.after, self.after_scale),
+        ):
             if not 1 <= samples.shape[2] <= 4:
                 raise InputError(
                     f"the picture {name} has {samples.shape[2]} channels; "
                     "expected grey or RGB, with or without alpha"
+                )
+            if samples.dtype.kind != "f" and not (scale or Scale.of(samples.dtype)):
+                raise InputError(
+                    f"the picture {name} has samples of type {samples.dtype}, which do not tell "
+                    "what is black and white; say it with --range"
                 )
 
     @classmethod
     def read(cls, before: Path, after: Path, scale: Scale | None = None) -> Self:
         """Read two files.
 
+        Parameters
+        ----------
+        before, after
+            Pictures of one page each.
+        scale
+            The sample values of black and white in both; None takes them from the samples' types
+            and the files' metadata.
+
         Raises
         ------
         InputError
             One cannot be read, has more than `MOST_PIXELS`, or they do not fit each other.
         """
-        for path in (before, after):
-            _refuse_huge(path)
-        return cls(images.read(before), images.read(after), scale)
+        (one, one_scale), (other, other_scale) = (_read(path) for path in (before, after))
+        return cls(one, other, scale or one_scale, scale or other_scale)
 
     @property
     def height(self) -> int:
         """Of both, in pixels."""
-        return self.before.shape[0]
+        return int(self.before.shape[0])
 
     @property
     def width(self) -> int:
         """Of both, in pixels."""
-        return self.before.shape[1]
+        return int(self.before.shape[1])
 
     @property
     def channels(self) -> int:
@@ -148,9 +161,12 @@ class Pair:
         Raises
         ------
         InputError
-            There are floating samples that need a scale, or are no numbers.
+            Floating samples need a scale, or are no numbers.
         """
-        return self._image(self.before[rows, columns]), self._image(self.after[rows, columns])
+        return (
+            self._image(self.before[rows, columns], self.before_scale),
+            self._image(self.after[rows, columns], self.after_scale),
+        )
 
     def strips(self, overlap: int = 0, multiple: int = 1) -> Iterator[tuple[int, Pixels, Pixels]]:
         """Go through both from top to bottom, some rows at a time.
@@ -173,28 +189,38 @@ class Pair:
         for top in range(0, self.height, step):
             yield min(step, self.height - top), *self.part(slice(top, top + step + overlap))
 
-    def _image(self, samples: NDArray[Any]) -> Pixels:
+    def _image(self, samples: NDArray[Any], scale: Scale | None) -> Pixels:
+        own = Scale.of(samples.dtype) or Scale(0, 1)
         opaque = samples.shape[2] % 2 == 1
-        colours = samples if opaque else samples[..., :-1]
-        image = images.to_float(colours) if self.scale is None else self.scale.to_float(colours)
+        image = (scale or own).to_float(samples if opaque else samples[..., :-1])
         if not np.isfinite(image).all():
             raise InputError("a picture holds values that are no finite numbers")
+        if scale is None and not ((image >= 0) & (image <= 1)).all():
+            raise InputError(
+                f"a picture has floating samples from {image.min():g} to {image.max():g}; where "
+                "black and white are not 0 and 1 say what they are with --range"
+            )
         if not opaque:
             # On mid-grey both black and white drawings stay visible.
-            image = 0.5 + (image - 0.5) * images.to_float(samples[..., -1:])
+            image = 0.5 + (image - 0.5) * own.to_float(samples[..., -1:]).clip(0, 1)
         return np.broadcast_to(image, (*image.shape[:2], self.channels))
 
 
-def _refuse_huge(path: Path) -> None:
-    try:
-        header = pyvips.Image.new_from_file(str(path))
-    except pyvips.Error:
-        return  # images.read says what is wrong with it
-    if header.width * header.height > MOST_PIXELS:
+def _read(path: Path) -> tuple[NDArray[Any], Scale | None]:
+    picture = open_picture(path, upright=True)
+    if picture.width * picture.height > MOST_PIXELS:
         raise InputError(
-            f"{path} has {header.width}x{header.height} pixels, and at most "
+            f"{path} has {picture.width}x{picture.height} pixels, and at most "
             f"{MOST_PIXELS // 1_000_000} million can be compared; cut the same part out of both"
         )
+    if picture.pages > 1 or picture.colours not in (1, 3):
+        raise InputError(
+            f"{path} has {picture.pages} page(s) of {picture.colours} channel(s); "
+            "expected one, grey or RGB"
+        )
+    # The colours, and the transparency if there is one.
+    rows = (chunk[..., : picture.colours + 1] for chunk in picture.rows())
+    return np.concatenate(list(rows)), picture.scale
 
 
 def measure(pair: Pair) -> Change:
@@ -224,7 +250,7 @@ def measure(pair: Pair) -> Change:
         np.abs(difference, out=difference)
         absolutes += difference.sum()
         largest = max(largest, difference.max())
-        changed += np.count_nonzero((difference > _EQUAL).any(axis=2))
+        changed += int((difference > _EQUAL).any(axis=2).sum())
         if min(before.shape[:2]) >= _SSIM_SIDE:
             count = before.shape[0] - _SSIM_SIDE + 1
             structure += count * float(ssim(before[None], after[None])[0])
@@ -241,7 +267,7 @@ def measure(pair: Pair) -> Change:
         mean_change=float(_LEVELS * absolutes / values),
         largest_change=float(_LEVELS * largest),
         brightness_shift=float(_LEVELS * shift / values),
-        changed=float(changed / pixels),
+        changed=changed / pixels,
         noise_before=noise_before.sigma(),
         noise_after=noise_after.sigma(),
     )

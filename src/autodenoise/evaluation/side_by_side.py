@@ -11,7 +11,8 @@ import pyvips
 from numpy.lib.stride_tricks import sliding_window_view
 
 from autodenoise import images
-from autodenoise.errors import UsageError
+from autodenoise.errors import OutputError, UsageError
+from autodenoise.evaluation.change import Change, Pair, measure
 from autodenoise.images import Scale
 
 if TYPE_CHECKING:
@@ -19,15 +20,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.evaluation.change import Change, Pair
-
     Pixels = NDArray[np.float32]
     Canvas = NDArray[np.uint8]
 
-__all__ = ["MOST_CROP", "Crop", "SideBySide", "compose"]
+__all__ = ["MOST_CROP", "Crop", "SideBySide", "compare_files", "compose"]
 
 # In pixels of the composed picture. Three columns at their widest make 1800 with what is between.
-_COLUMN, _NARROW, _NARROWEST, _TALLEST = 576, 288, 200, 864
+_COLUMN, _NARROW, _NARROWEST, _TALLEST = 576, 288, 240, 864
 _MARGIN, _GAP, _LABEL_GAP = 20, 16, 6
 _PANORAMA = 4  # from this ratio of width to height on, the three lie below each other
 _ZOOM = 4
@@ -36,7 +35,7 @@ _BACKGROUND, _INK = 36, 214
 MOST_CROP = _COLUMN
 """A larger detail would not fit in the picture at its real pixels."""
 
-_MOST_GAIN, _BRIGHT = 64, 32
+_MOST_GAIN, _BRIGHT = 64, 32 / 255
 _CELLS = 8
 _BYTES = Scale(0, 255)
 
@@ -63,9 +62,10 @@ class SideBySide:
     ----------
     pixels
         (H, W, 3) uint8, at most 1800 wide.
-    gain
-        What differences from mid-grey are multiplied by: the largest power of two, up to 64, with
-        which the mean change is no more than 32 of 255.
+    gains
+        What the difference is multiplied by, in the whole and in the detail: the largest power of
+        two, up to 64, with which the mean change that is shown there is at most 32 of 255. One
+        number where the whole is the detail.
     crop
         The detail's place.
     zoom
@@ -73,7 +73,7 @@ class SideBySide:
     """
 
     pixels: Canvas
-    gain: int
+    gains: tuple[int, ...]
     crop: Crop
     zoom: int
 
@@ -83,7 +83,7 @@ class _Panel(NamedTuple):
     pixels: Canvas
 
 
-def compose(pair: Pair, change: Change, crop: Crop | None = None) -> SideBySide:
+def compose(pair: Pair, crop: Crop | None = None) -> SideBySide:
     """Put before, after and difference side by side, and below them a detail of each, enlarged.
 
     The difference is after less before, around mid-grey: where it shows nothing but grain, noise
@@ -93,21 +93,18 @@ def compose(pair: Pair, change: Change, crop: Crop | None = None) -> SideBySide:
 
     Parameters
     ----------
-    pair, change
-        The pictures, and what `measure` says of them.
+    pair
+        The pictures.
     crop
-        The detail. By default the place where much was changed and much is to be seen: the one
-        with the largest product of its mean squared change and its mean gradient in the picture
-        after, that plus the whole picture's.
+        The detail. By default the place where much was changed on much structure: the one with the
+        largest product of its mean squared change and its mean gradient in the picture after, to
+        which that of all places is added, so that a change in a smooth place is found too.
 
     Raises
     ------
     UsageError
         The detail does not lie in the pictures, or has more than `MOST_CROP` pixels a side.
     """
-    gain = _MOST_GAIN
-    while gain > 1 and gain * change.mean_change > _BRIGHT:
-        gain //= 2
     panorama = pair.width >= _PANORAMA * pair.height
     widest = 3 * _COLUMN + 2 * _GAP if panorama else _COLUMN
     shrink = min(1, widest / pair.width, _TALLEST / pair.height)
@@ -124,14 +121,62 @@ def compose(pair: Pair, change: Change, crop: Crop | None = None) -> SideBySide:
         crop = _most_telling(pair, *sides)
     zoom = max(1, column // max(crop.width, crop.height))
 
-    detail = pair.part(slice(crop.y, crop.y + crop.height), slice(crop.x, crop.x + crop.width))
-    rows = [_panels(*detail, gain, zoom)]
-    if not small:
-        whole = _panels(*_shrunk(pair, width, height), gain)
-        for panel in whole:
-            _frame(panel.pixels, crop, width / pair.width, height / pair.height)
-        rows = [*([panel] for panel in whole), *rows] if panorama else [whole, *rows]
-    return SideBySide(_laid_out(rows), gain, crop, zoom)
+    rows, columns = slice(crop.y, crop.y + crop.height), slice(crop.x, crop.x + crop.width)
+    detail_gain, detail = _panels(*pair.part(rows, columns), zoom)
+    if small:
+        return SideBySide(_laid_out([detail]), (detail_gain,), crop, zoom)
+    gain, whole = _panels(*_shrunk(pair, width, height))
+    for panel in whole:
+        _frame(panel.pixels, crop, width / pair.width, height / pair.height)
+    above = [[panel] for panel in whole] if panorama else [whole]
+    return SideBySide(_laid_out([*above, detail]), (gain, detail_gain), crop, zoom)
+
+
+def compare_files(
+    before: Path,
+    after: Path,
+    target: Path | None = None,
+    *,
+    crop: Crop | None = None,
+    scale: Scale | None = None,
+    overwrite: bool = False,
+) -> tuple[Change, SideBySide | None]:
+    """Measure what changed between two picture files, and show it in a third.
+
+    Parameters
+    ----------
+    before, after
+        Two pictures of one size.
+    target
+        Where the composed picture goes; its ending chooses the format. None composes none.
+    crop
+        See `compose`.
+    scale
+        See `Pair`.
+    overwrite
+        Replace `target` if it is there.
+
+    Raises
+    ------
+    InputError
+        A picture cannot be read, is too large, or the two do not fit each other.
+    OutputError
+        `target` exists already and `overwrite` is not set, or cannot be written.
+    UsageError
+        The detail does not lie in the pictures, or `target` is one of them.
+    """
+    if target is not None and target.exists():
+        if not overwrite:
+            raise OutputError(f"{target} exists already; choose another name, or --overwrite")
+        if any(source.exists() and target.samefile(source) for source in (before, after)):
+            raise UsageError(f"{target} is one of the two that are compared; choose another name")
+    pair = Pair.read(before, after, scale)
+    change = measure(pair)
+    if target is None:
+        return change, None
+    composed = compose(pair, crop)
+    images.write(target, composed.pixels)
+    return change, composed
 
 
 def _check(crop: Crop, pair: Pair) -> None:
@@ -172,18 +217,19 @@ def _means(image: Pixels, cell: int) -> Pixels:
     padded = np.pad(image, ((0, down), (0, right), (0, 0)), mode="edge")
     height, width, channels = padded.shape
     cells = padded.reshape(height // cell, cell, width // cell, cell, channels)
-    return cells.mean(axis=(1, 3))
+    return np.asarray(cells.mean(axis=(1, 3)))
 
 
 def _shrunk(pair: Pair, width: int, height: int) -> tuple[Pixels, Pixels]:
     cell = max(1, min(pair.width // width, pair.height // height))
-    befores, afters = [], []
-    for _, before, after in pair.strips(multiple=cell):
-        befores.append(_means(before, cell))
-        afters.append(_means(after, cell))
-    return _resize(np.concatenate(befores), width, height), _resize(
-        np.concatenate(afters), width, height
+    means = [
+        (_means(before, cell), _means(after, cell))
+        for _, before, after in pair.strips(multiple=cell)
+    ]
+    before, after = (
+        _resize(np.concatenate(strips), width, height) for strips in zip(*means, strict=True)
     )
+    return before, after
 
 
 def _resize(image: Pixels, width: int, height: int) -> Pixels:
@@ -195,16 +241,18 @@ def _resize(image: Pixels, width: int, height: int) -> Pixels:
     return resized
 
 
-def _panels(before: Pixels, after: Pixels, gain: int, zoom: int = 1) -> list[_Panel]:
-    enlarged = f", {zoom}x" if zoom > 1 else ""
-    difference = 0.5 + gain * (after - before)
-    return [
-        _Panel(label + enlarged, np.kron(_rgb(image), np.ones((zoom, zoom, 1), np.uint8)))
-        for label, image in (
-            ("before", before),
-            ("after", after),
-            (f"difference x{gain}", difference),
-        )
+def _panels(before: Pixels, after: Pixels, zoom: int = 1) -> tuple[int, list[_Panel]]:
+    """Make the three panels of a row, and tell the difference's gain."""
+    difference = after - before
+    mean = float(np.abs(difference).mean())
+    gain = _MOST_GAIN
+    while gain > 1 and gain * mean > _BRIGHT:
+        gain //= 2
+    shown = {"before": before, "after": after, f"difference x{gain}": 0.5 + gain * difference}
+    enlarged = f", zoom {zoom}x" if zoom > 1 else ""
+    block = np.ones((zoom, zoom, 1), np.uint8)
+    return gain, [
+        _Panel(label + enlarged, np.kron(_rgb(image), block)) for label, image in shown.items()
     ]
 
 
