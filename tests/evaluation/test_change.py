@@ -72,6 +72,15 @@ def test_noise_is_what_was_added_and_what_scikit_image_estimates(
     assert found.noise_after < 0.1
 
 
+def test_strips_take_each_coefficient_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    noisy, clean = noisy_and_clean((61, 45, 3), 20)
+    whole = measure(Pair(noisy, clean))
+    for rows in (1, 3, 20):
+        monkeypatch.setattr(change, "_BATCH", rows * 45)
+        found = measure(Pair(noisy, clean))
+        assert (found.noise_before, found.noise_after) == (whole.noise_before, whole.noise_after)
+
+
 def test_painted_areas_tell_nothing_about_noise() -> None:
     noisy, _ = noisy_and_clean((120, 160, 1), 10)
     noisy[:, :120] = 255
@@ -127,6 +136,9 @@ def test_nobody_sees_what_changed_where_all_is_transparent() -> None:
     assert measure(Pair(before, after)).psnr is None
     after[8, 8, :3] ^= 255
     assert measure(Pair(before, after)).changed == 1 / 144
+    # The lower half is opaque: it equals a picture that has no alpha.
+    found = measure(Pair(before[6:], before[6:, :, :3]))
+    assert (found.psnr, found.changed) == (None, 0)
     # Transparent is mid-grey, half transparent half of it.
     grey = np.array([[[0, 0], [0, 255], [255, 51]]], np.uint8)
     image, _ = Pair(grey, grey).part(slice(None))

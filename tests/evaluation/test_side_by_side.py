@@ -99,14 +99,24 @@ def test_the_difference_of_equal_pictures_is_flat_mid_grey() -> None:
 
 def test_the_detail_is_where_something_changed() -> None:
     before, _ = noisy_and_clean((400, 500, 1), 10)
-    for x, y in ((20, 20), (260, 340), (470, 10), (480, 380)):
+    for x, y in ((20, 20), (260, 340), (488, 10), (480, 388)):
         after = before.copy()
         after[y : y + 12, x : x + 12] ^= 64
         crop = compose(Pair(before, after)).crop
         assert crop.x <= x
         assert crop.y <= y
-        assert x + 12 <= crop.x + crop.width
-        assert y + 12 <= crop.y + crop.height
+        assert x + 12 <= crop.x + crop.width <= 500
+        assert y + 12 <= crop.y + crop.height <= 400
+
+
+def test_a_stain_that_left_no_trace_is_found_too() -> None:
+    after = np.full((400, 500, 1), 120, np.uint8)
+    after[:60, :60:2] = 200
+    before = after.copy()
+    before[300:310, 350:360] = 90
+    crop = compose(Pair(before, after)).crop
+    assert crop.x <= 350 < 360 <= crop.x + crop.width
+    assert crop.y <= 300 < 310 <= crop.y + crop.height
 
 
 def test_of_noise_that_is_everywhere_the_detail_shows_structure() -> None:

@@ -28,7 +28,7 @@ __all__ = ["MOST_CROP", "Crop", "SideBySide", "compare_files", "compose"]
 # In pixels of the composed picture. Three columns at their widest make 1800 with what is between.
 _COLUMN, _NARROW, _NARROWEST, _TALLEST = 576, 288, 240, 864
 _MARGIN, _GAP, _LABEL_GAP = 20, 16, 6
-_PANORAMA = 4  # from this ratio of width to height on, the three lie below each other
+_PANORAMA = 4  # wider than this times its height: the three lie below each other
 _ZOOM = 4
 _BACKGROUND, _INK = 36, 214
 
@@ -105,7 +105,7 @@ def compose(pair: Pair, crop: Crop | None = None) -> SideBySide:
     UsageError
         The detail does not lie in the pictures, or has more than `MOST_CROP` pixels a side.
     """
-    panorama = pair.width >= _PANORAMA * pair.height
+    panorama = pair.width > max(_COLUMN, _PANORAMA * pair.height)
     widest = 3 * _COLUMN + 2 * _GAP if panorama else _COLUMN
     shrink = min(1, widest / pair.width, _TALLEST / pair.height)
     width, height = (max(1, round(side * shrink)) for side in (pair.width, pair.height))
