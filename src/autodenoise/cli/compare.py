@@ -52,17 +52,20 @@ def compare(
     import dataclasses
     import json
 
+    from rich.console import Console
+
     from autodenoise.evaluation import side_by_side
     from autodenoise.images import Scale
 
-    change, composed = side_by_side.compare_files(
-        before,
-        after,
-        output,
-        crop=None if crop is None else _crop(crop),
-        scale=None if limits is None else Scale(*limits),
-        overwrite=overwrite,
-    )
+    with Console(stderr=True).status("comparing"):
+        change, composed = side_by_side.compare_files(
+            before,
+            after,
+            output,
+            crop=None if crop is None else _crop(crop),
+            scale=None if limits is None else Scale(*limits),
+            overwrite=overwrite,
+        )
     if as_json:
         said = {"before": str(before), "after": str(after), **dataclasses.asdict(change)}
         if composed is not None:

@@ -25,7 +25,7 @@ MOST_PIXELS = 250_000_000
 """Larger pictures are refused: both are held in memory, 6 bytes a pixel if they are 8-bit RGB."""
 
 _LEVELS = 255
-_BATCH = 1 << 19  # pixels in floats at a time
+_BATCH = 1 << 18  # pixels in floats at a time
 _SSIM_SIDE = 11
 # Half a step of 16 bits: an 8-bit picture equals its 16-bit version although floats round.
 _EQUAL = 0.5 / 65535
