@@ -27,7 +27,7 @@ MOST_PIXELS = 250_000_000
 _LEVELS = 255
 _BATCH = 1 << 18  # pixels in floats at a time
 _SSIM_SIDE = 11
-# Half a step of 16 bits: an 8-bit picture equals its 16-bit version although floats round.
+# Half a step of 16 bits. Floats round: laid on grey, an opaque picture is not itself to the bit.
 _EQUAL = 0.5 / 65535
 
 # The high-pass filter of Daubechies' wavelet with two vanishing moments ("db2"), orthonormal.
