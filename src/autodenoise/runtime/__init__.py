@@ -2,8 +2,35 @@
 
 from __future__ import annotations
 
+from autodenoise.runtime.batch import (
+    Failure,
+    PassedOver,
+    Picture,
+    Report,
+    Summary,
+    denoise_files,
+)
 from autodenoise.runtime.card import CARD_KEY, Card
 from autodenoise.runtime.denoising import Options, Result, denoise_file
+from autodenoise.runtime.folders import beside, denoise_folder, place
 from autodenoise.runtime.model import MODEL_NAME, Model, load
 
-__all__ = ["CARD_KEY", "MODEL_NAME", "Card", "Model", "Options", "Result", "denoise_file", "load"]
+__all__ = [
+    "CARD_KEY",
+    "MODEL_NAME",
+    "Card",
+    "Failure",
+    "Model",
+    "Options",
+    "PassedOver",
+    "Picture",
+    "Report",
+    "Result",
+    "Summary",
+    "beside",
+    "denoise_file",
+    "denoise_files",
+    "denoise_folder",
+    "load",
+    "place",
+]
