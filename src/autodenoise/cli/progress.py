@@ -50,8 +50,8 @@ class _Bars:
 
     def _show(self, task: TaskID, **fields: Any) -> None:
         if self._console.is_terminal:
-            self._bars.start()
             self._bars.update(task, **fields)
+            self._bars.start()
 
     def _print(self, line: str) -> None:
         # A file's name may hold what would steer the terminal, or is no text at all.
