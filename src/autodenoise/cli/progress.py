@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from autodenoise.learning.history import Row
     from autodenoise.learning.loop import Status, Training
     from autodenoise.runs.study import Trial
-    from autodenoise.runtime import Picture, Result, Summary
+    from autodenoise.runtime import Result, Summary, Task
 
 __all__ = ["DenoisingProgress", "Downloads", "SearchProgress", "Steps", "TrainingProgress"]
 
@@ -173,37 +173,37 @@ class DenoisingProgress(_Bars):
         self._pictures = self._over = self._pixels = 0
         # Time goes by pixels; the bytes of the files are a guess of those that costs nothing.
         self._bytes = self._bytes_over = 0.0
-        self._in_work: dict[str, tuple[Picture, int, int]] = {}
+        self._in_work: dict[str, tuple[Task, int, int]] = {}
 
-    def found(self, pictures: Sequence[Picture]) -> None:
+    def found(self, tasks: Sequence[Task]) -> None:
         """Show how many there are."""
-        self._pictures = len(pictures)
-        self._bytes = sum(picture.size for picture in pictures)
+        self._pictures = len(tasks)
+        self._bytes = sum(task.size for task in tasks)
         self._show_work()
 
-    def started(self, picture: Picture) -> None:
+    def started(self, task: Task) -> None:
         """Wait for its first pixels."""
 
-    def pixels(self, picture: Picture, done: int, total: int) -> None:
+    def pixels(self, task: Task, done: int, total: int) -> None:
         """Show how far the pictures in work are."""
-        self._in_work[picture.name] = (picture, done, total)
+        self._in_work[task.name] = (task, done, total)
         self._show_work()
 
-    def finished(self, picture: Picture, result: Result | None) -> None:
+    def finished(self, task: Task, result: Result | None) -> None:
         """Count a picture, and print it where there is no live line."""
         if result is None:
-            self._bytes -= picture.size  # took no time, so it tells nothing of what is left
-            self._end(picture)
+            self._bytes -= task.size  # took no time, so it tells nothing of what is left
+            self._end(task)
             return
         pixels = result.width * result.height * result.pages
         self._pixels += pixels
-        self._bytes_over += picture.size
-        self._end(picture, f"{_megapixels(pixels)}, {result.seconds:.2f} s")
+        self._bytes_over += task.size
+        self._end(task, f"{_megapixels(pixels)}, {result.seconds:.2f} s")
 
-    def failed(self, picture: Picture, error: AutodenoiseError) -> None:
+    def failed(self, task: Task, error: AutodenoiseError) -> None:
         """Count a failure, and print it where there is no live line."""
-        self._bytes -= picture.size
-        self._end(picture, f"failed: {error}")
+        self._bytes -= task.size
+        self._end(task, f"failed: {error}")
 
     def ended(self, summary: Summary) -> None:
         """Print what became of all pictures."""
@@ -227,18 +227,18 @@ class DenoisingProgress(_Bars):
             more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
             self._print(f"passed over {', '.join(names[:_NAMED])}{more}: {reason}")
 
-    def _end(self, picture: Picture, told: str = "") -> None:
+    def _end(self, task: Task, told: str = "") -> None:
         self._over += 1
-        self._in_work.pop(picture.name, None)
+        self._in_work.pop(task.name, None)
         self._show_work()
         if told and self._pictures > 1 and not self._console.is_terminal:
-            self._print(f"{self._over:,}/{self._pictures:,} {picture.name}: {told}")
+            self._print(f"{self._over:,}/{self._pictures:,} {task.name}: {told}")
 
     def _show_work(self) -> None:
         pixels, size = float(self._pixels), self._bytes_over
-        for picture, done, total in self._in_work.values():
+        for task, done, total in self._in_work.values():
             pixels += done
-            size += picture.size * done / max(total, 1)
+            size += task.size * done / max(total, 1)
         elapsed = time.monotonic() - self._begun
         told = f"{self._over:,}/{self._pictures:,}"
         if size:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from autodenoise.runtime.batch import (
     Failure,
     PassedOver,
-    Picture,
     Report,
     Summary,
+    Task,
     denoise_files,
 )
 from autodenoise.runtime.card import CARD_KEY, Card
@@ -23,10 +23,10 @@ __all__ = [
     "Model",
     "Options",
     "PassedOver",
-    "Picture",
     "Report",
     "Result",
     "Summary",
+    "Task",
     "beside",
     "denoise_file",
     "denoise_files",

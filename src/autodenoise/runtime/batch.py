@@ -6,7 +6,7 @@ import threading
 import time
 import unicodedata
 from collections import defaultdict
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -29,13 +29,15 @@ if TYPE_CHECKING:
     from autodenoise.runtime.model import Model
 
     Progress = Callable[[int, int], None]
-    Work = Callable[["Picture", Progress], Result | None]
+    Work = Callable[["Task", Progress], Result | None]
 
-__all__ = ["Failure", "PassedOver", "Picture", "Report", "Summary", "denoise_all", "denoise_files"]
+__all__ = ["Failure", "PassedOver", "Report", "Summary", "Task", "denoise_all", "denoise_files"]
+
+_SIGNAL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
-class Picture:
+class Task:
     """A picture to clean.
 
     Attributes
@@ -141,23 +143,23 @@ class Summary:
 class Report(Protocol):
     """Hears how the work goes, from several threads but never from two at once."""
 
-    def found(self, pictures: Sequence[Picture]) -> None:
+    def found(self, tasks: Sequence[Task]) -> None:
         """Take all that are to be cleaned."""
         ...
 
-    def started(self, picture: Picture) -> None:
+    def started(self, task: Task) -> None:
         """Take a picture whose turn it is."""
         ...
 
-    def pixels(self, picture: Picture, done: int, total: int) -> None:
+    def pixels(self, task: Task, done: int, total: int) -> None:
         """Take how many of its pixels are done."""
         ...
 
-    def finished(self, picture: Picture, result: Result | None) -> None:
+    def finished(self, task: Task, result: Result | None) -> None:
         """Take a picture that is done; without a result it was done before."""
         ...
 
-    def failed(self, picture: Picture, error: AutodenoiseError) -> None:
+    def failed(self, task: Task, error: AutodenoiseError) -> None:
         """Take a picture that cannot be done."""
         ...
 
@@ -206,24 +208,24 @@ def denoise_files(
         SIGINT or SIGTERM came: pictures in work are given up, those that are done stay.
     """
 
-    def work(picture: Picture, progress: Progress) -> Result:
+    def work(task: Task, progress: Progress) -> Result:
         return denoise_file(
-            model, picture.source, picture.target, options, overwrite=overwrite, progress=progress
+            model, task.source, task.target, options, overwrite=overwrite, progress=progress
         )
 
     pairs = list(pairs)
     made_of = {target: source for source, target in pairs if source != target}
-    pictures = [Picture.of(str(a), a, b) for a, b in pairs if a not in made_of]
+    tasks = [Task.of(str(a), a, b) for a, b in pairs if a not in made_of]
     passed_over = [
         PassedOver(str(source), f"the result for {made_of[source]}")
         for source, _ in pairs
         if source in made_of
     ]
-    return denoise_all(pictures, work, jobs=jobs, report=report, passed_over=passed_over)
+    return denoise_all(tasks, work, jobs=jobs, report=report, passed_over=passed_over)
 
 
 def denoise_all(
-    pictures: Sequence[Picture],
+    tasks: Sequence[Task],
     work: Work,
     *,
     jobs: int,
@@ -231,11 +233,11 @@ def denoise_all(
     failures: Iterable[Failure] = (),
     passed_over: Iterable[PassedOver] = (),
 ) -> Summary:
-    """Do all pictures, some at once.
+    """Do all tasks, some at once.
 
     Parameters
     ----------
-    pictures
+    tasks
         In the order in which they are begun.
     work
         Cleans one and calls back how many of how many pixels are done, which raises `Interrupted`
@@ -254,11 +256,15 @@ def denoise_all(
         raise UsageError(f"jobs is {jobs}; expected how many pictures to clean at once, 1 or more")
     begun = time.perf_counter()
     with stop_requests() as stop:
-        batch = _Batch(pictures, work, report, stop)
+        batch = _Batch(tasks, work, report, stop)
         if report is not None:
-            report.found(pictures)
+            report.found(tasks)
         with ThreadPoolExecutor(jobs) as pool:
-            waiting = [pool.submit(batch.clean, number) for number in range(len(pictures))]
+            waiting = [pool.submit(batch.clean, number) for number in range(len(tasks))]
+            for future in waiting:
+                # Signals are handled in this thread, which one that comes to another does not wake.
+                while wait([future], _SIGNAL_SECONDS).not_done:
+                    pass
         faults = [error for error in map(Future.exception, waiting) if error is not None]
     summary = Summary(
         results=tuple(result for _, result in sorted(batch.results.items())),
@@ -272,9 +278,9 @@ def denoise_all(
     if faults:
         raise faults[0]
     done = len(batch.results) + batch.kept
-    if stop.is_set() and done + len(batch.failures) < len(pictures):
+    if stop.is_set() and done + len(batch.failures) < len(tasks):
         raise Interrupted(
-            f"stopped with {done:,} of {len(pictures):,} done; run the same command to go on"
+            f"stopped with {done:,} of {len(tasks):,} done; run the same command to go on"
         )
     return summary
 
@@ -284,17 +290,17 @@ class _Batch:
 
     def __init__(
         self,
-        pictures: Sequence[Picture],
+        tasks: Sequence[Task],
         work: Work,
         report: Report | None,
         stop: threading.Event,
     ) -> None:
-        self._pictures, self._work, self._report, self._stop = pictures, work, report, stop
+        self._tasks, self._work, self._report, self._stop = tasks, work, report, stop
         self._telling = threading.Lock()
-        self._sources = {_identity(p.status) for p in pictures if p.status is not None}
-        self._rivals: dict[str, list[Picture]] = defaultdict(list)
-        for picture in pictures:
-            self._rivals[_folded(picture.target)].append(picture)
+        self._sources = {_identity(t.status) for t in tasks if t.status is not None}
+        self._rivals: dict[str, list[Task]] = defaultdict(list)
+        for task in tasks:
+            self._rivals[_folded(task.target)].append(task)
         self.results: dict[int, Result] = {}
         self.failures: dict[int, Failure] = {}
         self.kept = 0
@@ -303,29 +309,29 @@ class _Batch:
         """Clean one picture, unless the work is to stop."""
         if self._stop.is_set():
             return
-        picture, report = self._pictures[number], self._report
+        task, report = self._tasks[number], self._report
 
         def progress(done: int, total: int) -> None:
             if self._stop.is_set():
-                raise Interrupted(f"stopped before {picture.source} was done")
+                raise Interrupted(f"stopped before {task.source} was done")
             if report is not None:
                 with self._telling:
-                    report.pixels(picture, done, total)
+                    report.pixels(task, done, total)
 
         if report is not None:
             with self._telling:
-                report.started(picture)
+                report.started(task)
         try:
-            self._check(picture)
-            result = self._work(picture, progress)
+            self._check(task)
+            result = self._work(task, progress)
         except Interrupted:
             return
         except (AutodenoiseError, OSError, MemoryError, UnicodeEncodeError) as error:
-            failure = Failure(picture.name, _explain(picture, error))
+            failure = Failure(task.name, _explain(task, error))
             with self._telling:
                 self.failures[number] = failure
                 if report is not None:
-                    report.failed(picture, failure.error)
+                    report.failed(task, failure.error)
             return
         with self._telling:
             if result is None:
@@ -333,9 +339,9 @@ class _Batch:
             else:
                 self.results[number] = result
             if report is not None:
-                report.finished(picture, result)
+                report.finished(task, result)
 
-    def _check(self, picture: Picture) -> None:
+    def _check(self, task: Task) -> None:
         """Make sure that nothing is lost by writing the target.
 
         Raises
@@ -343,31 +349,31 @@ class _Batch:
         InputError, OutputError
             There is nothing to read, or another picture would be overwritten.
         """
-        if picture.status is not None and not picture.size:
-            raise InputError(f"{picture.source} is empty")
-        rivals = self._rivals[_folded(picture.target)]
+        if task.status is not None and not task.size:
+            raise InputError(f"{task.source} is empty")
+        rivals = self._rivals[_folded(task.target)]
         if len(rivals) > 1:
             names = " and ".join(str(rival.source) for rival in rivals)
             raise OutputError(
-                f"{picture.source} is left alone: {names} would both be {picture.target} where "
+                f"{task.source} is left alone: {names} would both be {task.target} where "
                 "upper and lower case are one; rename one of them"
             )
-        if picture.target.exists() and _identity(picture.target.stat()) in self._sources:
+        if task.target.exists() and _identity(task.target.stat()) in self._sources:
             raise OutputError(
-                f"{picture.target} is itself a picture to be cleaned; choose another name with -o"
+                f"{task.target} is itself a picture to be cleaned; choose another name with -o"
             )
 
 
-def _explain(picture: Picture, error: Exception) -> AutodenoiseError:
+def _explain(task: Task, error: Exception) -> AutodenoiseError:
     if isinstance(error, AutodenoiseError):
         return error
     if isinstance(error, MemoryError):
         return InputError(
-            f"not enough memory for {picture.source}; try a smaller --memory, or --jobs 1"
+            f"not enough memory for {task.source}; try a smaller --memory, or --jobs 1"
         )
     if isinstance(error, OSError):
-        return InputError(f"cannot read {picture.source}: {error.strerror or error}")
-    return InputError(f"{picture.source}: its name is not valid UTF-8; rename it")
+        return InputError(f"cannot use {error.filename or task.source}: {error.strerror or error}")
+    return InputError(f"{task.source}: its name is not valid UTF-8; rename it")
 
 
 def _folded(path: Path) -> str:

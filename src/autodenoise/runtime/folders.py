@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.files import digest, make_folder
 from autodenoise.images import SUFFIXES
-from autodenoise.runtime.batch import Picture, denoise_all
+from autodenoise.runtime.batch import Task, denoise_all
 from autodenoise.runtime.denoising import Options, Result, denoise_file
 from autodenoise.runtime.manifest import Making, Manifest
 from autodenoise.runtime.scanning import scan
@@ -119,38 +119,38 @@ def denoise_folder(
     if not found.pictures and not found.failures:
         others = "".join(f"; {passed.name} is {passed.reason}" for passed in found.passed_over[:3])
         raise InputError(f"{source} has no pictures{others}")
-    pictures = [
-        Picture.of(path.as_posix(), source / path, target / _renamed(path, suffix))
+    tasks = [
+        Task.of(path.as_posix(), source / path, target / _renamed(path, suffix))
         for path in found.pictures
     ]
     make_folder(target)
     options = options or Options()
     with Manifest(target, _making(model, options)) as manifest, _workshop(target) as workshop:
 
-        def work(picture: Picture, progress: Progress) -> Result | None:
-            name = picture.target.relative_to(target).as_posix()
-            if manifest.is_done(picture, name):
+        def work(task: Task, progress: Progress) -> Result | None:
+            name = task.target.relative_to(target).as_posix()
+            if manifest.is_done(task, name):
                 return None
-            exists = os.path.lexists(picture.target)
-            if exists and not overwrite and not manifest.is_ours(picture.target, name):
+            exists = os.path.lexists(task.target)
+            if exists and not overwrite and not manifest.is_ours(task.target, name):
                 raise OutputError(
-                    f"{picture.target} exists already and was not made here, or was altered since; "
+                    f"{task.target} exists already and was not made here, or was altered since; "
                     "--overwrite replaces it"
                 )
-            content, unnamed = digest(picture.source), workshop / name
+            content, unnamed = digest(task.source), workshop / name
             make_folder(unnamed.parent)
             try:
-                result = denoise_file(model, picture.source, unnamed, options, progress=progress)
+                result = denoise_file(model, task.source, unnamed, options, progress=progress)
             except OutputError as error:
-                raise OutputError(str(error).replace(str(unnamed), str(picture.target))) from None
+                raise OutputError(str(error).replace(str(unnamed), str(task.target))) from None
             # Before it gets its name, so that whenever the process is killed, every picture that
             # has one is known as ours.
-            manifest.add(picture, name, content, unnamed)
-            _rename(unnamed, picture.target)
-            return dataclasses.replace(result, target=picture.target)
+            manifest.add(task, name, content, unnamed)
+            _rename(unnamed, task.target)
+            return dataclasses.replace(result, target=task.target)
 
         return denoise_all(
-            pictures,
+            tasks,
             work,
             jobs=jobs,
             report=report,

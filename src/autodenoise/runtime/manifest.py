@@ -17,7 +17,7 @@ from autodenoise.files import digest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from autodenoise.runtime.batch import Picture
+    from autodenoise.runtime.batch import Task
 
 if sys.platform == "win32":
     import msvcrt
@@ -145,15 +145,15 @@ class Manifest:
     def _remember(self, entry: Entry) -> None:
         self._entries.setdefault(entry.target, []).append(entry)
 
-    def is_done(self, picture: Picture, name: str) -> bool:
+    def is_done(self, task: Task, name: str) -> bool:
         """Tell whether its target, which is called `name` here, is what would be made again."""
-        source, target = picture.source, picture.target
-        if name not in self._entries or picture.status is None or not target.is_file():
+        source, target = task.source, task.target
+        if name not in self._entries or not target.is_file():
             return False
         last = self._entries[name][-1]
         if last.making != self._making:
             return False
-        seen, made = _input_stamp(picture.status), _output_stamp(target)
+        seen, made = _input_stamp(task.status), _output_stamp(target)
         if (seen, made) == (last.input_stamp, last.output_stamp):
             return True
         if digest(source) != last.input or digest(target) != last.output:
@@ -167,12 +167,12 @@ class Manifest:
         made = {entry.output for entry in self._entries.get(name, ())}
         return bool(made) and target.is_file() and digest(target) in made
 
-    def add(self, picture: Picture, name: str, content: str, made: Path) -> None:
+    def add(self, task: Task, name: str, content: str, made: Path) -> None:
         """Note a picture that is about to get its name.
 
         Parameters
         ----------
-        picture
+        task
             As it was before it was read.
         name
             Its target, from the folder.
@@ -186,10 +186,8 @@ class Manifest:
         OutputError
             The disk is full.
         """
-        if picture.status is None:
-            raise ValueError("a picture that was read has a status")
-        seen, stamp = _input_stamp(picture.status), _output_stamp(made)
-        self._add(Entry(picture.name, name, content, digest(made), seen, stamp, self._making))
+        seen, stamp = _input_stamp(task.status), _output_stamp(made)
+        self._add(Entry(task.name, name, content, digest(made), seen, stamp, self._making))
 
     def _add(self, entry: Entry) -> None:
         line = json.dumps(dataclasses.asdict(entry)).encode() + b"\n"
@@ -208,7 +206,9 @@ class Manifest:
         os.fsync(self._file.fileno())
 
 
-def _input_stamp(status: os.stat_result) -> tuple[int, ...]:
+def _input_stamp(status: os.stat_result | None) -> tuple[int, ...]:
+    if status is None:
+        return ()
     # Unpacking an archive can bring another picture of the same size and time; the time at which
     # the file system itself saw the last change cannot be set.
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
