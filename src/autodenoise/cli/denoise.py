@@ -12,7 +12,7 @@ __all__ = ["denoise"]
 
 def denoise(
     pictures: Annotated[
-        list[Path], typer.Argument(metavar="PICTURE...", help="Noisy pictures, or one folder.")
+        list[Path], typer.Argument(metavar="PICTURE", help="Noisy pictures, or one folder.")
     ],
     model: Annotated[str, typer.Option(help="A model file, or a run folder.")],
     output: Annotated[
@@ -21,8 +21,8 @@ def denoise(
             "-o",
             "--output",
             metavar="OUT",
-            help="The clean picture, or the folder for it.  "
-            "[default: photo.denoised.jpg, and in.denoised for a folder]",
+            help="The clean picture, or the folder for it.",
+            show_default="photo.denoised.jpg, or in.denoised for a folder",
         ),
     ] = None,
     strength: Annotated[
@@ -33,7 +33,8 @@ def denoise(
         typer.Option(
             "--range",
             metavar="LOW HIGH",
-            help="The values of black and white.  [default: by the file's type and metadata]",
+            help="The values of black and white.",
+            show_default="by the file's type and metadata",
         ),
     ] = None,
     strip_metadata: Annotated[
@@ -43,7 +44,8 @@ def denoise(
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="What each picture in work may take, such as 512M or 2G.  [default: what is free]",
+            help="What each picture in work may take, such as 512M or 2G.",
+            show_default="by what is free",
         ),
     ] = None,
     recursive: Annotated[
@@ -71,8 +73,8 @@ def denoise(
         raise UsageError(f"{folder} is a folder; name one folder, or any number of pictures")
     if not 0 <= strength <= 1:
         raise UsageError(
-            f"strength is {strength:g}; it goes from 0, the picture as it is, to 1, the model's "
-            "answer"
+            "a strength is from 0, which leaves the picture as it is, to 1, the model's answer; "
+            f"got {strength:g}"
         )
     options = runtime.Options(
         strength=strength,
@@ -116,7 +118,7 @@ def _bytes(size: str) -> int:
 
     from autodenoise.errors import UsageError
 
-    said = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(I?B)?", size.strip().upper())
+    said = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?B)?", size.strip().upper())
     if said is None:
         raise UsageError(f"memory is '{size}'; expected a size such as 512M, 2G or 1.5GiB")
     number, unit, ending = said.groups()

@@ -136,7 +136,7 @@ class SearchProgress(_TrainingBar):
 
     def trial(self, trial: Trial, best: Trial | None) -> None:
         """Print a finished trial."""
-        # Recipes need an extra, denoising and its progress do not.
+        # Denoising, whose progress is here too, needs no recipes.
         from autodenoise.recipes.search import short_names
 
         self._took.append(time.monotonic() - self._begun)
