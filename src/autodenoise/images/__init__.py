@@ -14,10 +14,10 @@ import pyvips
 
 from autodenoise.errors import InputError, OutputError
 from autodenoise.files import replacing
+from autodenoise.images.encoding import open_for, saving
 from autodenoise.images.formats import SUFFIXES, of_name, reason
 from autodenoise.images.picture import Picture, open_picture
 from autodenoise.images.samples import Scale, from_float, to_float
-from autodenoise.images.saving import check_target, saving
 from autodenoise.images.streaming import ahead
 
 if TYPE_CHECKING:
@@ -30,9 +30,10 @@ __all__ = [
     "Picture",
     "Scale",
     "ahead",
-    "check_target",
     "encode_png",
     "from_float",
+    "of_name",
+    "open_for",
     "open_picture",
     "read",
     "saving",

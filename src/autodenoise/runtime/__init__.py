@@ -11,7 +11,14 @@ from autodenoise.runtime.batch import (
     denoise_files,
 )
 from autodenoise.runtime.card import CARD_KEY, Card
-from autodenoise.runtime.denoising import Options, Result, denoise_file
+from autodenoise.runtime.denoising import (
+    Options,
+    Preview,
+    Result,
+    denoise,
+    denoise_file,
+    preview,
+)
 from autodenoise.runtime.folders import beside, denoise_folder, place
 from autodenoise.runtime.model import MODEL_NAME, Model, load
 
@@ -23,14 +30,17 @@ __all__ = [
     "Model",
     "Options",
     "PassedOver",
+    "Preview",
     "Report",
     "Result",
     "Summary",
     "Task",
     "beside",
+    "denoise",
     "denoise_file",
     "denoise_files",
     "denoise_folder",
     "load",
     "place",
+    "preview",
 ]

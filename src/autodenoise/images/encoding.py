@@ -14,6 +14,7 @@ from autodenoise.files import replacing
 from autodenoise.images import imagej, tiff_tags
 from autodenoise.images.formats import AVIF, JPEG, PNG, TIFF, WEBP, Format, of_name, reason
 from autodenoise.images.lossy import jpeg_quality, webp_is_lossless
+from autodenoise.images.picture import Picture, open_picture
 from autodenoise.images.streaming import RowStream
 from autodenoise.images.tiff_tags import Tag, number
 
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.images.picture import Picture
 
-__all__ = ["check_target", "saving"]
+__all__ = ["open_for", "saving"]
 
 _PROFILE = "icc-profile-data"
+_EXIF_ORIENTATION = "exif-ifd0-Orientation"
 # Of the picture's shape or of how this process reads it, and not of what it shows.
 _NOT_METADATA = frozenset(
     {"width", "height", "bands", "format", "coding", "interpretation", "xoffset", "yoffset"}
@@ -47,15 +48,29 @@ _MEANING = tiff_tags.RESOLUTION | {
 _BIG = 3_900_000_000
 
 
-def check_target(picture: Picture, target: Path) -> None:
-    """Check, before anything is decoded, that a target's format can hold what a picture has.
+def open_for(path: Path, target: Path, *, strip_metadata: bool = False) -> Picture:
+    """Open a picture that is to be saved as another.
+
+    The orientation tag is kept, and the samples as they lie, where the target can be trusted to
+    hold the tag: in the same format with its metadata. Everywhere else the samples are turned.
 
     Raises
     ------
+    InputError
+        As `open_picture` does.
     OutputError
-        The ending names no format, or one that cannot hold the picture.
+        The target's ending names no format, or one that cannot hold what the picture has.
     """
     form = of_name(target)
+    picture = open_picture(path)
+    if picture.format is not form or (strip_metadata and form is not TIFF):
+        picture = open_picture(path, upright=True)
+    _check_target(picture, target, form)
+    return picture
+
+
+def _check_target(picture: Picture, target: Path, form: Format) -> None:
+    """Check, before anything is decoded, that the format can hold what the picture has."""
     if picture.dtype.type not in form.types:
         raise OutputError(
             f"{form.name} cannot hold {picture.dtype} samples, as {picture.path} has; "
@@ -112,9 +127,10 @@ def saving(
     form = of_name(target)
     tags = _carried(picture, strip_metadata=strip_metadata) if form is TIFF else []
     with replacing(target) as temporary:
-        if picture.imagej:
+        if picture.imagej and form is TIFF:
             shape = (picture.height, picture.width, picture.bands)
-            with imagej.writing(temporary, shape, picture.dtype, tags, picture.pages) as put:
+            order = picture.byte_order
+            with imagej.writing(temporary, shape, picture.dtype, order, tags, picture.pages) as put:
                 yield put
             return
         with _encoding(picture, target, temporary, strip_metadata=strip_metadata) as put:
@@ -180,6 +196,10 @@ def _dressed(
     for name in header.get_fields():
         if name in _SHAPE if strip_metadata else name not in _NOT_METADATA:
             image.set_type(header.get_typeof(name), name, header.get(name))
+    if not header.get_typeof(_EXIF_ORIENTATION) and image.get_typeof(_EXIF_ORIENTATION):
+        # It comes back out of the EXIF block, though the samples have been turned.
+        image.remove(_EXIF_ORIENTATION)
+        image.set_type(pyvips.GValue.gint_type, "orientation", 1)
     if picture.cmyk:
         if form.cmyk and profile is not None:
             image.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
