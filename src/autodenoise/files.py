@@ -40,7 +40,7 @@ def replacing(target: Path) -> Iterator[Path]:
     temporary = None
     try:
         descriptor, name = tempfile.mkstemp(
-            prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent
+            prefix=".autodenoise-", suffix=target.suffix, dir=target.parent
         )
         os.close(descriptor)
         temporary = Path(name)

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from autodenoise.runtime.batch import (
-    Failure,
-    PassedOver,
-    Report,
-    Summary,
-    Task,
-    denoise_files,
-)
+from autodenoise.runtime.batch import denoise_files
 from autodenoise.runtime.card import CARD_KEY, Card
 from autodenoise.runtime.denoising import (
     Options,
@@ -21,6 +14,7 @@ from autodenoise.runtime.denoising import (
 )
 from autodenoise.runtime.folders import beside, denoise_folder, place
 from autodenoise.runtime.model import MODEL_NAME, Model, load
+from autodenoise.runtime.reports import Failure, PassedOver, Report, Summary, Task
 
 __all__ = [
     "CARD_KEY",

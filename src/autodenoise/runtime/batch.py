@@ -7,8 +7,7 @@ import time
 import unicodedata
 from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING
 
 from autodenoise.errors import (
     AutodenoiseError,
@@ -18,6 +17,7 @@ from autodenoise.errors import (
     UsageError,
 )
 from autodenoise.runtime.denoising import Result, denoise_file
+from autodenoise.runtime.reports import Failure, PassedOver, Summary, Task
 from autodenoise.stopping import stop_requests
 
 if TYPE_CHECKING:
@@ -27,145 +27,14 @@ if TYPE_CHECKING:
 
     from autodenoise.runtime.denoising import Options
     from autodenoise.runtime.model import Model
+    from autodenoise.runtime.reports import Report
 
     Progress = Callable[[int, int], None]
-    Work = Callable[["Task", Progress], Result | None]
+    Work = Callable[[Task, Progress], Result | None]
 
-__all__ = ["Failure", "PassedOver", "Report", "Summary", "Task", "denoise_all", "denoise_files"]
+__all__ = ["denoise_all", "denoise_files"]
 
 _SIGNAL_SECONDS = 0.1
-
-
-@dataclass(frozen=True)
-class Task:
-    """A picture to clean.
-
-    Attributes
-    ----------
-    name
-        What it is called in reports.
-    source, target
-        The files.
-    status
-        What the file system says of the source; None if it cannot be found.
-    """
-
-    name: str
-    source: Path
-    target: Path
-    status: os.stat_result | None
-
-    @classmethod
-    def of(cls, name: str, source: Path, target: Path) -> Self:
-        """Look at the source."""
-        try:
-            return cls(name, source, target, source.stat())
-        except OSError:
-            return cls(name, source, target, None)
-
-    @property
-    def size(self) -> int:
-        """Bytes of the source."""
-        return 0 if self.status is None else self.status.st_size
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A picture, or a folder of pictures, that could not be cleaned."""
-
-    name: str
-    error: AutodenoiseError
-
-
-@dataclass(frozen=True)
-class PassedOver:
-    """Something that was not to be cleaned.
-
-    Attributes
-    ----------
-    name
-        The file or folder.
-    reason
-        What it is, as in "a folder".
-    """
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What became of many pictures.
-
-    Attributes
-    ----------
-    results
-        Those that were cleaned.
-    kept
-        How many had been cleaned before, with nothing changed since.
-    failures
-        Those that could not be.
-    passed_over
-        What was there beside pictures.
-    seconds
-        For all of it.
-    """
-
-    results: tuple[Result, ...]
-    kept: int
-    failures: tuple[Failure, ...]
-    passed_over: tuple[PassedOver, ...]
-    seconds: float
-
-    @property
-    def pixels(self) -> int:
-        """Pixels that were cleaned, of all pages."""
-        return sum(result.width * result.height * result.pages for result in self.results)
-
-    @property
-    def error(self) -> AutodenoiseError | None:
-        """One error for all failures, with a line for each; None if there are none.
-
-        An `OutputError` if only outputs are at fault, else an `InputError`. The only picture's own
-        error where there was but one picture.
-        """
-        if not self.failures:
-            return None
-        asked = len(self.results) + self.kept + len(self.failures)
-        if asked == 1:
-            return self.failures[0].error
-        outputs = all(isinstance(failure.error, OutputError) for failure in self.failures)
-        lines = [f"{len(self.failures):,} of {asked:,} pictures could not be denoised:"]
-        lines += [f"  {failure.error}" for failure in self.failures]
-        return (OutputError if outputs else InputError)("\n".join(lines))
-
-
-class Report(Protocol):
-    """Hears how the work goes, from several threads but never from two at once."""
-
-    def found(self, tasks: Sequence[Task]) -> None:
-        """Take all that are to be cleaned."""
-        ...
-
-    def started(self, task: Task) -> None:
-        """Take a picture whose turn it is."""
-        ...
-
-    def pixels(self, task: Task, done: int, total: int) -> None:
-        """Take how many of its pixels are done."""
-        ...
-
-    def finished(self, task: Task, result: Result | None) -> None:
-        """Take a picture that is done; without a result it was done before."""
-        ...
-
-    def failed(self, task: Task, error: AutodenoiseError) -> None:
-        """Take a picture that cannot be done."""
-        ...
-
-    def ended(self, summary: Summary) -> None:
-        """Take what became of all of them, also if the work was stopped."""
-        ...
 
 
 def denoise_files(
@@ -280,7 +149,9 @@ def denoise_all(
     done = len(batch.results) + batch.kept
     if stop.is_set() and done + len(batch.failures) < len(tasks):
         raise Interrupted(
-            f"stopped with {done:,} of {len(tasks):,} done; run the same command to go on"
+            f"stopped with {done:,} of {len(tasks):,} done"
+            + (f" and {len(batch.failures):,} failed" if batch.failures else "")
+            + "; run the same command to go on"
         )
     return summary
 

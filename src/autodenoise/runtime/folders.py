@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING
 from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.files import digest, make_folder
 from autodenoise.images import SUFFIXES
-from autodenoise.runtime.batch import Task, denoise_all
+from autodenoise.runtime.batch import denoise_all
 from autodenoise.runtime.denoising import Options, Result, denoise_file
 from autodenoise.runtime.manifest import Making, Manifest
+from autodenoise.runtime.reports import Task
 from autodenoise.runtime.scanning import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from autodenoise.runtime.batch import Progress, Report, Summary
+    from autodenoise.runtime.batch import Progress
     from autodenoise.runtime.model import Model
+    from autodenoise.runtime.reports import Report, Summary
 
 __all__ = ["beside", "denoise_folder", "place"]
 

@@ -17,7 +17,7 @@ from autodenoise.files import digest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from autodenoise.runtime.batch import Task
+    from autodenoise.runtime.reports import Task
 
 if sys.platform == "win32":
     import msvcrt

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from autodenoise.errors import InputError
 from autodenoise.images import SUFFIXES
-from autodenoise.runtime.batch import Failure, PassedOver
 from autodenoise.runtime.manifest import MANIFEST_NAME
+from autodenoise.runtime.reports import Failure, PassedOver
 
 __all__ = ["Found", "scan"]
 
