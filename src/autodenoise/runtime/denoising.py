@@ -102,6 +102,4 @@ def denoise_file(
         raise OutputError(f"{target} exists already; choose another name with -o")
     pixels = images.read(source)
     images.write(target, model(pixels))
-    return Result(
-        source, target, pixels.shape[1], pixels.shape[0], 1, time.perf_counter() - begun
-    )
+    return Result(source, target, pixels.shape[1], pixels.shape[0], 1, time.perf_counter() - begun)

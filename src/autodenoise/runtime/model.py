@@ -11,7 +11,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from autodenoise.errors import InputError
 from autodenoise.images import from_float, to_float
-from autodenoise.runtime.card import CARD_KEY, Card
+from autodenoise.runtime import checking
 
 if TYPE_CHECKING:
     import os
@@ -48,7 +48,7 @@ class Model:
     Raises
     ------
     InputError
-        The file is missing, damaged, or was not written by autodenoise.
+        The file is missing, damaged, or holds more than a network of ours could need.
 
     Examples
     --------
@@ -57,21 +57,20 @@ class Model:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise InputError(f"no such model file: {path}")
+        content, self.card = checking.read(path)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         try:
             self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+                content,
+                options,
+                providers=["CPUExecutionProvider"],
+                # It would run a stranger's network while loading. Our exporter has folded already.
+                disabled_optimizers=["ConstantFolding"],
             )
         except _UNRUNNABLE as error:
             reason = str(error).split("\n", 1)[0]
             raise InputError(f"{path} is not a model file that can be run: {reason}") from None
-        text = self._session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
-        if text is None:
-            raise InputError(f"{path} has no autodenoise card; train writes files that have one")
-        self.card = Card.from_json(text)
         self.path = path
         self._input = self._session.get_inputs()[0].name
 
