@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from autodenoise.runtime.card import CARD_KEY, Card
 from autodenoise.runtime.denoising import Options, Result, denoise_file
-from autodenoise.runtime.model import MODEL_NAME, Model, load
+from autodenoise.runtime.model import MODEL_NAME, Model
+from autodenoise.runtime.models import Entry, find, list_models, load
 
-__all__ = ["CARD_KEY", "MODEL_NAME", "Card", "Model", "Options", "Result", "denoise_file", "load"]
+__all__ = [
+    "CARD_KEY",
+    "MODEL_NAME",
+    "Card",
+    "Entry",
+    "Model",
+    "Options",
+    "Result",
+    "denoise_file",
+    "find",
+    "list_models",
+    "load",
+]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from autodenoise.images import from_float, to_float
 from autodenoise.runtime import checking
 
 if TYPE_CHECKING:
-    import os
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -29,7 +28,7 @@ _UNRUNNABLE = (
     onnxruntime_errors.RuntimeException,
 )
 
-__all__ = ["MODEL_NAME", "Model", "load"]
+__all__ = ["MODEL_NAME", "Model"]
 
 MODEL_NAME = "model.onnx"
 """The model file's name in a run folder."""
@@ -132,28 +131,9 @@ class Model:
             raise InputError(
                 f"the model {card.name} cannot work on {width}x{height} pixels: {reason}"
             ) from None
-        return clean.transpose(0, 2, 3, 1)[:, :height, :width]
-
-
-def load(path: str | os.PathLike[str]) -> Model:
-    """Read a model file, or the one in a run folder.
-
-    Parameters
-    ----------
-    path
-        An ``.onnx`` file that training wrote, or a run folder.
-
-    Raises
-    ------
-    InputError
-        There is none, or it is damaged.
-    """
-    file = Path(path)
-    if file.is_dir():
-        if not (file / MODEL_NAME).is_file():
+        if clean.shape != tensor.shape:
             raise InputError(
-                f"{file} holds no {MODEL_NAME}; a run gets it when its training ends: "
-                f"autodenoise train --resume {file}"
+                f"the model {card.name} answers an image of shape {tensor.shape} with one of "
+                f"{clean.shape}"
             )
-        file = file / MODEL_NAME
-    return Model(file)
+        return clean.transpose(0, 2, 3, 1)[:, :height, :width]
