@@ -19,8 +19,8 @@ def models(
     folders: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[FOLDER]...",
-            help="Where to look for model files and runs.  [default: here, and runs/]",
+            metavar="FOLDER",
+            help="Where to look, instead of in this folder and in runs/.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it for a program.")] = False,
@@ -47,34 +47,39 @@ def models(
         console.print(_table(entries))
     for entry in entries:
         if entry.card is None:
-            console.print(_printable(f"cannot be used: {entry.problem}"), soft_wrap=True)
+            console.print(_printable(entry.problem), soft_wrap=True)
 
 
 def _table(entries: list[Entry]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
-    for heading in ("model", "network", "images", "trained on", "scores"):
-        table.add_column(heading, overflow="fold")
+    table.add_column("model", overflow="fold")
+    table.add_column("network", no_wrap=True)
+    table.add_column("images", no_wrap=True)
+    table.add_column("trained on", overflow="fold")
     for entry in entries:
         if card := entry.card:
             table.add_row(
-                _lines(_printable(entry.name), f"licence {card.licence}" if card.licence else ""),
+                _lines(_printable(entry.name), card.licence),
                 _lines(card.network, f"{card.parameters:,} parameters"),
-                _images(card),
-                _lines(card.data, *(_noise(part) for part in card.noise)),
-                _lines(*(f"{name} {score:.4f}" for name, score in card.scores.items())),
+                _lines(*_images(card)),
+                _lines(
+                    card.data,
+                    *(_noise(part) for part in card.noise),
+                    ", ".join(f"{name} {score:.4f}" for name, score in card.scores.items()),
+                ),
             )
     return table
 
 
-def _images(card: Card) -> str:
+def _images(card: Card) -> list[str]:
     colours = {1: "grey", 3: "RGB"}.get(card.channels, f"{card.channels} channels")
     if card.size is not None:
         height, width = card.size
-        return _lines(colours, f"{width}x{height} only")
+        return [colours, f"{width}x{height} only"]
     multiple = "any size" if card.size_multiple == 1 else f"any multiple of {card.size_multiple}"
-    return _lines(colours, multiple, "" if card.halo is None else f"halo {card.halo}")
+    return [colours, multiple] if card.halo is None else [colours, multiple, f"halo {card.halo}"]
 
 
 def _noise(part: dict[str, Any]) -> str:
@@ -83,11 +88,8 @@ def _noise(part: dict[str, Any]) -> str:
         if value is True:
             said.append(key)
         elif key != "kind" and value is not False:
-            said.append(
-                f"{key} {' to '.join(map(str, value))}"
-                if isinstance(value, list)
-                else f"{key} {value}"
-            )
+            values = value if isinstance(value, list) else [value]
+            said.append(f"{key} {' to '.join(str(number) for number in values)}")
     return ", ".join(said)
 
 

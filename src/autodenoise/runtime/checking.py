@@ -293,7 +293,7 @@ def _check_domain(message: Message) -> None:
 def _check_setting(operator: str, setting: Message) -> None:
     name = setting.first("name", "")
     numbers = [*setting["i"], *setting["ints"]]
-    low = 0
+    low = -_MOST_AXES  # axes may be counted from the last
     if name in _NEVER_ZERO:
         low = 1
         numbers = numbers or [0]  # what ONNX Runtime takes for a number that is left out
