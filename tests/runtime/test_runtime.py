@@ -6,42 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from autodenoise import images, runtime
 from autodenoise.errors import InputError, OutputError
-
-
-def box_blur(
-    path: Path, *, size: tuple[int, int] | None = None, multiple: int = 4, channels: int = 1
-) -> Path:
-    """Write a model file that takes 3x3 means, made without torch."""
-    kernel = np.zeros((channels, channels, 3, 3), np.float32)
-    kernel[range(channels), range(channels)] = 1 / 9
-    sides = list(size) if size else ["h", "w"]
-    graph = helper.make_graph(
-        [helper.make_node("Conv", ["noisy", "kernel"], ["clean"], pads=[1, 1, 1, 1])],
-        "box",
-        [helper.make_tensor_value_info("noisy", TensorProto.FLOAT, ["n", channels, *sides])],
-        [helper.make_tensor_value_info("clean", TensorProto.FLOAT, ["n", channels, *sides])],
-        [helper.make_tensor("kernel", TensorProto.FLOAT, kernel.shape, kernel.tobytes(), raw=True)],
-    )
-    opset = helper.make_opsetid("", 20)
-    model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
-    card = runtime.Card(
-        name="box",
-        network="box",
-        channels=channels,
-        parameters=9,
-        size=size,
-        size_multiple=multiple,
-        halo=1,
-    )
-    helper.set_model_props(model, {runtime.CARD_KEY: card.to_json()})
-    onnx.save(model, path)
-    return path
+from tests.runtime.model_files import box_blur
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
@@ -72,7 +41,7 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="takes images of 28x28 pixels, this one has 30x29"):
         fixed(np.zeros((29, 30), np.uint8))
     with pytest.raises(InputError, match=r"takes 1 channel\(s\), the image has 3"):
-        fixed(np.zeros((28, 28, 3), np.uint8))
+        fixed.batch(np.zeros((1, 28, 28, 3), np.float32))
     with pytest.raises(InputError, match="expected an image"):
         fixed(np.zeros((2, 28, 28, 1), np.float32))
     with pytest.raises(InputError, match="expected uint8, uint16 or float"):

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from autodenoise.runtime.card import CARD_KEY, Card
-from autodenoise.runtime.denoising import Options, Result, denoise_file
+from autodenoise.runtime.denoising import (
+    Options,
+    Preview,
+    Result,
+    denoise,
+    denoise_file,
+    preview,
+)
 from autodenoise.runtime.model import MODEL_NAME, Model
 from autodenoise.runtime.models import Entry, find, list_models, load
 
@@ -14,9 +21,12 @@ __all__ = [
     "Entry",
     "Model",
     "Options",
+    "Preview",
     "Result",
+    "denoise",
     "denoise_file",
     "find",
     "list_models",
     "load",
+    "preview",
 ]

@@ -50,16 +50,31 @@ OPERATORS: Final = frozenset(
 )
 """What our networks are made of, all from ONNX's own set."""
 
-_NEVER_ZERO = frozenset({"blocksize", "dilations", "group", "kernel_shape", "strides"})
-"""Settings of operators that ONNX Runtime divides by, or walks along."""
+_MOST_AXES = 8
 
-_LARGEST_SETTING = 4096
+_SETTINGS = {
+    **dict.fromkeys(("dilations", "group"), (1, 1)),
+    **dict.fromkeys(("blocksize", "strides"), (1, 16)),
+    "kernel_shape": (1, 64),
+    **dict.fromkeys(("output_padding", "pads"), (0, 64)),
+    **dict.fromkeys(("axis", "end", "perm", "start"), (-_MOST_AXES, _MOST_AXES)),
+    **dict.fromkeys(
+        ("allowzero", "antialias", "ceil_mode", "exclude_outside", "storage_order"), (0, 1)
+    ),
+    **dict.fromkeys(("transA", "transB"), (0, 1)),
+}
+"""The least and the most that each setting of an operator may be, where it is a whole number.
+
+ONNX Runtime does not look at all of them: no groups or a kernel spread far beyond the image end the
+process.
+"""
+
+_WHOLE_NUMBER = 2
+"""``AttributeProto.INT``."""
 
 _FLOAT32, _INT64 = 1, 7
 _ITEM_SIZES = {_FLOAT32: 4, _INT64: 8}
 """Bytes a number, by ``TensorProto.DataType``."""
-
-_MOST_AXES = 8
 
 # The messages of onnx.proto, each with the fields that our exporter writes, and remarks.
 _MODEL = Layout(
@@ -293,14 +308,13 @@ def _check_domain(message: Message) -> None:
 def _check_setting(operator: str, setting: Message) -> None:
     name = setting.first("name", "")
     numbers = [*setting["i"], *setting["ints"]]
-    low = -_MOST_AXES  # axes may be counted from the last
-    if name in _NEVER_ZERO:
-        low = 1
-        numbers = numbers or [0]  # what ONNX Runtime takes for a number that is left out
+    if not numbers and setting.first("type", 0) == _WHOLE_NUMBER:
+        numbers = [0]  # what ONNX Runtime takes for one that is left out
+    low, high = _SETTINGS.get(name, (0, -1))
     for number in numbers:
-        if not low <= number <= _LARGEST_SETTING:
+        if not low <= number <= high:
             raise InputError(
-                f"its {operator} has {name} = {number}; expected {low} to {_LARGEST_SETTING}"
+                f"its {operator} has {name} = {number}, which no network of autodenoise needs"
             )
 
 

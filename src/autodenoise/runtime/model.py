@@ -9,8 +9,9 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from autodenoise.errors import InputError
-from autodenoise.images import from_float, to_float
+from autodenoise.images import Scale
 from autodenoise.runtime import checking
+from autodenoise.runtime.tiling import check_size, denoise_rows, memory_budget, plan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +38,8 @@ MODEL_NAME = "model.onnx"
 class Model:
     """A denoiser read from a model file.
 
-    Call it with one image, or `batch` with many. Nothing that is passed in is changed.
+    Call it with one image, or `batch` with many of one size. Nothing that is passed in is changed,
+    and several threads may call one model.
 
     Parameters
     ----------
@@ -59,6 +61,8 @@ class Model:
         content, self.card = checking.read(path)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
+        # It would lay out a second arena beside the first: twice the memory, and no faster.
+        options.enable_mem_pattern = False
         try:
             self._session = onnxruntime.InferenceSession(
                 content,
@@ -74,30 +78,64 @@ class Model:
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, image: NDArray[Any]) -> NDArray[Any]:
-        """Denoise one image.
+        """Denoise one image: `denoise` at full strength."""
+        return self.denoise(image)
+
+    def denoise(
+        self,
+        image: NDArray[Any],
+        *,
+        strength: float = 1.0,
+        scale: Scale | None = None,
+        memory: int | None = None,
+    ) -> NDArray[Any]:
+        """Denoise one image of any size, in tiles where it is large.
 
         Parameters
         ----------
         image
-            (H, W) or (H, W, C); uint8, uint16, or floating in [0, 1] nominally. Floating noise may
-            reach outside that range.
+            (H, W) or (H, W, C); uint8, uint16, or floating in [0, 1] nominally: noise may reach
+            outside. All channels are colours: take transparency off first. Models of 1 and of 3
+            channels take any number of them.
+        strength
+            In [0, 1]: 0 gives a copy of the image, 1 the model's answer, between blends the two.
+        scale
+            The sample values of black and white, where they are not those of the dtype.
+        memory
+            Bytes to work in; by default 400 MiB, or less where little is free.
 
         Returns
         -------
         ndarray
-            The clean image, of the same shape and dtype.
+            The clean image, of the same shape and dtype, between black and white.
 
         Raises
         ------
+        UsageError
+            The strength is outside [0, 1].
         InputError
-            The channels or the size do not fit the model.
+            The channels or the size do not fit the model or the memory, the samples are on an
+            unknown scale, or some are NaN or infinite.
         """
-        floating = np.issubdtype(image.dtype, np.floating)
-        values = image.astype(np.float32) if floating else to_float(image)
-        if image.ndim not in (2, 3):
+        if image.ndim not in (2, 3) or image.size == 0:
             raise InputError(f"expected an image (H, W) or (H, W, C), got shape {image.shape}")
-        clean = self.batch(values.reshape(1, *image.shape[:2], -1))
-        return from_float(clean.reshape(image.shape), image.dtype)
+        samples = image.reshape(*image.shape[:2], -1)
+        height, width, colours = samples.shape
+        cut = plan(
+            self.card,
+            height,
+            width,
+            sample_bytes=colours * samples.itemsize,
+            memory=memory_budget() if memory is None else memory,
+        )
+        clean = np.empty_like(samples)
+        done = 0
+        for rows in denoise_rows(
+            self, cut, [samples], scale=scale or _scale(image), strength=strength, colours=colours
+        ):
+            clean[done : done + len(rows)] = rows
+            done += len(rows)
+        return clean.reshape(image.shape)
 
     def batch(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Denoise (N, H, W, C) float32 images in [0, 1] nominally; the result is in [0, 1].
@@ -115,12 +153,7 @@ class Model:
             raise InputError(
                 f"the model {card.name} takes {card.channels} channel(s), the image has {channels}"
             )
-        if card.size is not None and (height, width) != card.size:
-            raise InputError(
-                f"the model {card.name} takes images of {card.size[1]}x{card.size[0]} pixels, "
-                f"this one has {width}x{height}; crop or resize it, or train a network that takes "
-                "any size"
-            )
+        check_size(card, height, width)
         down, right = -height % card.size_multiple, -width % card.size_multiple
         padded = np.pad(images, ((0, 0), (0, down), (0, right), (0, 0)), mode="edge")
         tensor = np.ascontiguousarray(padded.transpose(0, 3, 1, 2))
@@ -137,3 +170,23 @@ class Model:
                 f"{clean.shape}"
             )
         return clean.transpose(0, 2, 3, 1)[:, :height, :width]
+
+
+def _scale(image: NDArray[Any]) -> Scale:
+    """Give the scale that an image's dtype stands for."""
+    scale = Scale.of(image.dtype)
+    if scale is not None:
+        return scale
+    if not np.issubdtype(image.dtype, np.floating):
+        raise InputError(
+            f"expected uint8, uint16 or float samples, got {image.dtype}; for others pass "
+            "scale=Scale(black, white)"
+        )
+    low, high = float(image.min()), float(image.max())
+    # Strong noise reaches a little outside; another scale reaches far.
+    if low < -1 or high > 2:
+        raise InputError(
+            f"floating samples should be in [0, 1] but for noise, these reach from {low:g} to "
+            f"{high:g}; pass scale=Scale(black, white)"
+        )
+    return Scale(0, 1)
