@@ -77,17 +77,10 @@ def test_what_a_model_has_learnt_is_told_in_few_words(
     entry = runtime.Entry("a.onnx", Path("a.onnx"), card)
     monkeypatch.setattr("autodenoise.runtime.list_models", lambda _: [entry])
     rows = [line.split() for line in listed(monkeypatch, capsys).splitlines() if line.strip()]
+    noise = ["gaussian,", "sigma", "0.1", "to", "0.4,", "clip"]
     assert rows[1:] == [
         ["a.onnx", "unet", "RGB", "photos"],
-        [
-            "CC0-1.0",
-            "1,234,567",
-            "parameters",
-            "any",
-            "size",
-            *["gaussian,", "sigma", "0.1", "to", "0.4,"],
-        ],
-        ["clip"],
+        ["CC0-1.0", "1,234,567", "parameters", "any", "size", *noise],
         ["jpeg,", "quality", "30.0"],
         ["val_loss", "0.0844"],
     ]
