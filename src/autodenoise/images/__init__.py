@@ -14,10 +14,10 @@ import pyvips
 
 from autodenoise.errors import InputError, OutputError
 from autodenoise.files import replacing
+from autodenoise.images.encoding import open_for, saving
 from autodenoise.images.formats import SUFFIXES, of_name, reason
 from autodenoise.images.picture import Picture, open_picture
 from autodenoise.images.samples import Scale, from_float, to_float
-from autodenoise.images.saving import open_for, saving
 from autodenoise.images.streaming import ahead
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodenoise.images.tiff_tags import Appender, Directory, Entry, Tag
+from autodenoise.images.tiff_tags import Appender, ByteOrder, Directory, Entry, Tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,12 +36,12 @@ _ROOM = 1 << 26
 
 
 def planes(page: Directory) -> int:
-    """Count the planes that ImageJ's description speaks of; 0 if it is not ImageJ's."""
+    """Count the planes that ImageJ's description speaks of; 0 if the file is not ImageJ's."""
     text = page[Tag.DESCRIPTION].data if Tag.DESCRIPTION in page else b""
     counted = re.search(rb"^images=(\d{1,9})\s*$", text, re.MULTILINE)
-    if not text.startswith(b"ImageJ=") or counted is None:
+    if not text.startswith(b"ImageJ="):
         return 0
-    return min(int(counted[1]), _MOST_PLANES)
+    return min(int(counted[1]), _MOST_PLANES) if counted else 1
 
 
 @contextlib.contextmanager
@@ -49,6 +49,7 @@ def writing(
     path: Path,
     shape: tuple[int, int, int],
     dtype: np.dtype[Any],
+    order: ByteOrder,
     pages: Sequence[Directory],
     count: int,
 ) -> Iterator[Callable[[NDArray[Any]], None]]:
@@ -62,6 +63,9 @@ def writing(
         (H, W, bands) of a plane; bands are 1, or 3 for RGB.
     dtype
         Of the samples.
+    order
+        Of the bytes in the file: ImageJ's own tags are in the order of their file,
+        and nobody else knows which of their bytes belong together.
     pages
         The tags beside those of the samples, for as many pages as have some.
     count
@@ -80,9 +84,9 @@ def writing(
         def directory(page: Directory, samples: int, pointer: int) -> int:
             """Append a page's directory, let the one before point to it, and give its end."""
             fields = page | _structure(shape, dtype, samples, size)
-            place, end = Appender(file, big=False).directory(fields)
+            place, end = Appender(file, order, big=False).directory(fields)
             file.seek(pointer)
-            file.write(struct.pack("<I", place))
+            file.write(struct.pack(f"{order}I", place))
             return end
 
         # The first directory lies before the samples, where 32 bits reach it in any stack. It is
@@ -90,12 +94,13 @@ def writing(
         samples = 0
         for _ in range(2):
             file.seek(0)
-            file.write(struct.pack("<2sHI", b"II", 42, 0))
+            file.write(struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 0))
             file.truncate()
             samples = directory(first, samples, 4)
         pointer = samples - 4
         file.seek(samples)
-        yield lambda rows: _write(file, rows)
+        stored = dtype.newbyteorder(order)
+        yield lambda rows: _write(file, rows.astype(stored, copy=False))
         if samples + count * size < _CLASSIC_END - _ROOM:
             for index, page in enumerate(others, 1):
                 pointer = directory(page, samples + index * size, pointer) - 4

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.images.tiff_tags import Directory
+    from autodenoise.images.tiff_tags import ByteOrder, Directory
 
 __all__ = ["Picture", "open_picture"]
 
@@ -73,7 +73,9 @@ class Picture:
     pyramid
         Whether the file holds smaller versions of the picture too.
     imagej
-        Whether it is a stack of ImageJ's.
+        Whether it is a TIFF of ImageJ's.
+    byte_order
+        Of a TIFF's numbers.
     tags
         The pages' tags of a TIFF file, else empty.
     """
@@ -91,6 +93,7 @@ class Picture:
     cmyk: bool
     pyramid: bool
     imagej: bool
+    byte_order: ByteOrder
     tags: tuple[Directory, ...]
     header: pyvips.Image
 
@@ -133,6 +136,7 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
     form = of_content(path)
     tags = tuple(tiff_tags.read_directories(path)) if form is TIFF else ()
     stack = imagej.planes(tags[0]) if tags else 0
+    order: ByteOrder = tiff_tags.byte_order(path) if tags else "<"
     pages = _pages(path, tags)
     pyramid = bool(tags) and (Tag.SUBIFDS in tags[0] or len(tags) > pages)
     try:
@@ -141,7 +145,7 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
             pages = _field(header, "n-pages", 1)
             header = _load(path, form, pages, whole=False)
         if len(tags) == 1 and stack > 1:
-            header, pages = _gapless(path, header, tags[0], stack), stack
+            header, pages = _gapless(path, header, tags[0], stack, order), stack
         _check_declared(path, header)
         if upright and _field(header, "orientation", 1) > 1 and pages == 1:
             # To turn a picture is to read it out of order.
@@ -175,7 +179,8 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
         bits=bits,
         cmyk=cmyk,
         pyramid=pyramid,
-        imagej=stack > 1,
+        imagej=stack > 0 and image.bands in (1, 3) and not cmyk,
+        byte_order=order,
         tags=tags[:pages],
         header=header,
     )
@@ -190,7 +195,9 @@ def _load(path: Path, form: Format, pages: int, *, whole: bool) -> pyvips.Image:
     return image
 
 
-def _gapless(path: Path, header: pyvips.Image, page: Directory, count: int) -> pyvips.Image:
+def _gapless(
+    path: Path, header: pyvips.Image, page: Directory, count: int, order: ByteOrder
+) -> pyvips.Image:
     """Open a stack of ImageJ's that has one directory for all its planes."""
     sample = np.dtype(_TYPES.get(header.format, np.uint8)).itemsize
     start = number(page, Tag.STRIP_PLACES, 0)
@@ -208,9 +215,7 @@ def _gapless(path: Path, header: pyvips.Image, page: Directory, count: int) -> p
         format=header.format,
         interpretation=header.interpretation,
     )
-    with path.open("rb") as file:
-        big_endian = file.read(2) == b"MM"
-    stack = (stack.byteswap() if big_endian and sample > 1 else stack).copy()
+    stack = (stack.byteswap() if order == ">" and sample > 1 else stack).copy()
     for name in ("orientation", "resolution-unit", "icc-profile-data"):
         if header.get_typeof(name):
             stack.set_type(header.get_typeof(name), name, header.get(name))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -29,13 +29,19 @@ __all__ = [
     "RESOLUTION",
     "STRUCTURE",
     "Appender",
+    "ByteOrder",
     "Directory",
     "Entry",
     "Tag",
     "add_tags",
+    "byte_order",
     "number",
     "read_directories",
 ]
+
+
+ByteOrder = Literal["<", ">"]
+"""Of the bytes of a number: little-endian, big-endian."""
 
 
 class Tag(IntEnum):
@@ -145,7 +151,7 @@ def number(page: Directory, tag: Tag, default: int) -> int:
 class _Layout(NamedTuple):
     """How one flavour of TIFF writes numbers: classic or Big, little- or big-endian."""
 
-    order: str
+    order: ByteOrder
     big: bool
 
     @property
@@ -215,7 +221,8 @@ class _Reader:
         for entry in self._entries(place):
             tag, kind, count = self.unpack(layout.order + ("HHQ" if layout.big else "HHI"), entry)
             value = entry + struct.calcsize(layout.entries) - layout.room
-            if kind not in _UNITS:
+            # Of a tag that comes twice the first counts, as in libtiff.
+            if kind not in _UNITS or tag in found:
                 continue
             if tag in _DIRECTORIES:
                 if depth < _DEPTH:
@@ -229,10 +236,21 @@ class _Reader:
                 count = min(count, 1)
             data = self._bytes(value, unit * count)
             self._left -= len(data)
-            if layout.order == ">" and _UNITS[kind] > 1:
-                data = np.frombuffer(data, f">u{_UNITS[kind]}").byteswap().tobytes()
-            found[tag] = Entry(kind, count, data)
+            found[tag] = Entry(kind, count, _in_order(data, kind, layout.order))
         return found
+
+
+def _in_order(data: bytes, kind: int, order: ByteOrder) -> bytes:
+    """Bring values from little-endian to another order, or back."""
+    if order == "<" or _UNITS[kind] == 1:
+        return data
+    return np.frombuffer(data, f"u{_UNITS[kind]}").byteswap().tobytes()
+
+
+def byte_order(path: Path) -> ByteOrder:
+    """Give the order of the bytes of a TIFF's numbers."""
+    with path.open("rb") as file:
+        return _Reader(file).layout.order
 
 
 def read_directories(path: Path) -> list[Directory]:
@@ -264,18 +282,20 @@ def read_directories(path: Path) -> list[Directory]:
 
 
 class Appender:
-    """A little-endian TIFF file of ours that gets directories at its end.
+    """A TIFF file of ours that gets directories at its end.
 
     Parameters
     ----------
     file
         Open for reading and writing.
+    order
+        Of the bytes of its numbers, ``<`` or ``>``.
     big
         Whether it is a BigTIFF.
     """
 
-    def __init__(self, file: IO[bytes], *, big: bool) -> None:
-        self._file, self._layout = file, _Layout("<", big)
+    def __init__(self, file: IO[bytes], order: ByteOrder = "<", *, big: bool) -> None:
+        self._file, self._layout = file, _Layout(order, big)
 
     def directory(
         self, page: Directory, ready: Mapping[int, bytes] | None = None
@@ -306,7 +326,7 @@ class Appender:
 
     def _entry(self, tag: int, entry: Entry) -> bytes:
         layout = self._layout
-        kind, value = entry.kind, entry.data
+        kind, value = entry.kind, _in_order(entry.data, entry.kind, layout.order)
         if entry.directory is not None:
             place, _ = self.directory(entry.directory)
             kind, value = 18 if layout.big else 4, struct.pack(layout.offsets, place)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["open_for", "saving"]
 
 _PROFILE = "icc-profile-data"
+_EXIF_ORIENTATION = "exif-ifd0-Orientation"
 # Of the picture's shape or of how this process reads it, and not of what it shows.
 _NOT_METADATA = frozenset(
     {"width", "height", "bands", "format", "coding", "interpretation", "xoffset", "yoffset"}
@@ -126,9 +127,10 @@ def saving(
     form = of_name(target)
     tags = _carried(picture, strip_metadata=strip_metadata) if form is TIFF else []
     with replacing(target) as temporary:
-        if picture.imagej:
+        if picture.imagej and form is TIFF:
             shape = (picture.height, picture.width, picture.bands)
-            with imagej.writing(temporary, shape, picture.dtype, tags, picture.pages) as put:
+            order = picture.byte_order
+            with imagej.writing(temporary, shape, picture.dtype, order, tags, picture.pages) as put:
                 yield put
             return
         with _encoding(picture, target, temporary, strip_metadata=strip_metadata) as put:
@@ -194,6 +196,10 @@ def _dressed(
     for name in header.get_fields():
         if name in _SHAPE if strip_metadata else name not in _NOT_METADATA:
             image.set_type(header.get_typeof(name), name, header.get(name))
+    if not header.get_typeof(_EXIF_ORIENTATION) and image.get_typeof(_EXIF_ORIENTATION):
+        # It comes back out of the EXIF block, though the samples have been turned.
+        image.remove(_EXIF_ORIENTATION)
+        image.set_type(pyvips.GValue.gint_type, "orientation", 1)
     if picture.cmyk:
         if form.cmyk and profile is not None:
             image.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
