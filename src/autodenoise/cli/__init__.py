@@ -10,6 +10,7 @@ import sys
 
 import typer
 
+from autodenoise.cli.compare import compare
 from autodenoise.cli.decode import decode
 from autodenoise.cli.denoise import denoise
 from autodenoise.cli.describe import describe
@@ -35,7 +36,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_VERBS = (recipes, describe, train, tune, evaluate, figures, models, denoise, encode, decode)
+_VERBS = (
+    recipes,
+    describe,
+    train,
+    tune,
+    evaluate,
+    figures,
+    models,
+    denoise,
+    compare,
+    encode,
+    decode,
+)
 for verb in _VERBS:
     app.command()(verb)
 

@@ -67,7 +67,7 @@ def _table(entries: list[Entry]) -> Table:
                 _lines(
                     card.data,
                     *(_noise(part) for part in card.noise),
-                    ", ".join(f"{name} {score:.4f}" for name, score in card.scores.items()),
+                    *(f"{name} {score:.4f}" for name, score in card.scores.items()),
                 ),
             )
     return table
