@@ -13,13 +13,15 @@ from autodenoise.runtime.denoising import (
     preview,
 )
 from autodenoise.runtime.folders import beside, denoise_folder, place
-from autodenoise.runtime.model import MODEL_NAME, Model, load
+from autodenoise.runtime.model import MODEL_NAME, Model
+from autodenoise.runtime.models import Entry, find, list_models, load
 from autodenoise.runtime.reports import Failure, PassedOver, Report, Summary, Task
 
 __all__ = [
     "CARD_KEY",
     "MODEL_NAME",
     "Card",
+    "Entry",
     "Failure",
     "Model",
     "Options",
@@ -34,6 +36,8 @@ __all__ = [
     "denoise_file",
     "denoise_files",
     "denoise_folder",
+    "find",
+    "list_models",
     "load",
     "place",
     "preview",
