@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +32,13 @@ def test_the_model_file_equals_the_network(name: str, tmp_path: Path) -> None:
     written = card(network, name)
     export(network, written, tmp_path / "model.onnx")
     model = runtime.load(tmp_path / "model.onnx")
-    assert model.card == written
-    sizes = [(28, 28)] if network.multiple is None else [(28, 28), (8, 16), (40, 12)]
+    assert model.card.bytes_per_pixel is not None
+    assert dataclasses.replace(model.card, bytes_per_pixel=None) == written
+    sizes = [(28, 28)] if network.multiple is None else [(24, 32), (8, 16), (40, 16)]
     for count, (height, width) in zip((1, 2, 7), sizes, strict=False):
         noisy = torch.randn(count, 1, height, width, generator=torch.Generator().manual_seed(2))
         with torch.no_grad():
-            expected = network.denoise(noisy).permute(0, 2, 3, 1).numpy()
+            expected = network.denoise(noisy).clamp(0, 1).permute(0, 2, 3, 1).numpy()
         ours = model.batch(noisy.permute(0, 2, 3, 1).contiguous().numpy())
         np.testing.assert_allclose(ours, expected, atol=1e-5)
         assert ours.min() >= 0
