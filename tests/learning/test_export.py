@@ -61,10 +61,10 @@ def test_tiles_of_a_real_network_do_not_show(tmp_path: Path) -> None:
     model = runtime.load(tmp_path / "model.onnx")
     picture = np.random.default_rng(0).integers(0, 256, (205, 330, 3), np.uint8)
     whole = plan(model.card, 205, 330, sample_bytes=3, memory=2**32)
-    # Just what four tiles of some 160x230 take.
-    tiled = plan(model.card, 205, 330, sample_bytes=3, memory=12_000_000)
-    assert (whole.tiles, tiled.tiles) == (1, 4)
-    one, four = (
+    tiled = plan(model.card, 205, 330, sample_bytes=3, memory=9_000_000)
+    assert whole.tiles == 1
+    assert min(len(tiled.bands), len(tiled.columns)) > 1
+    one, many = (
         np.concatenate(
             list(denoise_rows(model, cut, [picture], scale=Scale(0, 255), strength=1, colours=3))
         ).astype(int)
@@ -72,14 +72,15 @@ def test_tiles_of_a_real_network_do_not_show(tmp_path: Path) -> None:
     )
     assert np.abs(one - picture).mean() > 5
     # A value in the middle between two levels may round to either.
-    assert np.abs(one - four).max() <= 1
-    assert (one != four).mean() < 1e-3
+    assert np.abs(one - many).max() <= 1
+    assert (one != many).mean() < 1e-3
 
 
-@pytest.mark.parametrize("halo", [5, 10])
-def test_a_card_that_does_not_fit_its_network_is_never_written(halo: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("halo", "multiple"), [(5, 4), (10, 2)])
+def test_a_card_that_does_not_fit_its_network_is_never_written(
+    halo: int, multiple: int, tmp_path: Path
+) -> None:
     network = nets.build("conv", {}, torch.Generator().manual_seed(1))
-    multiple = 4 if halo == 5 else 2
     wrong = dataclasses.replace(card(network, "conv"), halo=halo, size_multiple=multiple)
     with pytest.raises(RuntimeError, match="does not keep to its halo"):
         export(network, wrong, tmp_path / "model.onnx")
