@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autodenoise.images import Scale
     from autodenoise.runs import (
         Run,
         classify,
@@ -22,15 +23,18 @@ if TYPE_CHECKING:
         train,
     )
     from autodenoise.runs.search import tune
-    from autodenoise.runtime import Card, Model, load
+    from autodenoise.runtime import Card, Model, denoise, denoise_file, load
 
 _HOMES = {
     "Card": "runtime",
     "Model": "runtime",
     "Run": "runs",
+    "Scale": "images",
     "classify": "runs",
     "compare": "runs",
     "decode": "runs",
+    "denoise": "runtime",
+    "denoise_file": "runtime",
     "draw": "runs",
     "encode": "runs",
     "evaluate": "runs",
@@ -45,9 +49,12 @@ __all__ = [
     "Card",
     "Model",
     "Run",
+    "Scale",
     "classify",
     "compare",
     "decode",
+    "denoise",
+    "denoise_file",
     "draw",
     "encode",
     "evaluate",

@@ -102,7 +102,7 @@ def test_damaged_files_are_one_error(tmp_path: Path) -> None:
             read(path)
     with pytest.raises(InputError, match="no such image"):
         read(tmp_path / "missing.png")
-    with pytest.raises(InputError, match="no such image"):
+    with pytest.raises(InputError, match="is a folder"):
         read(tmp_path)
 
 

@@ -10,6 +10,7 @@ import sys
 
 import typer
 
+from autodenoise.cli.compare import compare
 from autodenoise.cli.decode import decode
 from autodenoise.cli.denoise import denoise
 from autodenoise.cli.describe import describe
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_VERBS = (recipes, describe, train, tune, evaluate, figures, denoise, encode, decode)
+_VERBS = (recipes, describe, train, tune, evaluate, figures, denoise, compare, encode, decode)
 for verb in _VERBS:
     app.command()(verb)
 

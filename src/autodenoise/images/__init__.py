@@ -6,6 +6,7 @@ format, never from its content: 8-bit files are divided by 255 and 16-bit files 
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,50 +14,56 @@ import pyvips
 
 from autodenoise.errors import InputError, OutputError
 from autodenoise.files import replacing
+from autodenoise.images.encoding import open_for, saving
+from autodenoise.images.formats import SUFFIXES, of_name, reason
+from autodenoise.images.picture import Picture, open_picture
 from autodenoise.images.samples import Scale, from_float, to_float
+from autodenoise.images.streaming import ahead
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["SUFFIXES", "Scale", "encode_png", "from_float", "read", "to_float", "write"]
+__all__ = [
+    "SUFFIXES",
+    "Picture",
+    "Scale",
+    "ahead",
+    "encode_png",
+    "from_float",
+    "of_name",
+    "open_for",
+    "open_picture",
+    "read",
+    "saving",
+    "to_float",
+    "write",
+]
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"})
-"""The file names that are taken for images in a folder, and that can be written."""
+# What libvips has to say comes with its errors; it would be printed a second time.
+logging.getLogger("pyvips").addHandler(logging.NullHandler())
 
-_LOSSLESS = frozenset({".png", ".tif", ".tiff"})
+_LOSSY_QUALITY = 95
 
 
 def read(path: Path) -> NDArray[np.generic]:
-    """Read one picture as its file has it: uint8 or uint16, (H, W, C), 1 or 3 channels.
+    """Read one picture as its file has it: uint8 or uint16, (H, W, C), 1 or 3 channels, upright.
 
     Raises
     ------
     InputError
         It is missing, damaged, or neither grey nor RGB of 8 or 16 bits.
     """
-    if not path.is_file():
-        raise InputError(f"no such image: {path}")
-    try:
-        stored = pyvips.Image.new_from_file(str(path), fail_on="truncated")
-        pages = stored.get("n-pages") if stored.get_typeof("n-pages") else 1
-        # Upright: the tag that says how to turn the samples is not written again.
-        picture = stored.autorot()
-        pixels: NDArray[np.generic] = picture.numpy().reshape(
-            picture.height, picture.width, picture.bands
-        )
-    except pyvips.Error as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"cannot read {path}: {reason}") from None
-    if pages > 1:
-        raise InputError(f"{path} has {pages} pages; expected one picture")
-    if Scale.of(pixels.dtype) is None or pixels.shape[2] not in (1, 3):
+    picture = open_picture(path, upright=True)
+    if picture.pages > 1:
+        raise InputError(f"{path} has {picture.pages} pages; expected one picture")
+    if picture.scale is None or picture.bands not in (1, 3) or picture.cmyk:
         raise InputError(
-            f"{path} has {pixels.shape[2]} channels of {pixels.dtype}; "
+            f"{path} has {picture.header.bands} channels of {picture.dtype}; "
             "expected grey or RGB of 8 or 16 bits, without transparency"
         )
-    return pixels
+    return np.concatenate(list(picture.rows()))
 
 
 def write(path: Path, pixels: NDArray[np.generic]) -> None:
@@ -74,19 +81,16 @@ def write(path: Path, pixels: NDArray[np.generic]) -> None:
     OutputError
         The ending is none of `SUFFIXES`, the format cannot hold 16 bits, or the disk refuses.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise OutputError(
-            f"cannot tell the format of {path}; use one of {', '.join(sorted(SUFFIXES))}"
-        )
-    if pixels.dtype == np.uint16 and path.suffix.lower() not in _LOSSLESS:
-        raise OutputError(f"{path.suffix} cannot hold 16 bits a sample; write PNG or TIFF")
-    picture = _picture(pixels)
+    form = of_name(path)
+    if pixels.dtype.type not in form.types:
+        raise OutputError(f"{form.name} cannot hold 16 bits a sample; write PNG or TIFF")
     with replacing(path) as temporary:
         try:
-            lossy = {} if path.suffix.lower() in _LOSSLESS else {"Q": 95}
-            picture.write_to_file(str(temporary), **lossy)
+            lossy = form.name in ("JPEG", "WebP", "AVIF")
+            quality = {"Q": _LOSSY_QUALITY} if lossy else {}
+            _picture(pixels).write_to_file(str(temporary), **quality)
         except pyvips.Error as error:
-            raise OutputError(f"cannot write {path}: {' '.join(str(error).split())}") from None
+            raise OutputError(f"cannot write {path}: {reason(error)}") from None
 
 
 def encode_png(pixels: NDArray[np.generic]) -> bytes:

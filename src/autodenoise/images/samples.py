@@ -48,22 +48,21 @@ class Scale:
 
     def to_float(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         """Map `low` to 0 and `high` to 1; what lies outside stays outside."""
-        wide = samples.astype(np.float64 if samples.dtype.itemsize > 2 else np.float32)
+        wide: NDArray[np.floating] = samples.astype(
+            np.float64 if samples.dtype.itemsize > 2 else np.float32
+        )
         if self.low:
-            wide -= self.low
-        wide /= self.high - self.low
-        return wide.astype(np.float32, copy=False)
+            wide = wide - self.low
+        scaled: NDArray[np.float32] = (wide / (self.high - self.low)).astype(np.float32, copy=False)
+        return scaled
 
     def from_float(self, image: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Undo `to_float`: clamp to [0, 1], scale, and round for integer dtypes."""
         exact = np.float64 if dtype.itemsize > 2 else np.float32
-        values = np.clip(image, 0, 1).astype(exact)
-        values *= self.high - self.low
-        if self.low:
-            values += self.low
-        if np.issubdtype(dtype, np.integer):
-            np.rint(values, out=values)
-        return values.astype(dtype)
+        values: NDArray[np.floating] = np.clip(image, 0, 1).astype(exact)
+        values = values * (self.high - self.low) + self.low
+        result: NDArray[Any] = (np.rint(values) if dtype.kind in "iu" else values).astype(dtype)
+        return result
 
 
 def to_float(pixels: NDArray[np.generic]) -> NDArray[np.float32]:

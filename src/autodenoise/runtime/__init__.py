@@ -3,7 +3,26 @@
 from __future__ import annotations
 
 from autodenoise.runtime.card import CARD_KEY, Card
-from autodenoise.runtime.denoising import Options, Result, denoise_file
+from autodenoise.runtime.denoising import (
+    Options,
+    Preview,
+    Result,
+    denoise,
+    denoise_file,
+    preview,
+)
 from autodenoise.runtime.model import MODEL_NAME, Model, load
 
-__all__ = ["CARD_KEY", "MODEL_NAME", "Card", "Model", "Options", "Result", "denoise_file", "load"]
+__all__ = [
+    "CARD_KEY",
+    "MODEL_NAME",
+    "Card",
+    "Model",
+    "Options",
+    "Preview",
+    "Result",
+    "denoise",
+    "denoise_file",
+    "load",
+    "preview",
+]

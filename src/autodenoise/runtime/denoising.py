@@ -1,22 +1,31 @@
-"""A picture file in, the clean one out."""
+"""Arrays and picture files through a model: in, clean, out."""
 
 from __future__ import annotations
 
+import itertools
+import os
+import shutil
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from autodenoise import images
-from autodenoise.errors import OutputError
+from autodenoise.errors import InputError, Interrupted, OutputError, UsageError
+from autodenoise.files import replacing
+from autodenoise.runtime.model import Model, load
+from autodenoise.runtime.tiling import Plan, denoise_rows, denoise_tile, memory_budget, plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
-    from autodenoise.images import Scale
-    from autodenoise.runtime.model import Model
+    from numpy.typing import NDArray
 
-__all__ = ["Options", "Result", "denoise_file"]
+    from autodenoise.images import Picture, Scale
+
+__all__ = ["Options", "Preview", "Result", "denoise", "denoise_file", "preview"]
 
 
 @dataclass(frozen=True)
@@ -30,14 +39,19 @@ class Options:
     scale
         The sample values of black and white; None takes them from the samples' type and the
         file's metadata.
+    axes
+        What a file's dimensions are, as in ``ZYX``: pages first, then rows and columns, then the
+        samples of a pixel. These are colours, denoised together, if their letter is S, and
+        pictures of their own under any other. None: pages are pictures, samples are colours.
     strip_metadata
-        Leave out all but the colour profile.
+        Leave out all but the colour profile and the resolution.
     memory
         Bytes that a picture in work may take; None decides by what is free.
     """
 
     strength: float = 1.0
     scale: Scale | None = None
+    axes: str | None = None
     strip_metadata: bool = False
     memory: int | None = None
 
@@ -64,6 +78,125 @@ class Result:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Preview:
+    """What denoising a picture would take.
+
+    Attributes
+    ----------
+    picture
+        As its header has it.
+    plan
+        The tiles of a page.
+    seconds
+        What the network would take, from the time of one tile.
+    """
+
+    picture: Picture
+    plan: Plan
+    seconds: float
+
+
+def denoise(
+    image: NDArray[Any] | str | os.PathLike[str],
+    model: Model | str | os.PathLike[str],
+    *,
+    strength: float = 1.0,
+    scale: Scale | None = None,
+    axes: str | None = None,
+    memory: int | None = None,
+) -> NDArray[Any]:
+    """Denoise an array or a picture file, and give an array.
+
+    Parameters
+    ----------
+    image
+        An array of any dimensions, or the path of a picture, which is read upright, with
+        transparency as the last samples of a pixel. uint8, uint16, or floats in [0, 1] nominally:
+        noise may reach outside.
+    model
+        A denoiser, or what `load` makes one of.
+    strength
+        In [0, 1]: 0 gives a copy of the image, 1 the model's answer, between blends the two.
+    scale
+        The sample values of black and white, where they are not those of the dtype.
+    axes
+        A letter for each dimension of the array, in order: Y and X are rows and columns, S the
+        colours of a pixel, which are denoised together; along every other, such as Z, T or C, lie
+        pictures that are denoised one by one. Without it, (H, W) and (H, W, colours) are expected.
+    memory
+        Bytes to work in; by default 400 MiB, or less where little is free.
+
+    Returns
+    -------
+    ndarray
+        The clean image, of the same shape and dtype.
+
+    Raises
+    ------
+    UsageError
+        The strength is outside [0, 1], or the axes do not describe the array.
+    InputError
+        The picture cannot be read, or picture and model do not fit each other.
+
+    Examples
+    --------
+    >>> clean = autodenoise.denoise(noisy, "runs/conv-mnist", strength=0.7)  # doctest: +SKIP
+    >>> stack = autodenoise.denoise(planes, model, axes="ZYX")  # doctest: +SKIP
+    """
+    denoiser = model if isinstance(model, Model) else load(model)
+    if isinstance(image, np.ndarray):
+        return _denoise_array(denoiser, image, strength, scale, axes, memory)
+    picture = images.open_picture(Path(image), upright=True)
+    options = Options(strength=strength, scale=scale, axes=axes, memory=memory)
+    rows = np.concatenate(list(_clean_rows(denoiser, picture, options)))
+    shape = (picture.pages, picture.height, picture.width, picture.bands)
+    # A page or a band alone is no dimension of its own.
+    kept = [side for index, side in enumerate(shape) if side > 1 or index in (1, 2)]
+    return rows.reshape(kept)
+
+
+def _denoise_array(
+    model: Model,
+    image: NDArray[Any],
+    strength: float,
+    scale: Scale | None,
+    axes: str | None,
+    memory: int | None,
+) -> NDArray[Any]:
+    if axes is None:
+        if image.ndim not in (2, 3):
+            raise UsageError(
+                f"an array of shape {image.shape} can be meant in many ways; say which dimension "
+                'is what, as in axes="ZYX"'
+            )
+        return model.denoise(image, strength=strength, scale=scale, memory=memory)
+    letters = _letters(axes)
+    if len(letters) != image.ndim:
+        raise UsageError(
+            f"axes {axes} name {len(letters)} dimensions, the array has {image.ndim}: {image.shape}"
+        )
+    last = [letters.index(letter) for letter in "YXS" if letter in letters]
+    ends = range(-len(last), 0)
+    clean = np.empty_like(image)
+    pictures, answers = (np.moveaxis(array, last, ends) for array in (image, clean))
+    for place in np.ndindex(pictures.shape[: -len(last)]):
+        answers[place] = model.denoise(
+            pictures[place], strength=strength, scale=scale, memory=memory
+        )
+    return clean
+
+
+def _letters(axes: str) -> str:
+    letters = axes.upper()
+    if not letters.isalpha() or len(set(letters)) < len(letters) or not {*"YX"} <= {*letters}:
+        raise UsageError(
+            f"axes are one letter a dimension, each once, with Y and X among them, as in ZYX or "
+            f"TCYX; got {axes}"
+        )
+    return letters
+
+
 def denoise_file(
     model: Model,
     source: Path,
@@ -74,6 +207,9 @@ def denoise_file(
     progress: Callable[[int, int], None] | None = None,
 ) -> Result:
     """Clean one picture file into another of the same size, channels and bit depth.
+
+    Samples are decoded, denoised and encoded a band of rows at a time, each by a thread of its
+    own, so that a picture may be larger than memory. Pages are pictures of their own.
 
     Parameters
     ----------
@@ -86,20 +222,122 @@ def denoise_file(
     overwrite
         Replace `target` if it is there.
     progress
-        Told how many of how many pixels are done, now and then.
+        Told how many of how many pixels are done, now and then. What it raises stops the work.
 
     Raises
     ------
     InputError
         The picture cannot be read or does not fit the model.
     OutputError
-        `target` exists already and `overwrite` is not set, or cannot be written.
+        `target` exists already and `overwrite` is not set, or cannot be written, or cannot hold
+        what the picture has.
     Interrupted
         Ctrl-C was pressed; nothing is left of `target`.
     """
     begun = time.perf_counter()
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists already; choose another name with -o")
-    pixels = images.read(source)
-    images.write(target, model(pixels))
-    return Result(source, target, pixels.shape[1], pixels.shape[0], 1, time.perf_counter() - begun)
+    options = options or Options()
+    if target.exists():
+        if source.exists() and source.samefile(target):
+            raise OutputError(f"{target} is the picture itself; choose another name with -o")
+        if not overwrite:
+            raise OutputError(
+                f"{target} exists already; choose another name with -o, or allow --overwrite"
+            )
+    picture = images.open_for(source, target, strip_metadata=options.strip_metadata)
+    same_format = picture.format is images.of_name(target)
+    try:
+        if options.strength == 0 and same_format and not options.strip_metadata:
+            # To decode a JPEG and encode it again would not give back its samples.
+            with replacing(target) as temporary:
+                shutil.copyfile(source, temporary)
+        else:
+            total, done = picture.width * picture.height * picture.pages, 0
+            rows = _clean_rows(model, picture, options)
+            with images.saving(picture, target, strip_metadata=options.strip_metadata) as put:
+                for chunk in rows:
+                    put(chunk)
+                    done += chunk.shape[0] * chunk.shape[1]
+                    if progress:
+                        progress(done, total)
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped; nothing was written to {target}") from None
+    seconds = time.perf_counter() - begun
+    return Result(source, target, picture.width, picture.height, picture.pages, seconds)
+
+
+def preview(model: Model, source: Path, options: Options | None = None) -> Preview:
+    """Find out what denoising a picture file would take, from its header and one tile.
+
+    Raises
+    ------
+    InputError
+        The picture cannot be read or does not fit the model.
+    """
+    options = options or Options()
+    picture = images.open_picture(source)
+    _, colours, together = _meaning(picture, options)
+    cut = _cut(model, picture, options)
+    tile = np.full((*cut.tile, colours), 0.5, np.float32)
+    # The first run makes the engine's memory.
+    denoise_tile(model, tile, together=together)
+    begun = time.perf_counter()
+    denoise_tile(model, tile, together=together)
+    return Preview(picture, cut, (time.perf_counter() - begun) * cut.tiles * picture.pages)
+
+
+def _clean_rows(model: Model, picture: Picture, options: Options) -> Iterator[NDArray[Any]]:
+    """Give the clean rows of a picture, page after page; what does not fit is said at once."""
+    scale, colours, together = _meaning(picture, options)
+    cut = _cut(model, picture, options)
+    rows = images.ahead(picture.rows())
+    pages = (
+        denoise_rows(
+            model,
+            cut,
+            _rows_of_a_page(rows, picture.height),
+            scale=scale,
+            strength=options.strength,
+            colours=colours,
+            together=together,
+        )
+        for _ in range(picture.pages)
+    )
+    return itertools.chain.from_iterable(pages)
+
+
+def _rows_of_a_page(rows: Iterator[NDArray[Any]], height: int) -> Iterator[NDArray[Any]]:
+    while height > 0 and (chunk := next(rows, None)) is not None:
+        height -= len(chunk)
+        yield chunk
+
+
+def _cut(model: Model, picture: Picture, options: Options) -> Plan:
+    return plan(
+        model.card,
+        picture.height,
+        picture.width,
+        sample_bytes=picture.bands * picture.dtype.itemsize,
+        memory=memory_budget() if options.memory is None else options.memory,
+    )
+
+
+def _meaning(picture: Picture, options: Options) -> tuple[Scale, int, bool]:
+    """Give the scale, how many samples of a pixel are denoised, and whether together."""
+    scale = options.scale or picture.scale
+    if scale is None:
+        raise InputError(
+            f"{picture.path} has {picture.dtype} samples, whose range only you know; give the "
+            "values of black and white, as in --range 0 4095"
+        )
+    if options.axes is None:
+        return scale, picture.colours, True
+    letters = _letters(options.axes)
+    pages, last = letters.split("YX") if "YX" in letters else ("", letters)
+    if "YX" not in letters or len(last) > 1 or bool(pages) != (picture.pages > 1):
+        raise UsageError(
+            f"axes {options.axes} do not describe {picture.path}, which has {picture.pages} "
+            f"page(s) of {picture.bands} sample(s) a pixel: pages come first, then YX, then the "
+            "samples, as in ZYX or ZYXS"
+        )
+    together = last in ("", "S")
+    return scale, picture.colours if together else picture.bands, together

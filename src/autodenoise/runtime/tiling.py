@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from autodenoise.runtime.card import Card
     from autodenoise.runtime.model import Model
 
-__all__ = ["Cut", "Plan", "check_size", "denoise_rows", "memory_budget", "plan"]
+__all__ = [
+    "Cut",
+    "Plan",
+    "check_size",
+    "denoise_rows",
+    "denoise_tile",
+    "memory_budget",
+    "plan",
+]
 
 _MIB = 2**20
 
@@ -199,6 +207,7 @@ def denoise_rows(
     scale: Scale,
     strength: float,
     colours: int,
+    together: bool = True,
 ) -> Iterator[NDArray[Any]]:
     """Denoise one picture whose rows come in chunks, and hand the clean rows out in chunks.
 
@@ -221,6 +230,8 @@ def denoise_rows(
     colours
         How many of the B samples, from the first, are denoised. The others, such as transparency,
         are handed through.
+    together
+        Whether they are the colours of one picture, and not pictures of their own.
 
     Yields
     ------
@@ -246,7 +257,10 @@ def denoise_rows(
             f"the model {model.card.name} takes {channels} channels, the image has {colours}"
         )
     held = _Rows(rows, plan.height, colours)
-    return (_band(model, plan, band, held, scale, strength, colours) for band in plan.bands)
+    return (
+        _band(model, plan, band, held, scale, strength, colours, together=together)
+        for band in plan.bands
+    )
 
 
 def _band(
@@ -257,6 +271,8 @@ def _band(
     scale: Scale,
     strength: float,
     colours: int,
+    *,
+    together: bool,
 ) -> NDArray[Any]:
     """Give the clean rows of one band."""
     first, last = band.fed, min(band.fed + plan.tile[0], plan.height)
@@ -268,7 +284,7 @@ def _band(
         left, right = column.fed, min(column.fed + plan.tile[1], plan.width)
         samples = held.piece(slice(first, last), slice(left, right))
         noisy = scale.to_float(samples[:, :, :colours])
-        clean = _denoise(model, noisy)
+        clean = denoise_tile(model, noisy, together=together)
         taken = (
             slice(band.start - first, band.stop - first),
             slice(column.start - left, column.stop - left),
@@ -285,10 +301,16 @@ def _band(
     return result
 
 
-def _denoise(model: Model, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Denoise (H, W, colours); what is not the model's own number of channels, one by one."""
+def denoise_tile(
+    model: Model, image: NDArray[np.float32], *, together: bool
+) -> NDArray[np.float32]:
+    """Denoise (H, W, colours) in one piece.
+
+    Colours that are not as many as the model's channels, or do not belong together, are denoised
+    one by one, as grey images.
+    """
     channels = model.card.channels
-    if image.shape[2] == channels:
+    if together and image.shape[2] == channels:
         whole: NDArray[np.float32] = model.batch(image[None])[0]
         return whole
     clean = np.empty_like(image)

@@ -1,0 +1,123 @@
+"""``autodenoise compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from autodenoise.evaluation.change import Change
+    from autodenoise.evaluation.side_by_side import Crop, SideBySide
+
+__all__ = ["compare"]
+
+
+def compare(
+    before: Annotated[Path, typer.Argument(help="A picture, such as the noisy one.")],
+    after: Annotated[Path, typer.Argument(help="What became of it, such as the denoised one.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Show both and their difference side by side, and a detail enlarged, in this "
+            "picture.",
+        ),
+    ] = None,
+    crop: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y,SIZE",
+            help="The detail: its upper left corner and its side, in pixels.  "
+            r"\[default: where much was changed on much structure]",
+        ),
+    ] = None,
+    limits: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            "--range",
+            metavar="BLACK WHITE",
+            help="The sample values that stand for black and white.  "
+            r"\[default: by the files' types]",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the output if it is there.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Tell what changed between two pictures of one size, in numbers and for the eye."""
+    import dataclasses
+    import json
+
+    from rich.console import Console
+
+    from autodenoise.evaluation import side_by_side
+    from autodenoise.images import Scale
+
+    with Console(stderr=True).status("comparing"):
+        change, composed = side_by_side.compare_files(
+            before,
+            after,
+            output,
+            crop=None if crop is None else _crop(crop),
+            scale=None if limits is None else Scale(*limits),
+            overwrite=overwrite,
+        )
+    if as_json:
+        said = {"before": str(before), "after": str(after), **dataclasses.asdict(change)}
+        if composed is not None:
+            said["picture"] = str(output)
+            said["difference_gains"] = composed.gains
+            said["detail"] = {**composed.crop._asdict(), "zoom": composed.zoom}
+        typer.echo(json.dumps(said, indent=2))
+        return
+    _print(change)
+    if composed is not None:
+        typer.echo(f"picture: {output} ({_legend(composed)})")
+
+
+def _crop(text: str) -> Crop:
+    from autodenoise.errors import UsageError
+    from autodenoise.evaluation.side_by_side import Crop
+
+    try:
+        x, y, size = (int(number) for number in text.split(","))
+    except ValueError:
+        raise UsageError(f"--crop takes three whole numbers, X,Y,SIZE; got '{text}'") from None
+    return Crop(x, y, size, size)
+
+
+def _print(change: Change) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    def level(value: float | None) -> str:
+        return "-" if value is None else f"{value:.2f}"
+
+    rows = (
+        ("size", f"{change.width}x{change.height}", "pixels"),
+        ("PSNR", *(("equal", "") if change.psnr is None else (f"{change.psnr:.2f}", "dB"))),
+        ("SSIM", "-" if change.ssim is None else f"{change.ssim:.4f}", ""),
+        ("pixels changed", f"{change.changed:.2%}", ""),
+        ("mean change", level(change.mean_change), "of 255"),
+        ("largest change", level(change.largest_change), "of 255"),
+        ("brightness shift", f"{change.brightness_shift:+.2f}", "of 255"),
+        ("noise before", level(change.noise_before), "of 255, estimated"),
+        ("noise after", level(change.noise_after), "of 255, estimated"),
+    )
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for justify in ("left", "right", "left"):
+        table.add_column(justify=justify)
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False).print(table)
+
+
+def _legend(composed: SideBySide) -> str:
+    *whole, detail = (f"difference x{gain}" for gain in composed.gains)
+    crop = composed.crop
+    place = f"{crop.width}x{crop.height} at {crop.x},{crop.y}, zoom {composed.zoom}x, {detail}"
+    return "; ".join([*whole, f"detail {place}"])

@@ -1,0 +1,316 @@
+"""Two pictures and their difference in one: as a whole, and a detail of it enlarged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyvips
+from numpy.lib.stride_tricks import sliding_window_view
+
+from autodenoise import images
+from autodenoise.errors import OutputError, UsageError
+from autodenoise.evaluation.change import Change, Pair, measure
+from autodenoise.images import Scale
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.float32]
+    Canvas = NDArray[np.uint8]
+
+__all__ = ["MOST_CROP", "Crop", "SideBySide", "compare_files", "compose"]
+
+# In pixels of the composed picture. Three columns at their widest make 1800 with what is between.
+_COLUMN, _NARROW, _NARROWEST, _TALLEST = 576, 288, 240, 864
+_MARGIN, _GAP, _LABEL_GAP = 20, 16, 6
+_PANORAMA = 4  # wider than this times its height: the three lie below each other
+_ZOOM = 4
+_BACKGROUND, _INK = 36, 214
+
+MOST_CROP = _COLUMN
+"""A larger detail would not fit in the picture at its real pixels."""
+
+_MOST_GAIN, _BRIGHT = 64, 32 / 255
+_CELLS = 8
+_BYTES = Scale(0, 255)
+
+# Printable ASCII in DejaVu Sans Mono, drawn once: the servers and containers that pictures are
+# denoised on have no fonts.
+_LETTERS = Path(__file__).with_name("letters.png")
+_FIRST_LETTER, _LETTER_WIDTH = ord(" "), 9
+
+
+class Crop(NamedTuple):
+    """A part of a picture: its upper left corner and its sides, in pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """A composed picture, and how to read it.
+
+    Attributes
+    ----------
+    pixels
+        (H, W, 3) uint8, at most 1800 wide.
+    gains
+        What the difference is multiplied by, in the whole and in the detail: the largest power of
+        two, up to 64, with which the mean change that is shown there is at most 32 of 255. One
+        number where the whole is the detail.
+    crop
+        The detail's place.
+    zoom
+        How much the detail is enlarged.
+    """
+
+    pixels: Canvas
+    gains: tuple[int, ...]
+    crop: Crop
+    zoom: int
+
+
+class _Panel(NamedTuple):
+    label: str
+    pixels: Canvas
+
+
+def compose(pair: Pair, crop: Crop | None = None) -> SideBySide:
+    """Put before, after and difference side by side, and below them a detail of each, enlarged.
+
+    The difference is after less before, around mid-grey: where it shows nothing but grain, noise
+    was removed; where it shows the subject, that suffered too (Buades, Coll, Morel, "A review of
+    image denoising algorithms, with a new one", 2005, who call it the method noise). Pictures that
+    are small enough to be enlarged as a whole are that and nothing else.
+
+    Parameters
+    ----------
+    pair
+        The pictures.
+    crop
+        The detail. By default the place where much was changed on much structure: the one with the
+        largest product of its mean squared change and its mean gradient in the picture after, to
+        which that of all places is added, so that a change in a smooth place is found too.
+
+    Raises
+    ------
+    UsageError
+        The detail does not lie in the pictures, or has more than `MOST_CROP` pixels a side.
+    """
+    panorama = pair.width > max(_COLUMN, _PANORAMA * pair.height)
+    widest = 3 * _COLUMN + 2 * _GAP if panorama else _COLUMN
+    shrink = min(1, widest / pair.width, _TALLEST / pair.height)
+    width, height = (max(1, round(side * shrink)) for side in (pair.width, pair.height))
+    column = min(max(width, _NARROW), _COLUMN)
+    small = crop is None and 2 * max(pair.width, pair.height) <= column
+    if crop is not None:
+        _check(crop, pair)
+    elif small:
+        crop = Crop(0, 0, pair.width, pair.height)
+    else:
+        side = column // _ZOOM
+        sides = min(side, pair.width), min(side, max(height // _ZOOM, side // 2), pair.height)
+        crop = _most_telling(pair, *sides)
+    zoom = max(1, column // max(crop.width, crop.height))
+
+    rows, columns = slice(crop.y, crop.y + crop.height), slice(crop.x, crop.x + crop.width)
+    detail_gain, detail = _panels(*pair.part(rows, columns), zoom)
+    if small:
+        return SideBySide(_laid_out([detail]), (detail_gain,), crop, zoom)
+    gain, whole = _panels(*_shrunk(pair, width, height))
+    for panel in whole:
+        _frame(panel.pixels, crop, width / pair.width, height / pair.height)
+    above = [[panel] for panel in whole] if panorama else [whole]
+    return SideBySide(_laid_out([*above, detail]), (gain, detail_gain), crop, zoom)
+
+
+def compare_files(
+    before: Path,
+    after: Path,
+    target: Path | None = None,
+    *,
+    crop: Crop | None = None,
+    scale: Scale | None = None,
+    overwrite: bool = False,
+) -> tuple[Change, SideBySide | None]:
+    """Measure what changed between two picture files, and show it in a third.
+
+    Parameters
+    ----------
+    before, after
+        Two pictures of one size.
+    target
+        Where the composed picture goes; its ending chooses the format. None composes none.
+    crop
+        See `compose`.
+    scale
+        See `Pair`.
+    overwrite
+        Replace `target` if it is there.
+
+    Raises
+    ------
+    InputError
+        A picture cannot be read, is too large, or the two do not fit each other.
+    OutputError
+        `target` exists already and `overwrite` is not set, or cannot be written.
+    UsageError
+        The detail does not lie in the pictures, or `target` is one of them.
+    """
+    if target is not None and target.exists():
+        if not overwrite:
+            raise OutputError(f"{target} exists already; choose another name, or --overwrite")
+        if any(source.exists() and target.samefile(source) for source in (before, after)):
+            raise UsageError(f"{target} is one of the two that are compared; choose another name")
+    pair = Pair.read(before, after, scale)
+    change = measure(pair)
+    if target is None:
+        return change, None
+    composed = compose(pair, crop)
+    images.write(target, composed.pixels)
+    return change, composed
+
+
+def _check(crop: Crop, pair: Pair) -> None:
+    sides = crop.width, crop.height
+    inside = min(crop.x, crop.y) >= 0 and (
+        crop.x + crop.width <= pair.width and crop.y + crop.height <= pair.height
+    )
+    if not inside or min(sides) < 1 or max(sides) > MOST_CROP:
+        raise UsageError(
+            f"the detail has to lie in the picture of {pair.width}x{pair.height} pixels, with 1 to "
+            f"{MOST_CROP} a side; got {crop.width}x{crop.height} at {crop.x},{crop.y}"
+        )
+
+
+def _most_telling(pair: Pair, width: int, height: int) -> Crop:
+    """Choose a detail, to an eighth of its shorter side."""
+    cell = max(1, min(width, height) // _CELLS)
+    parts = []
+    for _, before, after in pair.strips(multiple=cell):
+        change = np.square(after - before)
+        down = np.abs(np.diff(after, axis=0, append=after[-1:]))
+        right = np.abs(np.diff(after, axis=1, append=after[:, -1:]))
+        parts.append(_means(np.stack([change.mean(2), (down + right).mean(2)], axis=2), cell))
+    window = sliding_window_view(np.concatenate(parts), (height // cell, width // cell), (0, 1))
+    change, detail = np.moveaxis(window.mean(axis=(3, 4), dtype=np.float64), 2, 0)
+    if not change.any():
+        change = np.ones_like(change)
+    if detail.any():
+        change = change * (detail + detail.mean())
+    row, column = np.unravel_index(np.argmax(change), change.shape)
+    x, y = int(column) * cell, int(row) * cell
+    return Crop(min(x, pair.width - width), min(y, pair.height - height), width, height)
+
+
+def _means(image: Pixels, cell: int) -> Pixels:
+    """Average over square cells; where the last ones reach beyond the image, its border goes on."""
+    down, right = -image.shape[0] % cell, -image.shape[1] % cell
+    padded = np.pad(image, ((0, down), (0, right), (0, 0)), mode="edge")
+    height, width, channels = padded.shape
+    cells = padded.reshape(height // cell, cell, width // cell, cell, channels)
+    return np.asarray(cells.mean(axis=(1, 3)))
+
+
+def _shrunk(pair: Pair, width: int, height: int) -> tuple[Pixels, Pixels]:
+    cell = max(1, min(pair.width // width, pair.height // height))
+    means = [
+        (_means(before, cell), _means(after, cell))
+        for _, before, after in pair.strips(multiple=cell)
+    ]
+    before, after = (
+        _resize(np.concatenate(strips), width, height) for strips in zip(*means, strict=True)
+    )
+    return before, after
+
+
+def _resize(image: Pixels, width: int, height: int) -> Pixels:
+    if image.shape[:2] == (height, width):
+        return image
+    picture = pyvips.Image.new_from_array(image)
+    picture = picture.resize(width / picture.width, vscale=height / picture.height)
+    resized: Pixels = picture.numpy().reshape(height, width, -1)
+    return resized
+
+
+def _panels(before: Pixels, after: Pixels, zoom: int = 1) -> tuple[int, list[_Panel]]:
+    """Make the three panels of a row, and tell the difference's gain."""
+    difference = after - before
+    mean = float(np.abs(difference).mean())
+    gain = _MOST_GAIN
+    while gain > 1 and gain * mean > _BRIGHT:
+        gain //= 2
+    shown = {"before": before, "after": after, f"difference x{gain}": 0.5 + gain * difference}
+    enlarged = f", zoom {zoom}x" if zoom > 1 else ""
+    block = np.ones((zoom, zoom, 1), np.uint8)
+    return gain, [
+        _Panel(label + enlarged, np.kron(_rgb(image), block)) for label, image in shown.items()
+    ]
+
+
+def _rgb(image: Pixels) -> Canvas:
+    shown = _BYTES.from_float(image, np.dtype(np.uint8))
+    return np.repeat(shown, 3, axis=2) if shown.shape[2] == 1 else shown
+
+
+def _frame(pixels: Canvas, crop: Crop, across: float, down: float) -> None:
+    """Draw a frame around a place, white in black, so that it shows on everything."""
+    height, width, _ = pixels.shape
+    left, right = int(crop.x * across), int(np.ceil((crop.x + crop.width) * across))
+    top, bottom = int(crop.y * down), int(np.ceil((crop.y + crop.height) * down))
+    for grow, value in ((1, 255), (2, 0)):
+        first, last = max(left - grow, 0), min(right + grow, width) - 1
+        upper, lower = max(top - grow, 0), min(bottom + grow, height) - 1
+        pixels[upper : lower + 1, [first, last]] = value
+        pixels[[upper, lower], first : last + 1] = value
+
+
+def _laid_out(rows: Sequence[Sequence[_Panel]]) -> Canvas:
+    """Centre panels in columns under their labels; one that has a row to itself spans them all."""
+    widths = [panel.pixels.shape[1] for row in rows for panel in row if len(row) > 1]
+    column = max(_NARROWEST, *widths)
+    span = max(3 * column + 2 * _GAP, *(row[0].pixels.shape[1] for row in rows))
+    letters = images.read(_LETTERS)[..., 0]
+    lines = []
+    for row in rows:
+        width = column if len(row) > 1 else span
+        cells = [
+            np.concatenate(
+                [
+                    _padded(_centred(_written(panel.label, letters), width), bottom=_LABEL_GAP),
+                    _centred(panel.pixels, width),
+                ]
+            )
+            for panel in row
+        ]
+        parts = [cells[0], *(_padded(cell, left=_GAP) for cell in cells[1:])]
+        lines.append(_padded(_centred(np.concatenate(parts, axis=1), span), bottom=_GAP))
+    return _padded(
+        np.concatenate(lines), top=_MARGIN, bottom=_MARGIN - _GAP, left=_MARGIN, right=_MARGIN
+    )
+
+
+def _written(text: str, letters: NDArray[np.generic]) -> Canvas:
+    starts = [(ord(letter) - _FIRST_LETTER) * _LETTER_WIDTH for letter in text]
+    line = np.concatenate([letters[:, start : start + _LETTER_WIDTH] for start in starts], axis=1)
+    ink = images.to_float(line)[..., None] * (_INK - _BACKGROUND) + _BACKGROUND
+    return np.repeat(np.rint(ink).astype(np.uint8), 3, axis=2)
+
+
+def _centred(pixels: Canvas, width: int) -> Canvas:
+    left = (width - pixels.shape[1]) // 2
+    return _padded(pixels, left=left, right=width - pixels.shape[1] - left)
+
+
+def _padded(
+    pixels: Canvas, *, top: int = 0, bottom: int = 0, left: int = 0, right: int = 0
+) -> Canvas:
+    return np.pad(pixels, ((top, bottom), (left, right), (0, 0)), constant_values=_BACKGROUND)

@@ -1,0 +1,297 @@
+"""Rows of samples become a picture file that keeps everything else of the one they came from."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyvips
+
+from autodenoise.errors import OutputError
+from autodenoise.files import replacing
+from autodenoise.images import imagej, tiff_tags
+from autodenoise.images.formats import AVIF, JPEG, PNG, TIFF, WEBP, Format, of_name, reason
+from autodenoise.images.lossy import jpeg_quality, webp_is_lossless
+from autodenoise.images.picture import Picture, open_picture
+from autodenoise.images.streaming import RowStream
+from autodenoise.images.tiff_tags import Tag, number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+__all__ = ["open_for", "saving"]
+
+_PROFILE = "icc-profile-data"
+_EXIF_ORIENTATION = "exif-ifd0-Orientation"
+# Of the picture's shape or of how this process reads it, and not of what it shows.
+_NOT_METADATA = frozenset(
+    {"width", "height", "bands", "format", "coding", "interpretation", "xoffset", "yoffset"}
+    | {"xres", "yres", "filename", "vips-loader", "vips-sequential", "n-pages", "n-subifds"}
+)
+_SHAPE = frozenset({"page-height", "delay", "loop", "background", _PROFILE})
+_QUALITY = {JPEG: 95, WEBP: 90, AVIF: 85}
+_COMPRESSIONS = {1: "none", 5: "lzw", 7: "jpeg", 32773: "packbits", 50001: "webp"}
+_CCITT = frozenset({2, 3, 4})
+_PREDICTORS = {2: "horizontal", 3: "float"}
+# Without these the samples would be shown as something else: turned, in other colours or sizes.
+_MEANING = tiff_tags.RESOLUTION | {
+    *(Tag.SUBFILE_TYPE, Tag.ORIENTATION, Tag.EXTRA_SAMPLES, Tag.PROFILE),
+    *(Tag.MIN_SAMPLE, Tag.MAX_SAMPLE),
+}
+# Where a classic TIFF's 32-bit places would get short, tags and tables counted in.
+_BIG = 3_900_000_000
+
+
+def open_for(path: Path, target: Path, *, strip_metadata: bool = False) -> Picture:
+    """Open a picture that is to be saved as another.
+
+    The orientation tag is kept, and the samples as they lie, where the target can be trusted to
+    hold the tag: in the same format with its metadata. Everywhere else the samples are turned.
+
+    Raises
+    ------
+    InputError
+        As `open_picture` does.
+    OutputError
+        The target's ending names no format, or one that cannot hold what the picture has.
+    """
+    form = of_name(target)
+    picture = open_picture(path)
+    if picture.format is not form or (strip_metadata and form is not TIFF):
+        picture = open_picture(path, upright=True)
+    _check_target(picture, target, form)
+    return picture
+
+
+def _check_target(picture: Picture, target: Path, form: Format) -> None:
+    """Check, before anything is decoded, that the format can hold what the picture has."""
+    if picture.dtype.type not in form.types:
+        raise OutputError(
+            f"{form.name} cannot hold {picture.dtype} samples, as {picture.path} has; "
+            f"write {'TIFF' if picture.dtype.kind == 'f' else 'PNG or TIFF'}"
+        )
+    extra = picture.bands - picture.colours
+    if extra and not form.alpha:
+        raise OutputError(
+            f"{form.name} cannot hold the transparency of {picture.path}; write PNG, TIFF or WebP"
+        )
+    if (extra > 1 or picture.colours not in (1, 3)) and form is not TIFF:
+        raise OutputError(
+            f"{form.name} cannot hold the {picture.bands} channels of {picture.path}; write TIFF"
+        )
+    if picture.pages > 1 and form is not picture.format:
+        raise OutputError(
+            f"{target} would lose pages: {picture.path} has {picture.pages}; "
+            f"write {picture.format.name}"
+        )
+    if max(picture.width, picture.height) > form.side:
+        raise OutputError(
+            f"{form.name} cannot hold {picture.width}x{picture.height} pixels; write TIFF"
+        )
+
+
+@contextlib.contextmanager
+def saving(
+    picture: Picture, target: Path, *, strip_metadata: bool = False
+) -> Iterator[Callable[[NDArray[Any]], None]]:
+    """Write a picture's new samples to a file while they come.
+
+    The samples are encoded by a thread of their own. The file is whole, with everything but the
+    samples taken from `picture`, when the block ends well; otherwise nothing is left of it.
+
+    Parameters
+    ----------
+    picture
+        What the samples were made from.
+    target
+        Replaced if it exists: whoever calls decides about that.
+    strip_metadata
+        Keep the colour profile and nothing else.
+
+    Yields
+    ------
+    Callable
+        Takes consecutive rows, (r, W, bands), of all pages one after another.
+
+    Raises
+    ------
+    OutputError
+        The encoder or the disk refuses.
+    """
+    form = of_name(target)
+    tags = _carried(picture, strip_metadata=strip_metadata) if form is TIFF else []
+    with replacing(target) as temporary:
+        if picture.imagej and form is TIFF:
+            shape = (picture.height, picture.width, picture.bands)
+            order = picture.byte_order
+            with imagej.writing(temporary, shape, picture.dtype, order, tags, picture.pages) as put:
+                yield put
+            return
+        with _encoding(picture, target, temporary, strip_metadata=strip_metadata) as put:
+            yield put
+        if tags:
+            tiff_tags.add_tags(temporary, tags, tiff_tags.RESOLUTION)
+
+
+@contextlib.contextmanager
+def _encoding(
+    picture: Picture, target: Path, temporary: Path, *, strip_metadata: bool
+) -> Iterator[Callable[[NDArray[Any]], None]]:
+    """Let libvips encode rows in a thread of its own."""
+    form = of_name(target)
+    stream = RowStream(picture.width, picture.height * picture.pages, picture.bands, picture.dtype)
+    failures: list[pyvips.Error] = []
+
+    def encode() -> None:
+        try:
+            image = _dressed(stream.image(), picture, form, strip_metadata=strip_metadata)
+            keep = _blocks(picture, form, strip_metadata=strip_metadata)
+            # The ending of the temporary file is the target's: it names the encoder.
+            image.write_to_file(str(temporary), keep=keep, **_options(picture, form))
+        except pyvips.Error as error:
+            failures.append(error)
+        finally:
+            stream.close()
+
+    def put(rows: NDArray[Any]) -> None:
+        if not stream.put(rows):
+            raise _refused(target, failures)
+
+    encoder = threading.Thread(target=encode)
+    encoder.start()
+    try:
+        yield put
+    finally:
+        stream.end()
+        encoder.join()
+    if failures:
+        raise _refused(target, failures)
+
+
+def _refused(target: Path, failures: list[pyvips.Error]) -> OutputError:
+    said = "; ".join(reason(failure) for failure in failures) or "the encoder stopped"
+    return OutputError(f"cannot write {target}: {said}")
+
+
+def _dressed(
+    image: pyvips.Image, picture: Picture, form: Format, *, strip_metadata: bool
+) -> pyvips.Image:
+    """Give the bare samples the source's meaning, resolution, profile and metadata."""
+    header = picture.header
+    meaning = "rgb16" if picture.dtype == np.uint16 else "srgb"
+    image = image.copy(
+        interpretation=meaning if picture.cmyk else header.interpretation,
+        xres=header.xres,
+        yres=header.yres,
+    )
+    profile = header.get(_PROFILE) if header.get_typeof(_PROFILE) else None
+    if picture.cmyk and form.cmyk:
+        image = _to_cmyk(image, profile)
+    for name in header.get_fields():
+        if name in _SHAPE if strip_metadata else name not in _NOT_METADATA:
+            image.set_type(header.get_typeof(name), name, header.get(name))
+    if not header.get_typeof(_EXIF_ORIENTATION) and image.get_typeof(_EXIF_ORIENTATION):
+        # It comes back out of the EXIF block, though the samples have been turned.
+        image.remove(_EXIF_ORIENTATION)
+        image.set_type(pyvips.GValue.gint_type, "orientation", 1)
+    if picture.cmyk:
+        if form.cmyk and profile is not None:
+            image.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
+        elif image.get_typeof(_PROFILE):
+            image.remove(_PROFILE)
+    return image
+
+
+def _blocks(picture: Picture, form: Format, *, strip_metadata: bool) -> int:
+    """Choose which kinds of metadata are written.
+
+    libvips makes an EXIF block where there was none. That is wanted in a JPEG of known resolution
+    alone, which has no other place for it in libvips's hands.
+    """
+    exif = picture.header.get_typeof("exif-data") or (
+        form is JPEG and picture.header.get_typeof("resolution-unit")
+    )
+    every: int = pyvips.enums.ForeignKeep.ALL
+    return every if exif and not strip_metadata else every & ~pyvips.enums.ForeignKeep.EXIF
+
+
+def _to_cmyk(image: pyvips.Image, profile: bytes | None) -> pyvips.Image:
+    depth = 16 if image.format == "ushort" else 8
+    if profile is None:
+        return image.icc_transform("cmyk", input_profile="srgb", depth=depth)
+    image = image.icc_import(input_profile="srgb")
+    image.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
+    return image.icc_export(depth=depth)
+
+
+def _options(picture: Picture, form: Format) -> dict[str, Any]:
+    """Choose how to encode: as the source was, where that can be known."""
+    same = picture.format is form
+    header = picture.header
+    bits = {"bitdepth": picture.bits} if picture.bits < 8 and picture.colours == 1 else {}
+    if form is PNG:
+        interlaced = same and bool(_field(header, "interlaced"))
+        depth = bits if picture.bands == 1 else {}
+        return {"interlace": interlaced, **depth, **_profile(picture)}
+    if form is JPEG:
+        quality = jpeg_quality(picture.path) if same else None
+        thin = _field(header, "jpeg-chroma-subsample") if same else "4:4:4"
+        return {
+            "Q": quality or _QUALITY[form],
+            "subsample_mode": "on" if thin == "4:2:0" else "off",
+            "interlace": bool(same and _field(header, "jpeg-multiscan")),
+        }
+    if form is WEBP:
+        lossless = picture.format is PNG or (same and webp_is_lossless(picture.path))
+        return {"lossless": lossless, "Q": _QUALITY[form], **_profile(picture)}
+    if form is AVIF:
+        depth = {"bitdepth": min(12, picture.bits) if same else 12} if picture.bits > 8 else {}
+        return {"Q": _QUALITY[form], "compression": "av1", **depth, **_profile(picture)}
+    return _tiff_options(picture, bits)
+
+
+def _profile(picture: Picture) -> dict[str, Any]:
+    # What came as CMYK leaves as sRGB, and says so.
+    return {"profile": "srgb"} if picture.cmyk else {}
+
+
+def _tiff_options(picture: Picture, bits: dict[str, int]) -> dict[str, Any]:
+    size = picture.width * picture.height * picture.pages * picture.bands * picture.dtype.itemsize
+    big: dict[str, Any] = {"bigtiff": size * (4 / 3 if picture.pyramid else 1) > _BIG}
+    if not picture.tags:
+        return {"compression": "deflate", "predictor": "horizontal", **big, **bits}
+    page = picture.tags[0]
+    code = number(page, Tag.COMPRESSION, 1)
+    bilevel = picture.bits == 1 and code in _CCITT
+    compression = "ccittfax4" if bilevel else _COMPRESSIONS.get(code, "deflate")
+    options = {"compression": compression, **big, **bits}
+    if compression in ("jpeg", "webp"):
+        options["Q"] = 90
+    if compression in ("lzw", "deflate"):
+        options["predictor"] = _PREDICTORS.get(number(page, Tag.PREDICTOR, 1), "none")
+    tile = (number(page, Tag.TILE_WIDTH, 0), number(page, Tag.TILE_HEIGHT, 0))
+    if all(0 < side <= 8192 and side % 16 == 0 for side in tile):
+        options |= {"tile": True, "tile_width": tile[0], "tile_height": tile[1]}
+    if picture.pyramid:
+        options |= {"pyramid": True, "tile": True, "subifd": Tag.SUBIFDS in page}
+    return options
+
+
+def _carried(picture: Picture, *, strip_metadata: bool) -> list[tiff_tags.Directory]:
+    """Choose the tags that the new file's pages get from the old one's."""
+    structure = tiff_tags.STRUCTURE - {Tag.EXTRA_SAMPLES}
+
+    def kept(tag: int) -> bool:
+        return tag in _MEANING if strip_metadata else tag not in structure
+
+    return [{tag: entry for tag, entry in page.items() if kept(tag)} for page in picture.tags]
+
+
+def _field(image: pyvips.Image, name: str) -> Any:
+    return image.get(name) if image.get_typeof(name) else None

@@ -1,0 +1,278 @@
+"""A picture file, opened: what it is by its header, and its samples row by row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyvips
+
+from autodenoise.errors import InputError
+from autodenoise.images import imagej, tiff_tags
+from autodenoise.images.formats import TIFF, WEBP, Format, of_content, reason
+from autodenoise.images.samples import Scale
+from autodenoise.images.tiff_tags import Tag, number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from autodenoise.images.tiff_tags import ByteOrder, Directory
+
+__all__ = ["Picture", "open_picture"]
+
+_TYPES: dict[str, type[np.generic]] = {
+    "uchar": np.uint8,
+    "char": np.int8,
+    "ushort": np.uint16,
+    "short": np.int16,
+    "uint": np.uint32,
+    "int": np.int32,
+    "float": np.float32,
+}
+_GREY = frozenset({"b-w", "grey16", "multiband"})
+_COLOUR = frozenset({"srgb", "rgb16", "rgb", "scrgb"})
+
+_ROWS = 64
+# A flat PNG or TIFF is a thousandth of its samples; nothing honest is much less.
+_BOMB_RATIO = 1_100
+_BOMB_SAMPLES = 300_000_000
+_MOST_PIXELS = 1 << 37
+
+_ALPHA = frozenset({1, 2})
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture file that has been opened and not yet decoded.
+
+    Attributes
+    ----------
+    path, format
+        The file, and what it holds by its content.
+    width, height
+        Of one page, in pixels, as the samples lie (turned upright if that was asked for).
+    pages
+        Planes of a stack, frames of an animation, or 1.
+    colours
+        Bands that are denoised: 1 for grey, 3 for RGB, more for unnamed channels. CMYK counts as
+        RGB: it comes converted through its profile.
+    bands
+        `colours`, and the transparency and other samples after them, which are left alone.
+    dtype
+        Of the samples.
+    scale
+        What black and white are; None for types whose range only their owner knows.
+    bits
+        Significant bits of a sample; below 8 the samples are spread over 8.
+    cmyk
+        Whether the file holds CMYK.
+    pyramid
+        Whether the file holds smaller versions of the picture too.
+    imagej
+        Whether it is a TIFF of ImageJ's.
+    byte_order
+        Of a TIFF's numbers.
+    tags
+        The pages' tags of a TIFF file, else empty.
+    """
+
+    path: Path
+    format: Format
+    width: int
+    height: int
+    pages: int
+    colours: int
+    bands: int
+    dtype: np.dtype[Any]
+    scale: Scale | None
+    bits: int
+    cmyk: bool
+    pyramid: bool
+    imagej: bool
+    byte_order: ByteOrder
+    tags: tuple[Directory, ...]
+    header: pyvips.Image
+
+    def rows(self) -> Iterator[NDArray[Any]]:
+        """Decode the samples: consecutive chunks (r, W, bands), which end where a page ends.
+
+        Raises
+        ------
+        InputError
+            The file is damaged.
+        """
+        image = _decoded(self.header)
+        region = pyvips.Region.new(image)
+        for page in range(self.pages):
+            for top in range(page * self.height, (page + 1) * self.height, _ROWS):
+                count = min(_ROWS, (page + 1) * self.height - top)
+                try:
+                    samples = region.fetch(0, top, self.width, count)
+                except pyvips.Error as error:
+                    raise InputError(f"cannot read {self.path}: {reason(error)}") from None
+                yield np.frombuffer(samples, self.dtype).reshape(count, self.width, self.bands)
+
+
+def open_picture(path: Path, *, upright: bool = False) -> Picture:
+    """Open a picture file: read its header, and check that it can be worked on.
+
+    Parameters
+    ----------
+    path
+        A file of one of the `formats`, told by its content.
+    upright
+        Turn the samples as the orientation tag says, and forget the tag.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged, declares more than it can hold, or has samples of a kind that
+        is not worked on.
+    """
+    form = of_content(path)
+    tags = tuple(tiff_tags.read_directories(path)) if form is TIFF else ()
+    stack = imagej.planes(tags[0]) if tags else 0
+    order: ByteOrder = tiff_tags.byte_order(path) if tags else "<"
+    pages = _pages(path, tags)
+    pyramid = bool(tags) and (Tag.SUBIFDS in tags[0] or len(tags) > pages)
+    try:
+        header = _load(path, form, pages, whole=False)
+        if form is WEBP:
+            pages = _field(header, "n-pages", 1)
+            header = _load(path, form, pages, whole=False)
+        if len(tags) == 1 and stack > 1:
+            header, pages = _gapless(path, header, tags[0], stack, order), stack
+        _check_declared(path, header)
+        if upright and _field(header, "orientation", 1) > 1 and pages == 1:
+            # To turn a picture is to read it out of order.
+            header = _load(path, form, pages, whole=True).autorot()
+    except pyvips.Error as error:
+        raise InputError(f"cannot read {path}: {reason(error)}") from None
+    height = _field(header, "page-height", header.height) if pages > 1 else header.height
+    if height < 1 or height * pages != header.height:
+        raise InputError(f"cannot read {path}: its {pages} pages are not of one size")
+    cmyk = header.interpretation == "cmyk"
+    image = _decoded(header)
+    if image.format not in _TYPES or image.interpretation not in _GREY | _COLOUR:
+        raise InputError(
+            f"{path} has samples of type {image.format}, meaning {image.interpretation}; expected "
+            "grey, RGB or CMYK of 8, 16 or 32 bits"
+        )
+    bits = _field(header, "bits-per-sample", 8 * np.dtype(_TYPES[image.format]).itemsize)
+    if bits == 16 and image.format == "float":
+        raise InputError(f"{path} has 16-bit floats; convert it to 32-bit floats first")
+    dtype = np.dtype(_TYPES[image.format])
+    return Picture(
+        path=path,
+        format=form,
+        width=image.width,
+        height=height,
+        pages=pages,
+        colours=_colours(image, tags),
+        bands=image.bands,
+        dtype=dtype,
+        scale=_declared_range(tags) if dtype.kind == "f" else Scale.of(dtype),
+        bits=bits,
+        cmyk=cmyk,
+        pyramid=pyramid,
+        imagej=stack > 0 and image.bands in (1, 3) and not cmyk,
+        byte_order=order,
+        tags=tags[:pages],
+        header=header,
+    )
+
+
+def _load(path: Path, form: Format, pages: int, *, whole: bool) -> pyvips.Image:
+    several = {"n": pages} if form.pages else {}
+    access = "random" if whole else "sequential"
+    image: pyvips.Image = pyvips.Operation.call(
+        form.loader, str(path), access=access, fail_on="truncated", **several
+    )
+    return image
+
+
+def _gapless(
+    path: Path, header: pyvips.Image, page: Directory, count: int, order: ByteOrder
+) -> pyvips.Image:
+    """Open a stack of ImageJ's that has one directory for all its planes."""
+    sample = np.dtype(_TYPES.get(header.format, np.uint8)).itemsize
+    start = number(page, Tag.STRIP_PLACES, 0)
+    size = header.width * header.height * header.bands * sample
+    if number(page, Tag.COMPRESSION, 1) != 1 or start + count * size > path.stat().st_size:
+        raise InputError(
+            f"cannot read {path}: ImageJ says that it has {count} planes, but it is too short"
+        )
+    stack = pyvips.Image.rawload(
+        str(path),
+        header.width,
+        header.height * count,
+        header.bands,
+        offset=start,
+        format=header.format,
+        interpretation=header.interpretation,
+    )
+    stack = (stack.byteswap() if order == ">" and sample > 1 else stack).copy()
+    for name in ("orientation", "resolution-unit", "icc-profile-data"):
+        if header.get_typeof(name):
+            stack.set_type(header.get_typeof(name), name, header.get(name))
+    stack.set_type(pyvips.GValue.gint_type, "page-height", header.height)
+    return stack
+
+
+def _decoded(header: pyvips.Image) -> pyvips.Image:
+    """Give the samples as they are worked on: CMYK through its profile to sRGB."""
+    if header.interpretation != "cmyk":
+        return header
+    depth = 16 if header.format == "ushort" else 8
+    return header.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=depth)
+
+
+def _pages(path: Path, tags: tuple[Directory, ...]) -> int:
+    """Count the pages of a TIFF file that are pictures of their own, and no smaller versions."""
+    if len(tags) < 2:
+        return 1
+    reduced = [number(page, Tag.SUBFILE_TYPE, 0) & 1 for page in tags]
+    if not any(reduced[1:]):
+        return len(tags)
+    if all(reduced[1:]):
+        return 1
+    raise InputError(
+        f"{path} mixes pages and smaller versions of pages; split it into one picture a file"
+    )
+
+
+def _colours(image: pyvips.Image, tags: tuple[Directory, ...]) -> int:
+    bands: int = image.bands
+    if image.interpretation in _COLOUR:
+        return min(3, bands)
+    if tags:
+        # Only TIFF tells transparency from a further channel.
+        extra = tags[0][Tag.EXTRA_SAMPLES].numbers() if Tag.EXTRA_SAMPLES in tags[0] else ()
+        return max(1, bands - sum(1 for meaning in extra if meaning in _ALPHA))
+    return 1
+
+
+def _declared_range(tags: tuple[Directory, ...]) -> Scale | None:
+    if not tags or not {Tag.MIN_SAMPLE, Tag.MAX_SAMPLE} <= tags[0].keys():
+        return None
+    low, high = tags[0][Tag.MIN_SAMPLE].numbers(), tags[0][Tag.MAX_SAMPLE].numbers()
+    return Scale(min(low), max(high)) if low and high and min(low) < max(high) else None
+
+
+def _field(image: pyvips.Image, name: str, default: int) -> int:
+    return int(image.get(name)) if image.get_typeof(name) else default
+
+
+def _check_declared(path: Path, header: pyvips.Image) -> None:
+    """Refuse what declares far more samples than a file of its size can hold, before decoding."""
+    samples = header.width * header.height * header.bands
+    size = path.stat().st_size
+    if samples > _MOST_PIXELS or (samples > _BOMB_SAMPLES and samples > size * _BOMB_RATIO):
+        raise InputError(
+            f"{path} declares {header.width:,} x {header.height:,} pixels in a file of {size:,} "
+            "bytes; that is not a picture but a way to fill memory. It was not decoded"
+        )

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pyvips
+import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from autodenoise import images
+from autodenoise.errors import InputError
+from autodenoise.images.lossy import jpeg_quality
+from autodenoise.images.streaming import RowStream
+from autodenoise.images.tiff_tags import read_directories
+
+Pixels = np.ndarray[Any, Any]
+
+
+def test_a_header_says_what_there_is(tmp_path: Path) -> None:
+    Image.new("RGBA", (30, 20)).save(tmp_path / "a.png")
+    picture = images.open_picture(tmp_path / "a.png")
+    assert (picture.width, picture.height, picture.pages) == (30, 20, 1)
+    assert (picture.colours, picture.bands) == (3, 4)
+    assert picture.dtype == np.uint8
+    assert picture.scale == images.Scale(0, 255)
+
+
+def test_a_name_does_not_make_a_format(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", "png")
+    picture = images.open_picture(tmp_path / "a.jpg")
+    assert picture.format.name == "PNG"
+    np.testing.assert_array_equal(np.concatenate(list(picture.rows())), pixels)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'></svg>"),
+        ("a.png", b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'></svg>"),
+        ("a.png", b"\x08\xf2\xa6\xb6" + bytes(100)),
+        ("a.jpg", b"%PDF-1.7\n"),
+        ("a.tif", b"SIMPLE  =                    T"),
+        ("a.gif", b"GIF89a\1\0\1\0\0\0\0;"),
+    ],
+)
+def test_no_other_decoder_sees_a_file(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match="none of PNG, JPEG, TIFF, WebP, AVIF"):
+        images.open_picture(tmp_path / name)
+
+
+def test_float_samples_need_a_range_or_declare_it(tmp_path: Path) -> None:
+    pixels = np.linspace(-1, 3, 20, dtype=np.float32).reshape(4, 5)
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    assert images.open_picture(tmp_path / "a.tif").scale is None
+    declared = [(340, "f", 1, -2.0, True), (341, "f", 1, 4.0, True)]
+    tifffile.imwrite(tmp_path / "b.tif", pixels, extratags=declared)
+    assert images.open_picture(tmp_path / "b.tif").scale == images.Scale(-2, 4)
+
+
+def test_channels_are_told_from_transparency(tmp_path: Path) -> None:
+    pixels = np.zeros((8, 8, 2), np.uint8)
+    for meaning, colours in (("unspecified", 2), ("unassalpha", 1), ("assocalpha", 1)):
+        tifffile.imwrite(
+            tmp_path / "a.tif",
+            pixels,
+            photometric="minisblack",
+            extrasamples=[meaning],
+            planarconfig="contig",
+        )
+        picture = images.open_picture(tmp_path / "a.tif")
+        assert (picture.colours, picture.bands) == (colours, 2)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.complex64, np.uint64])
+def test_samples_of_other_types_are_named(tmp_path: Path, dtype: type) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 8), dtype))
+    with pytest.raises(InputError, match=r"16-bit floats|samples out of range"):
+        images.open_picture(tmp_path / "a.tif")
+
+
+def test_pages_of_several_sizes_are_refused(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for side in (8, 9):
+            writer.write(np.zeros((side, side), np.uint8), metadata=None)
+    with pytest.raises(InputError, match=r"a\.tif"):
+        images.open_picture(tmp_path / "a.tif")
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    check = struct.pack(">I", zlib.crc32(name + body))
+    return struct.pack(">I", len(body)) + name + body + check
+
+
+def test_a_bomb_is_not_lit(tmp_path: Path) -> None:
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 6, 0, 0, 0)
+    data = zlib.compress(bytes(1_000_000))
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(png)
+    with pytest.raises(InputError, match=r"declares 60,000 x 60,000 pixels.*not decoded"):
+        images.open_picture(tmp_path / "a.png")
+
+
+def test_directories_that_lie(tmp_path: Path) -> None:
+    """A list that bites its tail, a count beyond the file, values behind its end."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((2, 8, 8), np.uint8), photometric="minisblack", metadata=None)
+    whole = path.read_bytes()
+    assert len(read_directories(path)) == 2
+    first = struct.unpack_from("<I", whole, 4)[0]
+    (entries,) = struct.unpack_from("<H", whole, first)
+    tail = first + 2 + 12 * entries
+
+    def changed(place: int, form: str, value: int) -> None:
+        damaged = bytearray(whole)
+        struct.pack_into(form, damaged, place, value)
+        path.write_bytes(damaged)
+
+    changed(tail, "<I", first)
+    assert len(read_directories(path)) == 1
+    changed(first, "<H", 65_535)
+    with pytest.raises(InputError, match="directory is damaged"):
+        read_directories(path)
+    changed(first + 2 + 4, "<I", 0xFFFFFFFF)
+    with pytest.raises(InputError, match="directory is damaged"):
+        read_directories(path)
+    changed(4, "<I", len(whole) + 1)
+    with pytest.raises(InputError, match="directory is damaged"):
+        read_directories(path)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(
+    pixels=arrays(
+        st.sampled_from([np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.float32]),
+        st.tuples(st.integers(1, 70), st.integers(1, 40), st.integers(1, 6)),
+        elements={"allow_nan": False, "allow_infinity": False},
+        fill=st.nothing(),
+    ),
+    cut=st.integers(1, 80),
+)
+def test_streamed_rows_are_the_image(pixels: Pixels, cut: int) -> None:
+    height, width, bands = pixels.shape
+    stream = RowStream(width, height, bands, pixels.dtype)
+
+    def feed() -> None:
+        for top in range(0, height, cut):
+            assert stream.put(pixels[top : top + cut])
+        stream.end()
+
+    with ThreadPoolExecutor(1) as feeder:
+        fed = feeder.submit(feed)
+        image = stream.image().copy_memory()
+        stream.close()
+        fed.result()
+    np.testing.assert_array_equal(image.numpy().reshape(pixels.shape), pixels)
+
+
+def test_rows_that_end_early_are_an_error() -> None:
+    stream = RowStream(30, 100, 3, np.dtype(np.uint8))
+    rows = np.zeros((20, 30, 3), np.uint8)
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit(lambda: stream.image().copy_memory())
+        assert stream.put(rows)
+        stream.end()
+        with pytest.raises(pyvips.Error):
+            read.result()
+    stream.close()
+    assert not stream.put(rows)
+
+
+def test_the_next_item_is_made_meanwhile_and_errors_come_through() -> None:
+    made = []
+
+    def items() -> Any:
+        for number in range(5):
+            made.append(number)
+            yield number
+        raise ZeroDivisionError
+
+    taken: list[int] = []
+    with pytest.raises(ZeroDivisionError):
+        taken.extend(images.ahead(items()))
+    assert made == [0, 1, 2, 3, 4]
+    few = images.ahead(iter(range(5)))
+    assert (next(few), next(few)) == (0, 1)
+
+
+@pytest.mark.parametrize("quality", range(1, 101, 3))
+def test_jpeg_quality_is_libjpegs(tmp_path: Path, quality: int) -> None:
+    Image.new("L", (8, 8), 99).save(tmp_path / "a.jpg", quality=quality)
+    with Image.open(tmp_path / "a.jpg") as picture:
+        table = picture.quantization[0]  # type: ignore[attr-defined]
+    found = jpeg_quality(tmp_path / "a.jpg")
+    assert found is not None
+    Image.new("L", (8, 8), 99).save(tmp_path / "b.jpg", quality=found)
+    with Image.open(tmp_path / "b.jpg") as picture:
+        assert picture.quantization[0] == table  # type: ignore[attr-defined]
