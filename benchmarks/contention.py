@@ -39,7 +39,7 @@ def work() -> None:
     steps, begun = 0, time.perf_counter()
     while time.perf_counter() - begun < SECONDS:
         optimizer.zero_grad()
-        binary_cross_entropy(network(images), images).backward()  # type: ignore[no-untyped-call]
+        binary_cross_entropy(network, images, images).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         steps += 1
     print(128 * steps / (time.perf_counter() - begun))

@@ -25,7 +25,8 @@ NETWORKS: list[tuple[str, dict[str, Any]]] = [
 
 def summary(name: str, arguments: dict[str, Any] | None = None) -> Summary:
     built = nets.build(name, arguments or {}, torch.Generator().manual_seed(0))
-    return summarise(built, (1, 28, 28))
+    side = 32 if name == "unet" else 28
+    return summarise(built, (1, side, side))
 
 
 def words(figure: Figure) -> list[str]:

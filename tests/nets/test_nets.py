@@ -1,16 +1,17 @@
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
 
 from autodenoise import nets
+from autodenoise.errors import UsageError
 from autodenoise.nets.layers import ConvTranspose, clip_kernel_columns
 
 
-def network(name: str, seed: int = 0) -> nets.Autoencoder:
-    return nets.build(name, {}, torch.Generator().manual_seed(seed))
+def network(name: str, seed: int = 0, **arguments: Any) -> nets.Autoencoder:
+    return nets.build(name, arguments, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("name", list(nets.NETWORKS))
@@ -26,10 +27,12 @@ def test_weights_come_from_the_generator_alone(name: str) -> None:
 @pytest.mark.parametrize("name", list(nets.NETWORKS))
 def test_encoder_and_decoder_make_the_network(name: str) -> None:
     whole = network(name)
-    batch = torch.rand(3, 1, 32, 32) if name == "swift" else torch.rand(3, 1, 28, 28)
-    code = whole.encoder(batch)
-    torch.testing.assert_close(whole.decoder(code), whole(batch))
-    torch.testing.assert_close(torch.sigmoid(whole(batch)), whole.denoise(batch))
+    side = 32 if name in ("swift", "unet") else 28
+    batch = torch.rand(3, 1, side, side)
+    answer = whole(batch)
+    torch.testing.assert_close(whole.decoder(whole.encoder(batch)), answer)
+    image = torch.sigmoid(answer) if whole.answers == "logits" else answer
+    torch.testing.assert_close(image, whole.denoise(batch))
 
 
 @pytest.mark.parametrize(
@@ -67,6 +70,51 @@ def test_nothing_beyond_the_halo_changes_an_output(name: str, seed: int) -> None
         reached = max(reached, int((moved.nonzero() - offset).abs().max()))
     # Random weights cannot reach further; they may hide a little of what could.
     assert reached <= halo <= reached + 2
+
+
+@pytest.mark.parametrize("preset", ["fast", "balanced"])
+def test_nothing_beyond_the_halo_changes_an_output_of_the_residual_unet(preset: str) -> None:
+    # In doubles: what is far away counts for little.
+    whole = network("unet", preset=preset).double()
+    halo = nets.halo(whole)
+    assert halo is not None
+    with torch.no_grad():
+        for weight in whole.parameters():
+            weight.uniform_(-1, 1, generator=torch.Generator().manual_seed(2))
+    # A high strip, then a wide one, with each place in a multiple of 8 changed at once or alone.
+    middle = 8 * (halo // 8 + 2)
+    tall = torch.rand(1, 1, 2 * middle, 8, generator=torch.Generator().manual_seed(1)).double()
+    reached = 0
+    for image, axis in ((tall, 2), (tall.transpose(2, 3), 3)):
+        before = whole(image)
+        for offset in range(middle, middle + 8):
+            changed = image.clone()
+            changed.select(axis, offset)[0, 0, 3] += 1
+            moved = (whole(changed) != before).nonzero()[:, axis]
+            reached = max(reached, int((moved - offset).abs().max()))
+    assert reached == halo
+
+
+@pytest.mark.parametrize(
+    ("preset", "millions"), [("fast", 0.42), ("balanced", 1.92), ("best", 5.9)]
+)
+def test_the_residual_unets_have_the_published_sizes(preset: str, millions: float) -> None:
+    whole = network("unet", channels=3, preset=preset)
+    assert nets.parameter_count(whole) / 1e6 == pytest.approx(millions, abs=0.03)
+    assert all("bias" not in name for name, _ in whole.named_parameters())
+
+
+def test_the_residual_unet_scales_with_the_image_and_starts_near_it() -> None:
+    whole = network("unet")
+    image = torch.rand(1, 1, 32, 40)
+    torch.testing.assert_close(whole(3 * image), 3 * whole(image))
+    difference = (whole(image) - image).abs().mean()
+    assert 1e-3 < difference < 0.5
+
+
+def test_an_unknown_preset_is_told_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="unknown preset 'balance'; did you mean 'balanced'"):
+        network("unet", preset="balance")
 
 
 def test_networks_of_one_size_have_no_halo() -> None:

@@ -170,3 +170,11 @@ def test_a_recipe_can_be_made_in_python_and_checks_itself() -> None:
 
 def test_every_network_can_be_named_in_a_recipe() -> None:
     assert all(Network(name).arguments == {} for name in nets.NETWORKS)
+
+
+def test_networks_that_answer_with_images_are_not_trained_on_probabilities() -> None:
+    with pytest.raises(UsageError, match=r"loss is bce.*unet.*use mse"):
+        load("conv-mnist", ["network={name='unet'}"])
+    settings = [f"phase.{phase}.loss=mse" for phase in ("reconstruct", "denoise")]
+    recipe = load("conv-mnist", ["network={name='unet', preset='best'}", *settings])
+    assert recipe.network.arguments == {"preset": "best"}

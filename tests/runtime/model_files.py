@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["box_blur", "identity"]
+    from numpy.typing import NDArray
+
+__all__ = ["box_blur", "gains", "identity", "mosaic", "quotient"]
 
 
 def identity(
@@ -47,7 +49,6 @@ def box_blur(
     side = 2 * radius + 1
     kernel = np.zeros((channels, channels, side, side), np.float32)
     kernel[range(channels), range(channels)] = 1 / side**2
-    weight = helper.make_tensor("kernel", TensorProto.FLOAT, kernel.shape, kernel.tobytes(), True)
     node = helper.make_node("Conv", ["noisy", "kernel"], ["clean"], pads=[radius] * 4)
     card = runtime.Card(
         name="box",
@@ -58,7 +59,54 @@ def box_blur(
         size_multiple=multiple,
         halo=radius,
     )
-    return _write(path, card, [node], [weight])
+    return _write(path, card, [node], [_weight("kernel", kernel)])
+
+
+def mosaic(path: Path, *, multiple: int, channels: int = 1) -> Path:
+    """Write a model file that gives each square of `multiple` pixels its mean."""
+    one = np.zeros((channels, channels, multiple, multiple), np.float32)
+    one[range(channels), range(channels)] = 1
+    nodes = [
+        helper.make_node(operator, [given, kernel], [result], strides=[multiple] * 2)
+        for operator, given, kernel, result in (
+            ("Conv", "noisy", "mean", "small"),
+            ("ConvTranspose", "small", "one", "clean"),
+        )
+    ]
+    weights = [
+        _weight("mean", one / np.float32(multiple**2)),
+        _weight("one", one),
+    ]
+    card = runtime.Card(
+        name="mosaic",
+        network="mosaic",
+        channels=channels,
+        parameters=0,
+        size_multiple=multiple,
+        halo=multiple - 1,
+    )
+    return _write(path, card, nodes, weights)
+
+
+def gains(path: Path, factors: Sequence[float]) -> Path:
+    """Write a model file that multiplies each channel by a number of its own."""
+    values = np.array(factors, np.float32).reshape(-1, 1, 1)
+    node = helper.make_node("Mul", ["noisy", "factors"], ["clean"])
+    card = runtime.Card(
+        name="gains", network="gains", channels=len(factors), parameters=len(factors), halo=0
+    )
+    return _write(path, card, [node], [_weight("factors", values)])
+
+
+def quotient(path: Path) -> Path:
+    """Write a model file that answers with no number where a picture is black."""
+    node = helper.make_node("Div", ["noisy", "noisy"], ["clean"])
+    card = runtime.Card(name="quotient", network="quotient", channels=1, parameters=0, halo=0)
+    return _write(path, card, [node])
+
+
+def _weight(name: str, values: NDArray[np.float32]) -> onnx.TensorProto:
+    return onnx.numpy_helper.from_array(values, name)
 
 
 def _write(path: Path, card: runtime.Card, nodes: list[Any], weights: Sequence[Any] = ()) -> Path:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from autodenoise import images, runtime
-from autodenoise.errors import InputError, OutputError
-from tests.runtime.model_files import box_blur
+from autodenoise.errors import InputError, OutputError, UsageError
+from tests.runtime.model_files import box_blur, identity
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
@@ -44,8 +44,41 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
         fixed.batch(np.zeros((1, 28, 28, 3), np.float32))
     with pytest.raises(InputError, match="expected an image"):
         fixed(np.zeros((2, 28, 28, 1), np.float32))
+    with pytest.raises(InputError, match="expected an image"):
+        fixed(np.zeros((0, 28), np.float32))
     with pytest.raises(InputError, match="expected uint8, uint16 or float"):
         fixed(np.zeros((28, 28), np.int32))
+
+
+def test_scales_that_cannot_be_known_are_asked_for(tmp_path: Path) -> None:
+    same = runtime.load(identity(tmp_path / "same.onnx"))
+    counts = np.array([[0, 100, 4095]], np.int32)
+    with pytest.raises(InputError, match=r"got int32; for others pass scale=Scale"):
+        same(counts)
+    np.testing.assert_array_equal(same.denoise(counts, scale=images.Scale(0, 4095)), counts)
+    with pytest.raises(InputError, match=r"these reach from 0 to 4095; pass scale=Scale"):
+        same(counts.astype(np.float32))
+    noisy = np.array([[-0.9, 0.5, 1.9]])
+    np.testing.assert_array_equal(same(noisy), [[0, 0.5, 1]])
+
+
+def test_no_strength_gives_an_equal_copy(tmp_path: Path) -> None:
+    same = runtime.load(identity(tmp_path / "same.onnx"))
+    noisy = np.array([[-0.9, 0.5, 1.9]])
+    copy = same.denoise(noisy, strength=0)
+    np.testing.assert_array_equal(copy, noisy)
+    assert not np.shares_memory(copy, noisy)
+    with pytest.raises(UsageError, match="got 2"):
+        same.denoise(noisy, strength=2)
+
+
+def test_an_array_keeps_to_the_memory_it_is_given(tmp_path: Path) -> None:
+    blur = runtime.load(box_blur(tmp_path / "box.onnx"))
+    image = np.random.default_rng(0).random((90, 110), np.float32)
+    tiled = blur.denoise(image, memory=2_000_000)
+    np.testing.assert_allclose(tiled, blur(image), atol=1e-6)
+    with pytest.raises(InputError, match="may take 0 MiB; allow more with --memory"):
+        blur.denoise(image, memory=10_000)
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", None])

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import io
+import dataclasses
 import logging
 import warnings
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
 
-from autodenoise.files import write_bytes
-from autodenoise.runtime.card import CARD_KEY, Card
+from autodenoise.files import replacing
+from autodenoise.learning.footprint import bytes_per_pixel
+from autodenoise.runtime import CARD_KEY, Model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from autodenoise.nets import Autoencoder
+    from autodenoise.runtime import Card
 
 __all__ = ["export"]
 
@@ -45,9 +50,17 @@ def export(network: Autoencoder, card: Card, path: Path) -> None:
         Left as it is.
     card
         Decides the sizes that the file takes: any batch size always; any multiple of
-        ``size_multiple`` where ``size`` is None.
+        ``size_multiple`` where ``size`` is None. Written with the ``bytes_per_pixel`` that were
+        found out.
     path
         The ``.onnx`` file; written whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written.
+    RuntimeError
+        The network does not keep to its card's halo and size multiple: tiles would show.
     """
     denoiser = _Denoiser(copy.deepcopy(network).cpu().eval())
     batch = torch.export.Dim("batch")
@@ -55,7 +68,8 @@ def export(network: Autoencoder, card: Card, path: Path) -> None:
         height, width = card.size
         dynamic = {0: batch}
     else:
-        height = width = 8 * card.size_multiple
+        # Unpadded kernels lose some at the border: little, on a side of this length.
+        height = width = -(-64 // card.size_multiple) * card.size_multiple
         dynamic = {
             0: batch,
             2: card.size_multiple * torch.export.Dim("rows"),
@@ -76,10 +90,38 @@ def export(network: Autoencoder, card: Card, path: Path) -> None:
         )
     assert program is not None
     model = program.model_proto
+    # Where in whose source code each came from, with the paths of this machine.
+    for part in (model.graph, *model.graph.node, *model.graph.value_info):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    card = dataclasses.replace(card, bytes_per_pixel=bytes_per_pixel(model, height, width))
     onnx.helper.set_model_props(model, {CARD_KEY: card.to_json()})
-    content = io.BytesIO()
-    onnx.save(model, content)
-    write_bytes(path, content.getvalue())
+    with replacing(path) as temporary:
+        onnx.save(model, temporary)
+        _check_tiles(Model(temporary))
+
+
+def _check_tiles(model: Model) -> None:
+    """Check that a part of an image gives the same answer as the whole, the halo apart."""
+    card = model.card
+    if card.halo is None:
+        return
+    step = card.size_multiple
+    # Just so long that some is left, and wide enough for kernels without padding.
+    sides = 2 * -(-card.halo // step) * step + 4 * step, max(step, 8)
+    tall = np.random.default_rng(0).random((1, *sides, card.channels), np.float32)
+    for axis, image in ((1, tall), (2, tall.swapaxes(1, 2))):
+        whole, part = model.batch(image), model.batch(_inner(image, axis, step))
+        expected, given = _inner(whole, axis, step + card.halo), _inner(part, axis, card.halo)
+        if not np.allclose(given, expected, atol=1e-4, equal_nan=True):
+            raise RuntimeError(
+                f"{card.network} does not keep to its halo of {card.halo} pixels and its size "
+                f"multiple of {step}: a part of an image, cut out, is denoised otherwise"
+            )
+
+
+def _inner(images: NDArray[np.float32], axis: int, border: int) -> NDArray[np.float32]:
+    return images.take(range(border, images.shape[axis] - border), axis)
 
 
 @contextlib.contextmanager

@@ -419,7 +419,7 @@ class _Validation:
             rows = slice(start, start + _VALIDATION_BATCH)
             clean = as_float(self.clean[rows])
             given = self.noisy[rows].contiguous(memory_format=torch.channels_last)
-            total += loss(network(given if noisy else clean), clean).item() * len(clean)
+            total += loss(network, given if noisy else clean, clean).item() * len(clean)
         return total / len(self.clean)
 
 

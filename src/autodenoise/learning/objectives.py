@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import torch
 from torch.nn import functional
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from autodenoise.nets import Autoencoder
@@ -43,18 +43,21 @@ class Objective(Protocol):
         ...
 
 
-Loss = Callable[["Tensor", "Tensor"], "Tensor"]
-"""``loss(logits, clean) -> mean``."""
+Loss = Callable[["Autoencoder", "Tensor", "Tensor"], "Tensor"]
+"""``loss(network, noisy, clean) -> mean``."""
 
 
-def binary_cross_entropy(logits: Tensor, clean: Tensor) -> Tensor:
-    """Mean cross-entropy in nats of ``sigmoid(logits)`` as probabilities of the grey values."""
-    return functional.binary_cross_entropy_with_logits(logits, clean)
+def binary_cross_entropy(network: Autoencoder, noisy: Tensor, clean: Tensor) -> Tensor:
+    """Mean cross-entropy in nats of the denoised image as probabilities of the grey values.
+
+    For networks that answer with logits: an image that reaches out of [0, 1] is no probability.
+    """
+    return functional.binary_cross_entropy_with_logits(network(noisy), clean)
 
 
-def mean_squared_error(logits: Tensor, clean: Tensor) -> Tensor:
-    """Mean squared error of ``sigmoid(logits)``."""
-    return functional.mse_loss(torch.sigmoid(logits), clean)
+def mean_squared_error(network: Autoencoder, noisy: Tensor, clean: Tensor) -> Tensor:
+    """Mean squared error of the denoised image."""
+    return functional.mse_loss(network.denoise(noisy), clean)
 
 
 LOSSES: dict[str, Loss] = {"bce": binary_cross_entropy, "mse": mean_squared_error}
@@ -71,7 +74,7 @@ class Supervised:
     def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Tensor:
         """See `Objective`. Draws fresh noise unless the batch brings its own."""
         noisy = self.noise(batch.clean, generator) if batch.noisy is None else batch.noisy
-        return self.loss(network(noisy), batch.clean)
+        return self.loss(network, noisy, batch.clean)
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class Reconstruction:
     def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Tensor:
         """See `Objective`. The noise stays unused."""
         del generator
-        return self.loss(network(batch.clean), batch.clean)
+        return self.loss(network, batch.clean, batch.clean)
 
 
 OBJECTIVES: dict[str, type[Supervised] | type[Reconstruction]] = {

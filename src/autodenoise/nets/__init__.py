@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from autodenoise.nets.autoencoder import Autoencoder
+from autodenoise.nets.residual_unet import ResidualUNet
 from autodenoise.nets.tutorials import (
     BlurAutoencoder,
     BottleneckAutoencoder,
@@ -31,6 +32,7 @@ NETWORKS: dict[str, type[Autoencoder]] = {
     "bottleneck": BottleneckAutoencoder,
     "deep-bottleneck": DeepBottleneckAutoencoder,
     "swift": SwiftAutoencoder,
+    "unet": ResidualUNet,
 }
 """The name of each architecture, as recipes and model cards write it."""
 
@@ -80,23 +82,29 @@ def halo(network: Autoencoder) -> int | None:
     """Give how many pixels away an input can still change an output; None if the size is fixed.
 
     Found by probing: with all weights positive and biases zero, every layer here (convolution,
-    pooling, ReLU, enlargement) is monotonic, so a single bright pixel on black lights up exactly
-    the outputs that can see it. Each offset within one size multiple is tried, since strided layers
-    see differently from each.
+    pooling, ReLU, enlargement, sum) is monotonic, so a single bright line on black lights up
+    exactly the outputs that can see it. Each offset within one size multiple is tried, since
+    strided layers see differently from each.
     """
     multiple = network.multiple
     if multiple is None:
         return None
-    probe = copy.deepcopy(network).float().cpu()
+    # Doubles: the brightness grows a hundredfold with each layer.
+    probe = copy.deepcopy(network).double().cpu()
     for name, parameter in probe.named_parameters():
         parameter.fill_(0.0 if name.endswith("bias") else 1.0)
-    channels = next(layer for layer in probe.modules() if isinstance(layer, torch.nn.Conv2d))
-    side = 32 * multiple
-    middle = side // 2
-    reach = 0
-    for offset in range(middle, middle + multiple):
-        impulse = torch.zeros(1, channels.in_channels, side, side)
-        impulse[:, :, offset, offset] = 1
-        lit = probe(impulse)[0].amax(0).nonzero()
-        reach = max(reach, int((lit - offset).abs().max()))
+    side = 16 * multiple
+    # Light at the end of the strip may have gone on beyond it.
+    while (reach := _reach(probe, multiple, side)) >= side // 2 - multiple:
+        side *= 2
     return reach
+
+
+def _reach(probe: Autoencoder, multiple: int, side: int) -> int:
+    # A strip tells as much as a square, if it is wide enough for kernels without padding.
+    lines = torch.zeros(multiple, probe.channels, side, max(multiple, 8), dtype=torch.double)
+    at = torch.arange(side // 2, side // 2 + multiple)
+    lines[range(multiple), :, at] = 1
+    lit = probe(lines).sum((1, 3)) + probe(lines.transpose(2, 3)).sum((1, 2))
+    line, row = lit.nonzero(as_tuple=True)
+    return int((row - at[line]).abs().max())

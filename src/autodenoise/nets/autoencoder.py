@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,16 +13,22 @@ __all__ = ["Autoencoder"]
 
 
 class Autoencoder(nn.Module):
-    """An encoder and a decoder, trained on logits and used on images.
+    """An encoder and a decoder; `denoise` gives the image.
 
-    Calling the network gives logits, on which cross-entropy is exact at any magnitude; `denoise`
-    gives the image. Both take (B, C, H, W) in [0, 1] nominally and keep the shape.
+    Calling the network gives what it `answers` with: logits, on which cross-entropy is exact at any
+    magnitude, or the image itself, which may reach out of [0, 1]. Both take (B, C, H, W) in [0, 1]
+    nominally and keep the shape.
 
     Parameters
     ----------
+    channels
+        Of the image, in and out.
     encoder, decoder
-        Image to code, and code to logits. Each can be called on its own.
+        Image to code, and code to answer. Each can be called on its own.
     """
+
+    answers: ClassVar[Literal["logits", "image"]] = "logits"
+    """What calling it gives."""
 
     multiple: ClassVar[int | None] = None
     """Sides must be multiples of this; None where only the trained size works."""
@@ -30,20 +36,22 @@ class Autoencoder(nn.Module):
     arguments: dict[str, Any]
     """The keywords it was made with by `autodenoise.nets.build`."""
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
+    def __init__(self, channels: int, encoder: nn.Module, decoder: nn.Module) -> None:
         super().__init__()
+        self.channels = channels
         self.encoder = encoder
         self.decoder = decoder
         self.arguments = {}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give the logits of the clean image."""
-        logits: Tensor = self.decoder(self.encoder(x))
-        return logits
+        """Give the answer: the clean image, or its logits."""
+        answer: Tensor = self.decoder(self.encoder(x))
+        return answer
 
     def denoise(self, x: Tensor) -> Tensor:
-        """Give the clean image, in (0, 1)."""
-        return torch.sigmoid(self(x))
+        """Give the clean image."""
+        answer: Tensor = self(x)
+        return torch.sigmoid(answer) if self.answers == "logits" else answer
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw the initial weights."""

@@ -100,10 +100,10 @@ def summarise(network: Autoencoder, shape: tuple[int, int, int]) -> Summary:
     An activation has no row of its own: it stands in the row of the layer that it follows. Networks
     here pool before the ReLU, so the ReLU stands with the pooling; it commutes with a maximum, and
     the tutorials' own order, ReLU first, gives the same values. The sigmoid of
-    `Autoencoder.denoise` stands in the last row.
+    `Autoencoder.denoise` stands in the last row, where the network answers with logits.
 
     Layers are linked by the tensors themselves: what one gives and another takes. So whatever
-    changes or joins tensors between image and logits has to be a module.
+    changes or joins tensors between image and answer has to be a module.
 
     Parameters
     ----------
@@ -145,7 +145,8 @@ def summarise(network: Autoencoder, shape: tuple[int, int, int]) -> Summary:
     finally:
         for hook in hooks:
             hook.remove()
-    layers[-1] = replace(layers[-1], does=f"{layers[-1].does} + sigmoid")
+    if network.answers == "logits":
+        layers[-1] = replace(layers[-1], does=f"{layers[-1].does} + sigmoid")
     return Summary(tuple(layers), tuple(code))
 
 

@@ -51,6 +51,7 @@ class ConvAutoencoder(Autoencoder):
 
     def __init__(self, channels: int = 1, width: int = 32) -> None:
         super().__init__(
+            channels,
             encoder=_pooled_twice(channels, width),
             decoder=nn.Sequential(
                 # The ReLU behind a crop copies: in place it would walk a strided view.
@@ -79,6 +80,7 @@ class DenseAutoencoder(Autoencoder):
         hidden = [(nn.Linear(a, b), relu()) for a, b in zip(bounds, widths, strict=False)]
         code = widths.index(min(widths)) + 1
         super().__init__(
+            channels,
             encoder=nn.Sequential(nn.Flatten(), *(part for two in hidden[:code] for part in two)),
             decoder=nn.Sequential(
                 *(part for two in hidden[code:] for part in two),
@@ -98,6 +100,7 @@ class MaxNormAutoencoder(Autoencoder):
 
     def __init__(self, channels: int = 1, max_norm: float = 2.0) -> None:
         super().__init__(
+            channels,
             encoder=nn.Sequential(
                 *(Conv(channels, 64, valid=True), relu()),
                 *(Conv(64, 32, valid=True), relu()),
@@ -128,6 +131,7 @@ class BlurAutoencoder(Autoencoder):
 
     def __init__(self, channels: int = 1) -> None:
         super().__init__(
+            channels,
             encoder=nn.Sequential(
                 *(Conv(channels, 16), pool(), relu()),
                 *(Conv(16, 8), pool(), relu()),
@@ -153,6 +157,7 @@ class BottleneckAutoencoder(Autoencoder):
 
     def __init__(self, channels: int = 1, width: int = 32) -> None:
         super().__init__(
+            channels,
             encoder=_pooled_twice(channels, width),
             decoder=nn.Sequential(
                 *(Conv(width, width), relu(), upsample()),
@@ -171,6 +176,7 @@ class DeepBottleneckAutoencoder(Autoencoder):
 
     def __init__(self, channels: int = 1) -> None:
         super().__init__(
+            channels,
             encoder=nn.Sequential(
                 *(Conv(channels, 16), pool(), relu()),
                 *(Conv(16, 8), pool(), relu()),

@@ -93,7 +93,7 @@ class SwiftAutoencoder(Autoencoder):
         widths: tuple[int, int, int] = (16, 24, 22),
         dark: float = 0.12,
     ) -> None:
-        super().__init__(_Encoder(channels, widths), _Decoder(channels, widths))
+        super().__init__(channels, _Encoder(channels, widths), _Decoder(channels, widths))
         self.pad, self.crop = Pad(8), Crop()
         self.dark = dark
 

@@ -170,6 +170,12 @@ class Recipe:
         for phase in self.printed:
             if phase not in self.phase:
                 raise unknown_name("phase in printed:", phase, self.phase)
+        for name, part in self.phase.items():
+            if part.loss == "bce" and NETWORKS[self.network.name].answers == "image":
+                raise UsageError(
+                    f"phase.{name}.loss is bce, which needs a network that answers with "
+                    f"probabilities; {self.network.name} answers with the image itself: use mse"
+                )
         _check_search(self)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,9 +41,10 @@ _LARGEST_TILE = 2**21
 # For cards that do not say: four maps of 64 channels at the full size.
 _BYTES_PER_PIXEL = 1024
 
-# A tile beside the network's own maps: as samples, as floats, with its border extended, in the
-# network's layout, as the answer, blended, clamped and scaled back, of which some are float64.
-_CONVERSION_BYTES_PER_CHANNEL = 40
+# A tile beside the network's own maps: as floats, with its border extended, in the network's
+# layout, blended and clamped; and as samples, before, after, and in the float64 of wide ones.
+_FLOAT_COPIES = 4
+_SAMPLE_COPIES = 4
 
 
 class Cut(NamedTuple):
@@ -135,9 +135,9 @@ def plan(card: Card, height: int, width: int, *, sample_bytes: int, memory: int)
     counts_across, widths = np.array(across, np.int64).T[:, None, :]
     area = heights * widths
     per_pixel = card.bytes_per_pixel or _BYTES_PER_PIXEL
-    per_pixel += _CONVERSION_BYTES_PER_CHANNEL * card.channels
+    per_pixel += _FLOAT_COPIES * 4 * card.channels + _SAMPLE_COPIES * sample_bytes
     taken = np.where(counts_down > 1, heights - margin, heights)
-    # Two bands at once: whoever is handed one may still hold it when the next is begun.
+    # Two bands at once: whoever is handed one may still hold it while the next is made.
     needed = area * per_pixel + (heights + 2 * taken) * width * sample_bytes
     fits = (needed <= memory) & (area <= max(_LARGEST_TILE, area.min()))
     if not fits.any():
@@ -196,7 +196,7 @@ def _cuts(length: int, extended: int, count: int, side: int, margin: int) -> tup
     # The last is moved back inside; it takes what is left.
     fed = [min(tile * (side - 2 * margin), extended - side) for tile in range(count)]
     bounds = [0, *(first + side - margin for first in fed[:-1]), length]
-    return tuple(Cut(first, *taken) for first, taken in zip(fed, pairwise(bounds), strict=True))
+    return tuple(map(Cut, fed, bounds[:-1], bounds[1:]))
 
 
 def denoise_rows(
