@@ -14,7 +14,9 @@ def denoise(
     pictures: Annotated[
         list[Path], typer.Argument(metavar="PICTURE", help="Noisy pictures, or one folder.")
     ],
-    model: Annotated[str, typer.Option(help="A model file, or a run folder.")],
+    model: Annotated[
+        str | None, typer.Option(help="A model's name, a model file, or a run folder.")
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option(
