@@ -26,6 +26,12 @@ def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_any_name_that_can_be_written_is(tmp_path: Path) -> None:
+    longest = tmp_path / ("x" * 251 + ".txt")
+    write_text(longest, "whole")
+    assert longest.read_text() == "whole"
+
+
 def test_permissions_follow_the_umask(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     write_text(tmp_path / "ours", "")

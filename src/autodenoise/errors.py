@@ -8,7 +8,7 @@
     ├── InputError              3    something that was read is missing, damaged or does not fit
     ├── OutputError             4    something could not be written, or is there already
     ├── TrainingDiverged        5    the loss is no longer a number
-    └── Interrupted             130  stopped on request; the state is saved
+    └── Interrupted             130  stopped on request; what was done is kept
 
 A message says what was expected, what came, and what to do.
 """
@@ -75,7 +75,7 @@ class TrainingDiverged(AutodenoiseError):
 
 
 class Interrupted(AutodenoiseError):
-    """Training was stopped on request; what was learnt is saved."""
+    """The work was stopped on request; what was done is kept."""
 
     exit_code = 130
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,9 @@ from autodenoise.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["make_folder", "replacing", "write_bytes", "write_text"]
+__all__ = ["digest", "make_folder", "replacing", "write_bytes", "write_text"]
+
+_UMASK = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -36,7 +40,7 @@ def replacing(target: Path) -> Iterator[Path]:
     temporary = None
     try:
         descriptor, name = tempfile.mkstemp(
-            prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent
+            prefix=".autodenoise-", suffix=target.suffix, dir=target.parent
         )
         os.close(descriptor)
         temporary = Path(name)
@@ -55,8 +59,10 @@ def replacing(target: Path) -> Iterator[Path]:
 
 def _umask() -> int:
     # The only portable way to read it is to set it; mkstemp's 0600 would surprise a shared folder.
-    mask = os.umask(0)
-    os.umask(mask)
+    # It is the process's: two threads at once could leave it at 0.
+    with _UMASK:
+        mask = os.umask(0)
+        os.umask(mask)
     return mask
 
 
@@ -83,3 +89,9 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+
+
+def digest(path: Path) -> str:
+    """Give the SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -21,8 +21,7 @@ RANDOM = np.random.default_rng(7)
 RGB = RANDOM.integers(0, 256, (40, 60, 3), np.uint8)
 
 
-def profile() -> bytes:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def camera() -> Image.Exif:
@@ -51,7 +50,7 @@ def pillow(path: Path) -> Pixels:
 def test_what_a_camera_says_is_kept(tmp_path: Path, suffix: str) -> None:
     source, target = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
     Image.fromarray(RGB).save(
-        source, exif=camera(), icc_profile=profile(), xmp=XMP, dpi=(300, 300), quality=90
+        source, exif=camera(), icc_profile=PROFILE, xmp=XMP, dpi=(300, 300), quality=90
     )
     copy(source, target)
     with Image.open(target) as picture:
@@ -59,7 +58,7 @@ def test_what_a_camera_says_is_kept(tmp_path: Path, suffix: str) -> None:
         assert (tags[0x010F], tags[0x0110]) == ("Maker", "Model X")
         assert tags.get_ifd(0x8769)[0x9003] == "2020:01:02 03:04:05"
         assert tags.get_ifd(0x8825)[2] == (51.0, 28.0, 38.0)
-        assert picture.info["icc_profile"] == profile()
+        assert picture.info["icc_profile"] == PROFILE
         if suffix != ".avif":
             assert tags[0x0112] == 6
             assert picture.size == (60, 40)
@@ -78,12 +77,12 @@ def test_stripped_pictures_keep_their_colours_and_stand_upright(
     tmp_path: Path, suffix: str
 ) -> None:
     source, target = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
-    Image.fromarray(RGB).save(source, exif=camera(), icc_profile=profile(), xmp=XMP, lossless=True)
+    Image.fromarray(RGB).save(source, exif=camera(), icc_profile=PROFILE, xmp=XMP, lossless=True)
     copy(source, target, strip_metadata=True)
     with Image.open(target) as picture:
         assert not dict(picture.getexif())
         assert "xmp" not in picture.info
-        assert picture.info["icc_profile"] == profile()
+        assert picture.info["icc_profile"] == PROFILE
         assert picture.size == (40, 60)
         if suffix != ".jpg":
             np.testing.assert_array_equal(np.asarray(picture), np.rot90(RGB, -1))
@@ -214,14 +213,14 @@ def test_tags_that_libvips_does_not_know_are_carried_over(tmp_path: Path) -> Non
     directory[0x010F], directory[0x0112] = "Maker", 6
     directory[0x8769] = {0x9003: "2020:01:02 03:04:05"}
     directory[0x8825] = {1: "N", 2: (51.0, 28.0, 38.0)}
-    Image.fromarray(RGB).save(source, tiffinfo=directory, icc_profile=profile(), dpi=(300, 300))
+    Image.fromarray(RGB).save(source, tiffinfo=directory, icc_profile=PROFILE, dpi=(300, 300))
     copy(source, target)
     with Image.open(target) as picture:
         kept = picture.getexif()
         assert (kept[0x010F], kept[0x0112]) == ("Maker", 6)
         assert kept.get_ifd(0x8769)[0x9003] == "2020:01:02 03:04:05"
         assert kept.get_ifd(0x8825)[2] == (51.0, 28.0, 38.0)
-        assert picture.info["icc_profile"] == profile()
+        assert picture.info["icc_profile"] == PROFILE
         assert picture.info["dpi"] == (300, 300)
     copy(source, tmp_path / "c.tif", strip_metadata=True)
     with Image.open(tmp_path / "c.tif") as picture:
@@ -229,7 +228,7 @@ def test_tags_that_libvips_does_not_know_are_carried_over(tmp_path: Path) -> Non
         assert 0x010F not in kept
         assert 0x8769 not in kept
         assert kept[0x0112] == 6
-        assert picture.info["icc_profile"] == profile()
+        assert picture.info["icc_profile"] == PROFILE
 
 
 def test_a_map_stays_on_the_earth(tmp_path: Path) -> None:

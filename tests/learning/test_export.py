@@ -14,6 +14,7 @@ from autodenoise import nets, runtime
 from autodenoise.errors import InputError, OutputError
 from autodenoise.images import Scale
 from autodenoise.learning.export import export
+from autodenoise.runtime import checking
 from autodenoise.runtime.tiling import denoise_rows, plan
 
 
@@ -144,3 +145,20 @@ def test_a_foreign_onnx_file_is_refused_for_its_missing_card(tmp_path: Path) -> 
     onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=10), tmp_path / "a")
     with pytest.raises(InputError, match="no autodenoise card"):
         runtime.load(tmp_path / "a")
+
+
+def test_our_networks_need_just_the_operators_that_are_let_in(tmp_path: Path) -> None:
+    needed: set[str] = set()
+    for name in nets.NETWORKS:
+        network = nets.build(name, {}, torch.Generator().manual_seed(1))
+        path = tmp_path / f"{name}.onnx"
+        export(network, card(network, name), path)
+        contents = checking.inspect(path.read_bytes())
+        model = onnx.load(path)
+        assert list(contents.operators) == [node.op_type for node in model.graph.node]
+        assert contents.metadata == {entry.key: entry.value for entry in model.metadata_props}
+        needed |= set(contents.operators)
+    if "unet" in nets.NETWORKS:
+        assert needed == checking.OPERATORS
+    else:
+        assert checking.OPERATORS - needed == {"Concat", "Div", "Mul", "Shape"}

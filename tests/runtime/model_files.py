@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["box_blur", "gains", "identity", "logarithm", "mosaic"]
+__all__ = ["box_blur", "gains", "identity", "mosaic", "ratio"]
 
 
 def identity(
     path: Path, *, size: tuple[int, int] | None = None, multiple: int = 1, channels: int = 1
 ) -> Path:
     """Write a model file that answers with what it is given."""
-    node = helper.make_node("Identity", ["noisy"], ["clean"])
+    # Without bounds. Identity itself is in none of our networks, and refused.
+    node = helper.make_node("Clip", ["noisy"], ["clean"])
     card = runtime.Card(
         name="same",
         network="same",
@@ -63,20 +64,16 @@ def box_blur(
 
 def mosaic(path: Path, *, multiple: int, channels: int = 1) -> Path:
     """Write a model file that gives each square of `multiple` pixels its mean."""
-    shape = (channels, 1, multiple, multiple)
+    one = np.zeros((channels, channels, multiple, multiple), np.float32)
+    one[range(channels), range(channels)] = 1
     nodes = [
-        helper.make_node(
-            operator, [given, kernel], [result], strides=[multiple] * 2, group=channels
-        )
+        helper.make_node(operator, [given, kernel], [result], strides=[multiple] * 2)
         for operator, given, kernel, result in (
             ("Conv", "noisy", "mean", "small"),
             ("ConvTranspose", "small", "one", "clean"),
         )
     ]
-    weights = [
-        _weight("mean", np.full(shape, 1 / multiple**2, np.float32)),
-        _weight("one", np.ones(shape, np.float32)),
-    ]
+    weights = [_weight("mean", one / np.float32(multiple**2)), _weight("one", one)]
     card = runtime.Card(
         name="mosaic",
         network="mosaic",
@@ -98,10 +95,10 @@ def gains(path: Path, factors: Sequence[float]) -> Path:
     return _write(path, card, [node], [_weight("factors", values)])
 
 
-def logarithm(path: Path) -> Path:
-    """Write a model file that answers with no number where a picture is black."""
-    node = helper.make_node("Log", ["noisy"], ["clean"])
-    card = runtime.Card(name="log", network="log", channels=1, parameters=0, halo=0)
+def ratio(path: Path) -> Path:
+    """Write a model file that divides by what it is given: where that is black, by zero."""
+    node = helper.make_node("Div", ["noisy", "noisy"], ["clean"])
+    card = runtime.Card(name="ratio", network="ratio", channels=1, parameters=0, halo=0)
     return _write(path, card, [node])
 
 

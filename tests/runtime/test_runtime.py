@@ -81,13 +81,6 @@ def test_an_array_keeps_to_the_memory_it_is_given(tmp_path: Path) -> None:
         blur.denoise(image, memory=10_000)
 
 
-def test_a_run_folder_stands_for_its_model_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds no model\.onnx.*--resume"):
-        runtime.load(tmp_path)
-    box_blur(tmp_path / "model.onnx")
-    assert runtime.load(tmp_path).card.name == "box"
-
-
 @pytest.mark.parametrize("content", [b"", b"no model", None])
 def test_damaged_model_files_are_one_error(tmp_path: Path, content: bytes | None) -> None:
     path = box_blur(tmp_path / "a.onnx")
@@ -96,18 +89,6 @@ def test_damaged_model_files_are_one_error(tmp_path: Path, content: bytes | None
         runtime.load(path)
     with pytest.raises(InputError, match="no such model"):
         runtime.load(tmp_path / "missing.onnx")
-
-
-def test_cards() -> None:
-    card = runtime.Card("a", "conv", 1, 28_353, size=(28, 28), scores={"val_loss": 0.1})
-    assert runtime.Card.from_json(card.to_json()) == card
-    newer = card.to_json()[:-1] + ', "from_the_future": 1}'
-    assert runtime.Card.from_json(newer) == card
-    for text in ("", "[]", "{}", '{"name": "a"}', card.to_json().replace("28]", "null]")):
-        with pytest.raises(InputError, match="card"):
-            runtime.Card.from_json(text)
-    with pytest.raises(InputError, match="at least 1"):
-        runtime.Card.from_json(card.to_json().replace('"channels": 1', '"channels": 0'))
 
 
 def test_a_file_is_cleaned_into_another_once(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from autodenoise.cli.describe import describe
 from autodenoise.cli.encode import encode
 from autodenoise.cli.evaluate import evaluate
 from autodenoise.cli.figures import figures
+from autodenoise.cli.models import models
 from autodenoise.cli.recipes import recipes
 from autodenoise.cli.train import train
 from autodenoise.cli.tune import tune
@@ -35,7 +36,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_VERBS = (recipes, describe, train, tune, evaluate, figures, denoise, compare, encode, decode)
+_VERBS = (
+    recipes,
+    describe,
+    train,
+    tune,
+    evaluate,
+    figures,
+    models,
+    denoise,
+    compare,
+    encode,
+    decode,
+)
 for verb in _VERBS:
     app.command()(verb)
 

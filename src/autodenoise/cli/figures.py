@@ -18,7 +18,8 @@ def figures(
         list[str] | None,
         typer.Argument(
             help="Which: pairs, reconstructed, denoised, classes, triptychs, degradation, losses, "
-            "diagram.  [default: those of the recipe]"
+            "diagram.",
+            show_default="those of the recipe",
         ),
     ] = None,
     image: Annotated[
@@ -26,7 +27,7 @@ def figures(
         typer.Option(help="Show this held-back image, by its number from 0. Can be repeated."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Choose other random images.  [default: the recipe's]")
+        int | None, typer.Option(help="Choose other random images.", show_default="the recipe's")
     ] = None,
     form: Annotated[
         Literal["png", "svg"], typer.Option("--format", help="The file format.")

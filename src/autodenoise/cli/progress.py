@@ -1,4 +1,4 @@
-"""How long work is shown: a live line on a terminal, a plain line an epoch elsewhere."""
+"""How long work is shown: a live line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from autodenoise.recipes.search import short_names
-
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
     from rich.progress import ProgressColumn, TaskID
 
+    from autodenoise.errors import AutodenoiseError
     from autodenoise.learning.history import Row
     from autodenoise.learning.loop import Status, Training
     from autodenoise.runs.study import Trial
+    from autodenoise.runtime import Result, Summary, Task
 
-__all__ = ["Downloads", "SearchProgress", "Steps", "TrainingProgress"]
+__all__ = ["DenoisingProgress", "Downloads", "SearchProgress", "Steps", "TrainingProgress"]
+
+_NAMED = 5
 
 
 class _Bars:
@@ -38,13 +42,21 @@ class _Bars:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._hide()
+
+    def _hide(self) -> None:
         if self._bars.live.is_started:
             self._bars.stop()
 
     def _show(self, task: TaskID, **fields: Any) -> None:
         if self._console.is_terminal:
-            self._bars.start()
             self._bars.update(task, **fields)
+            self._bars.start()
+
+    def _print(self, line: str) -> None:
+        # A file's name may hold what would steer the terminal, or is no text at all.
+        line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 class _TrainingBar(_Bars):
@@ -67,9 +79,6 @@ class _TrainingBar(_Bars):
             completed=status.step,
             told=f"loss {status.loss:.4f}  {status.images_per_second:,.0f} images/s  {left}",
         )
-
-    def _print(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 class TrainingProgress(_TrainingBar):
@@ -127,12 +136,115 @@ class SearchProgress(_TrainingBar):
 
     def trial(self, trial: Trial, best: Trial | None) -> None:
         """Print a finished trial."""
+        # Denoising, whose progress is here too, needs no recipes.
+        from autodenoise.recipes.search import short_names
+
         self._took.append(time.monotonic() - self._begun)
         result = trial.note if trial.value is None else f"val_loss {trial.value:.4f}"
         names = short_names(trial.values)
         tried = ", ".join(f"{names[key]} {_brief(value)}" for key, value in trial.values.items())
         known = "" if best is None else f"; best {best.value:.4f} (trial {best.number})"
         self._print(f"trial {trial.number}: {result}{known}; {tried}")
+
+
+class DenoisingProgress(_Bars):
+    """A report of pictures that are cleaned, one or many.
+
+    Parameters
+    ----------
+    console
+        Where to.
+    where
+        What is cleaned into what, if that is a folder: "in -> out".
+    how
+        With what: "with NAME, strength 1".
+    """
+
+    def __init__(self, console: Console, where: str, how: str) -> None:
+        super().__init__(
+            console,
+            TextColumn("denoising"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[told]}"),
+        )
+        self._where, self._how = where, how
+        self._task = self._bars.add_task("", total=None, told="")
+        self._begun = time.monotonic()
+        self._pictures = self._over = self._pixels = 0
+        # Time goes by pixels; the bytes of the files are a guess of those that costs nothing.
+        self._bytes = self._bytes_over = 0.0
+        self._in_work: dict[str, tuple[Task, int, int]] = {}
+
+    def found(self, tasks: Sequence[Task]) -> None:
+        """Show how many there are."""
+        self._pictures = len(tasks)
+        self._bytes = sum(task.size for task in tasks)
+        self._show_work()
+
+    def started(self, task: Task) -> None:
+        """Wait for its first pixels."""
+
+    def pixels(self, task: Task, done: int, total: int) -> None:
+        """Show how far the pictures in work are."""
+        self._in_work[task.name] = (task, done, total)
+        self._show_work()
+
+    def finished(self, task: Task, result: Result | None) -> None:
+        """Count a picture, and print it where there is no live line."""
+        if result is None:
+            self._bytes -= task.size  # took no time, so it tells nothing of what is left
+            self._end(task)
+            return
+        pixels = result.width * result.height * result.pages
+        self._pixels += pixels
+        self._bytes_over += task.size
+        self._end(task, f"{_megapixels(pixels)}, {result.seconds:.2f} s")
+
+    def failed(self, task: Task, error: AutodenoiseError) -> None:
+        """Count a failure, and print it where there is no live line."""
+        self._bytes -= task.size
+        self._end(task, f"failed: {error}")
+
+    def ended(self, summary: Summary) -> None:
+        """Print what became of all pictures."""
+        self._hide()
+        if summary.results:
+            made = summary.results[0]
+            alone = self._pictures == 1 and not self._where
+            speed = summary.pixels / max(summary.seconds, 1e-3)
+            what = f"{made.source} -> {made.target}" if alone else self._where
+            count = "" if alone else f"{_number(len(summary.results), 'picture')}, "
+            self._print(
+                f"{what}{': ' if what else ''}{count}{_megapixels(summary.pixels)} {self._how}, "
+                f"{summary.seconds:.2f} s, {_megapixels(speed)}/s"
+            )
+        if summary.kept:
+            self._print(f"{_number(summary.kept, 'picture')} done before, nothing changed")
+        others: dict[str, list[str]] = {}
+        for passed in summary.passed_over:
+            others.setdefault(passed.reason, []).append(passed.name)
+        for reason, names in others.items():
+            more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+            self._print(f"passed over {', '.join(names[:_NAMED])}{more}: {reason}")
+
+    def _end(self, task: Task, told: str = "") -> None:
+        self._over += 1
+        self._in_work.pop(task.name, None)
+        self._show_work()
+        if told and self._pictures > 1 and not self._console.is_terminal:
+            self._print(f"{self._over:,}/{self._pictures:,} {task.name}: {told}")
+
+    def _show_work(self) -> None:
+        pixels, size = float(self._pixels), self._bytes_over
+        for task, done, total in self._in_work.values():
+            pixels += done
+            size += task.size * done / max(total, 1)
+        elapsed = time.monotonic() - self._begun
+        told = f"{self._over:,}/{self._pictures:,}"
+        if size:
+            left = elapsed * (self._bytes / size - 1)
+            told += f"  {_megapixels(pixels / elapsed)}/s  {_clock(max(left, 0))} left"
+        self._show(self._task, total=max(self._bytes, 1), completed=size, told=told)
 
 
 class Steps(_Bars):
@@ -174,6 +286,15 @@ class Downloads(_Bars):
 
 def _brief(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _megapixels(pixels: float) -> str:
+    mega = pixels / 1e6
+    return f"{mega:,.1f} MP" if mega >= 0.1 else f"{mega:.2g} MP"
 
 
 def _clock(seconds: float) -> str:

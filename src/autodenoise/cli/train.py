@@ -20,7 +20,7 @@ def train(
         typer.Option(help="Go on with this run folder instead, exactly where it stopped."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run folder to make.  [default: runs/RECIPE]")
+        Path | None, typer.Option(help="The run folder to make.", show_default="runs/RECIPE")
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -35,7 +35,7 @@ def train(
         None
     ),
     device: Annotated[
-        str | None, typer.Option(help="cpu or cuda.  [default: cuda where there is one]")
+        str | None, typer.Option(help="cpu or cuda.", show_default="cuda where there is one")
     ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write curves and pictures for TensorBoard.")

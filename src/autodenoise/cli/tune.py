@@ -16,13 +16,13 @@ def tune(
     ],
     trials: Annotated[int, typer.Option(help="How many trials there are to be in all.")] = 30,
     out: Annotated[
-        Path | None, typer.Option(help="The study folder.  [default: tune/RECIPE]")
+        Path | None, typer.Option(help="The study folder.", show_default="tune/RECIPE")
     ] = None,
     storage: Annotated[
         str | None,
         typer.Option(
-            help="Where the study is kept: a URL such as sqlite:///search.db, or a .journal file.  "
-            "[default: a journal in the study folder]"
+            help="Where the study is kept: a URL such as sqlite:///search.db, or a .journal file.",
+            show_default="a journal in the study folder",
         ),
     ] = None,
     settings: Annotated[
@@ -38,7 +38,7 @@ def tune(
         None
     ),
     device: Annotated[
-        str | None, typer.Option(help="cpu or cuda.  [default: cuda where there is one]")
+        str | None, typer.Option(help="cpu or cuda.", show_default="cuda where there is one")
     ] = None,
 ) -> None:
     """Search a recipe's settings for the lowest validation loss.

@@ -60,7 +60,7 @@ def read(path: Path) -> NDArray[np.generic]:
         raise InputError(f"{path} has {picture.pages} pages; expected one picture")
     if picture.scale is None or picture.bands not in (1, 3) or picture.cmyk:
         raise InputError(
-            f"{path} has {picture.header.bands} channels of {picture.dtype}; "
+            f"{path} has {picture.source.bands} channels of {picture.dtype}; "
             "expected grey or RGB of 8 or 16 bits, without transparency"
         )
     return np.concatenate(list(picture.rows()))

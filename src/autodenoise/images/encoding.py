@@ -29,12 +29,7 @@ __all__ = ["open_for", "saving"]
 
 _PROFILE = "icc-profile-data"
 _EXIF_ORIENTATION = "exif-ifd0-Orientation"
-# Of the picture's shape or of how this process reads it, and not of what it shows.
-_NOT_METADATA = frozenset(
-    {"width", "height", "bands", "format", "coding", "interpretation", "xoffset", "yoffset"}
-    | {"xres", "yres", "filename", "vips-loader", "vips-sequential", "n-pages", "n-subifds"}
-)
-_SHAPE = frozenset({"page-height", "delay", "loop", "background", _PROFILE})
+_SHOWN = frozenset({"page-height", "delay", "loop", "background", _PROFILE})
 _QUALITY = {JPEG: 95, WEBP: 90, AVIF: 85}
 _COMPRESSIONS = {1: "none", 5: "lzw", 7: "jpeg", 32773: "packbits", 50001: "webp"}
 _CCITT = frozenset({2, 3, 4})
@@ -183,20 +178,18 @@ def _dressed(
     image: pyvips.Image, picture: Picture, form: Format, *, strip_metadata: bool
 ) -> pyvips.Image:
     """Give the bare samples the source's meaning, resolution, profile and metadata."""
-    header = picture.header
-    meaning = "rgb16" if picture.dtype == np.uint16 else "srgb"
+    deep = "rgb16" if picture.dtype == np.uint16 else "srgb"
+    across, down = picture.resolution
     image = image.copy(
-        interpretation=meaning if picture.cmyk else header.interpretation,
-        xres=header.xres,
-        yres=header.yres,
+        interpretation=deep if picture.cmyk else picture.meaning, xres=across, yres=down
     )
-    profile = header.get(_PROFILE) if header.get_typeof(_PROFILE) else None
+    profile = picture.field(_PROFILE)
     if picture.cmyk and form.cmyk:
         image = _to_cmyk(image, profile)
-    for name in header.get_fields():
-        if name in _SHAPE if strip_metadata else name not in _NOT_METADATA:
-            image.set_type(header.get_typeof(name), name, header.get(name))
-    if not header.get_typeof(_EXIF_ORIENTATION) and image.get_typeof(_EXIF_ORIENTATION):
+    for name, (kind, value) in picture.metadata.items():
+        if name in _SHOWN or not strip_metadata:
+            image.set_type(kind, name, value)
+    if _EXIF_ORIENTATION not in picture.metadata and image.get_typeof(_EXIF_ORIENTATION):
         # It comes back out of the EXIF block, though the samples have been turned.
         image.remove(_EXIF_ORIENTATION)
         image.set_type(pyvips.GValue.gint_type, "orientation", 1)
@@ -214,8 +207,8 @@ def _blocks(picture: Picture, form: Format, *, strip_metadata: bool) -> int:
     libvips makes an EXIF block where there was none. That is wanted in a JPEG of known resolution
     alone, which has no other place for it in libvips's hands.
     """
-    exif = picture.header.get_typeof("exif-data") or (
-        form is JPEG and picture.header.get_typeof("resolution-unit")
+    exif = "exif-data" in picture.metadata or (
+        form is JPEG and "resolution-unit" in picture.metadata
     )
     every: int = pyvips.enums.ForeignKeep.ALL
     return every if exif and not strip_metadata else every & ~pyvips.enums.ForeignKeep.EXIF
@@ -233,19 +226,18 @@ def _to_cmyk(image: pyvips.Image, profile: bytes | None) -> pyvips.Image:
 def _options(picture: Picture, form: Format) -> dict[str, Any]:
     """Choose how to encode: as the source was, where that can be known."""
     same = picture.format is form
-    header = picture.header
     bits = {"bitdepth": picture.bits} if picture.bits < 8 and picture.colours == 1 else {}
     if form is PNG:
-        interlaced = same and bool(_field(header, "interlaced"))
+        interlaced = same and bool(picture.field("interlaced"))
         depth = bits if picture.bands == 1 else {}
         return {"interlace": interlaced, **depth, **_profile(picture)}
     if form is JPEG:
         quality = jpeg_quality(picture.path) if same else None
-        thin = _field(header, "jpeg-chroma-subsample") if same else "4:4:4"
+        thin = picture.field("jpeg-chroma-subsample") if same else "4:4:4"
         return {
             "Q": quality or _QUALITY[form],
             "subsample_mode": "on" if thin == "4:2:0" else "off",
-            "interlace": bool(same and _field(header, "jpeg-multiscan")),
+            "interlace": bool(same and picture.field("jpeg-multiscan")),
         }
     if form is WEBP:
         lossless = picture.format is PNG or (same and webp_is_lossless(picture.path))
@@ -291,7 +283,3 @@ def _carried(picture: Picture, *, strip_metadata: bool) -> list[tiff_tags.Direct
         return tag in _MEANING if strip_metadata else tag not in structure
 
     return [{tag: entry for tag, entry in page.items() if kept(tag)} for page in picture.tags]
-
-
-def _field(image: pyvips.Image, name: str) -> Any:
-    return image.get(name) if image.get_typeof(name) else None

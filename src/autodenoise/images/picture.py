@@ -15,7 +15,7 @@ from autodenoise.images.samples import Scale
 from autodenoise.images.tiff_tags import Tag, number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -35,6 +35,12 @@ _TYPES: dict[str, type[np.generic]] = {
 }
 _GREY = frozenset({"b-w", "grey16", "multiband"})
 _COLOUR = frozenset({"srgb", "rgb16", "rgb", "scrgb"})
+
+# Fields that are attributes of an image, or that say how this process came to it.
+_SHAPE = frozenset(
+    {"width", "height", "bands", "format", "coding", "interpretation", "xoffset", "yoffset"}
+    | {"xres", "yres", "filename", "vips-loader", "vips-sequential", "n-pages", "n-subifds"}
+)
 
 _ROWS = 64
 # A flat PNG or TIFF is a thousandth of its samples; nothing honest is much less.
@@ -78,6 +84,13 @@ class Picture:
         Of a TIFF's numbers.
     tags
         The pages' tags of a TIFF file, else empty.
+    metadata
+        What libvips keeps beside the samples, by its names: the number of a value's type, and the
+        value.
+    meaning, resolution
+        libvips's interpretation of the file's samples; pixels a millimetre, across and down.
+    source
+        The image that decodes the file. One thread at a time may touch it.
     """
 
     path: Path
@@ -95,7 +108,14 @@ class Picture:
     imagej: bool
     byte_order: ByteOrder
     tags: tuple[Directory, ...]
-    header: pyvips.Image
+    metadata: Mapping[str, tuple[int, Any]]
+    meaning: str
+    resolution: tuple[float, float]
+    source: pyvips.Image
+
+    def field(self, name: str) -> Any:
+        """Give a value of the metadata; None where there is none."""
+        return self.metadata[name][1] if name in self.metadata else None
 
     def rows(self) -> Iterator[NDArray[Any]]:
         """Decode the samples: consecutive chunks (r, W, bands), which end where a page ends.
@@ -105,8 +125,7 @@ class Picture:
         InputError
             The file is damaged.
         """
-        image = _decoded(self.header)
-        region = pyvips.Region.new(image)
+        region = pyvips.Region.new(_decoded(self.source))
         for page in range(self.pages):
             for top in range(page * self.height, (page + 1) * self.height, _ROWS):
                 count = min(_ROWS, (page + 1) * self.height - top)
@@ -182,7 +201,14 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
         imagej=stack > 0 and image.bands in (1, 3) and not cmyk,
         byte_order=order,
         tags=tags[:pages],
-        header=header,
+        metadata={
+            name: (header.get_typeof(name), header.get(name))
+            for name in header.get_fields()
+            if name not in _SHAPE
+        },
+        meaning=header.interpretation,
+        resolution=(header.xres, header.yres),
+        source=header,
     )
 
 

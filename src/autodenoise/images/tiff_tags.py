@@ -181,19 +181,17 @@ class _Reader:
         self.layout = _Layout("<" if head[:2] == b"II" else ">", head[2:4] in (b"+\0", b"\0+"))
         self.first_place = 8 if self.layout.big else 4
         self._left = _MOST_BYTES
+        self._size = file.seek(0, 2)
 
     def unpack(self, form: str, place: int) -> tuple[int, ...]:
         values: tuple[int, ...] = struct.unpack(form, self._bytes(place, struct.calcsize(form)))
         return values
 
     def _bytes(self, place: int, count: int) -> bytes:
-        if count > self._left or place >= 1 << 62:
+        if count > self._left or place + count > self._size:
             raise EOFError
         self.file.seek(place)
-        data = self.file.read(count)
-        if len(data) < count:
-            raise EOFError
-        return data
+        return self.file.read(count)
 
     def _entries(self, place: int) -> Iterator[int]:
         """Give the places of a directory's entries."""
@@ -361,8 +359,8 @@ def add_tags(path: Path, pages: Sequence[Directory], replacing: frozenset[int]) 
         layout = reader.layout
         appender = Appender(file, big=layout.big)
         pointer = reader.first_place
+        (place,) = reader.unpack(layout.offsets, pointer)
         for page in pages:
-            (place,) = reader.unpack(layout.offsets, pointer)
             if not place:
                 return
             (following,) = reader.unpack(layout.offsets, reader.next_place(place))
@@ -373,4 +371,4 @@ def add_tags(path: Path, pages: Sequence[Directory], replacing: frozenset[int]) 
             for there, value in ((pointer, new), (end - layout.room, following)):
                 file.seek(there)
                 file.write(struct.pack(layout.offsets, value))
-            pointer = end - layout.room
+            pointer, place = end - layout.room, following

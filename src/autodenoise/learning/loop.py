@@ -25,10 +25,11 @@ from autodenoise.learning.data import as_float
 from autodenoise.learning.history import Row, write_metrics
 from autodenoise.learning.objectives import LOSSES, OBJECTIVES, Batch, Objective
 from autodenoise.learning.optim import Adam, Constant, Optimizer, Schedule, set_learning_rate
-from autodenoise.learning.process import keep_freed_memory, stop_requests
+from autodenoise.learning.process import keep_freed_memory
 from autodenoise.learning.randomness import generator
 from autodenoise.nets import Autoencoder
 from autodenoise.noise import Noise
+from autodenoise.stopping import stop_requests
 
 __all__ = [
     "BEST_NAME",

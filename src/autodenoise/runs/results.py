@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from autodenoise.files import write_text
+from autodenoise.files import digest, write_text
 from autodenoise.runtime import MODEL_NAME
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class Found(NamedTuple, Generic[T]):
 
 def write(folder: Path, name: str, result: DataclassInstance) -> None:
     """Write a result of the folder's model file."""
-    content = {**dataclasses.asdict(result), _DIGEST_KEY: _digest(folder)}
+    content = {**dataclasses.asdict(result), _DIGEST_KEY: digest(folder / MODEL_NAME)}
     write_text(folder / name, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
@@ -78,14 +77,10 @@ def read(folder: Path, name: str, kind: type[T]) -> Found[T]:
         result = TypeAdapter(kind).validate_python(content)
     except (OSError, ValueError, ValidationError):
         return Found(None, f"{name} is passed over: it cannot be read.")
-    if content.get(_DIGEST_KEY) != _digest(folder):
+    if content.get(_DIGEST_KEY) != digest(folder / MODEL_NAME):
         return Found(None, f"{name} is passed over: it is stale, of another model file than this.")
     return Found(result)
 
 
 def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is no score")
-
-
-def _digest(folder: Path) -> str:
-    return hashlib.sha256((folder / MODEL_NAME).read_bytes()).hexdigest()

@@ -18,7 +18,6 @@ from autodenoise.evaluation import figures, search_figures
 from autodenoise.files import write_text
 from autodenoise.learning import data as datasets
 from autodenoise.learning.loop import Report, fit
-from autodenoise.learning.process import stop_requests
 from autodenoise.recipes.search import Range, label, short_names
 from autodenoise.runs.listeners import Listeners
 from autodenoise.runs.run import RECIPE_NAME
@@ -32,6 +31,7 @@ from autodenoise.runs.training import (
     resolve,
     start,
 )
+from autodenoise.stopping import stop_requests
 
 if TYPE_CHECKING:
     import os

@@ -339,7 +339,7 @@ def _export(run: Run, training: Training) -> None:
         # The name alone: a model file is passed on, and its maker's folders are nobody's business.
         data=Path(recipe.data.source).name,
         scores={"loss": rows[-1].loss, "val_loss": rows[-1].val_loss} if rows else {},
-        source=recipe.source,
+        source=" ".join(recipe.source.split()),
         licence=recipe.licence,
         version=metadata.version("autodenoise"),
     )

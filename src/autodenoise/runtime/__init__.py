@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autodenoise.runtime.batch import denoise_files
 from autodenoise.runtime.card import CARD_KEY, Card
 from autodenoise.runtime.denoising import (
     Options,
@@ -11,18 +12,33 @@ from autodenoise.runtime.denoising import (
     denoise_file,
     preview,
 )
-from autodenoise.runtime.model import MODEL_NAME, Model, load
+from autodenoise.runtime.folders import beside, denoise_folder, place
+from autodenoise.runtime.model import MODEL_NAME, Model
+from autodenoise.runtime.models import Entry, find, list_models, load
+from autodenoise.runtime.reports import Failure, PassedOver, Report, Summary, Task
 
 __all__ = [
     "CARD_KEY",
     "MODEL_NAME",
     "Card",
+    "Entry",
+    "Failure",
     "Model",
     "Options",
+    "PassedOver",
     "Preview",
+    "Report",
     "Result",
+    "Summary",
+    "Task",
+    "beside",
     "denoise",
     "denoise_file",
+    "denoise_files",
+    "denoise_folder",
+    "find",
+    "list_models",
     "load",
+    "place",
     "preview",
 ]

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import reprlib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autodenoise.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["CARD_KEY", "Card"]
 
 CARD_KEY = "autodenoise.card"
 """The metadata key of the ONNX file under which the card lies, as JSON."""
+
+_LONGEST = 64 * 1024
+_LARGEST_SIDE = 100_000
+_DEEPEST = 8
 
 
 @dataclass(frozen=True)
@@ -70,25 +79,119 @@ class Card:
 
     @classmethod
     def from_json(cls, text: str) -> Card:
-        """Read a card; keys of a newer version are passed over.
+        """Read a card of whatever origin; keys of a newer version are passed over.
+
+        What it holds is safe to print in a terminal.
 
         Raises
         ------
         InputError
-            It is no card, or lacks what running the model needs.
+            It is no card, lacks what running the model needs, or a value is of the wrong type or
+            out of range.
         """
-        known = {entry.name for entry in dataclasses.fields(cls)}
+        if len(text) > _LONGEST:
+            raise InputError(f"the card has {len(text):,} characters; {_LONGEST:,} are the most")
         try:
-            values = {key: value for key, value in json.loads(text).items() if key in known}
-            if values.get("size") is not None:
-                height, width = values["size"]
-                values["size"] = (int(height), int(width))
-            card = cls(**values)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise InputError(f"the model's card cannot be read: {error}") from None
-        if card.channels < 1 or card.size_multiple < 1:
-            raise InputError(
-                f"the model's card has {card.channels} channels and a size multiple of "
-                f"{card.size_multiple}; both must be at least 1"
+            told = json.loads(text)
+        except (ValueError, RecursionError):
+            raise InputError("the card is damaged: it is not JSON") from None
+        if not isinstance(told, dict):
+            raise InputError(f"the card is {reprlib.repr(told)}; expected an object")
+        values = {}
+        for entry in dataclasses.fields(cls):
+            if entry.name in told:
+                value, rule = told[entry.name], _RULES[entry.name]
+                if not rule.holds(value):
+                    shown = reprlib.repr(value)
+                    raise InputError(
+                        f"the card's {entry.name} is {shown}; expected {rule.expected}"
+                    )
+                values[entry.name] = value
+            elif entry.default is entry.default_factory is dataclasses.MISSING:
+                raise InputError(f"the card has no {entry.name}")
+        if values.get("size") is not None:
+            values["size"] = tuple(values["size"])
+        return cls(**values)
+
+
+class _Rule(NamedTuple):
+    expected: str
+    holds: Callable[[Any], bool]
+
+
+def _whole(low: int, high: int, *, or_null: bool = False) -> _Rule:
+    return _Rule(
+        f"a whole number from {low:,} to {high:,}" + (" or null" if or_null else ""),
+        lambda value: (or_null and value is None) or _is_whole(value, low, high),
+    )
+
+
+def _is_whole(value: Any, low: int, high: int) -> bool:
+    # JSON's true and false are whole numbers to Python.
+    return type(value) is int and low <= value <= high
+
+
+def _is_line(value: Any, longest: int) -> bool:
+    return isinstance(value, str) and len(value) <= longest and value.isprintable()
+
+
+def _is_name(value: Any) -> bool:
+    return _is_line(value, 255) and value != "" and not {"/", "\\"} & set(value)
+
+
+def _is_size(value: Any) -> bool:
+    if value is None:
+        return True
+    whole = isinstance(value, list) and all(_is_whole(side, 1, _LARGEST_SIDE) for side in value)
+    return whole and len(value) == 2
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) and _is_plain(value, depth=_DEEPEST)
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Tell whether all texts can be printed, all numbers are finite, and nothing lies too deep."""
+    match value:
+        case str():
+            return value.isprintable()
+        case float():
+            return math.isfinite(value)
+        case list():
+            return depth > 0 and all(_is_plain(item, depth - 1) for item in value)
+        case dict():
+            return depth > 0 and all(
+                key.isprintable() and _is_plain(item, depth - 1) for key, item in value.items()
             )
-        return card
+        case _:
+            return True
+
+
+def _are_tables(value: Any) -> bool:
+    return isinstance(value, list) and all(_is_table(item) for item in value)
+
+
+def _are_scores(value: Any) -> bool:
+    return _is_table(value) and all(type(score) in (int, float) for score in value.values())
+
+
+_LINE = _Rule("a line of at most 1,000 characters", lambda value: _is_line(value, 1000))
+
+_RULES = {
+    "name": _Rule("a name of 1 to 255 characters that can be printed, without / and \\", _is_name),
+    "network": _LINE,
+    "channels": _whole(1, 64),
+    "parameters": _whole(0, 10**12),
+    "arguments": _Rule("an object of plain values", _is_table),
+    "size": _Rule(f"null, or height and width, each from 1 to {_LARGEST_SIDE:,}", _is_size),
+    "size_multiple": _whole(1, 1024),
+    "halo": _whole(0, 10_000, or_null=True),
+    "bytes_per_pixel": _whole(1, 10**9, or_null=True),
+    "noise": _Rule("a list of objects of plain values", _are_tables),
+    "data": _LINE,
+    "scores": _Rule("an object of finite numbers", _are_scores),
+    "source": _LINE,
+    "licence": _LINE,
+    "version": _LINE,
+}
+"""What each field of a card from a file has to be."""

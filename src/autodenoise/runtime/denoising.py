@@ -15,7 +15,8 @@ import numpy as np
 from autodenoise import images
 from autodenoise.errors import InputError, Interrupted, OutputError, UsageError
 from autodenoise.files import replacing
-from autodenoise.runtime.model import Model, load
+from autodenoise.runtime.model import Model
+from autodenoise.runtime.models import load
 from autodenoise.runtime.tiling import Plan, denoise_rows, denoise_tile, memory_budget, plan
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +10,11 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from autodenoise.errors import InputError
 from autodenoise.images import Scale
-from autodenoise.runtime.card import CARD_KEY, Card
+from autodenoise.runtime import checking
 from autodenoise.runtime.tiling import check_size, denoise_rows, memory_budget, plan
 
 if TYPE_CHECKING:
-    import os
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -30,7 +29,7 @@ _UNRUNNABLE = (
     onnxruntime_errors.RuntimeException,
 )
 
-__all__ = ["MODEL_NAME", "Model", "load"]
+__all__ = ["MODEL_NAME", "Model"]
 
 MODEL_NAME = "model.onnx"
 """The model file's name in a run folder."""
@@ -50,7 +49,7 @@ class Model:
     Raises
     ------
     InputError
-        The file is missing, damaged, or was not written by autodenoise.
+        The file is missing, damaged, or holds more than a network of ours could need.
 
     Examples
     --------
@@ -59,23 +58,22 @@ class Model:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise InputError(f"no such model file: {path}")
+        content, self.card = checking.read(path)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         # It would lay out a second arena beside the first: twice the memory, and no faster.
         options.enable_mem_pattern = False
         try:
             self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+                content,
+                options,
+                providers=["CPUExecutionProvider"],
+                # It would run a stranger's network while loading. Our exporter has folded already.
+                disabled_optimizers=["ConstantFolding"],
             )
         except _UNRUNNABLE as error:
             reason = str(error).split("\n", 1)[0]
             raise InputError(f"{path} is not a model file that can be run: {reason}") from None
-        text = self._session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
-        if text is None:
-            raise InputError(f"{path} has no autodenoise card; train writes files that have one")
-        self.card = Card.from_json(text)
         self.path = path
         self._input = self._session.get_inputs()[0].name
 
@@ -166,6 +164,11 @@ class Model:
             raise InputError(
                 f"the model {card.name} cannot work on {width}x{height} pixels: {reason}"
             ) from None
+        if clean.shape != tensor.shape:
+            raise InputError(
+                f"the model {card.name} answers an image of shape {tensor.shape} with one of "
+                f"{clean.shape}"
+            )
         return clean.transpose(0, 2, 3, 1)[:, :height, :width]
 
 
@@ -187,27 +190,3 @@ def _scale(image: NDArray[Any]) -> Scale:
             f"{high:g}; pass scale=Scale(black, white)"
         )
     return Scale(0, 1)
-
-
-def load(path: str | os.PathLike[str]) -> Model:
-    """Read a model file, or the one in a run folder.
-
-    Parameters
-    ----------
-    path
-        An ``.onnx`` file that training wrote, or a run folder.
-
-    Raises
-    ------
-    InputError
-        There is none, or it is damaged.
-    """
-    file = Path(path)
-    if file.is_dir():
-        if not (file / MODEL_NAME).is_file():
-            raise InputError(
-                f"{file} holds no {MODEL_NAME}; a run gets it when its training ends: "
-                f"autodenoise train --resume {file}"
-            )
-        file = file / MODEL_NAME
-    return Model(file)

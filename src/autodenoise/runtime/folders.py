@@ -1,0 +1,191 @@
+"""A folder of pictures into another, again only where something has changed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autodenoise.errors import InputError, OutputError, UsageError
+from autodenoise.files import digest, make_folder
+from autodenoise.images import SUFFIXES
+from autodenoise.runtime.batch import denoise_all
+from autodenoise.runtime.denoising import Options, Result, denoise_file
+from autodenoise.runtime.manifest import Making, Manifest
+from autodenoise.runtime.reports import Task
+from autodenoise.runtime.scanning import scan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from autodenoise.runtime.batch import Progress
+    from autodenoise.runtime.model import Model
+    from autodenoise.runtime.reports import Report, Summary
+
+__all__ = ["beside", "denoise_folder", "place"]
+
+_WORKSHOP_NAME = ".autodenoise-unfinished"
+
+
+def beside(source: Path) -> Path:
+    """Give the name of the result where none is asked for.
+
+    ``photo.jpg`` becomes ``photo.denoised.jpg`` and the folder ``in`` becomes ``in.denoised``.
+    """
+    if source.is_dir():
+        folder = source if source.name not in ("", "..") else source.resolve()
+        return folder.with_name(f"{folder.name}.denoised")
+    return source.with_name(f"{source.stem}.denoised{source.suffix}")
+
+
+def place(sources: Sequence[Path], output: str | None) -> list[tuple[Path, Path]]:
+    """Say where the result of each picture goes.
+
+    Parameters
+    ----------
+    sources
+        The pictures.
+    output
+        A folder, made where it is missing, if there are several pictures, if it ends in a slash, or
+        if it is one; else the one picture's file. None for `beside`.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be made.
+    """
+    if output is None:
+        return [(source, beside(source)) for source in sources]
+    into = Path(output)
+    if len(sources) == 1 and not output.endswith(("/", os.sep)) and not into.is_dir():
+        return [(sources[0], into)]
+    make_folder(into)
+    return [(source, into / source.name) for source in sources]
+
+
+def denoise_folder(
+    model: Model,
+    source: Path,
+    target: Path,
+    options: Options | None = None,
+    *,
+    recursive: bool = False,
+    overwrite: bool = False,
+    jobs: int = 2,
+    suffix: str | None = None,
+    report: Report | None = None,
+) -> Summary:
+    """Clean the pictures of a folder into another, again only where something has changed.
+
+    A manifest in the target folder remembers what each picture was made from, and how. Stopped at
+    any moment, even by a power cut, the same call goes on. What is in the target folder and was
+    not made so, or was altered since, is left alone.
+
+    Parameters
+    ----------
+    model, options, jobs, report
+        As for `denoise_files`.
+    source, target
+        The folders. `target` is made where it is missing, and not looked into if it is in `source`.
+    recursive
+        Take the folders in `source` too, and keep their structure.
+    overwrite
+        Replace what else has the name of a result.
+    suffix
+        The ending of the results, such as ``.png``; by default each picture's own.
+
+    Returns
+    -------
+    Summary
+        A picture that fails stops no other, and is told of there.
+
+    Raises
+    ------
+    InputError
+        `source` is no folder that can be read, or has no pictures.
+    OutputError
+        `target` cannot be written, or another process is at work on it.
+    UsageError
+        `target` is `source`, `suffix` is no picture's, or `jobs` is less than 1.
+    Interrupted
+        SIGINT or SIGTERM came: pictures in work are given up, those that are done stay.
+    """
+    if suffix is not None and suffix.lower() not in SUFFIXES:
+        raise UsageError(f"suffix is {suffix}; expected one of {', '.join(sorted(SUFFIXES))}")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise UsageError(f"{target} holds the pictures themselves; choose another folder with -o")
+    found = scan(source, recursive=recursive, leave_out=target)
+    if not found.pictures and not found.failures:
+        others = "".join(f"; {passed.name} is {passed.reason}" for passed in found.passed_over[:3])
+        raise InputError(f"{source} has no pictures{others}")
+    tasks = [
+        Task.of(path.as_posix(), source / path, target / _renamed(path, suffix))
+        for path in found.pictures
+    ]
+    make_folder(target)
+    options = options or Options()
+    with Manifest(target, _making(model, options)) as manifest, _workshop(target) as workshop:
+
+        def work(task: Task, progress: Progress) -> Result | None:
+            name = task.target.relative_to(target).as_posix()
+            if manifest.is_done(task, name):
+                return None
+            exists = os.path.lexists(task.target)
+            if exists and not overwrite and not manifest.is_ours(task.target, name):
+                raise OutputError(
+                    f"{task.target} exists already and was not made here, or was altered since; "
+                    "--overwrite replaces it"
+                )
+            content, unnamed = digest(task.source), workshop / name
+            make_folder(unnamed.parent)
+            try:
+                result = denoise_file(model, task.source, unnamed, options, progress=progress)
+            except OutputError as error:
+                raise OutputError(str(error).replace(str(unnamed), str(task.target))) from None
+            # Before it gets its name, so that whenever the process is killed, every picture that
+            # has one is known as ours.
+            manifest.add(task, name, content, unnamed)
+            _rename(unnamed, task.target)
+            return dataclasses.replace(result, target=task.target)
+
+        return denoise_all(
+            tasks,
+            work,
+            jobs=jobs,
+            report=report,
+            failures=found.failures,
+            passed_over=found.passed_over,
+        )
+
+
+@contextlib.contextmanager
+def _workshop(target: Path) -> Iterator[Path]:
+    """Give a folder for pictures that have no name yet; what a killed process left goes."""
+    folder = target / _WORKSHOP_NAME
+    shutil.rmtree(folder, ignore_errors=True)
+    make_folder(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _rename(file: Path, target: Path) -> None:
+    make_folder(target.parent)
+    try:
+        file.replace(target)
+    except OSError as error:
+        raise OutputError(f"cannot write {target}: {error.strerror}") from error
+
+
+def _making(model: Model, options: Options) -> Making:
+    said = dataclasses.asdict(options)
+    del said["memory"]  # decides how, and not what
+    return Making(digest(model.path), said)
+
+
+def _renamed(path: Path, suffix: str | None) -> Path:
+    return path if suffix is None else path.with_suffix(suffix)

@@ -1,0 +1,228 @@
+"""A target folder's memory: which pictures in it were made from what."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from autodenoise.errors import OutputError
+from autodenoise.files import digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autodenoise.runtime.reports import Task
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+__all__ = ["MANIFEST_NAME", "Entry", "Making", "Manifest"]
+
+MANIFEST_NAME = "autodenoise-manifest.jsonl"
+"""The manifest's name in a target folder."""
+
+
+@dataclass(frozen=True)
+class Making:
+    """How pictures are made, as far as it decides their bytes.
+
+    Attributes
+    ----------
+    model
+        Digest of the model file.
+    options
+        What `runtime.Options` says, as JSON has it.
+    """
+
+    model: str
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line: a picture that was made.
+
+    Attributes
+    ----------
+    source, target
+        Names in the source folder and in the target folder, with ``/`` between their parts.
+    input, output
+        Digests of the two files.
+    input_stamp, output_stamp
+        Size and times by which an untouched file is known without reading it.
+    making
+        The model and the options.
+    """
+
+    source: str
+    target: str
+    input: str
+    output: str
+    input_stamp: tuple[int, ...]
+    output_stamp: tuple[int, ...]
+    making: Making
+
+
+class Manifest:
+    """The manifest of a target folder, which one process at a time may hold.
+
+    A JSON line for each picture, on disk before the picture gets its name: so whatever has a name
+    and the digest of a line is ours, whenever the process was killed, and a line whose picture is
+    missing only says that it is to be made again.
+
+    Parameters
+    ----------
+    folder
+        The target folder, which exists.
+    making
+        How pictures are made this time.
+
+    Raises
+    ------
+    OutputError
+        Another process holds it, or it cannot be written.
+    """
+
+    def __init__(self, folder: Path, making: Making) -> None:
+        self._path, self._making = folder / MANIFEST_NAME, making
+        self._entries: dict[str, list[Entry]] = {}
+        self._adding = threading.Lock()
+        try:
+            # Unbuffered: what failed to be written is not tried again when the file is closed.
+            self._file = self._path.open("ab+", buffering=0)
+        except OSError as error:
+            raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
+        try:
+            self._lock()
+            self._read()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def _lock(self) -> None:
+        # The kernel's, which goes when the process does, however that ends.
+        try:
+            if sys.platform == "win32":
+                # A byte far behind the end: such a lock keeps others from reading what it covers.
+                self._file.seek(1 << 40)
+                msvcrt.locking(self._file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise OutputError(
+                f"another autodenoise is at work on {self._path.parent}; wait until it is done, "
+                "or choose another folder with -o"
+            ) from None
+        except OSError as error:
+            raise OutputError(f"cannot lock {self._path}: {error.strerror}") from error
+
+    def _read(self) -> None:
+        self._file.seek(0)
+        content = self._file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):  # the power went while the last line was written
+            self._file.truncate(whole)
+        for line in content[:whole].splitlines():
+            # A line that somebody damaged is as good as none: its picture is not known as ours,
+            # so it is left alone.
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                self._remember(_parse(line))
+
+    def _remember(self, entry: Entry) -> None:
+        self._entries.setdefault(entry.target, []).append(entry)
+
+    def is_done(self, task: Task, name: str) -> bool:
+        """Tell whether its target, which is called `name` here, is what would be made again."""
+        source, target = task.source, task.target
+        if name not in self._entries or not target.is_file():
+            return False
+        last = self._entries[name][-1]
+        if last.making != self._making:
+            return False
+        seen, made = _input_stamp(task.status), _output_stamp(target)
+        if (seen, made) == (last.input_stamp, last.output_stamp):
+            return True
+        if digest(source) != last.input or digest(target) != last.output:
+            return False
+        # Copied or touched, with nothing changed: known by its new times from now on.
+        self._add(dataclasses.replace(last, input_stamp=seen, output_stamp=made))
+        return True
+
+    def is_ours(self, target: Path, name: str) -> bool:
+        """Tell whether `target`, called `name` here, was made here and is as it was made."""
+        made = {entry.output for entry in self._entries.get(name, ())}
+        return bool(made) and target.is_file() and digest(target) in made
+
+    def add(self, task: Task, name: str, content: str, made: Path) -> None:
+        """Note a picture that is about to get its name.
+
+        Parameters
+        ----------
+        task
+            As it was before it was read.
+        name
+            Its target, from the folder.
+        content
+            Digest of its source.
+        made
+            The finished file, which only has to be renamed.
+
+        Raises
+        ------
+        OutputError
+            The disk is full.
+        """
+        seen, stamp = _input_stamp(task.status), _output_stamp(made)
+        self._add(Entry(task.name, name, content, digest(made), seen, stamp, self._making))
+
+    def _add(self, entry: Entry) -> None:
+        line = json.dumps(dataclasses.asdict(entry)).encode() + b"\n"
+        with self._adding:
+            end = os.fstat(self._file.fileno()).st_size
+            try:
+                self._append(line)
+            except OSError as error:
+                self._file.truncate(end)
+                raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
+            self._remember(entry)
+
+    def _append(self, line: bytes) -> None:
+        while line:  # a disk that fills up takes a part, and refuses the next
+            line = line[self._file.write(line) :]
+        os.fsync(self._file.fileno())
+
+
+def _input_stamp(status: os.stat_result | None) -> tuple[int, ...]:
+    if status is None:
+        return ()
+    # Unpacking an archive can bring another picture of the same size and time; the time at which
+    # the file system itself saw the last change cannot be set.
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _output_stamp(path: Path) -> tuple[int, ...]:
+    # Without the file system's own time, which renaming changes.
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _parse(line: bytes) -> Entry:
+    values = json.loads(line)
+    values["making"] = Making(**values["making"])
+    for stamp in ("input_stamp", "output_stamp"):
+        values[stamp] = tuple(values[stamp])
+    return Entry(**values)

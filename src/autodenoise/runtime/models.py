@@ -1,0 +1,144 @@
+"""Which model is meant by a name or a path, and which there are."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autodenoise import weights
+from autodenoise.errors import InputError, UsageError, unknown_name
+from autodenoise.runtime import checking
+from autodenoise.runtime.model import MODEL_NAME, Model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from autodenoise.runtime.card import Card
+
+__all__ = ["Entry", "find", "list_models", "load"]
+
+_SHIPPED = Path(weights.__file__).parent
+_RUNS = Path("runs")
+_ENDING = ".onnx"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model file that was found.
+
+    Attributes
+    ----------
+    name
+        What to give `load`, or to type after ``--model``.
+    path
+        The file.
+    card
+        What it says of itself; None where it cannot be used.
+    problem
+        Why it cannot be used; empty where it can.
+    """
+
+    name: str
+    path: Path
+    card: Card | None
+    problem: str = ""
+
+    @classmethod
+    def read(cls, name: str, path: Path) -> Entry:
+        """Look at a model file without running anything of it."""
+        try:
+            return cls(name, path, checking.read(path)[1])
+        except InputError as error:
+            return cls(name, path, None, str(error))
+
+
+def load(model: str | os.PathLike[str] | None = None) -> Model:
+    """Read a model file that is named as `find` has it.
+
+    Raises
+    ------
+    UsageError
+        No model has this name, or none is named and none is shipped.
+    InputError
+        There is no such file, it is damaged, or holds more than a denoiser needs.
+    """
+    return Model(find(model))
+
+
+def find(model: str | os.PathLike[str] | None = None) -> Path:
+    """Find the model file that is meant.
+
+    Parameters
+    ----------
+    model
+        The name of a shipped model; an ``.onnx`` file, or a run folder, whose model file is taken;
+        the name of a run under ``runs/``. None means the model that autodenoise ships for photos.
+
+    Raises
+    ------
+    UsageError
+        No model has this name, or none is named and none is shipped.
+    InputError
+        A path that leads nowhere, or a run folder without a model file.
+    """
+    if model is None:
+        if not weights.FILES:
+            raise UsageError(
+                "no weights come with autodenoise yet, so name a model with --model: a model file, "
+                "or a run folder such as autodenoise train digits leaves; "
+                "autodenoise models lists what is here"
+            )
+        model = next(iter(weights.FILES))
+    name = os.fspath(model)
+    if name in weights.FILES:
+        return _SHIPPED / weights.FILES[name]
+    path = Path(name)
+    folders = [folder for folder in (path, _RUNS / path) if folder.is_dir()]
+    for folder in folders:
+        if (folder / MODEL_NAME).is_file():
+            return folder / MODEL_NAME
+    if folders:
+        raise InputError(
+            f"{folders[0]} holds no {MODEL_NAME}; a run gets it when its training ends: "
+            f"autodenoise train --resume {folders[0]}"
+        )
+    if path.exists() or len(path.parts) > 1 or path.suffix == _ENDING:
+        # What is no file gets its message from whoever reads it.
+        return path
+    known = [*weights.FILES, *(folder.parent.name for folder in _RUNS.glob(f"*/{MODEL_NAME}"))]
+    if not known:
+        raise UsageError(
+            f"unknown model '{name}', and there is none here yet: give the path of a model file, "
+            "or train one, as with autodenoise train digits"
+        )
+    raise unknown_name("model", name, sorted(known))
+
+
+def list_models(folders: Iterable[str | os.PathLike[str]] = ()) -> list[Entry]:
+    """List the shipped models, and the model files and runs in some folders.
+
+    Their cards are read, nothing is run: a file that cannot be used is listed with its problem.
+
+    Parameters
+    ----------
+    folders
+        By default the current one and ``runs/``.
+
+    Raises
+    ------
+    InputError
+        One of `folders` is none.
+    """
+    entries = [Entry.read(name, _SHIPPED / file) for name, file in weights.FILES.items()]
+    chosen = [Path(folder) for folder in folders]
+    for folder in chosen:
+        if not folder.is_dir():
+            raise InputError(f"no such folder: {folder}")
+    for folder in dict.fromkeys(chosen or [Path(), _RUNS]):
+        files = sorted(folder.glob(f"*{_ENDING}"))
+        entries += [Entry.read(str(file), file) for file in files]
+        runs = sorted(folder.glob(f"*/{MODEL_NAME}"))
+        entries += [Entry.read(str(file.parent), file) for file in runs]
+    return entries

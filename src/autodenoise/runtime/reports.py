@@ -1,0 +1,150 @@
+"""What is told of many pictures: to whoever watches, and at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
+
+from autodenoise.errors import AutodenoiseError, InputError, OutputError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from autodenoise.runtime.denoising import Result
+
+__all__ = ["Failure", "PassedOver", "Report", "Summary", "Task"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A picture to clean.
+
+    Attributes
+    ----------
+    name
+        What it is called in reports.
+    source, target
+        The files.
+    status
+        What the file system says of the source; None if it cannot be found.
+    """
+
+    name: str
+    source: Path
+    target: Path
+    status: os.stat_result | None
+
+    @classmethod
+    def of(cls, name: str, source: Path, target: Path) -> Self:
+        """Look at the source."""
+        try:
+            return cls(name, source, target, source.stat())
+        except OSError:
+            return cls(name, source, target, None)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the source."""
+        return 0 if self.status is None else self.status.st_size
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A picture, or a folder of pictures, that could not be cleaned."""
+
+    name: str
+    error: AutodenoiseError
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """Something that was not to be cleaned.
+
+    Attributes
+    ----------
+    name
+        The file or folder.
+    reason
+        What it is, as in "a folder".
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of many pictures.
+
+    Attributes
+    ----------
+    results
+        Those that were cleaned.
+    kept
+        How many had been cleaned before, with nothing changed since.
+    failures
+        Those that could not be.
+    passed_over
+        What was there beside pictures.
+    seconds
+        For all of it.
+    """
+
+    results: tuple[Result, ...]
+    kept: int
+    failures: tuple[Failure, ...]
+    passed_over: tuple[PassedOver, ...]
+    seconds: float
+
+    @property
+    def pixels(self) -> int:
+        """Pixels that were cleaned, of all pages."""
+        return sum(result.width * result.height * result.pages for result in self.results)
+
+    @property
+    def error(self) -> AutodenoiseError | None:
+        """One error for all failures, with a line for each; None if there are none.
+
+        An `OutputError` if only outputs are at fault, else an `InputError`. The only picture's own
+        error where there was but one picture.
+        """
+        if not self.failures:
+            return None
+        asked = len(self.results) + self.kept + len(self.failures)
+        if asked == 1:
+            return self.failures[0].error
+        outputs = all(isinstance(failure.error, OutputError) for failure in self.failures)
+        lines = [f"{len(self.failures):,} of {asked:,} pictures could not be denoised:"]
+        # A line each, even where a file's name has several.
+        lines += [f"  {str(failure.error).replace(chr(10), ' ')}" for failure in self.failures]
+        return (OutputError if outputs else InputError)("\n".join(lines))
+
+
+class Report(Protocol):
+    """Hears how the work goes, from several threads but never from two at once."""
+
+    def found(self, tasks: Sequence[Task]) -> None:
+        """Take all that are to be cleaned."""
+        ...
+
+    def started(self, task: Task) -> None:
+        """Take a picture whose turn it is."""
+        ...
+
+    def pixels(self, task: Task, done: int, total: int) -> None:
+        """Take how many of its pixels are done."""
+        ...
+
+    def finished(self, task: Task, result: Result | None) -> None:
+        """Take a picture that is done; without a result it was done before."""
+        ...
+
+    def failed(self, task: Task, error: AutodenoiseError) -> None:
+        """Take a picture that cannot be done."""
+        ...
+
+    def ended(self, summary: Summary) -> None:
+        """Take what became of all of them, also if the work was stopped."""
+        ...

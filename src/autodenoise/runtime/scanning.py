@@ -1,0 +1,108 @@
+"""Finding the pictures in a folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autodenoise.errors import InputError
+from autodenoise.images import SUFFIXES
+from autodenoise.runtime.manifest import MANIFEST_NAME
+from autodenoise.runtime.reports import Failure, PassedOver
+
+__all__ = ["Found", "scan"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is in a folder; hidden files and folders are not told of.
+
+    Attributes
+    ----------
+    pictures
+        Paths from the folder, in order.
+    passed_over
+        What else there is.
+    failures
+        Folders that cannot be looked into.
+    """
+
+    pictures: list[Path] = field(default_factory=list)
+    passed_over: list[PassedOver] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+
+def scan(root: Path, *, recursive: bool, leave_out: Path) -> Found:
+    """Find the files whose ending says that they are pictures.
+
+    Parameters
+    ----------
+    root
+        The folder.
+    recursive
+        Look into its folders too, those behind symbolic links included, each once.
+    leave_out
+        A folder that is not looked into; need not exist.
+
+    Raises
+    ------
+    InputError
+        `root` is no folder that can be read.
+    """
+    found = Found()
+    seen = {_identity(leave_out): leave_out} if leave_out.exists() else {}
+    # Links wait until all folders are seen by their own names, which are the ones to be kept.
+    folders, links = [Path()], list[Path]()
+    while folders or links:
+        folder = folders.pop() if folders else links.pop(0)
+        try:
+            identity = _identity(root / folder)
+            if identity in seen:
+                if seen[identity] != leave_out:
+                    again = f"the folder {seen[identity].as_posix()} again"
+                    found.passed_over.append(PassedOver(folder.as_posix(), again))
+                continue
+            seen[identity] = folder
+            with os.scandir(root / folder) as entries:
+                inside = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            unseen = InputError(f"cannot look into {root / folder}: {error.strerror}")
+            if folder == Path():
+                raise unseen from None
+            found.failures.append(Failure(folder.as_posix(), unseen))
+            continue
+        for entry in inside:
+            path = folder / entry.name
+            if entry.name.startswith(".") or entry.name == MANIFEST_NAME:
+                continue
+            kind = _kind(entry)
+            if kind == stat.S_IFDIR:
+                if recursive:
+                    (links if entry.is_symlink() else folders).append(path)
+                elif _identity(root / path) not in seen:
+                    reason = "a folder, which --recursive looks into"
+                    found.passed_over.append(PassedOver(path.as_posix(), reason))
+            elif path.suffix.lower() not in SUFFIXES:
+                found.passed_over.append(PassedOver(path.as_posix(), "no picture by its ending"))
+            elif kind in (stat.S_IFREG, None):
+                found.pictures.append(path)
+            else:
+                found.passed_over.append(PassedOver(path.as_posix(), "a device or pipe"))
+    found.pictures.sort()
+    found.passed_over.sort(key=lambda passed: passed.name)
+    return found
+
+
+def _kind(entry: os.DirEntry[str]) -> int | None:
+    """Give the type bits of what an entry leads to; None for a link that leads nowhere."""
+    try:
+        return stat.S_IFMT(entry.stat().st_mode)
+    except OSError:
+        return None
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino

@@ -1,0 +1,248 @@
+"""``autodenoise denoise`` as a user meets it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autodenoise import images
+from autodenoise.cli import main
+from autodenoise.cli.denoise import _bytes
+from autodenoise.errors import UsageError
+from tests.runtime.model_files import box_blur
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    box_blur(Path("box.onnx"))
+    return tmp_path
+
+
+def picture(name: str) -> None:
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(len(name)).integers(0, 256, (400, 500, 1), np.uint8)
+    images.write(Path(name), pixels)
+
+
+def denoise(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["autodenoise", "denoise", "--model", "box.onnx", *arguments])
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def pictures() -> list[str]:
+    return sorted(path.as_posix() for path in Path().rglob("*.*g") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "made"),
+    [
+        (["a.png"], ["a.denoised.png"]),
+        (["a.png", "-o", "b.png"], ["b.png"]),
+        (["a.png", "-o", "there"], ["there/a.png"]),
+        (["a.png", "-o", "new/"], ["new/a.png"]),
+        (["a.png", "b c.jpg"], ["a.denoised.png", "b c.denoised.jpg"]),
+        (["a.png", "b c.jpg", "-o", "new"], ["new/a.png", "new/b c.jpg"]),
+        (["--", "-x.png"], ["-x.denoised.png"]),
+        (["in"], ["in.denoised/d.png"]),
+        (["in/", "--recursive", "--jobs", "1"], ["in.denoised/d.png", "in.denoised/sub/e.png"]),
+        (["in", "-o", "there/"], ["there/d.png"]),
+    ],
+)
+def test_where_the_results_go(
+    arguments: list[str],
+    made: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("a.png", "b c.jpg", "-x.png", "in/d.png", "in/sub/e.png"):
+        picture(name)
+    Path("there").mkdir()
+    before = pictures()
+    assert denoise(monkeypatch, *arguments) == 0
+    assert sorted(set(pictures()) - set(before)) == sorted(made)
+    said = capsys.readouterr()
+    assert not said.err
+    last = next(line for line in said.out.splitlines() if "box" in line)
+    assert re.search(r"0\.\d MP with box, strength 1, \d+\.\d\d s, [\d.]+ MP/s$", last)
+    assert denoise(monkeypatch, *arguments) == (0 if arguments[0].startswith("in") else 4)
+
+
+def test_a_picture_says_what_was_made_of_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture("a.png")
+    assert denoise(monkeypatch, "a.png", "--strength", "0.5", "--memory", "512M") == 0
+    said = capsys.readouterr().out
+    assert said.startswith("a.png -> a.denoised.png: 0.2 MP with box, strength 0.5, ")
+    assert said.count("\n") == 1
+
+
+def test_a_folder_says_what_was_made_of_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "abc":
+        picture(f"in/{name}.png")
+    Path("in/bad\x1b[2J.png").write_text("no picture")
+    for number in range(7):
+        Path(f"in/{number}.txt").touch()
+    assert denoise(monkeypatch, "in", "--jobs", "1") == 3
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert lines[0].startswith("1/4 a.png: 0.2 MP, ")
+    assert lines[2].startswith("3/4 bad\\x1b[2J.png: failed: ")
+    assert lines[4].startswith("in -> in.denoised: 3 pictures, 0.6 MP with box, strength 1, ")
+    others = ", ".join(f"{number}.txt" for number in range(5))
+    assert lines[5] == f"passed over {others} and 2 more: no picture by its ending"
+    assert len(lines) == 6
+    assert said.err.startswith("autodenoise: 1 of 4 pictures could not be denoised:\n  cannot read")
+    Path("in/bad\x1b[2J.png").unlink()
+    assert denoise(monkeypatch, "in") == 0
+    assert capsys.readouterr().out.startswith("3 pictures done before, nothing changed\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["missing.png"], 3, "no such image: missing.png"),
+        (["empty.png"], 3, "empty.png is empty"),
+        (["a.png", "-o", "a.png", "--overwrite"], 4, "a.png is itself a picture"),
+        (["a.png", "-o", "./link.png", "--overwrite"], 4, "link.png is itself a picture"),
+        (["a.png", "-o", "hard.png", "--overwrite"], 4, "hard.png is itself a picture"),
+        (["a.png", "-o", "taken.png"], 4, "taken.png exists already"),
+        (["a.png", "-o", "nowhere/b.png"], 4, "cannot write"),
+        (["a.png", "in"], 2, "in is a folder; name one folder, or any number of pictures"),
+        (["in", "-o", "in"], 2, "holds the pictures themselves"),
+        (["in", "-o", "a.png"], 4, "cannot make the folder a.png"),
+        (["a.png", "--strength", "1.5"], 2, "got 1.5"),
+        (["a.png", "--strength", "nan"], 2, "got nan"),
+        (["a.png", "--range", "5", "5"], 2, "from black to white"),
+        (["a.png", "--memory", "lots"], 2, "expected a size such as 512M"),
+        (["a.png", "--jobs", "0"], 2, "jobs is 0"),
+        ([], 2, "Missing argument"),
+    ],
+)
+def test_mistakes_get_one_message_and_write_nothing(
+    arguments: list[str],
+    code: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    picture("a.png")
+    picture("taken.png")
+    picture("in/b.png")
+    Path("empty.png").touch()
+    Path("link.png").symlink_to("a.png")
+    Path("hard.png").hardlink_to("a.png")
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    assert denoise(monkeypatch, *arguments) == code
+    said = capsys.readouterr()
+    assert says in said.err
+    assert not said.out
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("512M", 512 * 2**20),
+        ("2G", 2 * 2**30),
+        ("1.5GiB", 3 * 2**29),
+        ("1 gb", 10**9),
+        ("640k", 640 * 2**10),
+        ("1000000", 10**6),
+    ],
+)
+def test_sizes(said: str, meant: int) -> None:
+    assert _bytes(said) == meant
+
+
+@pytest.mark.parametrize("said", ["", "G", "-1G", "1X", "1.2.3", "12 monkeys", "1e9"])
+def test_what_is_no_size(said: str) -> None:
+    with pytest.raises(UsageError, match="expected a size"):
+        _bytes(said)
+
+
+def test_ctrl_c_keeps_what_is_done() -> None:
+    for number in range(60):
+        picture(f"in/{number:02}.png")
+    command = [sys.executable, "-m", "autodenoise", "denoise", "in", "--model", "box.onnx"]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([*command, "--jobs", "1"], stdout=pipe, stderr=pipe, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("1/60 ")
+    process.send_signal(signal.SIGINT)
+    said, complaint = process.communicate()
+    assert process.returncode == 130
+    done = len(list(Path("in.denoised").glob("*.png")))
+    assert f"in -> in.denoised: {done} picture" in said
+    assert (
+        complaint == f"autodenoise: stopped with {done} of 60 done; run the same command to go on\n"
+    )
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"{60 - done} pictures, " in again.stdout
+    assert f"{done} picture" in again.stdout
+    assert len(list(Path("in.denoised").glob("*.png"))) == 60
+
+
+def test_a_terminal_gets_one_live_line_and_then_the_sum() -> None:
+    for number in range(5):
+        picture(f"in/{number}.png")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "autodenoise", "denoise", "in", "--model", "box.onnx"]
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80"}
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    said = b""
+    while True:
+        try:
+            said += os.read(ours, 4096)
+        except OSError:  # the other end is closed
+            break
+    os.close(ours)
+    assert process.wait() == 0
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode())
+    lines = [line for line in re.split(r"[\r\n]+", shown) if line.strip()]
+    assert len(lines) > 1
+    assert all(line.startswith("denoising ") for line in lines[:-1])
+    assert "5/5" in lines[-2]
+    assert lines[-1].startswith("in -> in.denoised: 5 pictures, 1.0 MP with box, strength 1, ")
+
+
+def test_help_needs_neither_arrays_nor_the_engine() -> None:
+    program = (
+        "import sys\n"
+        "for name in ('torch', 'numpy', 'onnxruntime', 'pyvips'): sys.modules[name] = None\n"
+        "sys.argv = ['autodenoise', 'denoise', '--help']\n"
+        "from autodenoise.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--strength" in done.stdout
+
+
+def test_denoising_loads_nothing_of_training() -> None:
+    picture("in/a.png")
+    program = (
+        "import sys\n"
+        "for name in ('recipes', 'nets', 'learning'): sys.modules[f'autodenoise.{name}'] = None\n"
+        "sys.argv = ['autodenoise', 'denoise', 'in', '--model', 'box.onnx']\n"
+        "from autodenoise.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from autodenoise import runtime, weights
+from tests.cli.test_cli import run
+from tests.runtime.model_files import box_blur
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(weights, "FILES", {})
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> str:
+    assert run(monkeypatch, "models", *arguments) == 0
+    return capsys.readouterr().out
+
+
+def test_no_models_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = listed(monkeypatch, capsys)
+    assert said.startswith("No models in this folder or runs/ yet.")
+    assert "autodenoise train digits" in said
+    Path("a").mkdir()
+    assert listed(monkeypatch, capsys, "a").startswith("No models in a yet.")
+    assert json.loads(listed(monkeypatch, capsys, "--json")) == []
+
+
+def test_models_are_told_in_a_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("runs/letters").mkdir(parents=True)
+    box_blur(Path("runs/letters/model.onnx"), size=(28, 40))
+    box_blur(Path("photos[bold]:smile:.onnx"), channels=3)
+    Path("broken\x1b[2J.onnx").write_bytes(b"")
+    said = listed(monkeypatch, capsys)
+    words = " ".join(said.split())
+    for told in (
+        "model network images trained on",
+        "runs/letters box grey 9 parameters 40x28 only",
+        "photos[bold]:smile:.onnx box RGB",
+        "any multiple of 4",
+        "halo 1",
+        r"broken\x1b[2J.onnx is no model file that can be used: it has no autodenoise card",
+    ):
+        assert told in words
+    assert "\x1b" not in said
+    table = said[: said.index("'broken")].splitlines()
+    assert max(len(line) for line in table) <= 80
+
+
+def test_what_a_model_has_learnt_is_told_in_few_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = runtime.Card(
+        "a",
+        "unet",
+        3,
+        1_234_567,
+        noise=[
+            {"kind": "gaussian", "sigma": [0.1, 0.4], "clip": True},
+            {"kind": "jpeg", "quality": 30.0, "symmetric": False},
+        ],
+        data="photos",
+        scores={"val_loss": 0.084371},
+        licence="CC0-1.0",
+    )
+    entry = runtime.Entry("a.onnx", Path("a.onnx"), card)
+    monkeypatch.setattr("autodenoise.runtime.list_models", lambda _: [entry])
+    rows = [line.split() for line in listed(monkeypatch, capsys).splitlines() if line.strip()]
+    noise = ["gaussian,", "sigma", "0.1", "to", "0.4,", "clip"]
+    assert rows[1:] == [
+        ["a.onnx", "unet", "RGB", "photos"],
+        ["CC0-1.0", "1,234,567", "parameters", "any", "size", *noise],
+        ["jpeg,", "quality", "30.0"],
+        ["val_loss", "0.0844"],
+    ]
+
+
+def test_programs_get_everything(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("runs/letters").mkdir(parents=True)
+    path = box_blur(Path("runs/letters/model.onnx"), size=(28, 40))
+    Path("broken.onnx").write_bytes(b"")
+    broken, letters = json.loads(listed(monkeypatch, capsys, "--json"))
+    assert (letters["name"], letters["path"]) == ("runs/letters", str(path))
+    card = runtime.Card.from_json(json.dumps(letters["card"]))
+    assert card == runtime.load(path).card
+    assert letters["problem"] == ""
+    assert broken["card"] is None
+    assert "broken.onnx" in broken["problem"]

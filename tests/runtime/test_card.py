@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from autodenoise.errors import InputError
+from autodenoise.runtime import Card
+from autodenoise.runtime.card import _RULES
+
+CARD = Card(
+    "a",
+    "conv",
+    1,
+    28_353,
+    arguments={"width": 32},
+    size=(28, 28),
+    halo=10,
+    bytes_per_pixel=300,
+    noise=[{"kind": "gaussian", "sigma": [0.1, 0.4], "clip": True}],
+    scores={"val_loss": 0.1},
+)
+
+
+def told(**changes: Any) -> str:
+    return json.dumps({**json.loads(CARD.to_json()), **changes})
+
+
+def test_a_card_comes_back_as_it_was() -> None:
+    assert Card.from_json(CARD.to_json()) == CARD
+    assert Card.from_json(told(from_the_future={"a": ["\x1b"]})) == CARD
+    least = '{"name": "a", "network": "b", "channels": 1, "parameters": 0}'
+    assert Card.from_json(least) == Card("a", "b", 1, 0)
+
+
+def test_every_field_has_its_rule() -> None:
+    assert set(_RULES) == {field.name for field in dataclasses.fields(Card)}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", ""),
+        ("name", 7),
+        ("name", "../etc"),
+        ("name", "a\\b"),
+        ("name", "x" * 256),
+        ("name", "\x1b[2Jgone"),
+        ("name", "a\nb"),
+        ("name", "abc\u202ecba"),
+        ("name", "\ud800"),
+        ("network", None),
+        ("channels", 0),
+        ("channels", 65),
+        ("channels", True),
+        ("channels", 1.0),
+        ("channels", "1"),
+        ("parameters", -1),
+        ("parameters", 10**4000),
+        ("arguments", []),
+        ("arguments", {"a": [[[[[[[[[[]]]]]]]]]]}),
+        ("arguments", {"\x07": 1}),
+        ("arguments", {"a": float("inf")}),
+        ("size", [28]),
+        ("size", [28, 0]),
+        ("size", [28, 28.0]),
+        ("size", "28"),
+        ("size_multiple", 0),
+        ("size_multiple", 1025),
+        ("halo", -1),
+        ("halo", 10_001),
+        ("bytes_per_pixel", 0),
+        ("bytes_per_pixel", 1.5),
+        ("noise", {"kind": "gaussian"}),
+        ("noise", ["gaussian"]),
+        ("noise", [{"kind": "\x9b31m"}]),
+        ("data", "a\rb"),
+        ("scores", {"psnr": "31"}),
+        ("scores", {"psnr": float("nan")}),
+        ("scores", {"psnr": True}),
+        ("source", "x" * 1001),
+        ("licence", ["MIT"]),
+        ("version", 1),
+    ],
+)
+def test_a_value_that_cannot_be_names_its_field(field: str, value: object) -> None:
+    with pytest.raises(InputError, match=f"card's {field} is .*; expected ") as raised:
+        Card.from_json(told(**{field: value}))
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "not JSON"),
+        ("[" * 60_000, "not JSON"),
+        ("[]", "expected an object"),
+        ("1" * 5000, "not JSON"),
+        ("{}", "has no name"),
+        ('{"name": "a", "network": "b", "channels": 1}', "has no parameters"),
+        ('{"name": ' + "[" * 500 + "]" * 500 + "}", "card's name is"),
+        (" " * 65_537, "65,536 are the most"),
+    ],
+)
+def test_what_is_no_card_is_said(text: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        Card.from_json(text)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from([*_RULES]), ANYTHING))
+def test_anything_else_is_a_card_or_one_error(changes: dict[str, Any]) -> None:
+    try:
+        card = Card.from_json(told(**changes))
+    except InputError:
+        return
+    assert Card.from_json(card.to_json()) == card

@@ -1,0 +1,359 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autodenoise import runtime
+from autodenoise.errors import InputError, OutputError, UsageError
+from autodenoise.runtime.manifest import MANIFEST_NAME
+from autodenoise.runtime.scanning import scan
+from tests.runtime.model_files import box_blur
+from tests.runtime.pictures import Heard, content, picture
+
+
+def test_a_folder_gives_what_its_pictures_give_alone(
+    model: runtime.Model, noisy: Path, out: Path, tmp_path: Path
+) -> None:
+    names = [
+        "x" * 251 + ".png",
+        "a.png",
+        "b.TIF",
+        "deep/er/c.png",
+        "-rf.png",
+        "grün und weiß/日本 1.png",
+        "d.jpg",
+    ]
+    for name in names:
+        picture(noisy / name)
+    (noisy / "notes.txt").write_text("no picture")
+    picture(noisy / ".hidden.png")
+    heard = Heard()
+    summary = runtime.denoise_folder(model, noisy, out, recursive=True, report=heard)
+    assert sorted(content(out)) == sorted(names)
+    assert sorted(heard.done) == sorted(names)
+    assert summary == heard.summary
+    assert [passed.name for passed in summary.passed_over] == ["notes.txt"]
+    assert summary.error is None
+    assert summary.pixels == len(names) * 48
+    for name in names:
+        alone = tmp_path / f"alone{Path(name).suffix}"
+        runtime.denoise_file(model, noisy / name, alone, overwrite=True)
+        assert (out / name).read_bytes() == alone.read_bytes()
+
+
+def test_without_recursion_folders_are_told_of(
+    model: runtime.Model, noisy: Path, out: Path
+) -> None:
+    picture(noisy / "a.png")
+    picture(noisy / "sub" / "b.png")
+    summary = runtime.denoise_folder(model, noisy, out)
+    assert list(content(out)) == ["a.png"]
+    assert [(p.name, "--recursive" in p.reason) for p in summary.passed_over] == [("sub", True)]
+
+
+def test_the_number_of_jobs_changes_nothing(
+    model: runtime.Model, noisy: Path, tmp_path: Path
+) -> None:
+    for number in range(200):
+        picture(noisy / f"{number % 7}" / f"{number:03}.png")
+    mask = os.umask(0o027)
+    try:
+        for jobs in (1, 4):
+            runtime.denoise_folder(model, noisy, tmp_path / f"{jobs}", recursive=True, jobs=jobs)
+    finally:
+        assert os.umask(mask) == 0o027
+    assert len(content(tmp_path / "1")) == 200
+    assert content(tmp_path / "1") == content(tmp_path / "4")
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "4").rglob("*.png")}
+    assert modes == {0o640}
+
+
+def test_only_what_has_changed_is_done_again(
+    model: runtime.Model, noisy: Path, out: Path, tmp_path: Path
+) -> None:
+    for name in "abc":
+        picture(noisy / f"{name}.png")
+    picture(noisy / "d.png", 10)
+
+    def again(options: runtime.Options | None = None, other: runtime.Model = model) -> list[str]:
+        heard = Heard()
+        summary = runtime.denoise_folder(other, noisy, out, options, report=heard)
+        assert summary.error is None
+        assert summary.kept == 4 - len(heard.done)
+        return sorted(heard.done)
+
+    assert again() == ["a.png", "b.png", "c.png", "d.png"]
+    times = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert again() == []
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == times
+    # The memory to work in decides nothing, nor does a new time alone.
+    assert again(runtime.Options(memory=2**30)) == []
+    os.utime(noisy / "a.png")
+    assert again() == []
+    (out / "b.png").unlink()
+    picture(noisy / "c.png", 50)
+    assert again() == ["b.png", "c.png"]
+    # Another content under the same size and time, as out of an archive.
+    was = (noisy / "d.png").stat()
+    picture(noisy / "d.png", 11)
+    os.utime(noisy / "d.png", ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert (noisy / "d.png").stat().st_size == was.st_size
+    assert again() == ["d.png"]
+    half = runtime.Options(strength=0.5)
+    assert len(again(half)) == 4
+    assert len(again(half, runtime.load(box_blur(tmp_path / "wide.onnx", radius=2)))) == 4
+
+
+def test_what_was_copied_elsewhere_is_known_there(
+    model: runtime.Model, noisy: Path, out: Path, tmp_path: Path
+) -> None:
+    picture(noisy / "a.png")
+    runtime.denoise_folder(model, noisy, out)
+    shutil.copytree(noisy, tmp_path / "in2")
+    shutil.copytree(out, tmp_path / "out2", copy_function=shutil.copyfile)
+    for _ in range(2):
+        assert runtime.denoise_folder(model, tmp_path / "in2", tmp_path / "out2").kept == 1
+    lines = (tmp_path / "out2" / MANIFEST_NAME).read_text().splitlines()
+    assert len(lines) == 2  # its new times were noted once
+
+
+def test_what_is_not_ours_is_never_overwritten_unasked(
+    model: runtime.Model, noisy: Path, out: Path
+) -> None:
+    for name in "abc":
+        picture(noisy / f"{name}.png")
+    out.mkdir()
+    (out / "a.png").write_bytes(b"precious")
+    first = runtime.denoise_folder(model, noisy, out)
+    assert isinstance(first.error, OutputError)
+    assert f"{out}/a.png exists already" in str(first.error)
+    assert len(first.results) == 2
+    (out / "b.png").write_bytes(b"retouched")
+    other = runtime.Options(strength=0.5)
+    second = runtime.denoise_folder(model, noisy, out, other)
+    assert [failure.name for failure in second.failures] == ["a.png", "b.png"]
+    assert [result.source.name for result in second.results] == ["c.png"]
+    assert (out / "a.png").read_bytes() == b"precious"
+    assert (out / "b.png").read_bytes() == b"retouched"
+    third = runtime.denoise_folder(model, noisy, out, other, overwrite=True)
+    assert third.error is None
+    assert third.kept == 1
+    assert runtime.denoise_folder(model, noisy, out, other).kept == 3
+
+
+def test_bad_pictures_fail_alone_and_are_not_remembered(
+    model: runtime.Model, noisy: Path, out: Path
+) -> None:
+    picture(noisy / "good.png")
+    (noisy / "empty.png").touch()
+    (noisy / "te\nxt.png").write_text("no picture at all")
+    whole = picture(noisy / "half.png").read_bytes()
+    (noisy / "half.png").write_bytes(whole[:60])
+    (noisy / "link.png").symlink_to("nowhere.png")
+    (noisy / "self.png").symlink_to("self.png")
+    os.mkfifo(noisy / "pipe.png")
+    (out / "blocked.png").mkdir(parents=True)
+    picture(noisy / "blocked.png")
+    for _ in range(2):
+        heard = Heard()
+        summary = runtime.denoise_folder(model, noisy, out, report=heard)
+        bad = ["blocked.png", "empty.png", "half.png", "link.png", "self.png", "te\nxt.png"]
+        assert [failure.name for failure in summary.failures] == bad
+        assert sorted(heard.failures) == bad
+        assert list(content(out)) == ["good.png"]
+        assert isinstance(summary.error, InputError)
+        lines = str(summary.error).splitlines()
+        assert lines[0] == "6 of 7 pictures could not be denoised:"
+        assert all(name[:2] in line for name, line in zip(bad, lines[1:], strict=True))
+        assert [passed.name for passed in summary.passed_over] == ["pipe.png"]
+    (noisy / "half.png").write_bytes(whole)
+    assert len(runtime.denoise_folder(model, noisy, out).results) == 1
+
+
+@pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_is_a_failure(model: runtime.Model, noisy: Path, out: Path) -> None:
+    picture(noisy / "a.png").chmod(0)
+    picture(noisy / "closed" / "b.png").parent.chmod(0)
+    picture(noisy / "c.png")
+    summary = runtime.denoise_folder(model, noisy, out, recursive=True)
+    (noisy / "closed").chmod(0o700)
+    assert [failure.name for failure in summary.failures] == ["closed", "a.png"]
+    assert len(summary.results) == 1
+
+
+def test_a_bug_in_one_picture_stops_no_other_and_is_not_hidden(
+    model: runtime.Model, noisy: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        picture(noisy / f"{name}.png")
+    denoise = runtime.denoise_file
+
+    def broken(model: runtime.Model, source: Path, *rest: Any, **named: Any) -> runtime.Result:
+        if source.name == "a.png":
+            raise ZeroDivisionError("a bug")
+        return denoise(model, source, *rest, **named)
+
+    monkeypatch.setattr("autodenoise.runtime.folders.denoise_file", broken)
+    with pytest.raises(ZeroDivisionError):
+        runtime.denoise_folder(model, noisy, out, jobs=1)
+    assert sorted(content(out)) == ["b.png", "c.png"]
+
+    def hungry(*_: Any, **__: Any) -> runtime.Result:
+        raise MemoryError
+
+    monkeypatch.setattr("autodenoise.runtime.folders.denoise_file", hungry)
+    summary = runtime.denoise_folder(model, noisy, out)
+    assert "not enough memory for" in str(summary.error)
+
+
+def test_linked_folders_are_followed_once(model: runtime.Model, noisy: Path, out: Path) -> None:
+    picture(noisy / "real" / "a.png")
+    picture(noisy.parent / "elsewhere" / "b.png")
+    (noisy / "real" / "loop").symlink_to("..")
+    (noisy / "again").symlink_to("real")
+    (noisy / "far").symlink_to(noisy.parent / "elsewhere")
+    (noisy.parent / "elsewhere" / "back").symlink_to(noisy)
+    summary = runtime.denoise_folder(model, noisy, out, recursive=True)
+    assert sorted(content(out)) == ["far/b.png", "real/a.png"]
+    assert {passed.name: passed.reason for passed in summary.passed_over} == {
+        "again": "the folder real again",
+        "far/back": "the folder . again",
+        "real/loop": "the folder . again",
+    }
+
+
+def test_the_results_within_the_source_are_no_pictures(model: runtime.Model, noisy: Path) -> None:
+    picture(noisy / "a.png")
+    for recursive in (True, True, False):
+        summary = runtime.denoise_folder(model, noisy, noisy / "clean", recursive=recursive)
+        assert not summary.passed_over
+    assert sorted(content(noisy)) == ["a.png", "clean/a.png"]
+
+
+def test_rivals_for_one_name_are_all_told_of(model: runtime.Model, noisy: Path, out: Path) -> None:
+    for name in ("a.png", "a.tif", "b.png", "c/x.png", "C/X.png"):
+        picture(noisy / name)
+    summary = runtime.denoise_folder(model, noisy, out, recursive=True, suffix=".tif")
+    assert sorted(content(out)) == ["b.tif"]
+    names = ["C/X.png", "a.png", "a.tif", "c/x.png"]
+    assert [failure.name for failure in summary.failures] == names
+    assert isinstance(summary.error, OutputError)
+    assert f"{noisy}/a.png and {noisy}/a.tif would both be" in str(summary.error)
+    # With endings of their own the two of one name are no rivals.
+    assert len(runtime.denoise_folder(model, noisy, out, recursive=True).results) == 3
+
+
+def test_an_input_is_never_overwritten(model: runtime.Model, noisy: Path, out: Path) -> None:
+    picture(noisy / "a.png")
+    picture(noisy / "b.png")
+    before = content(noisy)
+    out.mkdir()
+    (out / "a.png").hardlink_to(noisy / "a.png")
+    (out / "b.png").symlink_to(noisy / "a.png")
+    summary = runtime.denoise_folder(model, noisy, out, overwrite=True)
+    assert [failure.name for failure in summary.failures] == ["a.png", "b.png"]
+    assert "is itself a picture to be cleaned" in str(summary.error)
+    swapped = [(noisy / "a.png", out / "new.png"), (noisy / "b.png", noisy / "b.png")]
+    summary = runtime.denoise_files(model, swapped, overwrite=True)
+    assert [failure.name for failure in summary.failures] == [str(noisy / "b.png")]
+    assert content(noisy) == before
+    with pytest.raises(UsageError, match="holds the pictures themselves"):
+        runtime.denoise_folder(model, noisy, out.parent / "out" / ".." / "in", overwrite=True)
+
+
+def test_results_of_an_earlier_time_are_not_denoised_again(
+    model: runtime.Model, noisy: Path
+) -> None:
+    for _ in range(2):
+        picture(noisy / "a.png")
+        sources = sorted(noisy.iterdir())
+        summary = runtime.denoise_files(model, runtime.place(sources, None), overwrite=True)
+        assert len(summary.results) == 1
+    assert [passed.name for passed in summary.passed_over] == [str(noisy / "a.denoised.png")]
+    assert sorted(content(noisy)) == ["a.denoised.png", "a.png"]
+
+
+def test_mistakes(model: runtime.Model, noisy: Path, out: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot look into"):
+        runtime.denoise_folder(model, noisy, out)
+    (noisy / "sub").mkdir(parents=True)
+    with pytest.raises(InputError, match="has no pictures; sub is a folder, which --recursive"):
+        runtime.denoise_folder(model, noisy, out)
+    picture(noisy / "a.png")
+    (tmp_path / "file").touch()
+    for target in (tmp_path / "file", Path("/proc/nothing")):
+        with pytest.raises(OutputError, match="cannot make the folder"):
+            runtime.denoise_folder(model, noisy, target)
+    with pytest.raises(UsageError, match=r"suffix is \.xyz"):
+        runtime.denoise_folder(model, noisy, out, suffix=".xyz")
+    (out / MANIFEST_NAME).mkdir(parents=True)
+    with pytest.raises(OutputError, match="cannot write"):
+        runtime.denoise_folder(model, noisy, out)
+    with pytest.raises(UsageError, match="jobs is 0"):
+        runtime.denoise_folder(model, noisy, tmp_path / "other", jobs=0)
+
+
+@pytest.mark.parametrize("tear", [b'{"source": "b.p', b"\0\0\0", b'{"source": 1}\n[]\n\n\xff\n'])
+def test_a_damaged_manifest_forgets_only_what_is_damaged(
+    model: runtime.Model, noisy: Path, out: Path, tear: bytes
+) -> None:
+    picture(noisy / "a.png")
+    runtime.denoise_folder(model, noisy, out)
+    manifest = out / MANIFEST_NAME
+    with manifest.open("ab") as file:
+        file.write(tear)
+    picture(noisy / "b.png")
+    assert runtime.denoise_folder(model, noisy, out).kept == 1
+    summary = runtime.denoise_folder(model, noisy, out)
+    assert (summary.kept, summary.error) == (2, None)
+    if not tear.endswith(b"\n"):
+        assert len([json.loads(line) for line in manifest.read_text().splitlines()]) == 2
+
+
+def test_one_process_at_a_time(model: runtime.Model, noisy: Path, out: Path) -> None:
+    picture(noisy / "a.png")
+    complaints: list[OutputError] = []
+
+    class Second(Heard):
+        def finished(self, task: runtime.Task, result: runtime.Result | None) -> None:
+            super().finished(task, result)
+            with pytest.raises(OutputError, match="another autodenoise is at work") as raised:
+                runtime.denoise_folder(model, noisy, out)
+            complaints.append(raised.value)
+
+    assert runtime.denoise_folder(model, noisy, out, report=Second()).error is None
+    assert len(complaints) == 1
+    assert runtime.denoise_folder(model, noisy, out).kept == 1
+
+
+def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    a, b = Path("a.jpg"), Path("x/b.tar.png")
+    assert runtime.place([a, b], None) == [
+        (a, Path("a.denoised.jpg")),
+        (b, Path("x/b.tar.denoised.png")),
+    ]
+    assert runtime.place([a], "c.png") == [(a, Path("c.png"))]
+    assert runtime.place([a], "new/") == [(a, Path("new/a.jpg"))]
+    assert runtime.place([a], "new") == [(a, Path("new/a.jpg"))]
+    assert runtime.place([a, b], "two") == [(a, Path("two/a.jpg")), (b, Path("two/b.tar.png"))]
+    Path("file").touch()
+    with pytest.raises(OutputError, match="cannot make the folder"):
+        runtime.place([a, b], "file")
+    assert runtime.beside(Path("new")) == Path("new.denoised")
+    assert runtime.beside(Path()) == tmp_path.with_name(f"{tmp_path.name}.denoised")
+
+
+def test_scanning_passes_over_its_own(tmp_path: Path) -> None:
+    picture(tmp_path / "b.png")
+    picture(tmp_path / "a" / "z.png")
+    picture(tmp_path / ".autodenoise-unfinished" / "y.png")
+    (tmp_path / MANIFEST_NAME).touch()
+    found = scan(tmp_path, recursive=True, leave_out=tmp_path / "none")
+    assert found.pictures == [Path("a/z.png"), Path("b.png")]
+    assert not found.passed_over

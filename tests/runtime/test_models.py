@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from autodenoise import runtime, weights
+from autodenoise.errors import InputError, UsageError
+from autodenoise.runtime import models
+from tests.runtime.model_files import box_blur, identity
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give an empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run_folder(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return box_blur(folder / runtime.MODEL_NAME)
+
+
+@pytest.fixture
+def shipped(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Ship two models; give their folder."""
+    folder = tmp_path_factory.mktemp("weights")
+    identity(folder / "first.onnx")
+    box_blur(folder / "second.onnx")
+    monkeypatch.setattr(models, "_SHIPPED", folder)
+    monkeypatch.setitem(weights.FILES, "photos", "first.onnx")
+    monkeypatch.setitem(weights.FILES, "scans", "second.onnx")
+    return folder
+
+
+def test_whatever_is_shipped_is_there_and_works() -> None:
+    for name in weights.FILES:
+        assert runtime.load(name).card.name
+
+
+@pytest.mark.usefixtures("here")
+def test_a_model_is_a_file_a_run_folder_or_the_name_of_a_run() -> None:
+    file = run_folder(Path("runs/digits"))
+    assert runtime.find("runs/digits") == file
+    assert runtime.find("digits") == file
+    assert runtime.find("runs/digits/model.onnx") == file
+    assert runtime.find(Path("runs/digits").resolve()) == file.resolve()
+    assert runtime.load("digits").card.name == "box"
+    box_blur(Path("digits"))
+    assert runtime.find("digits") == file
+
+
+@pytest.mark.usefixtures("here")
+def test_a_folder_of_the_same_name_does_not_hide_a_run() -> None:
+    file = run_folder(Path("runs/digits"))
+    Path("digits").mkdir()
+    assert runtime.find("digits") == file
+    run_folder(Path("digits/deeper"))
+    shutil.copy(file, "digits")
+    assert runtime.find("digits") == Path("digits/model.onnx")
+
+
+@pytest.mark.usefixtures("here")
+def test_a_run_folder_without_a_model_file_says_how_to_get_it() -> None:
+    Path("runs/half").mkdir(parents=True)
+    for name in ("half", "runs/half"):
+        with pytest.raises(InputError, match=r"runs/half holds no model\.onnx.*--resume runs/half"):
+            runtime.find(name)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_name_that_is_none_gets_the_nearest() -> None:
+    with pytest.raises(UsageError, match="unknown model 'digits', and there is none here yet"):
+        runtime.find("digits")
+    run_folder(Path("runs/digits"))
+    with pytest.raises(UsageError, match="unknown model 'digit'; did you mean 'digits'"):
+        runtime.find("digit")
+    for path in ("missing.onnx", "runs/missing/model.onnx"):
+        with pytest.raises(InputError, match=f"no such model file: {path}"):
+            runtime.load(path)
+
+
+@pytest.mark.usefixtures("here")
+def test_no_name_is_the_first_shipped_model_once_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(weights, "FILES", {})
+    with pytest.raises(UsageError, match=r"no weights come with autodenoise yet.*--model"):
+        runtime.find()
+
+
+@pytest.mark.usefixtures("here")
+def test_shipped_models_go_by_their_names(shipped: Path) -> None:
+    assert runtime.find() == runtime.find("photos") == shipped / "first.onnx"
+    assert runtime.load("scans").card.name == "box"
+    with pytest.raises(UsageError, match="did you mean 'scans'"):
+        runtime.find("scan")
+    # A path is still a path.
+    assert runtime.find("./scans.onnx") == Path("scans.onnx")
+
+
+@pytest.mark.usefixtures("shipped")
+def test_the_listing_has_all_that_there_is_and_nothing_stops_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_folder(Path("runs/b"))
+    run_folder(Path("runs/a"))
+    Path("runs/unfinished").mkdir()
+    box_blur(Path("mine.onnx"))
+    Path("broken.onnx").write_bytes(b"\x3a\xff")
+    Path("folder.onnx").mkdir()
+    Path("dangling.onnx").symlink_to("nowhere")
+
+    def session(*_: object, **__: object) -> None:
+        raise AssertionError("a listing ran a model")
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", session)
+    found = {entry.name: entry for entry in runtime.list_models()}
+    unusable = ["broken.onnx", "dangling.onnx", "folder.onnx"]
+    usable = ["mine.onnx", "runs/a", "runs/b"]
+    assert list(found) == ["photos", "scans", *sorted([*unusable, "mine.onnx"]), *usable[1:]]
+    for name in unusable:
+        assert found[name].card is None
+        assert name in found[name].problem
+    assert "damaged" in found["broken.onnx"].problem
+    for name in usable:
+        card = found[name].card
+        assert card is not None
+        assert (card.name, found[name].problem) == ("box", "")
+        assert runtime.find(name) == found[name].path
+    elsewhere = runtime.list_models([here / "runs", here / "runs"])
+    assert [entry.name for entry in elsewhere[2:]] == [str(here / "runs" / run) for run in "ab"]
+    with pytest.raises(InputError, match="no such folder: gone"):
+        runtime.list_models(["gone"])
