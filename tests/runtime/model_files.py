@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["box_blur", "gains", "identity", "mosaic", "quotient"]
+__all__ = ["box_blur", "gains", "identity", "mosaic", "ratio"]
 
 
 def identity(
@@ -73,10 +73,7 @@ def mosaic(path: Path, *, multiple: int, channels: int = 1) -> Path:
             ("ConvTranspose", "small", "one", "clean"),
         )
     ]
-    weights = [
-        _weight("mean", one / np.float32(multiple**2)),
-        _weight("one", one),
-    ]
+    weights = [_weight("mean", one / np.float32(multiple**2)), _weight("one", one)]
     card = runtime.Card(
         name="mosaic",
         network="mosaic",
@@ -98,10 +95,10 @@ def gains(path: Path, factors: Sequence[float]) -> Path:
     return _write(path, card, [node], [_weight("factors", values)])
 
 
-def quotient(path: Path) -> Path:
-    """Write a model file that answers with no number where a picture is black."""
+def ratio(path: Path) -> Path:
+    """Write a model file that divides by what it is given: where that is black, by zero."""
     node = helper.make_node("Div", ["noisy", "noisy"], ["clean"])
-    card = runtime.Card(name="quotient", network="quotient", channels=1, parameters=0, halo=0)
+    card = runtime.Card(name="ratio", network="ratio", channels=1, parameters=0, halo=0)
     return _write(path, card, [node])
 
 

@@ -18,7 +18,7 @@ from autodenoise.errors import InputError, UsageError
 from autodenoise.images import Scale
 from autodenoise.runtime import tiling
 from autodenoise.runtime.tiling import Plan, denoise_rows, plan
-from tests.runtime.model_files import box_blur, gains, identity, mosaic, quotient
+from tests.runtime.model_files import box_blur, gains, identity, mosaic, ratio
 
 PLENTY = 2**40
 
@@ -341,7 +341,7 @@ def test_what_is_no_number_is_said_with_its_place(model: Pick) -> None:
     said = "2 samples in the rows from 12 to 15 are NaN or infinite, the first at row 13, column 4"
     with pytest.raises(InputError, match=said):
         run(same, cut, picture, [4])
-    broken = model(quotient)
+    broken = model(ratio)
     with pytest.raises(InputError, match="answers with values that are no numbers"):
         run(broken, cut, np.zeros((20, 10, 1), np.uint8))
 
