@@ -415,11 +415,11 @@ def test_the_budget_is_less_where_little_is_free(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(tiling, "_free_in_group", lambda: group)
         return tiling.memory_budget() / 2**20
 
-    assert budget(None, None) == 400
-    assert budget(2**34, None) == 400
-    assert budget(2**34, 500 * 2**20) == 200
-    assert budget(100 * 2**20, 2**34) == 50
-    assert budget(0, 0) == 12.5
+    assert budget(None, None) == 600
+    assert budget(2**34, None) == 600
+    assert budget(2**34, 700 * 2**20) == 300
+    assert budget(160 * 2**20, 2**34) == 75
+    assert budget(0, 0) == 9.375
 
 
 def test_what_is_free_is_found_out() -> None:

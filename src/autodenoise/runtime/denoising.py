@@ -126,7 +126,7 @@ def denoise(
         colours of a pixel, which are denoised together; along every other, such as Z, T or C, lie
         pictures that are denoised one by one. Without it, (H, W) and (H, W, colours) are expected.
     memory
-        Bytes to work in; by default 400 MiB, or less where little is free.
+        Bytes to work in; by default 600 MiB, or less where little is free.
 
     Returns
     -------

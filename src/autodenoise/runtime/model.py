@@ -102,7 +102,7 @@ class Model:
         scale
             The sample values of black and white, where they are not those of the dtype.
         memory
-            Bytes to work in; by default 400 MiB, or less where little is free.
+            Bytes to work in; by default 600 MiB, or less where little is free.
 
         Returns
         -------
