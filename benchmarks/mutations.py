@@ -169,60 +169,58 @@ class Worker:
         return {"peak": peak, "said": list(iter(self.noise.get, ""))}
 
 
-def main() -> None:
-    """Damage, denoise and count."""
-    if sys.argv[1:2] == [WORKER]:
-        work(sys.argv[2])
-        return
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=2_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", type=Path, help="a folder for the files that went wrong")
-    arguments = parser.parse_args()
-    dice = random.Random(arguments.seed)
+def run(folder: Path, files: int, seed: int, keep: Path | None = None) -> dict[str, Any]:
+    """Damage, denoise and count.
+
+    Parameters
+    ----------
+    folder
+        To work in.
+    files, seed
+        How many, and which.
+    keep
+        A folder for the files that went wrong.
+    """
+    dice = random.Random(seed)
     counts: dict[str, Counter[str]] = {}
     slowest, wrong = 0.0, []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "clean").mkdir()
-        sound = seeds(folder)
-        model = _identity(folder / "same.onnx")
-        worker = Worker(model)
-        for index in range(arguments.files):
-            seed = dice.choice(sound)
-            kind, content, called = damage(seed.read_bytes(), seed.name, dice)
-            path = folder / f"{index:05}-{called}"
-            path.write_bytes(content)
-            told = worker.tell(path)
-            slowest = max(slowest, told["seconds"])
-            outcome = told["outcome"].partition(":")[0]
-            counts.setdefault(kind, Counter())[outcome] += 1
-            if outcome in ("crash", "hang", "fault"):
-                wrong.append(f"{path.name} ({kind}): {told['outcome']}")
-                print(wrong[-1], file=sys.stderr, flush=True)
-                if arguments.keep:
-                    arguments.keep.mkdir(parents=True, exist_ok=True)
-                    (arguments.keep / path.name).write_bytes(content)
-            path.unlink()
-            if told.get("over"):
-                worker = Worker(model)
-        last = worker.end()
-        left = sorted(path.name for path in (folder / "clean").iterdir() if path.name[0] == ".")
+    (folder / "clean").mkdir()
+    sound = seeds(folder)
+    model = _identity(folder / "same.onnx")
+    worker = Worker(model)
+    for index in range(files):
+        whole = dice.choice(sound)
+        kind, content, called = damage(whole.read_bytes(), whole.name, dice)
+        path = folder / f"{index:05}-{called}"
+        path.write_bytes(content)
+        told = worker.tell(path)
+        slowest = max(slowest, told["seconds"])
+        outcome = told["outcome"].partition(":")[0]
+        counts.setdefault(kind, Counter())[outcome] += 1
+        if outcome in ("crash", "hang", "fault"):
+            wrong.append(f"{path.name} ({kind}): {told['outcome']}")
+            if keep:
+                keep.mkdir(parents=True, exist_ok=True)
+                (keep / path.name).write_bytes(content)
+        path.unlink()
+        if told.get("over"):
+            worker = Worker(model)
+    last = worker.end()
     total = sum(counts.values(), Counter())
-    result = {
-        "protocol": f"{arguments.files} damaged pictures from {len(sound)} sound ones, seed "
-        f"{arguments.seed}, through a model file that answers with its input; denoise_file, one "
-        f"after another in one process; a hang is more than {LIMIT:g} s",
+    return {
+        "protocol": f"{files} damaged pictures from {len(sound)} sound ones, seed {seed}, through "
+        "a model file that answers with its input; denoise_file, one after another in one process; "
+        f"a hang is more than {LIMIT:g} s",
         "outcomes": dict(total.most_common()),
         "by_damage": {kind: dict(found.most_common()) for kind, found in sorted(counts.items())},
         "wrong": wrong,
-        "half_written_files_left": left,
+        "half_written_files_left": sorted(
+            path.name for path in (folder / "clean").iterdir() if path.name.startswith(".")
+        ),
         "lines_on_the_standard_error": len(last["said"]),
         "slowest_seconds": round(slowest, 2),
         "peak_rss_mib": last["peak"] // 1024,
     }
-    print(*last["said"][:20], sep="", file=sys.stderr)
-    write("mutations", result)
 
 
 def _identity(path: Path) -> Path:
@@ -231,6 +229,20 @@ def _identity(path: Path) -> Path:
     from tests.runtime.model_files import identity
 
     return identity(path)
+
+
+def main() -> None:
+    """Do what is asked for: the measurement, or the work of the process that is watched."""
+    if sys.argv[1:2] == [WORKER]:
+        work(sys.argv[2])
+        return
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=2_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, help="a folder for the files that went wrong")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        write("mutations", run(Path(name), arguments.files, arguments.seed, arguments.keep))
 
 
 if __name__ == "__main__":

@@ -87,6 +87,16 @@ def test_samples_of_other_types_are_named(tmp_path: Path, dtype: type) -> None:
         images.open_picture(tmp_path / "a.tif")
 
 
+def test_raw_files_are_not_taken_for_their_thumbnails(tmp_path: Path) -> None:
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    tifffile.imwrite(tmp_path / "a.NEF", pixels, photometric="rgb")
+    version = [(50706, "B", 4, (1, 4, 0, 0), True)]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", extratags=version)
+    for name in ("a.NEF", "a.tif"):
+        with pytest.raises(InputError, match="raw file, which has to be developed"):
+            images.open_picture(tmp_path / name)
+
+
 def test_pages_of_several_sizes_are_refused(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         for side in (8, 9):

@@ -289,7 +289,7 @@ def test_mistakes(model: runtime.Model, noisy: Path, out: Path, tmp_path: Path) 
     for target in (tmp_path / "file", Path("/proc/nothing")):
         with pytest.raises(OutputError, match="cannot make the folder"):
             runtime.denoise_folder(model, noisy, target)
-    with pytest.raises(UsageError, match=r"suffix is \.xyz"):
+    with pytest.raises(UsageError, match=r"ending \.xyz is none of"):
         runtime.denoise_folder(model, noisy, out, suffix=".xyz")
     (out / MANIFEST_NAME).mkdir(parents=True)
     with pytest.raises(OutputError, match="cannot write"):

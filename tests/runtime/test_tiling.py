@@ -319,7 +319,7 @@ def test_strength_blends(model: Pick) -> None:
     np.testing.assert_array_equal(run(dark, cut, picture), 0)
     np.testing.assert_allclose(run(dark, cut, picture, strength=0.25), 0.75 * picture, atol=0.51)
     for strength in (-0.1, 1.1, float("nan")):
-        with pytest.raises(UsageError, match="from 0, which changes nothing, to 1"):
+        with pytest.raises(UsageError, match="from 0, which leaves the picture as it is, to 1"):
             run(dark, cut, picture, strength=strength)
 
 

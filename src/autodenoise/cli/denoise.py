@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from autodenoise.runtime import Model, Options
 
 __all__ = ["denoise"]
 
@@ -39,8 +42,26 @@ def denoise(
             show_default="by the file's type and metadata",
         ),
     ] = None,
+    axes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LETTERS",
+            help="What the dimensions of a stack are, such as ZYX or TYXS.",
+            show_default="pages are pictures, samples are colours",
+        ),
+    ] = None,
+    file_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="ENDING",
+            help="Write png, jpg, tif, webp or avif.",
+            show_default="each picture's own",
+        ),
+    ] = None,
     strip_metadata: Annotated[
-        bool, typer.Option("--strip-metadata", help="Keep only the colour profile.")
+        bool,
+        typer.Option("--strip-metadata", help="Keep only the colour profile and the resolution."),
     ] = False,
     memory: Annotated[
         str | None,
@@ -57,6 +78,9 @@ def denoise(
         bool, typer.Option("--overwrite", help="Replace files that are in the way.")
     ] = False,
     jobs: Annotated[int, typer.Option(help="How many pictures to clean at once.")] = 2,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done, and how long it takes.")
+    ] = False,
 ) -> None:
     """Clean pictures with a trained model.
 
@@ -73,20 +97,23 @@ def denoise(
     folder = next((picture for picture in pictures if picture.is_dir()), None)
     if folder is not None and len(pictures) > 1:
         raise UsageError(f"{folder} is a folder; name one folder, or any number of pictures")
-    if not 0 <= strength <= 1:
-        raise UsageError(
-            "a strength is from 0, which leaves the picture as it is, to 1, the model's answer; "
-            f"got {strength:g}"
-        )
     options = runtime.Options(
         strength=strength,
         scale=None if value_range is None else Scale(*value_range),
+        axes=axes,
         strip_metadata=strip_metadata,
         memory=None if memory is None else _bytes(memory),
     )
+    suffix = None if file_format is None else f".{file_format.lower().removeprefix('.')}"
     loaded = runtime.load(model)
     if folder is not None:
         target = runtime.beside(folder) if output is None else Path(output)
+    if dry_run:
+        sources = pictures
+        if folder is not None:
+            sources = runtime.pictures_in(folder, recursive=recursive, leave_out=target)
+        _preview(loaded, sources, options)
+        return
     where = "" if folder is None else f"{folder} -> {target}"
     how = f"with {loaded.card.name}, strength {strength:g}"
     with DenoisingProgress(Console(), where, how) as report:
@@ -99,12 +126,13 @@ def denoise(
                 recursive=recursive,
                 overwrite=overwrite,
                 jobs=jobs,
+                suffix=suffix,
                 report=report,
             )
         else:
             summary = runtime.denoise_files(
                 loaded,
-                runtime.place(pictures, output),
+                runtime.place(pictures, output, suffix),
                 options,
                 overwrite=overwrite,
                 jobs=jobs,
@@ -112,6 +140,41 @@ def denoise(
             )
     if summary.error is not None:
         raise summary.error
+
+
+def _preview(model: Model, sources: list[Path], options: Options) -> None:
+    from autodenoise import runtime
+    from autodenoise.errors import AutodenoiseError
+
+    pace, seconds = None, 0.0
+    for source in sources:
+        try:
+            seen = runtime.preview(model, source, options)
+        except AutodenoiseError as error:
+            if len(sources) == 1:
+                raise
+            typer.echo(f"{source}: {error}")
+            continue
+        # One tile is timed, for all.
+        pace = runtime.pace(model, seen.plan) if pace is None else pace
+        took = pace * seen.fed_pixels
+        seconds += took
+        picture, plan = seen.picture, seen.plan
+        pages = f", {picture.pages:,} pages" if picture.pages > 1 else ""
+        tiles = plan.tiles * picture.pages
+        typer.echo(
+            f"{source}: {picture.format.name}, {picture.width}x{picture.height}{pages}, "
+            f"{picture.bands} x {picture.bits} bits; {tiles:,} tile{'s' if tiles > 1 else ''} of "
+            f"{plan.tile[1]}x{plan.tile[0]}, {plan.memory / 2**20:,.0f} MiB, about {_time(took)}"
+        )
+    if len(sources) > 1:
+        typer.echo(f"{len(sources):,} pictures, about {_time(seconds)} with {model.card.name}")
+
+
+def _time(seconds: float) -> str:
+    from autodenoise.cli.progress import clock
+
+    return f"{seconds:.1f} s" if seconds < 60 else clock(seconds)
 
 
 def _bytes(size: str) -> int:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from autodenoise.runs.study import Trial
     from autodenoise.runtime import Result, Summary, Task
 
-__all__ = ["DenoisingProgress", "Downloads", "SearchProgress", "Steps", "TrainingProgress"]
+__all__ = ["DenoisingProgress", "Downloads", "SearchProgress", "Steps", "TrainingProgress", "clock"]
 
 _NAMED = 5
 
@@ -89,7 +89,7 @@ class TrainingProgress(_TrainingBar):
 
     def step(self, status: Status) -> None:
         """Show the state of things."""
-        self._show_training(status, "", f"{_clock(status.eta)} left")
+        self._show_training(status, "", f"{clock(status.eta)} left")
 
     def epoch(self, row: Row) -> None:
         """Print a finished epoch."""
@@ -122,11 +122,11 @@ class SearchProgress(_TrainingBar):
 
     def step(self, status: Status) -> None:
         """Show the state of things; the time of later trials is that of earlier ones."""
-        left = f"{_clock(status.eta)} left"
+        left = f"{clock(status.eta)} left"
         if self._took:
             later = self._trials - 1 - self._number
             mean = sum(self._took) / len(self._took)
-            left += f", {_clock(status.eta + later * mean)} for all"
+            left += f", {clock(status.eta + later * mean)} for all"
         self._show_training(
             status, f"trial {self._number} ({self._number + 1} of {self._trials}), ", left
         )
@@ -243,7 +243,7 @@ class DenoisingProgress(_Bars):
         told = f"{self._over:,}/{self._pictures:,}"
         if size:
             left = elapsed * (self._bytes / size - 1)
-            told += f"  {_megapixels(pixels / elapsed)}/s  {_clock(max(left, 0))} left"
+            told += f"  {_megapixels(pixels / elapsed)}/s  {clock(max(left, 0))} left"
         self._show(self._task, total=max(self._bytes, 1), completed=size, told=told)
 
 
@@ -297,7 +297,8 @@ def _megapixels(pixels: float) -> str:
     return f"{mega:,.1f} MP" if mega >= 0.1 else f"{mega:.2g} MP"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Say a time as on a clock: minutes and seconds, and hours where there are some."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -42,6 +42,9 @@ _SHAPE = frozenset(
     | {"xres", "yres", "filename", "vips-loader", "vips-sequential", "n-pages", "n-subifds"}
 )
 
+# The raw files of cameras that are TIFF files by their first bytes.
+_RAW = frozenset({".arw", ".cr2", ".dng", ".iiq", ".nef", ".nrw", ".pef", ".srw", ".3fr"})
+
 _ROWS = 64
 # A flat PNG or TIFF is a thousandth of its samples; nothing honest is much less.
 _BOMB_RATIO = 1_100
@@ -154,6 +157,11 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
     """
     form = of_content(path)
     tags = tuple(tiff_tags.read_directories(path)) if form is TIFF else ()
+    if tags and (Tag.DNG_VERSION in tags[0] or path.suffix.lower() in _RAW):
+        raise InputError(
+            f"{path} is a camera's raw file, which has to be developed first; only its thumbnail "
+            "could be read"
+        )
     stack = imagej.planes(tags[0]) if tags else 0
     order: ByteOrder = tiff_tags.byte_order(path) if tags else "<"
     pages = _pages(path, tags)

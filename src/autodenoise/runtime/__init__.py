@@ -10,12 +10,14 @@ from autodenoise.runtime.denoising import (
     Result,
     denoise,
     denoise_file,
+    pace,
     preview,
 )
 from autodenoise.runtime.folders import beside, denoise_folder, place
 from autodenoise.runtime.model import MODEL_NAME, Model
 from autodenoise.runtime.models import Entry, find, list_models, load
 from autodenoise.runtime.reports import Failure, PassedOver, Report, Summary, Task
+from autodenoise.runtime.scanning import pictures_in
 
 __all__ = [
     "CARD_KEY",
@@ -39,6 +41,8 @@ __all__ = [
     "find",
     "list_models",
     "load",
+    "pace",
+    "pictures_in",
     "place",
     "preview",
 ]

@@ -16,7 +16,7 @@ from autodenoise.errors import (
     OutputError,
     UsageError,
 )
-from autodenoise.runtime.denoising import Result, denoise_file
+from autodenoise.runtime.denoising import Options, Result, denoise_file, fixed
 from autodenoise.runtime.reports import Failure, PassedOver, Summary, Task
 from autodenoise.stopping import stop_requests
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from autodenoise.runtime.denoising import Options
     from autodenoise.runtime.model import Model
     from autodenoise.runtime.reports import Report
 
@@ -82,6 +81,7 @@ def denoise_files(
             model, task.source, task.target, options, overwrite=overwrite, progress=progress
         )
 
+    options = fixed(options or Options())
     pairs = list(pairs)
     made_of = {target: source for source, target in pairs if source != target}
     tasks = [Task.of(str(a), a, b) for a, b in pairs if a not in made_of]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import shutil
@@ -17,7 +18,7 @@ from autodenoise.errors import InputError, Interrupted, OutputError, UsageError
 from autodenoise.files import replacing
 from autodenoise.runtime.model import Model
 from autodenoise.runtime.models import load
-from autodenoise.runtime.tiling import Plan, denoise_rows, denoise_tile, memory_budget, plan
+from autodenoise.runtime.tiling import Plan, check_strength, denoise_rows, memory_budget, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from autodenoise.images import Picture, Scale
 
-__all__ = ["Options", "Preview", "Result", "denoise", "denoise_file", "preview"]
+__all__ = ["Options", "Preview", "Result", "denoise", "denoise_file", "fixed", "pace", "preview"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Options:
         Leave out all but the colour profile and the resolution.
     memory
         Bytes that a picture in work may take; None decides by what is free.
+
+    Raises
+    ------
+    UsageError
+        The strength is outside [0, 1], or the axes are no letters of dimensions.
     """
 
     strength: float = 1.0
@@ -55,6 +61,17 @@ class Options:
     axes: str | None = None
     strip_metadata: bool = False
     memory: int | None = None
+
+    def __post_init__(self) -> None:
+        check_strength(self.strength)
+        if self.axes is not None:
+            _letters(self.axes)
+
+
+def fixed(options: Options) -> Options:
+    """Decide now what memory a picture may take, so that it is the same for all of many."""
+    budget = memory_budget() if options.memory is None else options.memory
+    return dataclasses.replace(options, memory=budget)
 
 
 @dataclass(frozen=True)
@@ -89,13 +106,14 @@ class Preview:
         As its header has it.
     plan
         The tiles of a page.
-    seconds
-        What the network would take, from the time of one tile.
+    fed_pixels
+        What the network works on in all pages, its halo and every sample that is denoised alone
+        counted.
     """
 
     picture: Picture
     plan: Plan
-    seconds: float
+    fed_pixels: int
 
 
 def denoise(
@@ -267,7 +285,7 @@ def denoise_file(
 
 
 def preview(model: Model, source: Path, options: Options | None = None) -> Preview:
-    """Find out what denoising a picture file would take, from its header and one tile.
+    """Find out what denoising a picture file would take, from its header.
 
     Raises
     ------
@@ -278,12 +296,18 @@ def preview(model: Model, source: Path, options: Options | None = None) -> Previ
     picture = images.open_picture(source)
     _, colours, together = _meaning(picture, options)
     cut = _cut(model, picture, options)
-    tile = np.full((*cut.tile, colours), 0.5, np.float32)
+    runs = 1 if together and colours == model.card.channels else colours
+    return Preview(picture, cut, cut.fed_pixels * runs * picture.pages)
+
+
+def pace(model: Model, plan: Plan) -> float:
+    """Measure the seconds that the network takes for a pixel that it is fed, on one tile."""
+    tile = np.full((1, *plan.tile, model.card.channels), 0.5, np.float32)
     # The first run makes the engine's memory.
-    denoise_tile(model, tile, together=together)
+    model.batch(tile)
     begun = time.perf_counter()
-    denoise_tile(model, tile, together=together)
-    return Preview(picture, cut, (time.perf_counter() - begun) * cut.tiles * picture.pages)
+    model.batch(tile)
+    return (time.perf_counter() - begun) / (plan.tile[0] * plan.tile[1])
 
 
 def _clean_rows(model: Model, picture: Picture, options: Options) -> Iterator[NDArray[Any]]:

@@ -13,7 +13,7 @@ from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.files import digest, make_folder
 from autodenoise.images import SUFFIXES
 from autodenoise.runtime.batch import denoise_all
-from autodenoise.runtime.denoising import Options, Result, denoise_file
+from autodenoise.runtime.denoising import Options, Result, denoise_file, fixed
 from autodenoise.runtime.manifest import Making, Manifest
 from autodenoise.runtime.reports import Task
 from autodenoise.runtime.scanning import scan
@@ -30,18 +30,21 @@ __all__ = ["beside", "denoise_folder", "place"]
 _WORKSHOP_NAME = ".autodenoise-unfinished"
 
 
-def beside(source: Path) -> Path:
+def beside(source: Path, suffix: str | None = None) -> Path:
     """Give the name of the result where none is asked for.
 
-    ``photo.jpg`` becomes ``photo.denoised.jpg`` and the folder ``in`` becomes ``in.denoised``.
+    ``photo.jpg`` becomes ``photo.denoised.jpg``, or another `suffix`, and the folder ``in`` becomes
+    ``in.denoised``.
     """
     if source.is_dir():
         folder = source if source.name not in ("", "..") else source.resolve()
         return folder.with_name(f"{folder.name}.denoised")
-    return source.with_name(f"{source.stem}.denoised{source.suffix}")
+    return source.with_name(f"{source.stem}.denoised{suffix or source.suffix}")
 
 
-def place(sources: Sequence[Path], output: str | None) -> list[tuple[Path, Path]]:
+def place(
+    sources: Sequence[Path], output: str | None, suffix: str | None = None
+) -> list[tuple[Path, Path]]:
     """Say where the result of each picture goes.
 
     Parameters
@@ -51,19 +54,24 @@ def place(sources: Sequence[Path], output: str | None) -> list[tuple[Path, Path]
     output
         A folder, made where it is missing, if there are several pictures, if it ends in a slash, or
         if it is one; else the one picture's file. None for `beside`.
+    suffix
+        The ending of results that are not named in `output`; by default each picture's own.
 
     Raises
     ------
     OutputError
         The folder cannot be made.
+    UsageError
+        `suffix` is no picture's.
     """
+    _check_suffix(suffix)
     if output is None:
-        return [(source, beside(source)) for source in sources]
+        return [(source, beside(source, suffix)) for source in sources]
     into = Path(output)
     if len(sources) == 1 and not output.endswith(("/", os.sep)) and not into.is_dir():
         return [(sources[0], into)]
     make_folder(into)
-    return [(source, into / source.name) for source in sources]
+    return [(source, into / _renamed(Path(source.name), suffix)) for source in sources]
 
 
 def denoise_folder(
@@ -113,8 +121,7 @@ def denoise_folder(
     Interrupted
         SIGINT or SIGTERM came: pictures in work are given up, those that are done stay.
     """
-    if suffix is not None and suffix.lower() not in SUFFIXES:
-        raise UsageError(f"suffix is {suffix}; expected one of {', '.join(sorted(SUFFIXES))}")
+    _check_suffix(suffix)
     if target.exists() and source.exists() and target.samefile(source):
         raise UsageError(f"{target} holds the pictures themselves; choose another folder with -o")
     found = scan(source, recursive=recursive, leave_out=target)
@@ -126,7 +133,7 @@ def denoise_folder(
         for path in found.pictures
     ]
     make_folder(target)
-    options = options or Options()
+    options = fixed(options or Options())
     with Manifest(target, _making(model, options)) as manifest, _workshop(target) as workshop:
 
         def work(task: Task, progress: Progress) -> Result | None:
@@ -185,6 +192,11 @@ def _making(model: Model, options: Options) -> Making:
     said = dataclasses.asdict(options)
     del said["memory"]  # decides how, and not what
     return Making(digest(model.path), said)
+
+
+def _check_suffix(suffix: str | None) -> None:
+    if suffix is not None and suffix.lower() not in SUFFIXES:
+        raise UsageError(f"the ending {suffix} is none of {', '.join(sorted(SUFFIXES))}")
 
 
 def _renamed(path: Path, suffix: str | None) -> Path:

@@ -12,7 +12,7 @@ from autodenoise.images import SUFFIXES
 from autodenoise.runtime.manifest import MANIFEST_NAME
 from autodenoise.runtime.reports import Failure, PassedOver
 
-__all__ = ["Found", "scan"]
+__all__ = ["Found", "pictures_in", "scan"]
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,11 @@ def scan(root: Path, *, recursive: bool, leave_out: Path) -> Found:
     found.pictures.sort()
     found.passed_over.sort(key=lambda passed: passed.name)
     return found
+
+
+def pictures_in(root: Path, *, recursive: bool, leave_out: Path) -> list[Path]:
+    """List the pictures that denoising a folder would take, as `scan` finds them."""
+    return [root / path for path in scan(root, recursive=recursive, leave_out=leave_out).pictures]
 
 
 def _kind(entry: os.DirEntry[str]) -> int | None:

@@ -24,8 +24,8 @@ __all__ = [
     "Cut",
     "Plan",
     "check_size",
+    "check_strength",
     "denoise_rows",
-    "denoise_tile",
     "memory_budget",
     "plan",
 ]
@@ -176,6 +176,21 @@ def check_size(card: Card, height: int, width: int) -> None:
         )
 
 
+def check_strength(strength: float) -> None:
+    """Check that a strength is in [0, 1].
+
+    Raises
+    ------
+    UsageError
+        It is not.
+    """
+    if not 0 <= strength <= 1:
+        raise UsageError(
+            "a strength is from 0, which leaves the picture as it is, to 1, the model's full "
+            f"answer; got {strength:g}"
+        )
+
+
 def _up(length: int, multiple: int) -> int:
     return -(-length // multiple) * multiple
 
@@ -246,11 +261,7 @@ def denoise_rows(
         The number of colours does not fit the model, samples are NaN or infinite, the rows end
         too soon, or the model gives no numbers.
     """
-    if not 0 <= strength <= 1:
-        raise UsageError(
-            f"a strength is from 0, which changes nothing, to 1, the model's full answer; "
-            f"got {strength:g}"
-        )
+    check_strength(strength)
     channels = model.card.channels
     if channels not in (1, 3, colours):
         raise InputError(
@@ -284,7 +295,7 @@ def _band(
         left, right = column.fed, min(column.fed + plan.tile[1], plan.width)
         samples = held.piece(slice(first, last), slice(left, right))
         noisy = scale.to_float(samples[:, :, :colours])
-        clean = denoise_tile(model, noisy, together=together)
+        clean = _denoise(model, noisy, together=together)
         taken = (
             slice(band.start - first, band.stop - first),
             slice(column.start - left, column.stop - left),
@@ -301,9 +312,7 @@ def _band(
     return result
 
 
-def denoise_tile(
-    model: Model, image: NDArray[np.float32], *, together: bool
-) -> NDArray[np.float32]:
+def _denoise(model: Model, image: NDArray[np.float32], *, together: bool) -> NDArray[np.float32]:
     """Denoise (H, W, colours) in one piece.
 
     Colours that are not as many as the model's channels, or do not belong together, are denoised
