@@ -126,7 +126,7 @@ class Worker:
 
     def __init__(self, model: Path) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, __file__, WORKER, str(model)],
+            [sys.executable, "-X", "faulthandler", __file__, WORKER, str(model)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -157,7 +157,9 @@ class Worker:
             self.process.kill()
             return {"outcome": "hang", "seconds": LIMIT, "over": True}
         if not line:
-            return {"outcome": f"crash: {self.process.wait()}", "seconds": 0.0, "over": True}
+            said = "".join(iter(self.noise.get, ""))
+            outcome = f"crash: {self.process.wait()}: {said}"
+            return {"outcome": outcome, "seconds": 0.0, "over": True}
         told: dict[str, Any] = json.loads(line)
         return told
 
@@ -166,7 +168,12 @@ class Worker:
         assert self.process.stdin is not None
         self.process.stdin.close()
         peak: int = json.loads(self.lines.get(timeout=LIMIT))["peak"]
-        return {"peak": peak, "said": list(iter(self.noise.get, ""))}
+        said = list(iter(self.noise.get, ""))
+        self.process.wait()
+        for stream in (self.process.stdout, self.process.stderr):
+            assert stream is not None
+            stream.close()
+        return {"peak": peak, "said": said}
 
 
 def run(folder: Path, files: int, seed: int, keep: Path | None = None) -> dict[str, Any]:
@@ -217,7 +224,7 @@ def run(folder: Path, files: int, seed: int, keep: Path | None = None) -> dict[s
         "half_written_files_left": sorted(
             path.name for path in (folder / "clean").iterdir() if path.name.startswith(".")
         ),
-        "lines_on_the_standard_error": len(last["said"]),
+        "said_on_the_standard_error": last["said"],
         "slowest_seconds": round(slowest, 2),
         "peak_rss_mib": last["peak"] // 1024,
     }

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pyvips
 from numpy.lib.stride_tricks import sliding_window_view
 
 from autodenoise import images
 from autodenoise.errors import OutputError, UsageError
 from autodenoise.evaluation.change import Change, Pair, measure
 from autodenoise.images import Scale
+from autodenoise.images.libvips import pyvips
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,16 +6,15 @@ format, never from its content: 8-bit files are divided by 255 and 16-bit files 
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyvips
 
 from autodenoise.errors import InputError, OutputError
 from autodenoise.files import replacing
 from autodenoise.images.encoding import open_for, saving
 from autodenoise.images.formats import SUFFIXES, of_name, reason
+from autodenoise.images.libvips import pyvips
 from autodenoise.images.picture import Picture, open_picture
 from autodenoise.images.samples import Scale, from_float, to_float
 from autodenoise.images.streaming import ahead
@@ -40,9 +39,6 @@ __all__ = [
     "to_float",
     "write",
 ]
-
-# What libvips has to say comes with its errors; it would be printed a second time.
-logging.getLogger("pyvips").addHandler(logging.NullHandler())
 
 _LOSSY_QUALITY = 95
 

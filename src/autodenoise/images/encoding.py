@@ -7,12 +7,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyvips
 
 from autodenoise.errors import OutputError
 from autodenoise.files import replacing
 from autodenoise.images import imagej, tiff_tags
 from autodenoise.images.formats import AVIF, JPEG, PNG, TIFF, WEBP, Format, of_name, reason
+from autodenoise.images.libvips import pyvips
 from autodenoise.images.lossy import jpeg_quality, webp_is_lossless
 from autodenoise.images.picture import Picture, open_picture
 from autodenoise.images.streaming import RowStream

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyvips
 
 from autodenoise.errors import InputError
 from autodenoise.images import imagej, tiff_tags
-from autodenoise.images.formats import TIFF, WEBP, Format, of_content, reason
+from autodenoise.images.formats import PNG, TIFF, WEBP, Format, of_content, reason
+from autodenoise.images.libvips import pyvips
 from autodenoise.images.samples import Scale
 from autodenoise.images.tiff_tags import Tag, number
 
@@ -46,10 +46,11 @@ _SHAPE = frozenset(
 _RAW = frozenset({".arw", ".cr2", ".dng", ".iiq", ".nef", ".nrw", ".pef", ".srw", ".3fr"})
 
 _ROWS = 64
-# A flat PNG or TIFF is a thousandth of its samples; nothing honest is much less.
+# Deflate makes a thousandth of what is flat, and no less; other ways of coding do.
 _BOMB_RATIO = 1_100
-_BOMB_SAMPLES = 300_000_000
+_DEFLATED_BOMB, _BOMB = 20_000_000, 300_000_000
 _MOST_PIXELS = 1 << 37
+_MOST_DENSE = 1e6
 
 _ALPHA = frozenset({1, 2})
 
@@ -173,7 +174,7 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
             header = _load(path, form, pages, whole=False)
         if len(tags) == 1 and stack > 1:
             header, pages = _gapless(path, header, tags[0], stack, order), stack
-        _check_declared(path, header)
+        _check_declared(path, form, header)
         if upright and _field(header, "orientation", 1) > 1 and pages == 1:
             # To turn a picture is to read it out of order.
             header = _load(path, form, pages, whole=True).autorot()
@@ -215,7 +216,8 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
             if name not in _SHAPE
         },
         meaning=header.interpretation,
-        resolution=(header.xres, header.yres),
+        # A damaged file may say anything; libvips takes no more than this.
+        resolution=(min(header.xres, _MOST_DENSE), min(header.yres, _MOST_DENSE)),
         source=header,
     )
 
@@ -301,11 +303,13 @@ def _field(image: pyvips.Image, name: str, default: int) -> int:
     return int(image.get(name)) if image.get_typeof(name) else default
 
 
-def _check_declared(path: Path, header: pyvips.Image) -> None:
+def _check_declared(path: Path, form: Format, header: pyvips.Image) -> None:
     """Refuse what declares far more samples than a file of its size can hold, before decoding."""
     samples = header.width * header.height * header.bands
     size = path.stat().st_size
-    if samples > _MOST_PIXELS or (samples > _BOMB_SAMPLES and samples > size * _BOMB_RATIO):
+    deflated = form in (PNG, TIFF) and _field(header, "bits-per-sample", 8) >= 8
+    least = _DEFLATED_BOMB if deflated else _BOMB
+    if samples > _MOST_PIXELS or (samples > least and samples > size * _BOMB_RATIO):
         raise InputError(
             f"{path} declares {header.width:,} x {header.height:,} pixels in a file of {size:,} "
             "bytes; that is not a picture but a way to fill memory. It was not decoded"

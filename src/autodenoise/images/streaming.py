@@ -15,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import pyvips
+
+from autodenoise.images.libvips import pyvips
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
