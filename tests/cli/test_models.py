@@ -46,7 +46,7 @@ def test_models_are_told_in_a_table(
     words = " ".join(said.split())
     for told in (
         "model network images trained on",
-        "runs/letters box grey 9 parameters 40x28 only",
+        "letters box grey 9 parameters 40x28 only",
         "photos[bold]:smile:.onnx box RGB",
         "any multiple of 4",
         "halo 1",

@@ -174,7 +174,7 @@ def _preview(model: Model, sources: list[Path], options: Options) -> None:
 def _time(seconds: float) -> str:
     from autodenoise.cli.progress import clock
 
-    return f"{seconds:.1f} s" if seconds < 60 else clock(seconds)
+    return f"{seconds:.2g} s" if seconds < 60 else clock(seconds)
 
 
 def _bytes(size: str) -> int:

@@ -140,5 +140,8 @@ def list_models(folders: Iterable[str | os.PathLike[str]] = ()) -> list[Entry]:
         files = sorted(folder.glob(f"*{_ENDING}"))
         entries += [Entry.read(str(file), file) for file in files]
         runs = sorted(folder.glob(f"*/{MODEL_NAME}"))
-        entries += [Entry.read(str(file.parent), file) for file in runs]
+        entries += [
+            Entry.read(file.parent.name if folder == _RUNS else str(file.parent), file)
+            for file in runs
+        ]
     return entries
