@@ -23,11 +23,20 @@ if TYPE_CHECKING:
         train,
     )
     from autodenoise.runs.search import tune
-    from autodenoise.runtime import Card, Model, denoise, denoise_file, load
+    from autodenoise.runtime import (
+        Card,
+        Model,
+        Options,
+        denoise,
+        denoise_file,
+        denoise_folder,
+        load,
+    )
 
 _HOMES = {
     "Card": "runtime",
     "Model": "runtime",
+    "Options": "runtime",
     "Run": "runs",
     "Scale": "images",
     "classify": "runs",
@@ -35,6 +44,7 @@ _HOMES = {
     "decode": "runs",
     "denoise": "runtime",
     "denoise_file": "runtime",
+    "denoise_folder": "runtime",
     "draw": "runs",
     "encode": "runs",
     "evaluate": "runs",
@@ -48,6 +58,7 @@ _HOMES = {
 __all__ = [
     "Card",
     "Model",
+    "Options",
     "Run",
     "Scale",
     "classify",
@@ -55,6 +66,7 @@ __all__ = [
     "decode",
     "denoise",
     "denoise_file",
+    "denoise_folder",
     "draw",
     "encode",
     "evaluate",

@@ -93,7 +93,7 @@ def test_programs_get_everything(
     path = box_blur(Path("runs/letters/model.onnx"), size=(28, 40))
     Path("broken.onnx").write_bytes(b"")
     broken, letters = json.loads(listed(monkeypatch, capsys, "--json"))
-    assert (letters["name"], letters["path"]) == ("runs/letters", str(path))
+    assert (letters["name"], letters["path"]) == ("letters", str(path))
     card = runtime.Card.from_json(json.dumps(letters["card"]))
     assert card == runtime.load(path).card
     assert letters["problem"] == ""
