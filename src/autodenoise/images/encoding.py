@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,7 +107,7 @@ def saving(
     target
         Replaced if it exists: whoever calls decides about that.
     strip_metadata
-        Keep the colour profile and nothing else.
+        Leave out what is not needed to show the samples as they are meant.
 
     Yields
     ------
@@ -141,7 +141,6 @@ def _encoding(
     """Let libvips encode rows in a thread of its own."""
     form = of_name(target)
     stream = RowStream(picture.width, picture.height * picture.pages, picture.bands, picture.dtype)
-    failures: list[pyvips.Error] = []
 
     def encode() -> None:
         try:
@@ -150,28 +149,21 @@ def _encoding(
             # The ending of the temporary file is the target's: it names the encoder.
             image.write_to_file(str(temporary), keep=keep, **_options(picture, form))
         except pyvips.Error as error:
-            failures.append(error)
+            raise OutputError(f"cannot write {target}: {reason(error)}") from None
         finally:
             stream.close()
 
     def put(rows: NDArray[Any]) -> None:
         if not stream.put(rows):
-            raise _refused(target, failures)
+            encoded.result()
 
-    encoder = threading.Thread(target=encode)
-    encoder.start()
-    try:
-        yield put
-    finally:
-        stream.end()
-        encoder.join()
-    if failures:
-        raise _refused(target, failures)
-
-
-def _refused(target: Path, failures: list[pyvips.Error]) -> OutputError:
-    said = "; ".join(reason(failure) for failure in failures) or "the encoder stopped"
-    return OutputError(f"cannot write {target}: {said}")
+    with ThreadPoolExecutor(1) as encoder:
+        encoded = encoder.submit(encode)
+        try:
+            yield put
+        finally:
+            stream.end()
+        encoded.result()
 
 
 def _dressed(
