@@ -98,7 +98,7 @@ def test_damaged_files_are_one_error(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for damaged in (b"", whole[:20], whole[: len(whole) // 2], b"no picture"):
         path.write_bytes(damaged)
-        with pytest.raises(InputError, match="cannot read"):
+        with pytest.raises(InputError, match=r"cannot read|damaged or cut off"):
             read(path)
     with pytest.raises(InputError, match="no such image"):
         read(tmp_path / "missing.png")
@@ -110,7 +110,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is(tmp_path: Path) ->
     deep, shallow = np.zeros((4, 4, 1), np.uint16), np.zeros((4, 4, 1), np.uint8)
     with pytest.raises(OutputError, match="cannot tell the format"):
         write(tmp_path / "a.xyz", shallow)
-    with pytest.raises(OutputError, match="cannot hold 16 bits"):
+    with pytest.raises(OutputError, match="cannot hold uint16"):
         write(tmp_path / "a.jpg", deep)
     with pytest.raises(OutputError, match="cannot write"):
         write(tmp_path / "missing" / "a.png", shallow)

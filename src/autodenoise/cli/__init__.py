@@ -101,5 +101,7 @@ def main() -> None:
 
 
 def _stop(message: str, code: int) -> None:
-    typer.echo(f"autodenoise: {message}", err=True)
+    # A file's name may be no UTF-8.
+    printable = message.encode("utf-8", "backslashreplace").decode()
+    typer.echo(f"autodenoise: {printable}", err=True)
     sys.exit(code)

@@ -109,6 +109,7 @@ def denoise(
     if folder is not None:
         target = runtime.beside(folder) if output is None else Path(output)
     if dry_run:
+        runtime.check_suffix(suffix)
         sources = pictures
         if folder is not None:
             sources = runtime.pictures_in(folder, recursive=recursive, leave_out=target)
@@ -144,16 +145,17 @@ def denoise(
 
 def _preview(model: Model, sources: list[Path], options: Options) -> None:
     from autodenoise import runtime
-    from autodenoise.errors import AutodenoiseError
+    from autodenoise.errors import AutodenoiseError, InputError
 
-    pace, seconds = None, 0.0
+    pace, seconds, failed = None, 0.0, 0
     for source in sources:
         try:
             seen = runtime.preview(model, source, options)
         except AutodenoiseError as error:
             if len(sources) == 1:
                 raise
-            typer.echo(f"{source}: {error}")
+            typer.echo(str(error))
+            failed += 1
             continue
         # One tile is timed, for all.
         pace = runtime.pace(model, seen.plan) if pace is None else pace
@@ -168,7 +170,10 @@ def _preview(model: Model, sources: list[Path], options: Options) -> None:
             f"{plan.tile[1]}x{plan.tile[0]}, {plan.memory / 2**20:,.0f} MiB, about {_time(took)}"
         )
     if len(sources) > 1:
-        typer.echo(f"{len(sources):,} pictures, about {_time(seconds)} with {model.card.name}")
+        rest = len(sources) - failed
+        typer.echo(f"{rest:,} pictures, about {_time(seconds)} with {model.card.name}")
+    if failed:
+        raise InputError(f"{failed:,} of {len(sources):,} pictures could not be denoised")
 
 
 def _time(seconds: float) -> str:
@@ -183,7 +188,7 @@ def _bytes(size: str) -> int:
 
     from autodenoise.errors import UsageError
 
-    said = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?B)?", size.strip().upper())
+    said = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)\s*([KMGT]?)(I?B)?", size.strip().upper())
     if said is None:
         raise UsageError(f"memory is '{size}'; expected a size such as 512M, 2G or 1.5GiB")
     number, unit, ending = said.groups()

@@ -54,7 +54,7 @@ def read(path: Path) -> NDArray[np.generic]:
     picture = open_picture(path, upright=True)
     if picture.pages > 1:
         raise InputError(f"{path} has {picture.pages} pages; expected one picture")
-    if picture.scale is None or picture.bands not in (1, 3) or picture.cmyk:
+    if Scale.of(picture.dtype) is None or picture.bands not in (1, 3) or picture.cmyk:
         raise InputError(
             f"{path} has {picture.source.bands} channels of {picture.dtype}; "
             "expected grey or RGB of 8 or 16 bits, without transparency"
@@ -79,7 +79,7 @@ def write(path: Path, pixels: NDArray[np.generic]) -> None:
     """
     form = of_name(path)
     if pixels.dtype.type not in form.types:
-        raise OutputError(f"{form.name} cannot hold 16 bits a sample; write PNG or TIFF")
+        raise OutputError(f"{form.name} cannot hold {pixels.dtype} samples; write PNG or TIFF")
     with replacing(path) as temporary:
         try:
             lossy = form.name in ("JPEG", "WebP", "AVIF")

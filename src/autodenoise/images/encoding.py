@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from autodenoise.files import replacing
 from autodenoise.images import imagej, tiff_tags
 from autodenoise.images.formats import AVIF, JPEG, PNG, TIFF, WEBP, Format, of_name, reason
 from autodenoise.images.libvips import pyvips
-from autodenoise.images.lossy import jpeg_quality, webp_is_lossless
+from autodenoise.images.lossy import jpeg_is_halved, jpeg_quality, webp_is_lossless
 from autodenoise.images.picture import Picture, open_picture
 from autodenoise.images.streaming import RowStream
 from autodenoise.images.tiff_tags import Tag, number
@@ -32,6 +33,7 @@ _EXIF_ORIENTATION = "exif-ifd0-Orientation"
 _SHOWN = frozenset({"page-height", "delay", "loop", "background", _PROFILE})
 _QUALITY = {JPEG: 95, WEBP: 90, AVIF: 85}
 _COMPRESSIONS = {1: "none", 5: "lzw", 7: "jpeg", 32773: "packbits", 50001: "webp"}
+_PREMULTIPLIED, _TRANSPARENCY = 1, 2
 _CCITT = frozenset({2, 3, 4})
 _PREDICTORS = {2: "horizontal", 3: "float"}
 # Without these the samples would be shown as something else: turned, in other colours or sizes.
@@ -131,7 +133,8 @@ def saving(
         with _encoding(picture, target, temporary, strip_metadata=strip_metadata) as put:
             yield put
         if tags:
-            tiff_tags.add_tags(temporary, tags, tiff_tags.RESOLUTION)
+            made_up = tiff_tags.RESOLUTION if picture.tags else frozenset[int]()
+            tiff_tags.add_tags(temporary, tags, made_up)
 
 
 @contextlib.contextmanager
@@ -156,6 +159,7 @@ def _encoding(
     def put(rows: NDArray[Any]) -> None:
         if not stream.put(rows):
             encoded.result()
+            raise RuntimeError("more rows than the picture has")
 
     with ThreadPoolExecutor(1) as encoder:
         encoded = encoder.submit(encode)
@@ -181,6 +185,9 @@ def _dressed(
     for name, (kind, value) in picture.metadata.items():
         if name in _SHOWN or not strip_metadata:
             image.set_type(kind, name, value)
+    if picture.tags and form is not TIFF and not strip_metadata:
+        exif = tiff_tags.to_exif(picture.tags[0])
+        image.set_type(pyvips.GValue.blob_type, "exif-data", exif)
     if _EXIF_ORIENTATION not in picture.metadata and image.get_typeof(_EXIF_ORIENTATION):
         # It comes back out of the EXIF block, though the samples have been turned.
         image.remove(_EXIF_ORIENTATION)
@@ -199,8 +206,10 @@ def _blocks(picture: Picture, form: Format, *, strip_metadata: bool) -> int:
     libvips makes an EXIF block where there was none. That is wanted in a JPEG of known resolution
     alone, which has no other place for it in libvips's hands.
     """
-    exif = "exif-data" in picture.metadata or (
-        form is JPEG and "resolution-unit" in picture.metadata
+    exif = (
+        picture.tags
+        or "exif-data" in picture.metadata
+        or (form is JPEG and "resolution-unit" in picture.metadata)
     )
     every: int = pyvips.enums.ForeignKeep.ALL
     return every if exif and not strip_metadata else every & ~pyvips.enums.ForeignKeep.EXIF
@@ -225,15 +234,15 @@ def _options(picture: Picture, form: Format) -> dict[str, Any]:
         return {"interlace": interlaced, **depth, **_profile(picture)}
     if form is JPEG:
         quality = jpeg_quality(picture.path) if same else None
-        thin = picture.field("jpeg-chroma-subsample") if same else "4:4:4"
         return {
             "Q": quality or _QUALITY[form],
-            "subsample_mode": "on" if thin == "4:2:0" else "off",
+            # libvips halves the colours both ways or not at all.
+            "subsample_mode": "on" if same and jpeg_is_halved(picture.path) else "off",
             "interlace": bool(same and picture.field("jpeg-multiscan")),
         }
     if form is WEBP:
         lossless = picture.format is PNG or (same and webp_is_lossless(picture.path))
-        return {"lossless": lossless, "Q": _QUALITY[form], **_profile(picture)}
+        return {"lossless": lossless, "exact": True, "Q": _QUALITY[form], **_profile(picture)}
     if form is AVIF:
         depth = {"bitdepth": min(12, picture.bits) if same else 12} if picture.bits > 8 else {}
         return {"Q": _QUALITY[form], "compression": "av1", **depth, **_profile(picture)}
@@ -270,8 +279,27 @@ def _tiff_options(picture: Picture, bits: dict[str, int]) -> dict[str, Any]:
 def _carried(picture: Picture, *, strip_metadata: bool) -> list[tiff_tags.Directory]:
     """Choose the tags that the new file's pages get from the old one's."""
     structure = tiff_tags.STRUCTURE - {Tag.EXTRA_SAMPLES}
+    # ImageJ's says how many planes there are.
+    meaning = _MEANING | ({Tag.DESCRIPTION} if picture.imagej else set())
 
     def kept(tag: int) -> bool:
-        return tag in _MEANING if strip_metadata else tag not in structure
+        return tag in meaning if strip_metadata else tag not in structure
 
-    return [{tag: entry for tag, entry in page.items() if kept(tag)} for page in picture.tags]
+    pages = picture.tags
+    if picture.format is not TIFF and "exif-data" in picture.metadata and not strip_metadata:
+        # Resolution and orientation are libvips's, which has turned the samples.
+        exif = tiff_tags.from_exif(picture.metadata["exif-data"][1])
+        written = tiff_tags.RESOLUTION | {Tag.ORIENTATION}
+        pages = ({tag: entry for tag, entry in exif.items() if tag not in written},)
+    return [
+        {tag: _as_read(tag, entry) for tag, entry in page.items() if kept(tag)} for page in pages
+    ]
+
+
+def _as_read(tag: int, entry: tiff_tags.Entry) -> tiff_tags.Entry:
+    """Let transparency be told as libvips hands it out, which takes premultiplied colours apart."""
+    if tag != Tag.EXTRA_SAMPLES:
+        return entry
+    meanings = np.frombuffer(entry.data, "<u2")
+    apart = np.where(meanings == _PREMULTIPLIED, _TRANSPARENCY, meanings)
+    return dataclasses.replace(entry, data=apart.astype("<u2").tobytes())

@@ -124,6 +124,6 @@ def reason(error: Exception) -> str:
     """Give what libvips says went wrong, on one line, without the names of its operations."""
     lines = (line.strip() for line in str(error).splitlines())
     # Threads share libvips's list of errors, and pyvips's own look-ups leave theirs there.
-    idle = ("unable to call", "image: no property named")
+    idle = ("unable to call", "unable to fetch", "image: no property named")
     said = (line for line in lines if line and not line.startswith(idle))
     return "; ".join(dict.fromkeys(said)) or "libvips gave no reason"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["planes", "writing"]
+__all__ = ["fits", "planes", "writing"]
 
 _MOST_PLANES = 1_000_000
 _SAMPLE_FORMAT = {"u": 1, "i": 2, "f": 3}
@@ -42,6 +42,12 @@ def planes(page: Directory) -> int:
     if not text.startswith(b"ImageJ="):
         return 0
     return min(int(counted[1]), _MOST_PLANES) if counted else 1
+
+
+def fits(shape: tuple[int, int, int], dtype: np.dtype[Any]) -> bool:
+    """Tell whether ImageJ can have such a plane: grey or RGB, and of less than 4 GiB."""
+    height, width, bands = shape
+    return bands in (1, 3) and height * width * bands * dtype.itemsize < _CLASSIC_END - _ROOM
 
 
 @contextlib.contextmanager

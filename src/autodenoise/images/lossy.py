@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["jpeg_quality", "webp_is_lossless"]
+__all__ = ["jpeg_is_halved", "jpeg_quality", "webp_is_lossless"]
 
 # The luminance table of ITU-T T.81, annex K.1, in the zigzag order of the file.
 _LUMINANCE = np.array(
@@ -23,6 +24,9 @@ _LUMINANCE = np.array(
     ]
 )
 _HEAD = 1 << 20
+_TABLES, _DATA = frozenset({0xDB}), 0xDA
+# Frame headers are those from C0 to CF, but for three of other kinds.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def jpeg_quality(path: Path) -> int | None:
@@ -32,9 +36,8 @@ def jpeg_quality(path: Path) -> int | None:
     are others, and give the quality whose table is nearest. None if there is no table near the
     file's beginning.
     """
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
-    table = _first_table(head)
+    segment = next(_segments(path, _TABLES), b"")
+    table = _first_table(segment)
     if table is None:
         return None
     qualities = np.arange(1, 101)
@@ -46,20 +49,32 @@ def jpeg_quality(path: Path) -> int | None:
     return int(qualities[distance.argmin()])
 
 
-def _first_table(head: bytes) -> NDArray[np.int64] | None:
+def jpeg_is_halved(path: Path) -> bool:
+    """Tell whether a JPEG file has half the colours both ways, 4:2:0, and not only one way."""
+    # Eight bytes before the first component, whose second byte is its sampling factors.
+    frame = next(_segments(path, _FRAMES), b"")
+    return frame[7:8] == b"\x22"
+
+
+def _segments(path: Path, markers: frozenset[int]) -> Iterator[bytes]:
+    """Give the bodies of the segments with some markers, up to the picture's data."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
     place = 2
-    while place + 4 <= len(head) and head[place] == 0xFF:
-        marker, length = head[place + 1], int.from_bytes(head[place + 2 : place + 4], "big")
-        body = head[place + 4 : place + 2 + length]
-        if marker == 0xDB and body:
-            kind = np.dtype(">u2" if body[0] >> 4 else "u1")
-            values = body[1 : 1 + 64 * kind.itemsize]
-            whole = len(values) == 64 * kind.itemsize
-            return np.frombuffer(values, kind).astype(np.int64) if whole else None
-        if length < 2 or marker == 0xDA:
-            return None
+    while place + 4 <= len(head) and head[place] == 0xFF and head[place + 1] != _DATA:
+        length = int.from_bytes(head[place + 2 : place + 4], "big")
+        if length < 2:
+            return
+        if head[place + 1] in markers:
+            yield head[place + 4 : place + 2 + length]
         place += 2 + length
-    return None
+
+
+def _first_table(segment: bytes) -> NDArray[np.int64] | None:
+    kind = np.dtype(">u2" if segment[:1] > b"\x0f" else "u1")
+    values = segment[1 : 1 + 64 * kind.itemsize]
+    whole = len(values) == 64 * kind.itemsize
+    return np.frombuffer(values, kind).astype(np.int64) if whole else None
 
 
 def webp_is_lossless(path: Path) -> bool:

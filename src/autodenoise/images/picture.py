@@ -53,6 +53,11 @@ _MOST_PIXELS = 1 << 37
 _MOST_DENSE = 1e6
 
 _ALPHA = frozenset({1, 2})
+_WHITE_IS_ZERO, _RGB, _PALETTE = 0, 2, 3
+_SEPARATE = 2
+_INKS = 4
+# None, three of fax machines, LZW, two numbers of JPEG and Deflate each, PackBits, WebP.
+_DECODED = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 50001})
 
 
 @dataclass(frozen=True)
@@ -129,14 +134,17 @@ class Picture:
         InputError
             The file is damaged.
         """
-        region = pyvips.Region.new(_decoded(self.source))
+        region = None
         for page in range(self.pages):
             for top in range(page * self.height, (page + 1) * self.height, _ROWS):
                 count = min(_ROWS, (page + 1) * self.height - top)
                 try:
+                    region = region or pyvips.Region.new(_decoded(self.source))
                     samples = region.fetch(0, top, self.width, count)
                 except pyvips.Error as error:
-                    raise InputError(f"cannot read {self.path}: {reason(error)}") from None
+                    raise InputError(
+                        f"{self.path} is damaged or cut off: {reason(error)}"
+                    ) from None
                 yield np.frombuffer(samples, self.dtype).reshape(count, self.width, self.bands)
 
 
@@ -157,12 +165,16 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
         is not worked on.
     """
     form = of_content(path)
+    if form is PNG:
+        _check_still(path)
     tags = tuple(tiff_tags.read_directories(path)) if form is TIFF else ()
     if tags and (Tag.DNG_VERSION in tags[0] or path.suffix.lower() in _RAW):
         raise InputError(
             f"{path} is a camera's raw file, which has to be developed first; only its thumbnail "
             "could be read"
         )
+    for page in tags:
+        _check_layout(path, page)
     stack = imagej.planes(tags[0]) if tags else 0
     order: ByteOrder = tiff_tags.byte_order(path) if tags else "<"
     pages = _pages(path, tags)
@@ -178,13 +190,15 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
         if upright and _field(header, "orientation", 1) > 1 and pages == 1:
             # To turn a picture is to read it out of order.
             header = _load(path, form, pages, whole=True).autorot()
+        image = _decoded(header)
     except pyvips.Error as error:
         raise InputError(f"cannot read {path}: {reason(error)}") from None
     height = _field(header, "page-height", header.height) if pages > 1 else header.height
     if height < 1 or height * pages != header.height:
         raise InputError(f"cannot read {path}: its {pages} pages are not of one size")
     cmyk = header.interpretation == "cmyk"
-    image = _decoded(header)
+    if cmyk and header.bands > _INKS and header.format != "uchar":
+        raise InputError(f"{path} has CMYK of 16 bits with more channels; save it with 8 bits")
     if image.format not in _TYPES or image.interpretation not in _GREY | _COLOUR:
         raise InputError(
             f"{path} has samples of type {image.format}, meaning {image.interpretation}; expected "
@@ -207,7 +221,7 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
         bits=bits,
         cmyk=cmyk,
         pyramid=pyramid,
-        imagej=stack > 0 and image.bands in (1, 3) and not cmyk,
+        imagej=stack > 0 and imagej.fits((height, image.width, image.bands), dtype) and not cmyk,
         byte_order=order,
         tags=tags[:pages],
         metadata={
@@ -235,6 +249,10 @@ def _gapless(
     path: Path, header: pyvips.Image, page: Directory, count: int, order: ByteOrder
 ) -> pyvips.Image:
     """Open a stack of ImageJ's that has one directory for all its planes."""
+    if number(page, Tag.PHOTOMETRIC, 1) == _PALETTE:
+        raise InputError(
+            f"{path} is a stack of ImageJ's with a look-up table and one directory; save it as grey"
+        )
     sample = np.dtype(_TYPES.get(header.format, np.uint8)).itemsize
     start = number(page, Tag.STRIP_PLACES, 0)
     size = header.width * header.height * header.bands * sample
@@ -252,6 +270,9 @@ def _gapless(
         interpretation=header.interpretation,
     )
     stack = (stack.byteswap() if order == ">" and sample > 1 else stack).copy()
+    if number(page, Tag.PHOTOMETRIC, 1) == _WHITE_IS_ZERO and header.format in ("uchar", "ushort"):
+        # libvips turns them where it decodes.
+        stack = stack.invert().copy()
     for name in ("orientation", "resolution-unit", "icc-profile-data"):
         if header.get_typeof(name):
             stack.set_type(header.get_typeof(name), name, header.get(name))
@@ -292,11 +313,36 @@ def _colours(image: pyvips.Image, tags: tuple[Directory, ...]) -> int:
     return 1
 
 
+def _check_layout(path: Path, page: Directory) -> None:
+    """Refuse what libvips would decode to something else without a word."""
+    coded = number(page, Tag.COMPRESSION, 1)
+    if coded not in _DECODED:
+        raise InputError(
+            f"{path} is compressed by TIFF's method {coded}, which cannot be decoded here; save it "
+            "with LZW, Deflate or none"
+        )
+    apart = number(page, Tag.PLANES, 1) == _SEPARATE and number(page, Tag.BANDS, 1) > 1
+    if apart and number(page, Tag.PHOTOMETRIC, 1) != _RGB:
+        raise InputError(
+            f"{path} stores its channels in separate planes, which can be read of RGB alone; save "
+            "it with the channels of a pixel side by side, or one page a channel"
+        )
+
+
+def _check_still(path: Path) -> None:
+    """Refuse an animated PNG, of which libvips reads the first frame alone."""
+    with path.open("rb") as file:
+        before = file.read(1 << 16).partition(b"IDAT")[0]
+    if b"acTL" in before:
+        raise InputError(f"{path} is an animated PNG; expected one picture, or an animated WebP")
+
+
 def _declared_range(tags: tuple[Directory, ...]) -> Scale | None:
     if not tags or not {Tag.MIN_SAMPLE, Tag.MAX_SAMPLE} <= tags[0].keys():
         return None
     low, high = tags[0][Tag.MIN_SAMPLE].numbers(), tags[0][Tag.MAX_SAMPLE].numbers()
-    return Scale(min(low), max(high)) if low and high and min(low) < max(high) else None
+    known = low and high and np.isfinite((*low, *high)).all() and min(low) < max(high)
+    return Scale(min(low), max(high)) if known else None
 
 
 def _field(image: pyvips.Image, name: str, default: int) -> int:

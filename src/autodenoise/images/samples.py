@@ -61,7 +61,11 @@ class Scale:
         exact = np.float64 if dtype.itemsize > 2 else np.float32
         values: NDArray[np.floating] = np.clip(image, 0, 1).astype(exact)
         values = values * (self.high - self.low) + self.low
-        result: NDArray[Any] = (np.rint(values) if dtype.kind in "iu" else values).astype(dtype)
+        if dtype.kind in "iu":
+            # A range may reach beyond the type.
+            bounds = np.iinfo(dtype)
+            values = np.clip(np.rint(values), bounds.min, bounds.max)
+        result: NDArray[Any] = values.astype(dtype)
         return result
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from autodenoise.images.libvips import pyvips
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     from numpy.typing import NDArray
 
@@ -28,6 +28,7 @@ __all__ = ["RowStream", "ahead"]
 _Item = TypeVar("_Item")
 
 _ROWS_PER_STRIP = 16
+_POLL_SECONDS = 0.05
 _SAMPLE_FORMAT = {"u": 1, "i": 2, "f": 3}
 
 
@@ -48,8 +49,8 @@ class RowStream:
         self._position = 0
         self._chunk = memoryview(self._head)
         self._chunk_start = 0
-        self._waiting: queue.Queue[memoryview | None] = queue.Queue(maxsize=1)
-        self._closed = threading.Event()
+        self._waiting: queue.Queue[memoryview] = queue.Queue(maxsize=1)
+        self._ended, self._closed = threading.Event(), threading.Event()
         self._source = pyvips.SourceCustom()
         self._source.on_read(self._read)
         self._source.on_seek(self._seek)
@@ -67,24 +68,32 @@ class RowStream:
         bool
             False once nobody reads any more.
         """
-        return self._put(np.ascontiguousarray(rows).data.cast("B"))
+        chunk = np.ascontiguousarray(rows).data.cast("B")
+        while not self._closed.is_set():
+            try:
+                self._waiting.put(chunk, timeout=_POLL_SECONDS)
+            except queue.Full:
+                continue
+            return True
+        return False
 
     def end(self) -> None:
         """Say that no more rows come; too few make the reader fail."""
-        self._put(None)
+        self._ended.set()
 
     def close(self) -> None:
         """Say that nobody reads any more."""
         self._closed.set()
 
-    def _put(self, chunk: memoryview | None) -> bool:
-        while not self._closed.is_set():
+    def _next(self) -> memoryview | None:
+        while True:
+            # Looked at first: what was put before the end is still there.
+            ended = self._ended.is_set()
             try:
-                self._waiting.put(chunk, timeout=0.05)
-            except queue.Full:
-                continue
-            return True
-        return False
+                return self._waiting.get(not ended, _POLL_SECONDS)
+            except queue.Empty:
+                if ended:
+                    return None
 
     def _read(self, count: int) -> bytes:
         # libtiff comes back to the header while it opens the file, then reads straight on.
@@ -95,7 +104,7 @@ class RowStream:
         while self._position >= self._chunk_start + len(self._chunk):
             if self._position >= self._size:
                 return b""
-            chunk = self._waiting.get()
+            chunk = self._next()
             if chunk is None:
                 return b""
             self._chunk_start += len(self._chunk)
@@ -154,7 +163,7 @@ def _header(width: int, height: int, bands: int, dtype: np.dtype[Any]) -> bytes:
     return struct.pack("<2sHHHQ", b"II", 43, 8, 0, 16) + count + entries + bytes(8) + blob
 
 
-def ahead(items: Iterable[_Item]) -> Iterator[_Item]:
+def ahead(items: Iterable[_Item]) -> Generator[_Item]:
     """Give the items of an iterable, none of them None; a thread makes the next one meanwhile."""
     iterator = iter(items)
     with ThreadPoolExecutor(1) as maker:

@@ -12,6 +12,8 @@ TIFF revision 6.0, Adobe 1992; BigTIFF, https://www.awaresystems.be/imaging/tiff
 
 from __future__ import annotations
 
+import contextlib
+import io
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
@@ -35,8 +37,10 @@ __all__ = [
     "Tag",
     "add_tags",
     "byte_order",
+    "from_exif",
     "number",
     "read_directories",
+    "to_exif",
 ]
 
 
@@ -62,6 +66,7 @@ class Tag(IntEnum):
     X_RESOLUTION = 282
     Y_RESOLUTION = 283
     RESOLUTION_UNIT = 296
+    PLANES = 284
     PREDICTOR = 317
     TILE_WIDTH = 322
     TILE_HEIGHT = 323
@@ -95,6 +100,9 @@ STRUCTURE = frozenset(
 )
 """Tags that describe how one file stores its samples, and mean nothing in another."""
 
+_EXIF_MARK = b"Exif\0\0"
+# Description, maker, model, resolution, software, date, artist, copyright.
+_OF_EXIF = frozenset({270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, Tag.EXIF, Tag.GPS})
 _DIRECTORIES = frozenset({Tag.EXIF, Tag.GPS, Tag.INTEROPERABILITY})
 # Of these, which may be long, the first value is read alone.
 _LONG_TABLES = frozenset(
@@ -213,8 +221,25 @@ class _Reader:
         size = struct.calcsize(self.layout.entries)
         return place + struct.calcsize(self.layout.counts) + count * size
 
-    def directory(self, place: int, depth: int = 0) -> Directory:
-        """Read the tags of the directory at `place`, and of those that it points to."""
+    def pages(self) -> Iterator[Directory]:
+        """Read the tags of each page.
+
+        Raises
+        ------
+        EOFError
+            A directory lies nowhere, or has been read before.
+        """
+        seen: set[int] = set()
+        (place,) = self.unpack(self.layout.offsets, self.first_place)
+        while place:
+            if place in seen or len(seen) == _MOST_PAGES:
+                raise EOFError
+            seen.add(place)
+            self._left = _MOST_BYTES
+            yield self._directory(place, 0)
+            (place,) = self.unpack(self.layout.offsets, self.next_place(place))
+
+    def _directory(self, place: int, depth: int) -> Directory:
         layout = self.layout
         found: Directory = {}
         for entry in self._entries(place):
@@ -223,20 +248,26 @@ class _Reader:
             # Of a tag that comes twice the first counts, as in libtiff.
             if kind not in _UNITS or tag in found:
                 continue
-            if tag in _DIRECTORIES:
-                if depth < _DEPTH:
-                    (there,) = self.unpack(layout.offsets, value)
-                    found[tag] = Entry(4, 1, b"", self.directory(there, depth + 1))
-                continue
-            unit = _UNITS[kind] * (2 if kind in _RATIONALS else 1)
-            if unit * count > layout.room:
-                (value,) = self.unpack(layout.offsets, value)
-            if tag in _LONG_TABLES:
-                count = min(count, 1)
-            data = self._bytes(value, unit * count)
-            self._left -= len(data)
-            found[tag] = Entry(kind, count, _in_order(data, kind, layout.order))
+            with contextlib.suppress(EOFError):
+                found[tag] = self._entry(tag, kind, count, value, depth)
         return found
+
+    def _entry(self, tag: int, kind: int, count: int, value: int, depth: int) -> Entry:
+        """Read a value that lies in the field at `value`, or where that points to."""
+        layout = self.layout
+        if tag in _DIRECTORIES:
+            if depth == _DEPTH:
+                raise EOFError
+            (there,) = self.unpack(layout.offsets, value)
+            return Entry(4, 1, b"", self._directory(there, depth + 1))
+        unit = _UNITS[kind] * (2 if kind in _RATIONALS else 1)
+        if unit * count > layout.room:
+            (value,) = self.unpack(layout.offsets, value)
+        if tag in _LONG_TABLES:
+            count = min(count, 1)
+        data = self._bytes(value, unit * count)
+        self._left -= len(data)
+        return Entry(kind, count, _in_order(data, kind, layout.order))
 
 
 def _in_order(data: bytes, kind: int, order: ByteOrder) -> bytes:
@@ -253,31 +284,42 @@ def byte_order(path: Path) -> ByteOrder:
 
 
 def read_directories(path: Path) -> list[Directory]:
-    """Read the tags of each page of a TIFF file.
-
-    Tags whose value cannot be read are left out; where a directory is cut off or one comes back to
-    another before it, the list ends.
+    """Read the tags of each page of a TIFF file; those whose value lies nowhere are left out.
 
     Raises
     ------
     InputError
-        Not even the first directory can be read.
+        A directory is cut off, or comes back to one before it: pages would be missing.
     """
     pages: list[Directory] = []
     with path.open("rb") as file:
-        reader = _Reader(file)
-        seen = set()
         try:
-            (place,) = reader.unpack(reader.layout.offsets, reader.first_place)
-            while place and place not in seen and len(pages) < _MOST_PAGES:
-                seen.add(place)
-                pages.append(reader.directory(place))
-                (place,) = reader.unpack(reader.layout.offsets, reader.next_place(place))
-        except (EOFError, OverflowError):
-            pass
+            pages.extend(_Reader(file).pages())
+        except EOFError:
+            raise InputError(
+                f"cannot read {path}: the list of the TIFF's pages is damaged or cut off"
+            ) from None
     if not pages:
-        raise InputError(f"cannot read {path}: the TIFF's directory is damaged or cut off")
+        raise InputError(f"cannot read {path}: the TIFF has no pages")
     return pages
+
+
+def from_exif(block: bytes) -> Directory:
+    """Read the tags of an EXIF block, which is a TIFF without a picture; none if it is damaged."""
+    with contextlib.suppress(EOFError):
+        return next(_Reader(io.BytesIO(block.removeprefix(_EXIF_MARK))).pages(), {})
+    return {}
+
+
+def to_exif(page: Directory) -> bytes:
+    """Make an EXIF block of those of a page's tags that belong into one."""
+    block = io.BytesIO(struct.pack("<2sHI", b"II", 42, 0))
+    place, _ = Appender(block, big=False).directory(
+        {tag: entry for tag, entry in page.items() if tag in _OF_EXIF}
+    )
+    block.seek(4)
+    block.write(struct.pack("<I", place))
+    return _EXIF_MARK + block.getvalue()
 
 
 class Appender:

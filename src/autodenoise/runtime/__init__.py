@@ -13,7 +13,7 @@ from autodenoise.runtime.denoising import (
     pace,
     preview,
 )
-from autodenoise.runtime.folders import beside, denoise_folder, place
+from autodenoise.runtime.folders import beside, check_suffix, denoise_folder, place
 from autodenoise.runtime.model import MODEL_NAME, Model
 from autodenoise.runtime.models import Entry, find, list_models, load
 from autodenoise.runtime.reports import Failure, PassedOver, Report, Summary, Task
@@ -34,6 +34,7 @@ __all__ = [
     "Summary",
     "Task",
     "beside",
+    "check_suffix",
     "denoise",
     "denoise_file",
     "denoise_files",

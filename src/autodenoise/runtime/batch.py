@@ -198,7 +198,8 @@ class _Batch:
         except Interrupted:
             return
         except (AutodenoiseError, OSError, MemoryError, UnicodeEncodeError) as error:
-            failure = Failure(task.name, _explain(task, error))
+            # Without its frames, which hold the decoder and its thread.
+            failure = Failure(task.name, _explain(task, error).with_traceback(None))
             with self._telling:
                 self.failures[number] = failure
                 if report is not None:
@@ -225,9 +226,11 @@ class _Batch:
         rivals = self._rivals[_folded(task.target)]
         if len(rivals) > 1:
             names = " and ".join(str(rival.source) for rival in rivals)
+            alike = all(rival.target == task.target for rival in rivals)
+            where = "" if alike else " where upper and lower case are one"
             raise OutputError(
-                f"{task.source} is left alone: {names} would both be {task.target} where "
-                "upper and lower case are one; rename one of them"
+                f"{task.source} is left alone: {names} would both be {task.target}{where}; "
+                "rename one of them"
             )
         if task.target.exists() and _identity(task.target.stat()) in self._sources:
             raise OutputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -18,7 +19,14 @@ from autodenoise.errors import InputError, Interrupted, OutputError, UsageError
 from autodenoise.files import replacing
 from autodenoise.runtime.model import Model
 from autodenoise.runtime.models import load
-from autodenoise.runtime.tiling import Plan, check_strength, denoise_rows, memory_budget, plan
+from autodenoise.runtime.tiling import (
+    Plan,
+    check_channels,
+    check_strength,
+    denoise_rows,
+    memory_budget,
+    plan,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -168,7 +176,8 @@ def denoise(
         return _denoise_array(denoiser, image, strength, scale, axes, memory)
     picture = images.open_picture(Path(image), upright=True)
     options = Options(strength=strength, scale=scale, axes=axes, memory=memory)
-    rows = np.concatenate(list(_clean_rows(denoiser, picture, options)))
+    with contextlib.closing(images.ahead(picture.rows())) as decoded:
+        rows = np.concatenate(list(_clean_rows(denoiser, picture, options, decoded)))
     shape = (picture.pages, picture.height, picture.width, picture.bands)
     # A page or a band alone is no dimension of its own.
     kept = [side for index, side in enumerate(shape) if side > 1 or index in (1, 2)]
@@ -255,8 +264,8 @@ def denoise_file(
     """
     begun = time.perf_counter()
     options = options or Options()
-    if target.exists():
-        if source.exists() and source.samefile(target):
+    if os.path.lexists(target):
+        if source.exists() and target.exists() and source.samefile(target):
             raise OutputError(f"{target} is the picture itself; choose another name with -o")
         if not overwrite:
             raise OutputError(
@@ -271,9 +280,11 @@ def denoise_file(
                 shutil.copyfile(source, temporary)
         else:
             total, done = picture.width * picture.height * picture.pages, 0
-            rows = _clean_rows(model, picture, options)
-            with images.saving(picture, target, strip_metadata=options.strip_metadata) as put:
-                for chunk in rows:
+            with (
+                contextlib.closing(images.ahead(picture.rows())) as rows,
+                images.saving(picture, target, strip_metadata=options.strip_metadata) as put,
+            ):
+                for chunk in _clean_rows(model, picture, options, rows):
                     put(chunk)
                     done += chunk.shape[0] * chunk.shape[1]
                     if progress:
@@ -295,6 +306,7 @@ def preview(model: Model, source: Path, options: Options | None = None) -> Previ
     options = options or Options()
     picture = images.open_picture(source)
     _, colours, together = _meaning(picture, options)
+    check_channels(model.card, colours)
     cut = _cut(model, picture, options)
     runs = 1 if together and colours == model.card.channels else colours
     return Preview(picture, cut, cut.fed_pixels * runs * picture.pages)
@@ -310,11 +322,12 @@ def pace(model: Model, plan: Plan) -> float:
     return (time.perf_counter() - begun) / (plan.tile[0] * plan.tile[1])
 
 
-def _clean_rows(model: Model, picture: Picture, options: Options) -> Iterator[NDArray[Any]]:
-    """Give the clean rows of a picture, page after page; what does not fit is said at once."""
+def _clean_rows(
+    model: Model, picture: Picture, options: Options, rows: Iterator[NDArray[Any]]
+) -> Iterator[NDArray[Any]]:
+    """Give the clean rows of a picture, page after page."""
     scale, colours, together = _meaning(picture, options)
     cut = _cut(model, picture, options)
-    rows = images.ahead(picture.rows())
     pages = (
         denoise_rows(
             model,

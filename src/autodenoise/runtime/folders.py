@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from autodenoise.runtime.model import Model
     from autodenoise.runtime.reports import Report, Summary
 
-__all__ = ["beside", "denoise_folder", "place"]
+__all__ = ["beside", "check_suffix", "denoise_folder", "place"]
 
 _WORKSHOP_NAME = ".autodenoise-unfinished"
 
@@ -38,6 +38,8 @@ def beside(source: Path, suffix: str | None = None) -> Path:
     """
     if source.is_dir():
         folder = source if source.name not in ("", "..") else source.resolve()
+        if not folder.name:
+            raise UsageError(f"no folder can lie beside {folder}; choose one with -o")
         return folder.with_name(f"{folder.name}.denoised")
     return source.with_name(f"{source.stem}.denoised{suffix or source.suffix}")
 
@@ -64,7 +66,7 @@ def place(
     UsageError
         `suffix` is no picture's.
     """
-    _check_suffix(suffix)
+    check_suffix(suffix)
     if output is None:
         return [(source, beside(source, suffix)) for source in sources]
     into = Path(output)
@@ -121,7 +123,7 @@ def denoise_folder(
     Interrupted
         SIGINT or SIGTERM came: pictures in work are given up, those that are done stay.
     """
-    _check_suffix(suffix)
+    check_suffix(suffix)
     if target.exists() and source.exists() and target.samefile(source):
         raise UsageError(f"{target} holds the pictures themselves; choose another folder with -o")
     found = scan(source, recursive=recursive, leave_out=target)
@@ -194,7 +196,14 @@ def _making(model: Model, options: Options) -> Making:
     return Making(digest(model.path), said)
 
 
-def _check_suffix(suffix: str | None) -> None:
+def check_suffix(suffix: str | None) -> None:
+    """Check that an ending is a picture's, or none.
+
+    Raises
+    ------
+    UsageError
+        It is another.
+    """
     if suffix is not None and suffix.lower() not in SUFFIXES:
         raise UsageError(f"the ending {suffix} is none of {', '.join(sorted(SUFFIXES))}")
 

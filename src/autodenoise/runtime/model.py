@@ -119,7 +119,9 @@ class Model:
         """
         if image.ndim not in (2, 3) or image.size == 0:
             raise InputError(f"expected an image (H, W) or (H, W, C), got shape {image.shape}")
-        samples = image.reshape(*image.shape[:2], -1)
+        # In the machine's own byte order, which engines and scales expect.
+        native = image.astype(image.dtype.newbyteorder("="), copy=False)
+        samples = native.reshape(*image.shape[:2], -1)
         height, width, colours = samples.shape
         cut = plan(
             self.card,
@@ -131,11 +133,11 @@ class Model:
         clean = np.empty_like(samples)
         done = 0
         for rows in denoise_rows(
-            self, cut, [samples], scale=scale or _scale(image), strength=strength, colours=colours
+            self, cut, [samples], scale=scale or _scale(samples), strength=strength, colours=colours
         ):
             clean[done : done + len(rows)] = rows
             done += len(rows)
-        return clean.reshape(image.shape)
+        return clean.reshape(image.shape).astype(image.dtype, copy=False)
 
     def batch(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Denoise (N, H, W, C) float32 images in [0, 1] nominally; the result is in [0, 1].

@@ -96,8 +96,19 @@ def scan(root: Path, *, recursive: bool, leave_out: Path) -> Found:
 
 
 def pictures_in(root: Path, *, recursive: bool, leave_out: Path) -> list[Path]:
-    """List the pictures that denoising a folder would take, as `scan` finds them."""
-    return [root / path for path in scan(root, recursive=recursive, leave_out=leave_out).pictures]
+    """List the pictures that denoising a folder would take, as `scan` finds them.
+
+    Raises
+    ------
+    InputError
+        There are none, or a folder cannot be looked into.
+    """
+    found = scan(root, recursive=recursive, leave_out=leave_out)
+    if found.failures:
+        raise found.failures[0].error
+    if not found.pictures:
+        raise InputError(f"{root} has no pictures")
+    return [root / path for path in found.pictures]
 
 
 def _kind(entry: os.DirEntry[str]) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Cut",
     "Plan",
+    "check_channels",
     "check_size",
     "check_strength",
     "denoise_rows",
@@ -176,6 +178,20 @@ def check_size(card: Card, height: int, width: int) -> None:
         )
 
 
+def check_channels(card: Card, colours: int) -> None:
+    """Check that a model can work on pictures of so many colours.
+
+    Raises
+    ------
+    InputError
+        It takes neither as many, nor one or three, which any can be made into.
+    """
+    if card.channels not in (1, 3, colours):
+        raise InputError(
+            f"the model {card.name} takes {card.channels} channels, the image has {colours}"
+        )
+
+
 def check_strength(strength: float) -> None:
     """Check that a strength is in [0, 1].
 
@@ -200,7 +216,11 @@ def _choices(length: int, margin: int, multiple: int) -> list[tuple[int, int]]:
 
     A border tile lacks one margin, so n tiles of side s cover n * s - 2 * margin * (n - 1).
     """
-    counts = np.arange(1, max(1, (length - 2 * margin) // multiple) + 1)
+    # Every side that a few tiles can have, and every count that short ones need: all that matter.
+    most = max(1, (length - 2 * margin) // multiple)
+    few = np.arange(1, math.isqrt(most) + 2)
+    many = -(-(length - 2 * margin) // (multiple * few))
+    counts = np.unique(np.clip(np.concatenate([few, many]), 1, most))
     covered = length + 2 * margin * (counts - 1)
     sides = -(-covered // (counts * multiple)) * multiple
     sides, first = np.unique(sides, return_index=True)
@@ -262,11 +282,7 @@ def denoise_rows(
         too soon, or the model gives no numbers.
     """
     check_strength(strength)
-    channels = model.card.channels
-    if channels not in (1, 3, colours):
-        raise InputError(
-            f"the model {model.card.name} takes {channels} channels, the image has {colours}"
-        )
+    check_channels(model.card, colours)
     held = _Rows(rows, plan.height, colours)
     return (
         _band(model, plan, band, held, scale, strength, colours, together=together)
