@@ -215,3 +215,64 @@ def test_jpeg_quality_is_libjpegs(tmp_path: Path, quality: int) -> None:
     Image.new("L", (8, 8), 99).save(tmp_path / "b.jpg", quality=found)
     with Image.open(tmp_path / "b.jpg") as picture:
         assert picture.quantization[0] == table  # type: ignore[attr-defined]
+
+
+def test_what_libvips_would_decode_to_something_else_is_refused(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "zstd.tif", compression="zstd")
+    tifffile.imwrite(
+        tmp_path / "apart.tif",
+        pixels.transpose(2, 0, 1)[:2],
+        photometric="minisblack",
+        planarconfig="separate",
+        metadata=None,
+    )
+    inks = np.zeros((8, 8, 5), np.uint16)
+    tifffile.imwrite(
+        tmp_path / "inks.tif", inks, photometric="separated", extrasamples=["unassalpha"]
+    )
+    Image.fromarray(pixels).save(
+        tmp_path / "moving.png", save_all=True, append_images=[Image.fromarray(255 - pixels)]
+    )
+    for name, said in (
+        ("zstd.tif", "method 50000, which cannot be decoded"),
+        ("apart.tif", "separate planes"),
+        ("inks.tif", "CMYK of 16 bits with more channels"),
+        ("moving.png", "animated PNG"),
+    ):
+        with pytest.raises(InputError, match=said):
+            images.open_picture(tmp_path / name)
+    tifffile.imwrite(
+        tmp_path / "rgb.tif", pixels.transpose(2, 0, 1), photometric="rgb", planarconfig="separate"
+    )
+    np.testing.assert_array_equal(images.read(tmp_path / "rgb.tif"), pixels)
+
+
+def test_no_page_is_lost(tmp_path: Path) -> None:
+    """Not by a file's end, and not by much that its pages say."""
+    stack = np.zeros((20, 30, 30), np.uint8)
+    path = tmp_path / "a.tif"
+    note = [(65000, "B", 5_000_000, bytes(5_000_000), False)]
+    tifffile.imwrite(path, stack, photometric="minisblack", extratags=note, metadata=None)
+    assert images.open_picture(path).pages == 20
+    whole = path.read_bytes()
+    for share in (0.3, 0.6, 0.95):
+        path.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(InputError, match="list of the TIFF's pages"):
+            images.open_picture(path)
+
+
+def test_a_range_may_reach_beyond_the_type() -> None:
+    image = np.array([0, 0.1, 0.5, 1], np.float32)
+    for scale, expected in (
+        (images.Scale(0, 4095), [0, 255, 255, 255]),
+        (images.Scale(-20, 255), [0, 8, 118, 255]),
+    ):
+        found = scale.from_float(image, np.dtype(np.uint8))
+        np.testing.assert_allclose(found.astype(int), expected, atol=1)
+
+
+def test_a_range_that_is_none_is_no_range(tmp_path: Path) -> None:
+    endless = [(340, "f", 1, 0.0, True), (341, "f", 1, float("inf"), True)]
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 5), np.float32), extratags=endless)
+    assert images.open_picture(tmp_path / "a.tif").scale is None

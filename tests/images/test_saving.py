@@ -420,3 +420,69 @@ def test_nothing_is_left_of_a_picture_that_was_not_finished(tmp_path: Path) -> N
         ):
             put(first[: 1 // len(first[:0])])
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif"])
+def test_what_a_camera_says_goes_into_a_tiff_and_out_of_one(tmp_path: Path, suffix: str) -> None:
+    Image.fromarray(RGB).save(tmp_path / f"a{suffix}", exif=camera())
+    copy(tmp_path / f"a{suffix}", tmp_path / "b.tif")
+    copy(tmp_path / "b.tif", tmp_path / f"c{suffix}")
+    for name in ("b.tif", f"c{suffix}"):
+        with Image.open(tmp_path / name) as picture:
+            tags = picture.getexif()
+            assert (tags[0x010F], tags[0x0110]) == ("Maker", "Model X")
+            assert tags.get_ifd(0x8769)[0x9003] == "2020:01:02 03:04:05"
+            assert tags.get_ifd(0x8825)[2] == (51.0, 28.0, 38.0)
+            assert tags.get(0x0112, 1) == 1
+            assert picture.size == (40, 60)
+    copy(tmp_path / f"a{suffix}", tmp_path / "d.tif", strip_metadata=True)
+    with Image.open(tmp_path / "d.tif") as picture:
+        assert not {0x010F, 0x8769, 0x8825} & picture.getexif().keys()
+
+
+@pytest.mark.parametrize(("subsampling", "kept"), [("4:4:4", (1, 1)), ("4:2:0", (2, 2))])
+def test_colours_of_a_jpeg_are_never_thinned_further(
+    tmp_path: Path, subsampling: str, kept: tuple[int, int]
+) -> None:
+    for name, given in (("a.jpg", subsampling), ("b.jpg", "4:2:2")):
+        Image.fromarray(RGB).save(tmp_path / name, subsampling=given)
+        copy(tmp_path / name, tmp_path / f"c{name}")
+    for name, expected in (("ca.jpg", kept), ("cb.jpg", (1, 1))):
+        with Image.open(tmp_path / name) as picture:
+            assert picture.layer[0][1:3] == expected  # type: ignore[attr-defined]
+
+
+def test_colours_under_full_transparency_stay(tmp_path: Path) -> None:
+    pixels = RANDOM.integers(0, 256, (9, 7, 4), np.uint8)
+    pixels[..., 3] = 0
+    Image.fromarray(pixels).save(tmp_path / "a.webp", lossless=True, exact=True)
+    copy(tmp_path / "a.webp", tmp_path / "b.webp")
+    np.testing.assert_array_equal(pillow(tmp_path / "b.webp"), pixels)
+
+
+def test_premultiplied_colours_are_taken_apart_and_told_so(tmp_path: Path) -> None:
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[:] = (40, 20, 60, 128)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", extrasamples=["assocalpha"])
+    copy(tmp_path / "a.tif", tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as after:
+        assert after.pages.first.tags[338].value == (2,)
+        seen = after.asarray().astype(int)
+    assert np.abs(seen[0, 0] - (80, 40, 120, 128)).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_white_is_zero_in_a_stack_of_one_directory(tmp_path: Path, dtype: type) -> None:
+    white = np.iinfo(dtype).max
+    stack: Pixels = RANDOM.integers(0, white, (3, 20, 30), dtype)
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        stack[:1],
+        photometric="miniswhite",
+        metadata=None,
+        description="ImageJ=1.53t\nimages=3\nslices=3\n",
+    )
+    with (tmp_path / "a.tif").open("ab") as file:
+        file.write(stack[1:].tobytes())
+    copy(tmp_path / "a.tif", tmp_path / "b.tif")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), white - stack)
