@@ -105,15 +105,29 @@ def test_nothing_is_made_up(tmp_path: Path) -> None:
             assert "icc_profile" not in picture.info
 
 
-def test_the_words_of_a_png_are_kept(tmp_path: Path) -> None:
+def test_the_words_and_the_gamma_of_a_png_are_kept(tmp_path: Path) -> None:
     words = PngImagePlugin.PngInfo()
     words.add_text("Title", "Nine")
+    words.add_text("Creation Time", "2020", zip=True)
+    words.add_itxt("Author", "Jürgen 日本", lang="de")
     words.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    words.add(b"gAMA", (45455).to_bytes(4, "big"))
     Image.fromarray(RGB).save(tmp_path / "a.png", pnginfo=words)
     copy(tmp_path / "a.png", tmp_path / "b.png")
+    copy(tmp_path / "a.png", tmp_path / "c.png", strip_metadata=True)
     with Image.open(tmp_path / "b.png") as picture:
-        assert picture.info["Title"] == "Nine"
-        assert picture.info["XML:com.adobe.xmp"] == XMP.decode()
+        texts = {key: str(value) for key, value in picture.text.items()}  # type: ignore[attr-defined]
+        assert texts == {
+            "Title": "Nine",
+            "Creation Time": "2020",
+            "Author": "Jürgen 日本",
+            "XML:com.adobe.xmp": XMP.decode(),
+        }
+        assert picture.info["gamma"] == pytest.approx(0.45455)
+        np.testing.assert_array_equal(np.asarray(picture), RGB)
+    with Image.open(tmp_path / "c.png") as picture:
+        assert picture.text == {}  # type: ignore[attr-defined]
+        assert picture.info["gamma"] == pytest.approx(0.45455)
 
 
 @pytest.mark.parametrize("quality", [30, 55, 75, 83, 92, 100])

@@ -11,7 +11,7 @@ import numpy as np
 
 from autodenoise.errors import OutputError
 from autodenoise.files import replacing
-from autodenoise.images import imagej, tiff_tags
+from autodenoise.images import imagej, png_chunks, tiff_tags
 from autodenoise.images.formats import AVIF, JPEG, PNG, TIFF, WEBP, Format, of_name, reason
 from autodenoise.images.libvips import pyvips
 from autodenoise.images.lossy import jpeg_is_halved, jpeg_quality, webp_is_lossless
@@ -149,8 +149,13 @@ def _encoding(
         try:
             image = _dressed(stream.image(), picture, form, strip_metadata=strip_metadata)
             keep = _blocks(picture, form, strip_metadata=strip_metadata)
-            # The ending of the temporary file is the target's: it names the encoder.
-            image.write_to_file(str(temporary), keep=keep, **_options(picture, form))
+            options = _options(picture, form)
+            if form is PNG and picture.format is PNG:
+                chunks = png_chunks.read(picture.path, colours_only=strip_metadata)
+                png_chunks.write(image, temporary, chunks, keep=keep, **options)
+            else:
+                # The ending of the temporary file is the target's: it names the encoder.
+                image.write_to_file(str(temporary), keep=keep, **options)
         except pyvips.Error as error:
             raise OutputError(f"cannot write {target}: {reason(error)}") from None
         finally:
@@ -183,7 +188,8 @@ def _dressed(
     if picture.cmyk and form.cmyk:
         image = _to_cmyk(image, profile)
     for name, (kind, value) in picture.metadata.items():
-        if name in _SHOWN or not strip_metadata:
+        # libvips cuts the keys of a PNG's texts; they go another way.
+        if name in _SHOWN or not (strip_metadata or name.startswith("png-comment-")):
             image.set_type(kind, name, value)
     if picture.tags and form is not TIFF and not strip_metadata:
         exif = tiff_tags.to_exif(picture.tags[0])
