@@ -189,8 +189,9 @@ class _Reader:
         head = file.read(16)
         self.layout = _Layout("<" if head[:2] == b"II" else ">", head[2:4] in (b"+\0", b"\0+"))
         self.first_place = 8 if self.layout.big else 4
-        self._left = _MOST_BYTES
         self._size = file.seek(0, 2)
+        # Values may lie on top of each other; no honest ones do for long.
+        self._left = self._size + _MOST_BYTES
 
     def unpack(self, form: str, place: int) -> tuple[int, ...]:
         values: tuple[int, ...] = struct.unpack(form, self._bytes(place, struct.calcsize(form)))
@@ -235,7 +236,6 @@ class _Reader:
             if place in seen or len(seen) == _MOST_PAGES:
                 raise EOFError
             seen.add(place)
-            self._left = _MOST_BYTES
             yield self._directory(place, 0)
             (place,) = self.unpack(self.layout.offsets, self.next_place(place))
 
