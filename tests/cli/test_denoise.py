@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from autodenoise import images
 from autodenoise.cli import main
@@ -59,6 +60,9 @@ def pictures() -> list[str]:
         (["in"], ["in.denoised/d.png"]),
         (["in/", "--recursive", "--jobs", "1"], ["in.denoised/d.png", "in.denoised/sub/e.png"]),
         (["in", "-o", "there/"], ["there/d.png"]),
+        (["a.png", "--format", "jpg"], ["a.denoised.jpg"]),
+        (["a.png", "b c.jpg", "-o", "new", "--format", ".PNG"], ["new/a.png", "new/b c.png"]),
+        (["in", "--format", "jpg"], ["in.denoised/d.jpg"]),
     ],
 )
 def test_where_the_results_go(
@@ -246,3 +250,49 @@ def test_denoising_loads_nothing_of_training() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("in/a.png", "in/sub/b.jpg"):
+        picture(name)
+    before = sorted(Path().rglob("*"))
+    assert denoise(monkeypatch, "in/a.png", "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert re.fullmatch(
+        r"in/a\.png: PNG, 500x400, 1 x 8 bits; 1 tile of 500x400, \d+ MiB, about \S+ s\n", said
+    )
+    assert denoise(monkeypatch, "in", "--recursive", "--memory", "1M", "--dry-run") == 0
+    first, second, last = capsys.readouterr().out.splitlines()
+    tiles = re.search(r"; (\d+) tiles of", first)
+    assert tiles is not None
+    assert int(tiles[1]) > 1
+    assert second.startswith("in/sub/b.jpg: JPEG, ")
+    assert last.startswith("2 pictures, about ")
+    Path("in/c.png").write_bytes(b"no picture")
+    assert denoise(monkeypatch, "in", "--dry-run") == 3
+    assert "1 of 2 pictures could not be denoised" in capsys.readouterr().err
+    Path("in/c.png").unlink()
+    assert denoise(monkeypatch, "in/a.png", "--dry-run", "--format", "xyz") == 2
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_a_name_and_a_format_that_do_not_agree(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture("a.png")
+    assert denoise(monkeypatch, "a.png", "-o", "b.tif", "--format", "png") == 2
+    assert "do not agree" in capsys.readouterr().err
+    assert pictures() == ["a.png"]
+
+
+def test_axes_of_a_stack(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = np.random.default_rng(0).integers(0, 256, (3, 20, 30), np.uint8)
+    tifffile.imwrite("a.tif", stack, photometric="minisblack")
+    assert denoise(monkeypatch, "a.tif", "--axes", "ZYX") == 0
+    assert tifffile.imread("a.denoised.tif").shape == (3, 20, 30)
+    assert denoise(monkeypatch, "a.tif", "-o", "b.tif", "--axes", "YX") == 2
+    assert "do not describe a.tif, which has 3 page(s)" in capsys.readouterr().err

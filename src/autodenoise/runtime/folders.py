@@ -64,13 +64,15 @@ def place(
     OutputError
         The folder cannot be made.
     UsageError
-        `suffix` is no picture's.
+        `suffix` is no picture's, or not that of the one picture's file.
     """
     check_suffix(suffix)
     if output is None:
         return [(source, beside(source, suffix)) for source in sources]
     into = Path(output)
     if len(sources) == 1 and not output.endswith(("/", os.sep)) and not into.is_dir():
+        if suffix is not None and into.suffix.lower() != suffix.lower():
+            raise UsageError(f"{into} and the format {suffix} do not agree; leave one of them out")
         return [(sources[0], into)]
     make_folder(into)
     return [(source, into / _renamed(Path(source.name), suffix)) for source in sources]
