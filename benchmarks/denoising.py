@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,7 @@ def breakdown(model: Path, source: Path, folder: Path) -> dict[str, Any]:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = count
         session = onnxruntime.InferenceSession(str(model), options)
-        took = seconds(lambda session=session: session.run(None, {"noisy": tile}))  # type: ignore[misc]
+        took = seconds(partial(session.run, None, {"noisy": tile}))
         threads[f"tile_seconds_with_{count}_threads"] = round(took, 3)
     return {
         "decode_seconds": round(seconds(lambda: list(opened_rows(source))), 3),
@@ -222,8 +223,13 @@ def gigapixel(folder: Path) -> None:
             stream.put(np.roll(samples, 997 * index, 1))
         stream.end()
 
-    threading.Thread(target=feed).start()
-    stream.image().tiffsave(str(big), tile=True, tile_width=256, tile_height=256)
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    try:
+        stream.image().tiffsave(str(big), tile=True, tile_width=256, tile_height=256)
+    finally:
+        stream.close()
+        feeder.join()
 
     def photo_rates() -> list[float]:
         times = [denoise(model, photo_file, folder / "clean.jpg")[0] for _ in range(3)]
