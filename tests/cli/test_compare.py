@@ -79,7 +79,7 @@ def test_what_goes_wrong_is_one_message(
     Path("there.png").write_text("keep me")
     for arguments, code, message in (
         (["before.png", "small.png"], 3, "before has 80x60 pixels, after 6x5"),
-        (["damaged.png", "after.png"], 3, "cannot read damaged.png"),
+        (["damaged.png", "after.png"], 3, "damaged.png is damaged or cut off"),
         (["before.png", "missing.png"], 3, "no such image: missing.png"),
         (["before.png", "after.png", "-o", "there.png"], 4, "exists already"),
         (["before.png", "after.png", "-o", "a.xyz"], 4, "cannot tell the format"),
