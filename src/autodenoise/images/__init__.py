@@ -40,8 +40,6 @@ __all__ = [
     "write",
 ]
 
-_LOSSY_QUALITY = 95
-
 
 def read(path: Path) -> NDArray[np.generic]:
     """Read one picture as its file has it: uint8 or uint16, (H, W, C), 1 or 3 channels, upright.
@@ -82,8 +80,7 @@ def write(path: Path, pixels: NDArray[np.generic]) -> None:
         raise OutputError(f"{form.name} cannot hold {pixels.dtype} samples; write PNG or TIFF")
     with replacing(path) as temporary:
         try:
-            lossy = form.name in ("JPEG", "WebP", "AVIF")
-            quality = {"Q": _LOSSY_QUALITY} if lossy else {}
+            quality = {} if form.quality is None else {"Q": form.quality}
             _picture(pixels).write_to_file(str(temporary), **quality)
         except pyvips.Error as error:
             raise OutputError(f"cannot write {path}: {reason(error)}") from None

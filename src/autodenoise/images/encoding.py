@@ -31,7 +31,6 @@ __all__ = ["open_for", "saving"]
 _PROFILE = "icc-profile-data"
 _EXIF_ORIENTATION = "exif-ifd0-Orientation"
 _SHOWN = frozenset({"page-height", "delay", "loop", "background", _PROFILE})
-_QUALITY = {JPEG: 95, WEBP: 90, AVIF: 85}
 _COMPRESSIONS = {1: "none", 5: "lzw", 7: "jpeg", 32773: "packbits", 50001: "webp"}
 _PREMULTIPLIED, _TRANSPARENCY = 1, 2
 _CCITT = frozenset({2, 3, 4})
@@ -241,17 +240,17 @@ def _options(picture: Picture, form: Format) -> dict[str, Any]:
     if form is JPEG:
         quality = jpeg_quality(picture.path) if same else None
         return {
-            "Q": quality or _QUALITY[form],
+            "Q": quality or form.quality,
             # libvips halves the colours both ways or not at all.
             "subsample_mode": "on" if same and jpeg_is_halved(picture.path) else "off",
             "interlace": bool(same and picture.field("jpeg-multiscan")),
         }
     if form is WEBP:
         lossless = picture.format is PNG or (same and webp_is_lossless(picture.path))
-        return {"lossless": lossless, "exact": True, "Q": _QUALITY[form], **_profile(picture)}
+        return {"lossless": lossless, "exact": True, "Q": form.quality, **_profile(picture)}
     if form is AVIF:
         depth = {"bitdepth": min(12, picture.bits) if same else 12} if picture.bits > 8 else {}
-        return {"Q": _QUALITY[form], "compression": "av1", **depth, **_profile(picture)}
+        return {"Q": form.quality, "compression": "av1", **depth, **_profile(picture)}
     return _tiff_options(picture, bits)
 
 

@@ -34,6 +34,8 @@ class Format:
         Whether it can hold those.
     side
         The longest side, in pixels.
+    quality
+        What a lossy format is written with where a source says nothing better; else None.
     """
 
     name: str
@@ -44,12 +46,13 @@ class Format:
     cmyk: bool
     pages: bool
     side: int
+    quality: int | None = None
 
 
 _INTEGERS = (np.uint8, np.uint16)
 FORMATS = (
     Format("PNG", (".png",), "pngload", _INTEGERS, True, False, False, 2**31 - 1),
-    Format("JPEG", (".jpg", ".jpeg"), "jpegload", (np.uint8,), False, True, False, 65_500),
+    Format("JPEG", (".jpg", ".jpeg"), "jpegload", (np.uint8,), False, True, False, 65_500, 95),
     Format(
         "TIFF",
         (".tif", ".tiff"),
@@ -60,8 +63,8 @@ FORMATS = (
         True,
         2**31 - 1,
     ),
-    Format("WebP", (".webp",), "webpload", (np.uint8,), True, False, True, 16_383),
-    Format("AVIF", (".avif",), "heifload", _INTEGERS, True, False, False, 16_384),
+    Format("WebP", (".webp",), "webpload", (np.uint8,), True, False, True, 16_383, 90),
+    Format("AVIF", (".avif",), "heifload", _INTEGERS, True, False, False, 16_384, 85),
 )
 PNG, JPEG, TIFF, WEBP, AVIF = FORMATS
 

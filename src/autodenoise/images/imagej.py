@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodenoise.images.tiff_tags import Appender, ByteOrder, Directory, Entry, Tag
+from autodenoise.images.tiff_tags import SAMPLE_FORMATS, Appender, ByteOrder, Directory, Entry, Tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["fits", "planes", "writing"]
 
 _MOST_PLANES = 1_000_000
-_SAMPLE_FORMAT = {"u": 1, "i": 2, "f": 3}
 _CLASSIC_END = 1 << 32
 _ROOM = 1 << 26
 
@@ -137,5 +136,5 @@ def _structure(
         Tag.BANDS: short(bands),
         Tag.ROWS_PER_STRIP: long(height),
         Tag.STRIP_SIZES: long(size),
-        Tag.SAMPLE_FORMAT: short(*[_SAMPLE_FORMAT[dtype.kind]] * bands),
+        Tag.SAMPLE_FORMAT: short(*[SAMPLE_FORMATS[dtype.kind]] * bands),
     }

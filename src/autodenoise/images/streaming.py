@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from autodenoise.images.libvips import pyvips
+from autodenoise.images.tiff_tags import SAMPLE_FORMATS, Tag
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -29,7 +30,6 @@ _Item = TypeVar("_Item")
 
 _ROWS_PER_STRIP = 16
 _POLL_SECONDS = 0.05
-_SAMPLE_FORMAT = {"u": 1, "i": 2, "f": 3}
 
 
 class RowStream:
@@ -130,18 +130,18 @@ def _header(width: int, height: int, bands: int, dtype: np.dtype[Any]) -> bytes:
     # Grey below three bands. What comes after the colours is called alpha; nobody acts on it here.
     colours = 1 if bands < 3 else 3
     tags: list[tuple[int, str, list[int]]] = [
-        (256, "I", [width]),
-        (257, "I", [height]),
-        (258, "H", [8 * dtype.itemsize] * bands),
-        (259, "H", [1]),
-        (262, "H", [1 if colours == 1 else 2]),
-        (273, "Q", [0] * strips),
-        (277, "H", [bands]),
-        (278, "I", [_ROWS_PER_STRIP]),
-        (279, "Q", [count * row for count in rows]),
-        (284, "H", [1]),
-        *([(338, "H", [2] * (bands - colours))] if bands > colours else []),
-        (339, "H", [_SAMPLE_FORMAT[dtype.kind]] * bands),
+        (Tag.WIDTH, "I", [width]),
+        (Tag.HEIGHT, "I", [height]),
+        (Tag.BITS, "H", [8 * dtype.itemsize] * bands),
+        (Tag.COMPRESSION, "H", [1]),
+        (Tag.PHOTOMETRIC, "H", [1 if colours == 1 else 2]),
+        (Tag.STRIP_PLACES, "Q", [0] * strips),
+        (Tag.BANDS, "H", [bands]),
+        (Tag.ROWS_PER_STRIP, "I", [_ROWS_PER_STRIP]),
+        (Tag.STRIP_SIZES, "Q", [count * row for count in rows]),
+        (Tag.PLANES, "H", [1]),
+        *([(Tag.EXTRA_SAMPLES, "H", [2] * (bands - colours))] if bands > colours else []),
+        (Tag.SAMPLE_FORMAT, "H", [SAMPLE_FORMATS[dtype.kind]] * bands),
     ]
     code = {"H": 3, "I": 4, "Q": 16}
     after = 16 + 8 + 20 * len(tags) + 8
@@ -151,7 +151,7 @@ def _header(width: int, height: int, bands: int, dtype: np.dtype[Any]) -> bytes:
     first = after + long_values
     entries, blob = b"", b""
     for tag, kind, values in tags:
-        if tag == 273:
+        if tag == Tag.STRIP_PLACES:
             values = [first + index * _ROWS_PER_STRIP * row for index in range(strips)]
         raw = struct.pack(f"<{len(values)}{kind}", *values)
         if len(raw) > 8:

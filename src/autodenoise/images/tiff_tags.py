@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RESOLUTION",
+    "SAMPLE_FORMATS",
     "STRUCTURE",
     "Appender",
     "ByteOrder",
@@ -85,6 +86,9 @@ class Tag(IntEnum):
     INTEROPERABILITY = 40965
     DNG_VERSION = 50706
 
+
+SAMPLE_FORMATS = {"u": 1, "i": 2, "f": 3}
+"""TIFF's number for each of NumPy's kinds of samples."""
 
 RESOLUTION = frozenset({Tag.X_RESOLUTION, Tag.Y_RESOLUTION, Tag.RESOLUTION_UNIT})
 
