@@ -9,11 +9,16 @@ from autodenoise.learning.data import SOURCES
 from autodenoise.learning.optim import AdamW, Muon, OneCycle
 from autodenoise.noise import (
     Blur,
+    Camera,
+    CorrelatedGaussian,
     Gaussian,
+    Grain,
     Jpeg,
+    Mixture,
     Poisson,
     PoissonGaussian,
     SaltPepper,
+    Scan,
     Speckle,
     Uniform,
 )
@@ -92,8 +97,42 @@ def noise(part: AnyNoise) -> str:
             said = f"Speckle of sigma {_strength(part.sigma)}, in proportion to the brightness"
         case Jpeg():
             said = f"JPEG at quality {_strength(part.quality)}"
-    clipped = not isinstance(part, SaltPepper | Jpeg) and part.clip
+        case CorrelatedGaussian():
+            said = (
+                f"Gaussian noise of sigma {_strength(part.sigma)}, smoothed by "
+                f"{_strength(part.smoothing)} pixels, with channels that correlate by "
+                f"{_strength(part.channels)}"
+            )
+        case Grain():
+            said = (
+                f"Film grain of up to {_strength(part.amplitude)}, {_strength(part.size)} pixels "
+                f"wide, with channels that correlate by {_strength(part.channels)}"
+            )
+        case Camera():
+            said = (
+                "Camera noise with a variance of shot noise at white of 10 to the power of "
+                f"{_strength(part.log_shot)}, smoothed by {_strength(part.smoothing)} pixels, "
+                f"{_strength(part.chroma)} of its colour left, under a tone curve of strength "
+                f"{_strength(part.tone)}"
+            )
+        case Scan():
+            said = (
+                f"Scanned: dust on a share of {_strength(part.dust)} of the area, "
+                f"{_strength(part.scratches)} scratches, rows banded by {_strength(part.banding)}"
+            )
+        case Mixture():
+            said = _mixture(part)
+    clipped = getattr(part, "clip", False)
     return f"{said}, clipped to [0, 1]" if clipped else said
+
+
+def _mixture(mixture: Mixture) -> str:
+    total = sum(part.weight for part in mixture.parts)
+    ways = (
+        f"{part.weight / total:.0%} {', then '.join(map(noise, part.noise)) or 'unchanged'}"
+        for part in mixture.parts
+    )
+    return f"Each image in one of several ways: {'; '.join(ways)}"
 
 
 def _strength(strength: Strength) -> str:
