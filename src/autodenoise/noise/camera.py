@@ -19,7 +19,10 @@ __all__ = ["Camera"]
 # Brooks et al.: log10 of the read noise's variance over that of the shot noise, fitted to phones.
 _READ_SLOPE, _READ_OFFSET, _READ_SPREAD = 2.18, 1.20, 0.26
 _RED_GAIN, _BLUE_GAIN = (1.9, 2.4), (1.5, 1.9)
-_GAMMA = 2.2
+# sRGB's power law with its slope at black, 13, but without the kink: ((x + toe)^p - toe^p) / scale.
+_POWER, _TOE = 1 / 2.4, 0.003
+_LIFT = _TOE**_POWER
+_SCALE = (1 + _TOE) ** _POWER - _LIFT
 _LUMA = (0.299, 0.587, 0.114)
 
 
@@ -59,7 +62,7 @@ class Camera:
     log_shot: Strength = (-4.0, -1.9)
     smoothing: Strength = (0.0, 1.1)
     chroma: Strength = (0.3, 1.0)
-    tone: Strength = (0.0, 1.0)
+    tone: Strength = (0.4, 1.0)
     kind: Literal["camera"] = "camera"
 
     def __post_init__(self) -> None:
@@ -76,9 +79,9 @@ class Camera:
         colour = clean.clamp(0, 1).contiguous().expand(-1, 3, -1, -1)
         # The inverse divides by it; so little of a curve is none.
         tone = for_each(draw(self.tone, clean, generator), clean).clamp(min=1e-3)
-        light = _invert_tone(colour, tone).clamp_(0, 1).pow_(_GAMMA)
+        light = _invert_gamma(_invert_tone(colour, tone).clamp_(0, 1))
         noise = self._noise(light, generator)
-        photo = _apply_tone((light + noise).clamp_(0, 1).pow_(1 / _GAMMA), tone)
+        photo = _apply_tone(_apply_gamma((light + noise).clamp_(0, 1)), tone)
         if channels == 3:
             return photo
         return (photo * photo.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
@@ -107,6 +110,14 @@ class Camera:
         noise = torch.lerp(grey, noise, chroma)
         smoothing = for_each(draw(self.smoothing, light, generator), light)
         return blur_inside(noise, gaussian_taps(smoothing, radius))
+
+
+def _apply_gamma(light: Tensor) -> Tensor:
+    return light.add_(_TOE).pow_(_POWER).sub_(_LIFT).div_(_SCALE)
+
+
+def _invert_gamma(image: Tensor) -> Tensor:
+    return image.mul_(_SCALE).add_(_LIFT).pow_(1 / _POWER).sub_(_TOE).clamp_(min=0)
 
 
 def _apply_tone(image: Tensor, strength: Tensor) -> Tensor:

@@ -31,26 +31,26 @@ class CorrelatedGaussian:
     smoothing
         Of the Gaussian that white noise is smoothed by, in pixels. The correlation of two pixels
         at distance d is near exp(-d^2 / (4 * smoothing^2)).
-    channels
-        The correlation between any two channels, from 0 to 1.
+    channel_correlation
+        Between any two channels, from 0 to 1.
     """
 
     sigma: Strength
     smoothing: Strength = (0.4, 1.3)
-    channels: Strength = 0.0
+    channel_correlation: Strength = 0.0
     clip: bool = False
     kind: Literal["correlated-gaussian"] = "correlated-gaussian"
 
     def __post_init__(self) -> None:
         check(self.kind, "sigma", self.sigma, low=0)
         check(self.kind, "smoothing", self.smoothing, low=0)
-        check(self.kind, "channels", self.channels, low=0, high=1)
+        check(self.kind, "channel_correlation", self.channel_correlation, low=0, high=1)
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
         sigma = draw(self.sigma, clean, generator)
         smoothing = for_each(draw(self.smoothing, clean, generator), clean)
-        shared = for_each(draw(self.channels, clean, generator), clean)
+        shared = for_each(draw(self.channel_correlation, clean, generator), clean)
         radius = reach(self.smoothing)
         white = _alike(clean, radius, shared, generator)
         field = blur_inside(white, unit_variance(gaussian_taps(smoothing, radius)))
@@ -71,27 +71,27 @@ class Grain:
     size
         Of the grain in pixels: the sigma of the narrower of two Gaussians whose difference is the
         band. The wider one is twice as wide.
-    channels
-        The correlation between any two channels, from 0 to 1: 1 is the grain of black and white
+    channel_correlation
+        Between any two channels, from 0 to 1: 1 is the grain of black and white
         film.
     """
 
     amplitude: Strength
     size: Strength = (0.5, 1.2)
-    channels: Strength = (0.3, 1.0)
+    channel_correlation: Strength = (0.3, 1.0)
     clip: bool = False
     kind: Literal["grain"] = "grain"
 
     def __post_init__(self) -> None:
         check(self.kind, "amplitude", self.amplitude, low=0)
         check(self.kind, "size", self.size, low=0, open_low=True)
-        check(self.kind, "channels", self.channels, low=0, high=1)
+        check(self.kind, "channel_correlation", self.channel_correlation, low=0, high=1)
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
         amplitude = draw(self.amplitude, clean, generator)
         size = for_each(draw(self.size, clean, generator), clean)
-        shared = for_each(draw(self.channels, clean, generator), clean)
+        shared = for_each(draw(self.channel_correlation, clean, generator), clean)
         radius = 2 * reach(self.size)
         white = _alike(clean, radius, shared, generator)
         fine, coarse = gaussian_taps(size, radius), gaussian_taps(2 * size, radius)

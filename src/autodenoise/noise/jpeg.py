@@ -43,11 +43,21 @@ class Jpeg:
     """What storing as baseline JPEG does: block DCT, libjpeg's tables at `quality`, 8-bit rounding.
 
     The entropy coder loses nothing and is left out, so a whole batch passes at once, on any device.
-    Colour images lose half their chroma resolution where `subsample` (4:2:0, as cameras store).
+
+    Attributes
+    ----------
+    quality
+        From 1 to 100, as libjpeg counts.
+    subsample
+        Whether colour images lose half their chroma resolution: 4:2:0, as cameras store.
+    aligned
+        Whether the blocks begin at the image's corner. Where they do not they lie anywhere, at one
+        place for the whole batch, as in a part cut out of a photo.
     """
 
     quality: Strength
     subsample: bool = True
+    aligned: bool = True
     kind: Literal["jpeg"] = "jpeg"
 
     def __post_init__(self) -> None:
@@ -55,10 +65,20 @@ class Jpeg:
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`. One channel is stored as grey, three as RGB."""
-        channels, height, width = clean.shape[1:]
+        channels = clean.shape[1]
         if channels not in (1, 3):
             raise UsageError(f"JPEG stores images of 1 or 3 channels, this one has {channels}")
         quality = for_each(draw(self.quality, clean, generator), clean).round()
+        if self.aligned:
+            return self._store(clean, quality)
+        # A block of chroma at half the resolution covers 16 pixels.
+        place = torch.randint(16, (2,), generator=generator, device=clean.device)
+        down, right = place.tolist()
+        moved = functional.pad(clean, (right, 0, down, 0), mode="replicate")
+        return self._store(moved, quality)[..., down:, right:]
+
+    def _store(self, clean: Tensor, quality: Tensor) -> Tensor:
+        channels, height, width = clean.shape[1:]
         scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)
         levels = (clean * 255).round().clamp(0, 255)
         if channels == 1:

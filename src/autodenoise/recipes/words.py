@@ -44,6 +44,7 @@ _DRAWN = {
     "once": "Every image keeps one noisy version.",
     "fresh": "An image gets new noise each time it is seen.",
 }
+_DRAWN_EACH = " (drawn for each image)"
 
 
 def source(name: str) -> str:
@@ -101,19 +102,17 @@ def noise(part: AnyNoise) -> str:
             said = (
                 f"Gaussian noise of sigma {_strength(part.sigma)}, smoothed by "
                 f"{_strength(part.smoothing)} pixels, with channels that correlate by "
-                f"{_strength(part.channels)}"
+                f"{_strength(part.channel_correlation)}"
             )
         case Grain():
             said = (
                 f"Film grain of up to {_strength(part.amplitude)}, {_strength(part.size)} pixels "
-                f"wide, with channels that correlate by {_strength(part.channels)}"
+                f"wide, with channels that correlate by {_strength(part.channel_correlation)}"
             )
         case Camera():
             said = (
-                "Camera noise with a variance of shot noise at white of 10 to the power of "
-                f"{_strength(part.log_shot)}, smoothed by {_strength(part.smoothing)} pixels, "
-                f"{_strength(part.chroma)} of its colour left, under a tone curve of strength "
-                f"{_strength(part.tone)}"
+                f"Camera noise: shot noise with a variance of 10^{_strength(part.log_shot)} at "
+                f"white, and read noise, smoothed by {_strength(part.smoothing)} pixels"
             )
         case Scan():
             said = (
@@ -128,16 +127,16 @@ def noise(part: AnyNoise) -> str:
 
 def _mixture(mixture: Mixture) -> str:
     total = sum(part.weight for part in mixture.parts)
-    ways = (
-        f"{part.weight / total:.0%} {', then '.join(map(noise, part.noise)) or 'unchanged'}"
+    ways = "; ".join(
+        f"{part.weight / total:.0%}: {', then '.join(map(noise, part.noise)) or 'None'}"
         for part in mixture.parts
     )
-    return f"Each image in one of several ways: {'; '.join(ways)}"
+    return f"One for each image, all strengths drawn for it ({ways.replace(_DRAWN_EACH, '')})"
 
 
 def _strength(strength: Strength) -> str:
     if isinstance(strength, tuple):
-        return f"{strength[0]:g} to {strength[1]:g} (drawn for each image)"
+        return f"{strength[0]:g} to {strength[1]:g}{_DRAWN_EACH}"
     return f"{strength:g}"
 
 
