@@ -17,10 +17,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import tomli_w
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
 from autodenoise.errors import InputError, UsageError, unknown_name
 from autodenoise.learning.data import Data
@@ -28,17 +28,7 @@ from autodenoise.learning.optim import OPTIMIZERS, SCHEDULES
 from autodenoise.learning.phases import Phase
 from autodenoise.learning.reading import SOURCES
 from autodenoise.nets import NETWORKS
-from autodenoise.noise import (
-    NOISES,
-    Blur,
-    Gaussian,
-    Jpeg,
-    Poisson,
-    PoissonGaussian,
-    SaltPepper,
-    Speckle,
-    Uniform,
-)
+from autodenoise.noise import NOISES, AnyNoise, Part
 from autodenoise.recipes.search import Range, Space, check, flatten
 from autodenoise.recipes.settings import by_path, names_a_kind, parse, put
 
@@ -56,13 +46,6 @@ __all__ = [
 
 # Strict: "5" is not 5. Forbid: a typo is an error. Holds for the dataclasses inside a recipe too.
 _CONFIG = ConfigDict(extra="forbid", strict=True)
-
-AnyNoise = Annotated[
-    Blur | Gaussian | Jpeg | Poisson | PoissonGaussian | SaltPepper | Speckle | Uniform,
-    Field(discriminator="kind"),
-]
-"""Any corruption, as recipes write it: a table with a ``kind``."""
-
 
 FigureName = Literal[
     "pairs",
@@ -439,6 +422,7 @@ def _explain(error: ValidationError, known: list[str], owner: str = "") -> str:
 
 
 _KINDS: dict[str, type] = {**NOISES, **OPTIMIZERS, **SCHEDULES}
+_TABLES: dict[str, type] = {**_KINDS, "parts": Part}
 
 
 def _kinds(steps: list[str]) -> list[str]:
@@ -449,10 +433,10 @@ def _kinds(steps: list[str]) -> list[str]:
 def _known_keys(error: ValidationError) -> list[str]:
     """List the keys of the table in which the first thing is wrong."""
     place = error.errors()[0]["loc"][:-1]
-    kind = next((step for step in reversed(place) if step in _KINDS), None)
+    kind = next((step for step in reversed(place) if step in _TABLES), None)
     owner: type
     if kind is not None:
-        owner = _KINDS[str(kind)]
+        owner = _TABLES[str(kind)]
     elif place:
         owner = {"data": Data, "search": Range}.get(str(place[0]), Phase)
     else:

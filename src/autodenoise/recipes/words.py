@@ -9,11 +9,16 @@ from autodenoise.learning.data import SOURCES
 from autodenoise.learning.optim import AdamW, Muon
 from autodenoise.noise import (
     Blur,
+    Camera,
+    CorrelatedGaussian,
     Gaussian,
+    Grain,
     Jpeg,
+    Mixture,
     Poisson,
     PoissonGaussian,
     SaltPepper,
+    Scan,
     Speckle,
     Uniform,
 )
@@ -44,6 +49,7 @@ _DRAWN = {
     "once": "Every image keeps one noisy version.",
     "fresh": "An image gets new noise each time it is seen.",
 }
+_DRAWN_EACH = " (drawn for each image)"
 
 
 def source(name: str) -> str:
@@ -97,13 +103,45 @@ def noise(part: AnyNoise) -> str:
             said = f"Speckle of sigma {_strength(part.sigma)}, in proportion to the brightness"
         case Jpeg():
             said = f"JPEG at quality {_strength(part.quality)}"
-    clipped = not isinstance(part, SaltPepper | Jpeg) and part.clip
+        case CorrelatedGaussian():
+            said = (
+                f"Gaussian noise of sigma {_strength(part.sigma)}, smoothed by "
+                f"{_strength(part.smoothing)} pixels, with channels that correlate by "
+                f"{_strength(part.channel_correlation)}"
+            )
+        case Grain():
+            said = (
+                f"Film grain of up to {_strength(part.amplitude)}, {_strength(part.size)} pixels "
+                f"wide, with channels that correlate by {_strength(part.channel_correlation)}"
+            )
+        case Camera():
+            said = (
+                f"Camera noise: shot noise with a variance of 10^{_strength(part.log_shot)} at "
+                f"white, and read noise, smoothed by {_strength(part.smoothing)} pixels"
+            )
+        case Scan():
+            said = (
+                f"Scanned: dust on a share of {_strength(part.dust)} of the area, "
+                f"{_strength(part.scratches)} scratches, rows banded by {_strength(part.banding)}"
+            )
+        case Mixture():
+            said = _mixture(part)
+    clipped = getattr(part, "clip", False)
     return f"{said}, clipped to [0, 1]" if clipped else said
+
+
+def _mixture(mixture: Mixture) -> str:
+    total = sum(part.weight for part in mixture.parts)
+    ways = "; ".join(
+        f"{part.weight / total:.0%}: {', then '.join(map(noise, part.noise)) or 'None'}"
+        for part in mixture.parts
+    )
+    return f"One for each image, all strengths drawn for it ({ways.replace(_DRAWN_EACH, '')})"
 
 
 def _strength(strength: Strength) -> str:
     if isinstance(strength, tuple):
-        return f"{strength[0]:g} to {strength[1]:g} (drawn for each image)"
+        return f"{strength[0]:g} to {strength[1]:g}{_DRAWN_EACH}"
     return f"{strength:g}"
 
 
