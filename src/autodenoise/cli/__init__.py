@@ -18,6 +18,7 @@ from autodenoise.cli.encode import encode
 from autodenoise.cli.evaluate import evaluate
 from autodenoise.cli.figures import figures
 from autodenoise.cli.models import models
+from autodenoise.cli.quantize import quantize
 from autodenoise.cli.recipes import recipes
 from autodenoise.cli.train import train
 from autodenoise.cli.tune import tune
@@ -44,6 +45,7 @@ _VERBS = (
     evaluate,
     figures,
     models,
+    quantize,
     denoise,
     compare,
     encode,

@@ -62,7 +62,7 @@ def _table(entries: list[Entry]) -> Table:
         if card := entry.card:
             table.add_row(
                 _lines(_printable(entry.name), card.licence),
-                _lines(card.network, f"{card.parameters:,} parameters"),
+                _lines(card.network, f"{card.parameters:,} parameters", _precision(card)),
                 _lines(*_images(card)),
                 _lines(
                     card.data,
@@ -71,6 +71,10 @@ def _table(entries: list[Entry]) -> Table:
                 ),
             )
     return table
+
+
+def _precision(card: Card) -> str:
+    return "" if card.precision == "float32" else card.precision
 
 
 def _images(card: Card) -> list[str]:

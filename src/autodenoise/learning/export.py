@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from onnx import ModelProto
 
     from autodenoise.nets import Autoencoder
     from autodenoise.runtime import Card
 
-__all__ = ["export"]
+__all__ = ["export", "write"]
 
 
 class _Denoiser(nn.Module):
@@ -94,7 +95,29 @@ def export(network: Autoencoder, card: Card, path: Path) -> None:
     for part in (model.graph, *model.graph.node, *model.graph.value_info):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
-    card = dataclasses.replace(card, bytes_per_pixel=bytes_per_pixel(model, height, width))
+    write(model, card, (height, width), path)
+
+
+def write(model: ModelProto, card: Card, size: tuple[int, int], path: Path) -> None:
+    """Write a network and its card as a model file, once it is seen that tiles will not show.
+
+    Parameters
+    ----------
+    model
+        Gets the card.
+    card
+        Written with the ``bytes_per_pixel`` that were found out.
+    size
+        A (height, width) that the network takes.
+    path
+        The ``.onnx`` file; written whole or not at all.
+
+    Raises
+    ------
+    OutputError, RuntimeError
+        As `export`.
+    """
+    card = dataclasses.replace(card, bytes_per_pixel=bytes_per_pixel(model, *size))
     onnx.helper.set_model_props(model, {CARD_KEY: card.to_json()})
     with replacing(path) as temporary:
         onnx.save(model, temporary)

@@ -50,6 +50,11 @@ class Card:
         What it was trained on, as the recipe says it.
     data
         The data set trained on.
+    precision
+        ``float32``; or ``int8`` where the inner convolutions are computed in 8 bits.
+    parent, calibration
+        Of an ``int8`` file: the SHA-256 of the file in float32 that it was made of, and the images
+        that its ranges were found on.
     scores
         Losses at the end of training, by name.
     source, licence, version
@@ -68,6 +73,9 @@ class Card:
     bytes_per_pixel: int | None = None
     noise: list[dict[str, Any]] = field(default_factory=list)
     data: str = ""
+    precision: str = "float32"
+    parent: str = ""
+    calibration: str = ""
     scores: dict[str, float] = field(default_factory=dict)
     source: str = ""
     licence: str = ""
@@ -189,6 +197,9 @@ _RULES = {
     "bytes_per_pixel": _whole(1, 10**9, or_null=True),
     "noise": _Rule("a list of objects of plain values", _are_tables),
     "data": _LINE,
+    "precision": _Rule("float32 or int8", lambda value: value in ("float32", "int8")),
+    "parent": _LINE,
+    "calibration": _LINE,
     "scores": _Rule("an object of finite numbers", _are_scores),
     "source": _LINE,
     "licence": _LINE,

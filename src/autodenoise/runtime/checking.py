@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from autodenoise.errors import InputError
 from autodenoise.runtime.card import CARD_KEY, Card
 from autodenoise.runtime.protobuf import FIXED32, VARINT, Field, Layout, Message, Reader
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["LARGEST", "OPERATORS", "Contents", "inspect", "read"]
@@ -34,11 +35,13 @@ OPERATORS: Final = frozenset(
         "Conv",
         "ConvTranspose",
         "DepthToSpace",
+        "DequantizeLinear",
         "Div",
         "Gemm",
         "MaxPool",
         "Mul",
         "Pad",
+        "QuantizeLinear",
         "Relu",
         "Reshape",
         "Resize",
@@ -72,8 +75,8 @@ process.
 _WHOLE_NUMBER = 2
 """``AttributeProto.INT``."""
 
-_FLOAT32, _INT64 = 1, 7
-_ITEM_SIZES = {_FLOAT32: 4, _INT64: 8}
+_FLOAT32, _UINT8, _INT8, _INT64 = 1, 2, 3, 7
+_ITEM_SIZES = {_FLOAT32: 4, _UINT8: 1, _INT8: 1, _INT64: 8}
 """Bytes a number, by ``TensorProto.DataType``."""
 
 # The messages of onnx.proto, each with the fields that our exporter writes, and remarks.
@@ -177,6 +180,12 @@ _SIDE = Layout(
 _Shape = tuple[int | None, ...]
 
 
+class _Weights(NamedTuple):
+    kind: int
+    axes: tuple[int, ...]
+    content: memoryview
+
+
 @dataclass(frozen=True)
 class Contents:
     """What a model file holds beside its weights.
@@ -266,12 +275,13 @@ def inspect(content: bytes) -> Contents:
     for part in model["opset_import"]:
         _check_domain(reader.read(part, _OPERATOR_SET))
     graph = reader.read(model.only("graph"), _GRAPH)
-    for part in graph["initializer"]:
-        _check_weights(reader, part)
+    weights = dict(_weights(reader, part) for part in graph["initializer"])
+    if len(weights) < len(graph["initializer"]):
+        raise InputError("it has two weights of one name")
     for part in graph["value_info"]:
         _tensor_type(reader, part)
     return Contents(
-        operators=tuple(_operator(reader, part) for part in graph["node"]),
+        operators=tuple(_operator(reader, part, weights) for part in graph["node"]),
         metadata=metadata,
         shapes=(
             _image_shape(reader, graph.only("input")),
@@ -289,7 +299,7 @@ def _metadata(reader: Reader, part: memoryview) -> tuple[str, str]:
         raise InputError("it is damaged: its metadata is not UTF-8") from None
 
 
-def _operator(reader: Reader, part: memoryview) -> str:
+def _operator(reader: Reader, part: memoryview, weights: Mapping[str, _Weights]) -> str:
     node = reader.read(part, _NODE)
     _check_domain(node)
     name: str = node.first("op_type", "")
@@ -297,7 +307,28 @@ def _operator(reader: Reader, part: memoryview) -> str:
         raise InputError(f"it has the operator '{name}', which no network of autodenoise needs")
     for setting in node["attribute"]:
         _check_setting(name, reader.read(setting, _ATTRIBUTE))
+    if name in ("QuantizeLinear", "DequantizeLinear"):
+        _check_steps(name, node["input"], weights)
     return name
+
+
+def _check_steps(operator: str, inputs: Sequence[str], weights: Mapping[str, _Weights]) -> None:
+    """Check how bytes are said to stand for numbers: the two ways that our own files have.
+
+    A feature map has one scale, and zero among its steps 0 to 255. A kernel has a scale for each
+    channel that it makes, along its first axis, and steps from -128 to 127.
+    """
+    value, scale, zero = ([weights.get(name) for name in inputs] + [None] * 3)[:3]
+    if len(inputs) == 3 and scale is not None and zero is not None and scale.kind == _FLOAT32:
+        scales = scale.content.cast("f")
+        if value is None:
+            fits = zero.kind == _UINT8 and scale.axes == zero.axes == ()
+        else:
+            kernel = operator == "DequantizeLinear" and value.kind == zero.kind == _INT8
+            fits = kernel and scale.axes == zero.axes == value.axes[:1]
+        if fits and all(0 < number < math.inf for number in scales):
+            return
+    raise InputError(f"its {operator} has steps that no network of autodenoise needs")
 
 
 def _check_domain(message: Message) -> None:
@@ -318,19 +349,23 @@ def _check_setting(operator: str, setting: Message) -> None:
             )
 
 
-def _check_weights(reader: Reader, part: memoryview) -> None:
+def _weights(reader: Reader, part: memoryview) -> tuple[str, _Weights]:
     tensor = reader.read(part, _TENSOR)
     name, axes = tensor.first("name", ""), tensor["dims"]
     kind = tensor.first("data_type", 0)
     if kind not in _ITEM_SIZES:
-        raise InputError(f"its weights '{name}' are of type {kind}; expected float32 or int64")
+        raise InputError(
+            f"its weights '{name}' are of type {kind}; expected float32, int64 or bytes"
+        )
     if len(axes) > _MOST_AXES or any(not 1 <= axis <= LARGEST for axis in axes):
         raise InputError(f"its weights '{name}' have an impossible shape")
-    needed, found = math.prod(axes) * _ITEM_SIZES[kind], len(tensor.first("raw_data", b""))
+    content = tensor.first("raw_data", memoryview(b""))
+    needed, found = math.prod(axes) * _ITEM_SIZES[kind], len(content)
     if needed != found:
         raise InputError(
             f"its weights '{name}' need {needed:,} bytes by their shape and have {found:,}"
         )
+    return name, _Weights(kind, tuple(axes), content)
 
 
 def _tensor_type(reader: Reader, part: memoryview) -> tuple[int, _Shape]:

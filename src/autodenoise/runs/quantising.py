@@ -1,0 +1,132 @@
+"""A model file for CPUs that multiply bytes: where its card's data and noise meet quantisation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from autodenoise import metrics, runtime
+from autodenoise.errors import InputError, OutputError, UsageError
+from autodenoise.learning import data as datasets
+from autodenoise.learning.pictures import centre_crops
+from autodenoise.learning.quantisation import quantise
+from autodenoise.learning.randomness import generator
+from autodenoise.noise import AnyNoise, Compose
+from autodenoise.runs.run import to_images
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import NDArray
+
+    from autodenoise.learning.download import OnBytes
+    from autodenoise.runtime import Card
+
+    Images = NDArray[np.float32]
+
+__all__ = ["Quantised", "quantize"]
+
+_IMAGES = 64
+_SIDE = 128
+_NOISES: TypeAdapter[list[AnyNoise]] = TypeAdapter(list[AnyNoise])
+
+
+class Quantised(NamedTuple):
+    """What `quantize` made.
+
+    Attributes
+    ----------
+    path
+        The new model file.
+    calibration
+        What its ranges were found on.
+    before, after
+        PSNR in dB on these images of the file in float32 and of the one in 8 bits, averaged.
+    """
+
+    path: Path
+    calibration: str
+    before: float
+    after: float
+
+
+def quantize(
+    model: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    data: str = "",
+    on_bytes: OnBytes | None = None,
+) -> Quantised:
+    """Make the variant of a model whose inner convolutions are computed in 8 bits.
+
+    Its ranges are found on 64 training images, spread over the data set, or on their middles of
+    128x128 where the model takes any size; with the noise that the model was trained on, drawn
+    anew, but the same each time.
+
+    Parameters
+    ----------
+    model
+        As `autodenoise.load` takes it; in float32.
+    output
+        The ``.onnx`` file to make. Must not exist.
+    data
+        What the model was trained on, as recipes name it; by default the card's name for it, which
+        is enough for a data set that has a name. Never what the new file shall be judged on.
+    on_bytes
+        Hears of a download's progress.
+
+    Raises
+    ------
+    InputError
+        The model or the data cannot be used or do not fit each other, the card does not tell of
+        noise, or the network has nothing that can be computed in 8 bits.
+    OutputError
+        The output is there already, or cannot be written.
+    UsageError
+        No model or data set has this name, or the card has none.
+    """
+    source, target = runtime.find(model), Path(output)
+    if target.exists():
+        raise OutputError(f"{target} is there already; choose another name, or remove it")
+    before = runtime.Model(source)
+    card, name = before.card, data or before.card.data
+    if not name:
+        raise UsageError("the model's card does not tell its data; name them with --data")
+    clean, noisy = _images(card, name, on_bytes)
+    calibration = f"{len(clean)} images of {Path(name).name}, {clean.shape[2]}x{clean.shape[1]}"
+    quantise(source, target, noisy, calibration)
+    scores = (
+        float(metrics.psnr(clean, denoiser.batch(noisy)).mean())
+        for denoiser in (before, runtime.Model(target))
+    )
+    return Quantised(target, calibration, *scores)
+
+
+def _images(card: Card, name: str, on_bytes: OnBytes | None) -> tuple[Images, Images]:
+    """Give clean training images and what the card's noise makes of them, (N, H, W, C)."""
+    any_size = card.size is None
+    data = datasets.Data(
+        name, validation="last", crop=_SIDE if any_size else None, grey=card.channels == 1
+    )
+    learnt = datasets.load(data, on_bytes).train
+    rows = np.unique(np.linspace(0, len(learnt.images) - 1, _IMAGES).astype(np.int64))
+    chosen = learnt.take(rows)
+    pixels = chosen.images
+    if any_size:
+        pixels = centre_crops(chosen.pictures, _SIDE)
+        side = pixels.shape[2] // card.size_multiple * card.size_multiple
+        pixels = centre_crops(list(pixels), side)
+    clean = datasets.as_float(pixels)
+    if not card.noise:
+        raise InputError("the model's card does not tell what noise it was trained on")
+    try:
+        noise = Compose(tuple(_NOISES.validate_python(card.noise)))
+    except ValidationError:
+        raise InputError(
+            "the model's card tells of noise that this version of autodenoise does not know"
+        ) from None
+    noisy = noise(clean, generator(0, "calibration"))
+    return to_images(clean), to_images(noisy)
