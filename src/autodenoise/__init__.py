@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         encode,
         evaluate,
         find_outliers,
+        quantize,
         resume,
         train,
     )
@@ -50,6 +51,7 @@ _HOMES = {
     "evaluate": "runs",
     "find_outliers": "runs",
     "load": "runtime",
+    "quantize": "runs",
     "resume": "runs",
     "train": "runs",
     "tune": "runs.search",
@@ -72,6 +74,7 @@ __all__ = [
     "evaluate",
     "find_outliers",
     "load",
+    "quantize",
     "resume",
     "train",
     "tune",

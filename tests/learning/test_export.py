@@ -14,6 +14,7 @@ from autodenoise import nets, runtime
 from autodenoise.errors import InputError, OutputError
 from autodenoise.images import Scale
 from autodenoise.learning.export import export
+from autodenoise.learning.quantisation import quantise
 from autodenoise.runtime import checking
 from autodenoise.runtime.tiling import denoise_rows, plan
 
@@ -160,4 +161,7 @@ def test_our_networks_need_just_the_operators_that_are_let_in(tmp_path: Path) ->
         needed |= set(contents.operators)
         # Nothing of the machine that it was made on.
         assert str(Path(nets.__file__).parent).encode() not in path.read_bytes()
+    image = np.full((1, 32, 32, 1), 0.5, np.float32)
+    quantise(tmp_path / "unet.onnx", tmp_path / "int8.onnx", image, "one image")
+    needed |= set(checking.inspect((tmp_path / "int8.onnx").read_bytes()).operators)
     assert needed == checking.OPERATORS

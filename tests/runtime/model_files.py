@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["box_blur", "gains", "identity", "mosaic", "ratio"]
+__all__ = ["box_blur", "gains", "identity", "mosaic", "ratio", "rounded_blur"]
 
 
 def identity(
@@ -62,6 +62,36 @@ def box_blur(
     return _write(path, card, [node], [_weight("kernel", kernel)])
 
 
+def rounded_blur(path: Path) -> Path:
+    """Write a model file that takes means of 3x3 pixels in 8 bits; it is 0.5 % off at most."""
+    reach = [_weight("step", np.float32(1 / 255)), _weight("black", np.uint8(0))]
+    kernel = [
+        _weight("kernel", np.full((1, 1, 3, 3), 127, np.int8)),
+        _weight("kernel.step", np.float32([1 / 9 / 127])),
+        _weight("kernel.zero", np.int8([0])),
+    ]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["noisy", "step", "black"], ["bytes"]),
+        helper.make_node("DequantizeLinear", ["bytes", "step", "black"], ["rounded"]),
+        helper.make_node(
+            "DequantizeLinear", ["kernel", "kernel.step", "kernel.zero"], ["mean"], axis=0
+        ),
+        helper.make_node("Conv", ["rounded", "mean"], ["exact"], pads=[1] * 4),
+        helper.make_node("QuantizeLinear", ["exact", "step", "black"], ["answer"]),
+        helper.make_node("DequantizeLinear", ["answer", "step", "black"], ["clean"]),
+    ]
+    card = runtime.Card(
+        name="box-int8",
+        network="box",
+        channels=1,
+        parameters=9,
+        size_multiple=4,
+        halo=1,
+        precision="int8",
+    )
+    return _write(path, card, nodes, [*reach, *kernel])
+
+
 def mosaic(path: Path, *, multiple: int, channels: int = 1) -> Path:
     """Write a model file that gives each square of `multiple` pixels its mean."""
     one = np.zeros((channels, channels, multiple, multiple), np.float32)
@@ -102,8 +132,8 @@ def ratio(path: Path) -> Path:
     return _write(path, card, [node])
 
 
-def _weight(name: str, values: NDArray[np.float32]) -> onnx.TensorProto:
-    return onnx.numpy_helper.from_array(values, name)
+def _weight(name: str, values: NDArray[Any] | np.generic) -> onnx.TensorProto:
+    return onnx.numpy_helper.from_array(np.asarray(values), name)
 
 
 def _write(path: Path, card: runtime.Card, nodes: list[Any], weights: Sequence[Any] = ()) -> Path:

@@ -1,6 +1,6 @@
 """A model file's inner convolutions in 8 bits: faster where a CPU multiplies bytes in vectors.
 
-ONNX Runtime computes a convolution in 8 bits where its input, its weights and its output are written
+ONNX Runtime computes a convolution in 8 bits where its input, weights and output are written
 as bytes with their scale. Weights take no harm from that; feature maps do, for which 256 steps have
 to reach as far as any noise. So the first and the last convolution stay in float32, and so does all
 that is none: the image and the sums that lead past convolutions are never rounded. ONNX Runtime's

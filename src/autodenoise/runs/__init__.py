@@ -20,6 +20,7 @@ A run folder holds::
 from autodenoise.runs.codes import Codes, decode, encode
 from autodenoise.runs.describing import Description, describe
 from autodenoise.runs.drawing import draw
+from autodenoise.runs.quantising import Quantised, quantize
 from autodenoise.runs.run import HeldBack, Run
 from autodenoise.runs.scoring import (
     classify,
@@ -34,6 +35,7 @@ __all__ = [
     "Codes",
     "Description",
     "HeldBack",
+    "Quantised",
     "Run",
     "classify",
     "compare",
@@ -44,6 +46,7 @@ __all__ = [
     "evaluate",
     "find_outliers",
     "network",
+    "quantize",
     "resume",
     "train",
     "trained",

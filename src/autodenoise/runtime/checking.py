@@ -72,6 +72,9 @@ ONNX Runtime does not look at all of them: no groups or a kernel spread far beyo
 process.
 """
 
+_ROUNDING = ("QuantizeLinear", "DequantizeLinear")
+"""Operators that have no setting but an axis, the first."""
+
 _WHOLE_NUMBER = 2
 """``AttributeProto.INT``."""
 
@@ -307,7 +310,7 @@ def _operator(reader: Reader, part: memoryview, weights: Mapping[str, _Weights])
         raise InputError(f"it has the operator '{name}', which no network of autodenoise needs")
     for setting in node["attribute"]:
         _check_setting(name, reader.read(setting, _ATTRIBUTE))
-    if name in ("QuantizeLinear", "DequantizeLinear"):
+    if name in _ROUNDING:
         _check_steps(name, node["input"], weights)
     return name
 
@@ -341,7 +344,7 @@ def _check_setting(operator: str, setting: Message) -> None:
     numbers = [*setting["i"], *setting["ints"]]
     if not numbers and setting.first("type", 0) == _WHOLE_NUMBER:
         numbers = [0]  # what ONNX Runtime takes for one that is left out
-    low, high = _SETTINGS.get(name, (0, -1))
+    low, high = (0, 0) if operator in _ROUNDING else _SETTINGS.get(name, (0, -1))
     for number in numbers:
         if not low <= number <= high:
             raise InputError(
@@ -355,7 +358,7 @@ def _weights(reader: Reader, part: memoryview) -> tuple[str, _Weights]:
     kind = tensor.first("data_type", 0)
     if kind not in _ITEM_SIZES:
         raise InputError(
-            f"its weights '{name}' are of type {kind}; expected float32, int64 or bytes"
+            f"its weights '{name}' are of type {kind}; expected float32, int64 or 8 bits"
         )
     if len(axes) > _MOST_AXES or any(not 1 <= axis <= LARGEST for axis in axes):
         raise InputError(f"its weights '{name}' have an impossible shape")

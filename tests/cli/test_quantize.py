@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import helper
+
+from autodenoise import images, nets, runtime
+from autodenoise.learning.export import export
+from tests.cli.test_cli import run
+from tests.runtime.model_files import box_blur
+
+CARD = runtime.Card(
+    name="small",
+    network="unet",
+    channels=1,
+    parameters=1,
+    size_multiple=8,
+    noise=[{"kind": "gaussian", "sigma": [0.0, 0.2]}],
+    data="photos",
+)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("models") / "small.onnx"
+    network = nets.build("unet", {"channels": 1}, torch.Generator().manual_seed(0))
+    export(network, dataclasses.replace(CARD, halo=nets.halo(network)), path)
+    return path.read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def here(small: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    Path("small.onnx").write_bytes(small)
+    Path("photos").mkdir()
+    draw = np.random.default_rng(0)
+    for index, (height, width) in enumerate([(40, 60), (60, 43), (50, 50), (50, 40), (90, 41)]):
+        picture = draw.integers(0, 256, (height, width, 3), np.uint8)
+        images.write(Path(f"photos/{index}.png"), picture)
+
+
+def write_card(path: str, **changes: object) -> None:
+    model = onnx.load("small.onnx")
+    card = {**json.loads(model.metadata_props[0].value), **changes}
+    helper.set_model_props(model, {runtime.CARD_KEY: json.dumps(card)})
+    onnx.save(model, path)
+
+
+def test_a_faster_variant_is_made_and_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("quantize", "small.onnx", "-o", "fast.onnx")
+    assert run(monkeypatch, *command) == 0
+    said = capsys.readouterr().out
+    # The last picture is held back; the shortest side there is, as a multiple of 8, is 40.
+    assert "on 4 images of photos, 40x40" in said
+    float32, int8 = (float(word) for word in said.split() if word[0].isdigit() and "." in word)
+    assert abs(float32 - int8) < 0.1
+    assert said.endswith("model file: fast.onnx\n")
+    card = runtime.load("fast.onnx").card
+    assert (card.name, card.precision) == ("small-int8", "int8")
+    assert card.calibration == "4 images of photos, 40x40"
+    assert run(monkeypatch, "models") == 0
+    assert capsys.readouterr().out.split().count("int8") == 1
+    content = Path("fast.onnx").read_bytes()
+    assert run(monkeypatch, *command) == 4
+    assert "fast.onnx is there already" in capsys.readouterr().err
+    assert Path("fast.onnx").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("none.onnx",), 3, "no such model file: none.onnx"),
+        (("box.onnx",), 2, "the model's card does not tell its data; name them with --data"),
+        (("box.onnx", "--data", "photos"), 3, "does not tell what noise it was trained on"),
+        (("small.onnx", "--data", "bsds40"), 2, "did you mean 'bsds400'?"),
+        (("strange.onnx",), 3, "noise that this version of autodenoise does not know"),
+    ],
+)
+def test_what_is_wrong_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    code: int,
+    says: str,
+) -> None:
+    box_blur(Path("box.onnx"))
+    write_card("strange.onnx", noise=[{"kind": "rain"}])
+    assert run(monkeypatch, "quantize", *arguments, "-o", "new.onnx") == code
+    assert says in capsys.readouterr().err
+    assert not Path("new.onnx").exists()
