@@ -2,9 +2,11 @@
 
     pip install -c constraints.txt -e '.[benchmarks]'
     python benchmarks/denoising.py photo       # a 12-megapixel JPEG, beside OpenCV; a cold start
+    python benchmarks/denoising.py photo --model A --model B    # models beside each other
     python benchmarks/denoising.py gigapixel   # needs 6 GB of disk
 
-The network is the U-Net ``unet`` in its size ``fast`` with random weights: 0.42 M parameters.
+Models are named as for ``autodenoise denoise``. Without any it is the U-Net ``unet`` in its size
+``fast`` with random weights, 0.42 M parameters: which numbers the weights are costs no time.
 """
 
 from __future__ import annotations
@@ -107,6 +109,11 @@ def spread(values: list[float], digits: int = 2) -> dict[str, Any]:
     }
 
 
+def ratios(one: list[float], other: list[float]) -> list[float]:
+    """Divide the times of one by those of another, round by round."""
+    return [first / second for first, second in zip(one, other, strict=True)]
+
+
 def seconds(work: Callable[[], object]) -> float:
     """Give the least of three times; the others are the machine's."""
     times = []
@@ -176,42 +183,53 @@ class _Same:
         return [inputs["noisy"].copy()]
 
 
-def photo(folder: Path) -> None:
+def photo(folder: Path, models: list[Path]) -> None:
     """Time a photo, beside OpenCV's non-local means, and a small picture."""
-    model = model_file(folder)
     samples = picture(HEIGHT, WIDTH)
     big, small = folder / "photo.jpg", folder / "small.png"
     pyvips.Image.new_from_array(samples).write_to_file(str(big), Q=92)
     images.write(small, np.ascontiguousarray(samples[:512, :512]))
     opencv = (sys.executable, "-c", OPENCV, big, folder / "opencv.jpg")
-    denoise(model, small, folder / "clean.png")
-    ours, theirs, starts = [], [], []
+    starts: dict[Path, list[tuple[float, float]]] = {model: [] for model in models}
+    ours: dict[Path, list[tuple[float, float]]] = {model: [] for model in models}
+    theirs = []
+    denoise(models[0], small, folder / "clean.png")
     for _ in range(ROUNDS):
-        starts.append(denoise(model, small, folder / "clean.png"))
-        ours.append(denoise(model, big, folder / "clean.jpg"))
+        for model in models:
+            starts[model].append(denoise(model, small, folder / "clean.png"))
+            ours[model].append(denoise(model, big, folder / "clean.jpg"))
         theirs.append(process(*opencv))
     megapixels = HEIGHT * WIDTH / 1e6
-    ratios = [other / own for (own, _), (other, _) in zip(ours, theirs, strict=True)]
+
+    def of_one(model: Path) -> dict[str, Any]:
+        card = runtime.load(model).card
+        own, first = ([took for took, _ in ours[each]] for each in (model, models[0]))
+        nlmeans = [took for took, _ in theirs]
+        return {
+            "precision": card.precision,
+            "megapixels_per_second": spread([megapixels / took for took in own]),
+            "times_faster_than_opencv": spread(ratios(nlmeans, own), 1),
+            f"times_faster_than_{runtime.load(models[0]).card.name}": spread(ratios(first, own)),
+            "peak_rss_mib": round(max(peak for _, peak in ours[model])),
+            "cold_start_512_png_seconds": spread([took for took, _ in starts[model]]),
+            "cold_start_peak_rss_mib": round(max(peak for _, peak in starts[model])),
+            "parts_of_the_photo": breakdown(model, big, folder),
+        }
+
     result = {
         "protocol": f"whole processes, from start to end; {ROUNDS} interleaved rounds, caches "
         f"warm; a JPEG of {WIDTH}x{HEIGHT}, quality 92, and a PNG of 512x512 cut from it; the "
         "parts are timed alone in one process, the least of three times",
         "opencv": metadata.version("opencv-python-headless"),
-        "megapixels_per_second": spread([megapixels / took for took, _ in ours]),
         "opencv_nlmeans_megapixels_per_second": spread([megapixels / took for took, _ in theirs]),
-        "times_faster_than_opencv": spread(ratios, 1),
-        "peak_rss_mib": round(max(peak for _, peak in ours)),
         "opencv_peak_rss_mib": round(max(peak for _, peak in theirs)),
-        "cold_start_512_png_seconds": spread([took for took, _ in starts]),
-        "cold_start_peak_rss_mib": round(max(peak for _, peak in starts)),
-        "parts_of_the_photo": breakdown(model, big, folder),
+        "models": {runtime.load(model).card.name: of_one(model) for model in models},
     }
     write("denoising-photo", result)
 
 
-def gigapixel(folder: Path) -> None:
+def gigapixel(folder: Path, model: Path) -> None:
     """Denoise a TIFF of 40,000 x 25,000, and photos before and after it for comparison."""
-    model = model_file(folder)
     height, width, band = 25_000, 40_000, 500
     big, photo_file = folder / "big.tif", folder / "photo.jpg"
     samples = picture(band, width)
@@ -258,8 +276,17 @@ def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["photo", "gigapixel"])
+    parser.add_argument("--model", action="append", type=runtime.find)
+    asked = parser.parse_args()
+    if asked.what == "gigapixel" and asked.model and len(asked.model) > 1:
+        parser.error("gigapixel takes one model")
     with tempfile.TemporaryDirectory() as name:
-        {"photo": photo, "gigapixel": gigapixel}[parser.parse_args().what](Path(name))
+        folder = Path(name)
+        models = asked.model or [model_file(folder)]
+        if asked.what == "photo":
+            photo(folder, models)
+        else:
+            gigapixel(folder, models[0])
 
 
 if __name__ == "__main__":

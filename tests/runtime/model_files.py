@@ -67,8 +67,8 @@ def rounded_blur(path: Path) -> Path:
     reach = [_weight("step", np.float32(1 / 255)), _weight("black", np.uint8(0))]
     kernel = [
         _weight("kernel", np.full((1, 1, 3, 3), 127, np.int8)),
-        _weight("kernel.step", np.float32([1 / 9 / 127])),
-        _weight("kernel.zero", np.int8([0])),
+        _weight("kernel.step", np.array([1 / 9 / 127], np.float32)),
+        _weight("kernel.zero", np.zeros(1, np.int8)),
     ]
     nodes = [
         helper.make_node("QuantizeLinear", ["noisy", "step", "black"], ["bytes"]),

@@ -257,7 +257,7 @@ def scale_that_is_no_number(model: Any) -> None:
 
 
 def scale_without_end(model: Any) -> None:
-    put(model, "kernel.step", np.float32([np.inf]))
+    put(model, "kernel.step", np.array([np.inf], np.float32))
 
 
 def fewer_scales_than_channels(model: Any) -> None:

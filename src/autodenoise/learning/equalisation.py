@@ -1,8 +1,8 @@
-"""Feature maps of a model file brought to one range, without a change to what it answers.
+"""Feature maps of a model file brought nearer to one range, without a change to what it answers.
 
 Where convolutions without biases follow each other, with sums and ReLUs between them at most, a
 channel may be multiplied by any positive number, if all that makes it is and all that reads it
-divides by the same number. One scale for all channels, as 8 bits have it, then fits each of them.
+divides by the same number. One scale for all channels, as 8 bits have it, then fits them better.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["CONVOLUTIONS", "Range", "equalise"]
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 
-_FAINTEST = 1e-3
+_FAINTEST = 1e-6
 """The least that a channel counts for, of the widest: one that is never used is not blown up."""
 
 
@@ -42,7 +42,7 @@ class _Stretch(NamedTuple):
 
 
 def equalise(graph: GraphProto, ranges: Mapping[str, Range]) -> dict[str, Range]:
-    """Multiply weights in place, so that the channels of each feature map have one range.
+    """Multiply weights in place, so that the channels of each feature map have more equal ranges.
 
     Parameters
     ----------
@@ -59,8 +59,7 @@ def equalise(graph: GraphProto, ranges: Mapping[str, Range]) -> dict[str, Range]
     References
     ----------
     Nagel, van Baalen, Blankevoort, Welling, "Data-free quantization through weight equalization and
-    bias correction", ICCV 2019, Section 4.1; here by the ranges of what flows instead of the
-    weights', which have room to spare.
+    bias correction", ICCV 2019, Section 4.1; here by the ranges of what flows.
     """
     weights = {tensor.name: tensor for tensor in graph.initializer}
     changed = dict(ranges)
@@ -69,7 +68,8 @@ def equalise(graph: GraphProto, ranges: Mapping[str, Range]) -> dict[str, Range]
         if not seen:
             continue
         width = np.max([np.maximum(-low, high) for low, high in seen], axis=0)
-        factors = width.max() / np.maximum(width, _FAINTEST * width.max())
+        # Half of the way, as factors go: what feature maps gain all the way, the weights lose.
+        factors = np.sqrt(width.max() / np.maximum(width, _FAINTEST * width.max()))
         for node in stretch.makers:
             _multiply(weights[node.input[1]], factors, 0 if node.op_type == "Conv" else 1)
         for node in stretch.readers:
