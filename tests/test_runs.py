@@ -11,6 +11,7 @@ import autodenoise
 from autodenoise import nets, recipes, runs
 from autodenoise.errors import OutputError, UsageError
 from autodenoise.learning import data
+from autodenoise.learning.reading import Part
 
 
 def few(count: int) -> torch.Tensor:
@@ -25,8 +26,8 @@ def test_every_recipe_trains_two_steps_and_gives_a_model(
     recipe = recipes.load(name, epochs=1)
     count = 2 * max(phase.batch_size for phase in recipe.phase.values())
     # Their splits are tested with the data; here two batches of noise are enough.
-    held = data.Part(few(5))
-    splits = data.Splits(data.Part(few(count // recipe.data.copies)), held, held)
+    held = Part(few(5))
+    splits = data.Splits(Part(few(count // recipe.data.copies)), held, held)
     monkeypatch.setattr(data, "load", lambda *_: splits)
     run = autodenoise.train(recipe, tmp_path / "run", device="cpu")
     assert [row.phase for row in run.rows] == list(recipe.phase)
@@ -69,7 +70,7 @@ def test_the_card_rebuilds_the_network(tmp_path: Path) -> None:
 def test_the_first_held_back_images_have_the_noise_that_they_have_among_all(count: int) -> None:
     random = np.random.default_rng(0)
     clean = torch.from_numpy(random.integers(0, 256, (1200, 1, 4, 4), np.uint8))
-    splits = data.Splits(data.Part(clean), data.Part(clean[:9]), data.Part(clean))
+    splits = data.Splits(Part(clean), Part(clean[:9]), Part(clean))
     run = runs.Run(Path("nowhere"), recipes.load("blur-mnist"))
     whole, some = run.held_back(splits), run.held_back(splits, count)
     assert len(some.clean) == min(count, 1200)

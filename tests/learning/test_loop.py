@@ -19,8 +19,9 @@ from autodenoise.learning.checkpoint import (
     save_weights,
 )
 from autodenoise.learning.history import Row
-from autodenoise.learning.loop import CHECKPOINT_NAME, Phase, Status, Training, fit
+from autodenoise.learning.loop import CHECKPOINT_NAME, Status, Training, fit
 from autodenoise.learning.optim import Adadelta, Adam, Muon, OneCycle
+from autodenoise.learning.phases import Phase
 from autodenoise.learning.randomness import generator
 from autodenoise.nets.tutorials import BottleneckAutoencoder
 from autodenoise.noise import Gaussian, Noise

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from autodenoise import recipes
-from autodenoise.learning.loop import Phase
 from autodenoise.learning.optim import AdamW
+from autodenoise.learning.phases import Phase
 from autodenoise.noise import (
     NOISES,
     AnyNoise,

@@ -11,6 +11,7 @@ import functools
 import inspect
 import itertools
 import json
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,9 +23,10 @@ import tomli_w
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
 from autodenoise.errors import InputError, UsageError, unknown_name
-from autodenoise.learning.data import SOURCES, Data
-from autodenoise.learning.loop import Phase
+from autodenoise.learning.data import Data
 from autodenoise.learning.optim import OPTIMIZERS, SCHEDULES
+from autodenoise.learning.phases import Phase
+from autodenoise.learning.reading import SOURCES
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import NOISES, AnyNoise, Part
 from autodenoise.recipes.search import Range, Space, check, flatten
@@ -107,6 +109,9 @@ class Recipe:
         The stretches of training by name, in order.
     validation
         Whether the validation loss is of ``noisy`` images or, as one tutorial has it, of ``clean``.
+    start
+        A model file, the name of a shipped model or a run whose weights are gone on from; by
+        default they are drawn at random.
     keep
         Which weights become the model file: the ``last``, or those of the ``best`` validation loss.
         The best of many epochs flatters itself where validation and test images are the same.
@@ -135,6 +140,7 @@ class Recipe:
     phase: dict[str, Phase]
     source: str = ""
     validation: Literal["noisy", "clean"] = "noisy"
+    start: str = ""
     keep: Literal["last", "best"] = "last"
     seed: int = 0
     licence: str = ""
@@ -153,6 +159,12 @@ class Recipe:
             if phase not in self.phase:
                 raise unknown_name("phase in printed:", phase, self.phase)
         for name, part in self.phase.items():
+            if part.noise == "once" and self.data.crop is not None:
+                raise UsageError(
+                    f"phase.{name}.noise is once, but no crop is seen twice; use fresh"
+                )
+            if part.crop is not None and self.data.crop is None:
+                raise UsageError(f"phase.{name}.crop needs crop in [data]")
             if part.loss == "bce" and NETWORKS[self.network.name].answers == "image":
                 raise UsageError(
                     f"phase.{name}.loss is bce, which needs a network that answers with "
@@ -172,6 +184,7 @@ def load(
     overrides: Iterable[str] = (),
     *,
     epochs: int | None = None,
+    minutes: float | None = None,
     seed: int | None = None,
 ) -> Recipe:
     """Read a recipe.
@@ -187,6 +200,8 @@ def load(
         it.
     epochs
         Train each phase for this many instead.
+    minutes
+        Train for so long instead, shared out among the phases by what their epochs cost.
     seed
         Use this one instead.
 
@@ -210,6 +225,17 @@ def load(
         if epochs < 1:
             raise UsageError(f"epochs is {epochs}; expected at least 1")
         settings += [(f"phase.{phase}.epochs", epochs) for phase in resolved.phase]
+    if minutes is not None:
+        if not 0 < minutes < math.inf:
+            raise UsageError(f"minutes is {minutes}; expected a number above 0")
+        costs = {
+            name: part.epochs * (part.crop or resolved.data.crop or 1) ** 2
+            for name, part in resolved.phase.items()
+        }
+        settings += [
+            (f"phase.{name}.minutes", minutes * cost / sum(costs.values()))
+            for name, cost in costs.items()
+        ]
     if seed is not None:
         settings.append(("seed", seed))
     if not settings:

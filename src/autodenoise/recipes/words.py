@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autodenoise.learning.data import SOURCES
-from autodenoise.learning.optim import AdamW, Muon, OneCycle
+from autodenoise.learning.optim import AdamW, Muon
 from autodenoise.noise import (
     Blur,
     Camera,
@@ -24,14 +24,19 @@ from autodenoise.noise import (
 )
 
 if TYPE_CHECKING:
-    from autodenoise.learning.loop import Phase
     from autodenoise.learning.optim import Optimizer
+    from autodenoise.learning.phases import Phase
     from autodenoise.noise import AnyNoise, Strength
     from autodenoise.recipes import Recipe
 
 __all__ = ["LOSS_NAMES", "data", "noise", "phase", "source"]
 
-LOSS_NAMES = {"bce": "binary cross-entropy", "mse": "mean squared error"}
+LOSS_NAMES = {
+    "bce": "binary cross-entropy",
+    "mse": "mean squared error",
+    "l1": "mean absolute error",
+    "charbonnier": "mean Charbonnier error",
+}
 """The losses by the name that recipes write."""
 
 _SOURCES = {
@@ -155,7 +160,7 @@ def phase(part: Phase) -> list[str]:
         if part.patience is None
         else f", fewer if the validation loss has not fallen for {part.patience}"
     )
-    rate = "rising and falling in one cycle" if isinstance(part.schedule, OneCycle) else "constant"
+    rate = _RATES[part.schedule.kind]
     said = [
         f"Learns {_TASKS[part.objective]}: {epochs} in batches of {part.batch_size}{patience}.",
         f"Minimises {LOSS_NAMES[part.loss]} by {_optimizer(part.optimizer)}, {rate}.",
@@ -163,6 +168,13 @@ def phase(part: Phase) -> list[str]:
     if part.objective == "supervised":
         said.append(_DRAWN[part.noise])
     return said
+
+
+_RATES = {
+    "constant": "constant",
+    "cosine": "falling along a cosine",
+    "one-cycle": "rising and falling in one cycle",
+}
 
 
 def _optimizer(optimizer: Optimizer) -> str:
