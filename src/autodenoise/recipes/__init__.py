@@ -33,7 +33,6 @@ from autodenoise.recipes.search import Range, Space, check, flatten
 from autodenoise.recipes.settings import by_path, names_a_kind, parse, put
 
 __all__ = [
-    "AnyNoise",
     "FigureName",
     "Network",
     "Recipe",

@@ -26,8 +26,8 @@ from autodenoise.noise import (
 if TYPE_CHECKING:
     from autodenoise.learning.optim import Optimizer
     from autodenoise.learning.phases import Phase
-    from autodenoise.noise import Strength
-    from autodenoise.recipes import AnyNoise, Recipe
+    from autodenoise.noise import AnyNoise, Strength
+    from autodenoise.recipes import Recipe
 
 __all__ = ["LOSS_NAMES", "data", "noise", "phase", "source"]
 
@@ -116,8 +116,8 @@ def noise(part: AnyNoise) -> str:
             )
         case Camera():
             said = (
-                f"Camera noise: shot noise with a variance of 10^{_strength(part.log_shot)} at "
-                f"white, and read noise, smoothed by {_strength(part.smoothing)} pixels"
+                "Camera noise, in raw light of a variance whose log10 at white is "
+                f"{_strength(part.log_shot)}, smoothed by {_strength(part.smoothing)} pixels"
             )
         case Scan():
             said = (
@@ -125,18 +125,25 @@ def noise(part: AnyNoise) -> str:
                 f"{_strength(part.scratches)} scratches, rows banded by {_strength(part.banding)}"
             )
         case Mixture():
-            said = _mixture(part)
+            said = f"One of these for each image, with strengths drawn for it: {_ways(part)}"
     clipped = getattr(part, "clip", False)
     return f"{said}, clipped to [0, 1]" if clipped else said
 
 
-def _mixture(mixture: Mixture) -> str:
+def _ways(mixture: Mixture) -> str:
     total = sum(part.weight for part in mixture.parts)
-    ways = "; ".join(
-        f"{part.weight / total:.0%}: {', then '.join(map(noise, part.noise)) or 'None'}"
+    return "; ".join(
+        f"{part.weight / total:.0%} {', then '.join(map(_within, part.noise)) or 'nothing'}"
         for part in mixture.parts
     )
-    return f"One for each image, all strengths drawn for it ({ways.replace(_DRAWN_EACH, '')})"
+
+
+def _within(part: AnyNoise) -> str:
+    """Say it inside a sentence that has told already that strengths are drawn."""
+    if isinstance(part, Mixture):
+        return f"one of ({_ways(part)})"
+    said = noise(part).replace(_DRAWN_EACH, "")
+    return said if said.startswith(("Gaussian", "JPEG")) else said[0].lower() + said[1:]
 
 
 def _strength(strength: Strength) -> str:
