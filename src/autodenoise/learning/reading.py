@@ -235,7 +235,8 @@ def read_pictures(folder: Path, size: tuple[int, int] | None = None) -> tuple[li
         if pixels.shape != first.shape or pixels.dtype != first.dtype:
             raise InputError(
                 f"all pictures of a split must be alike: {file} is {_describe(pixels)}, "
-                f"{files[0]} is {_describe(first)}"
+                f"{files[0]} is {_describe(first)}. With crop = 96 in the recipe's [data], "
+                "pictures of any size are learnt from"
             )
         stack[index] = pixels
     tensor = _to_tensor(folder, stack)
