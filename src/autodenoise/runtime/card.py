@@ -21,7 +21,7 @@ CARD_KEY = "autodenoise.card"
 
 _LONGEST = 64 * 1024
 _LARGEST_SIDE = 100_000
-_DEEPEST = 8
+_DEEPEST = 16  # a mixture of noise in a mixture in a mixture is 14 deep
 
 
 @dataclass(frozen=True)
