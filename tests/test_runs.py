@@ -16,9 +16,7 @@ from autodenoise.learning.reading import Part
 
 def few(count: int, channels: int = 1, side: int = 28) -> torch.Tensor:
     random = torch.Generator().manual_seed(0)
-    return torch.randint(
-        0, 256, (count, channels, side, side), dtype=torch.uint8, generator=random
-    )
+    return torch.randint(0, 256, (count, channels, side, side), dtype=torch.uint8, generator=random)
 
 
 def small(recipe: recipes.Recipe) -> recipes.Recipe:
