@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autodenoise.learning.data import SOURCES
 from autodenoise.learning.optim import AdamW, Muon
+from autodenoise.learning.reading import PICTURE_SETS, SOURCES
 from autodenoise.noise import (
     Blur,
     Camera,
@@ -43,6 +43,7 @@ _SOURCES = {
     "mnist": "MNIST",
     "fashion-mnist": "Fashion-MNIST",
     "digits": "scikit-learn's digits",
+    "bsds400": "400 photos of BSDS500",
 }
 _TASKS = {"supervised": "noisy to clean", "reconstruction": "clean to clean"}
 _DRAWN = {
@@ -66,8 +67,19 @@ def data(recipe: Recipe) -> str:
     if part.size is not None:
         height, width = part.size
         said += f", resized to {width}x{height}"
+    if part.grey:
+        said += ", in grey"
+    if part.crop is not None:
+        said += f", random squares of {part.crop} pixels, turned and mirrored"
+    if part.shrink != 1:
+        said += f", of pictures shrunk down to {part.shrink:g} of their sides"
+    if part.shuffle_channels:
+        said += ", channels shuffled"
     if part.validation == "test":
-        own = "test" if part.source in SOURCES else "validation or test"
+        if part.source in PICTURE_SETS:
+            own = "validation"
+        else:
+            own = "test" if part.source in SOURCES else "validation or test"
         said += f", validated on its {own} images"
     else:
         which = "the last" if part.validation == "last" else "a random"
