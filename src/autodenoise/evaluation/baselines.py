@@ -1,7 +1,7 @@
 """Classical denoisers to compare with: each a function of a noisy image and its noise's strength.
 
-None of their settings was chosen on a test set. They are the published or the library's own, as
-each function's note has it.
+None of their settings was chosen on a test set: keywords are chosen on bsds-val32
+(``benchmarks/baseline_settings.py``), what has none is as published or the library's own.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.float32]
     Denoise = Callable[..., Pixels]
 
-__all__ = ["ALWAYS", "BASELINES", "INPUT", "Baseline"]
+__all__ = ["ALWAYS", "BASELINES", "EXTRA", "INPUT", "Baseline"]
 
-_EXTRA = "baselines"
+EXTRA = "baselines"
+"""The extra that brings what they need."""
+
 _BYTES = Scale(0, 255)
 _PATCH, _WINDOW, _STEP = 7, 31, 12
 _LEAST_SIGMA = 0.1 / 255
@@ -44,7 +46,7 @@ def median(noisy: Pixels, _: float | None) -> Pixels:
     return _array(_image(noisy).median(3))
 
 
-def gaussian_blur(noisy: Pixels, _: float | None, *, width: float = 1.0) -> Pixels:
+def gaussian_blur(noisy: Pixels, _: float | None, *, width: float = 0.8) -> Pixels:
     """Blur with a Gaussian of `width` pixels; the border is repeated."""
     return _array(_image(noisy).gaussblur(width, min_ampl=0.001, precision="float"))
 
@@ -154,7 +156,7 @@ def nlm(noisy: Pixels, sigma: float | None, *, h: float = 0.6) -> Pixels:
     return np.asarray(clean, np.float32).reshape(noisy.shape)
 
 
-def opencv_nlm(noisy: Pixels, sigma: float | None, *, h: float = 1.0) -> Pixels:
+def opencv_nlm(noisy: Pixels, sigma: float | None, *, h: float = 0.8) -> Pixels:
     """Do as OpenCV's fastNlMeansDenoising with `h` times the noise's sigma.
 
     It takes 8 bits alone, so the noise is clipped and rounded first. Patches are of 7x7 within
@@ -281,7 +283,7 @@ class Baseline:
                 f"this needs {self.missing}, which is not installed. Install it with: "
                 f"pip install {self.package}"
             )
-        raise MissingExtra(self.missing, _EXTRA)
+        raise MissingExtra(self.missing, EXTRA)
 
 
 INPUT = "noisy"
@@ -295,7 +297,7 @@ _SKIMAGE = ("skimage", "pywt")
 BASELINES: dict[str, Baseline] = {
     INPUT: Baseline(unchanged, "the input as it is, neither clipped nor rounded"),
     "median": Baseline(median, "median of 3x3 pixels"),
-    "gaussian-blur": Baseline(gaussian_blur, "Gaussian of 1 pixel"),
+    "gaussian-blur": Baseline(gaussian_blur, "Gaussian of 0.8 pixels"),
     "bilateral": Baseline(
         bilateral,
         "bilateral filter: 1.8 pixels, 2 sigma in value",
@@ -304,7 +306,7 @@ BASELINES: dict[str, Baseline] = {
     ),
     "tv": Baseline(
         total_variation,
-        "total variation by Chambolle, weight sigma",
+        "total variation by Chambolle, weight 0.7 sigma",
         _SKIMAGE,
         takes_sigma=True,
     ),
@@ -319,8 +321,8 @@ BASELINES: dict[str, Baseline] = {
     ),
     "opencv-nlm": Baseline(
         opencv_nlm,
-        "OpenCV's fastNlMeansDenoising: patches 7x7, search 21x21, h = sigma; input clipped to 8 "
-        "bits",
+        "OpenCV's fastNlMeansDenoising: patches 7x7, search 21x21, h = 0.8 sigma; input "
+        "clipped to 8 bits",
         ("cv2", *_SKIMAGE),
         "opencv-python-headless",
         takes_sigma=True,
@@ -340,7 +342,6 @@ BASELINES: dict[str, Baseline] = {
     ),
 }
 """The baselines by name."""
-
 
 
 def _starts(side: int) -> list[int]:

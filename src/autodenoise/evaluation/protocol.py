@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -41,15 +41,19 @@ class AddedNoise:
     Raises
     ------
     UsageError
-        The strength is no positive number.
+        The kind is neither, or the strength no positive number.
     """
 
-    kind: Literal["gaussian", "poisson"]
+    kind: str
     strength: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.strength) and self.strength > 0):
-            raise UsageError(f"noise {self.kind} has a strength above 0, as in {self.kind}:25")
+        known = self.kind in ("gaussian", "poisson")
+        if not (known and math.isfinite(self.strength) and self.strength > 0):
+            raise UsageError(
+                f"noise is '{self.name}'; expected gaussian:SIGMA with sigma of 255, as in "
+                "gaussian:25, or poisson:PEAK, with a number above 0"
+            )
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -62,15 +66,9 @@ class AddedNoise:
         """
         kind, _, strength = text.partition(":")
         try:
-            number = float(strength)
+            return cls(kind, float(strength))
         except ValueError:
-            number = math.nan
-        if kind not in ("gaussian", "poisson") or math.isnan(number):
-            raise UsageError(
-                f"noise is '{text}'; expected gaussian:SIGMA with sigma of 255, as in gaussian:25, "
-                "or poisson:PEAK"
-            )
-        return cls(kind, number)
+            return cls(text, math.nan)
 
     @property
     def name(self) -> str:

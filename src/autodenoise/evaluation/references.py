@@ -175,6 +175,11 @@ class ReferenceSet:
         """1 for grey, 3 for RGB."""
         return self.images[0].shape[2]
 
+    @property
+    def middle(self) -> Reference:
+        """The picture in the middle of the list, which is shown: nobody picked it."""
+        return self.images[len(self.images) // 2]
+
 
 def _find(name: str) -> Path:
     places = [folder / name for folder in data_folders()]
