@@ -43,7 +43,9 @@ def unchanged(noisy: Pixels, _: float | None) -> Pixels:
 
 def median(noisy: Pixels, _: float | None) -> Pixels:
     """Take the median of 3x3 pixels, channel by channel; the border is repeated."""
-    return _array(_image(noisy).median(3))
+    # libvips repeats the border too, but takes no image that is smaller than the window.
+    padded = np.pad(noisy, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    return _array(_image(padded).median(3))[1:-1, 1:-1]
 
 
 def gaussian_blur(noisy: Pixels, _: float | None, *, width: float = 0.8) -> Pixels:

@@ -67,9 +67,9 @@ class Table:
     averages
         The best of each noise first; also what earlier calls have scored there.
     notes
-        A sentence about each denoiser that was passed over.
+        A sentence about each denoiser that was passed over, and about what could not be drawn.
     files
-        What was written for people to read, `folder` included.
+        What was written for people to read.
     """
 
     folder: Path
@@ -123,8 +123,8 @@ def score(
     with Sheet(folder, references) as sheet, stop_requests() as stop:
         _fill(sheet, references, chosen.candidates, list(dict.fromkeys(noises)), stop, on_row)
         averages = sheet.averages({one.name: one.identity for one in chosen.candidates})
-        files = scorecard.write(folder, references, averages, chosen.notes)
-    return Table(folder, tuple(averages), chosen.notes, files)
+        files, notes = scorecard.write(folder, references, averages, chosen.notes)
+    return Table(folder, tuple(averages), notes, files)
 
 
 def _fill(

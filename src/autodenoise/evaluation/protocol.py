@@ -50,10 +50,7 @@ class AddedNoise:
     def __post_init__(self) -> None:
         known = self.kind in ("gaussian", "poisson")
         if not (known and math.isfinite(self.strength) and self.strength > 0):
-            raise UsageError(
-                f"noise is '{self.name}'; expected gaussian:SIGMA with sigma of 255, as in "
-                "gaussian:25, or poisson:PEAK, with a number above 0"
-            )
+            raise _unknown(self.name)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -66,9 +63,10 @@ class AddedNoise:
         """
         kind, _, strength = text.partition(":")
         try:
-            return cls(kind, float(strength))
+            number = float(strength)
         except ValueError:
-            return cls(text, math.nan)
+            raise _unknown(text) from None
+        return cls(kind, number)
 
     @property
     def name(self) -> str:
@@ -88,6 +86,13 @@ class AddedNoise:
         else:
             noisy = generator.poisson(clean * np.float64(self.strength)) / self.strength
         return noisy.astype(np.float32)
+
+
+def _unknown(noise: str) -> UsageError:
+    return UsageError(
+        f"noise is '{noise}'; expected gaussian:SIGMA with sigma of 255, as in gaussian:25, or "
+        "poisson:PEAK, with a number above 0"
+    )
 
 
 def score_input(clean: NDArray[Any], noisy: Pixels) -> tuple[float, float | None]:

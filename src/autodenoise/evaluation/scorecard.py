@@ -42,7 +42,7 @@ _READING = """\
 
 def write(
     folder: Path, references: ReferenceSet, averages: Sequence[Average], notes: Sequence[str]
-) -> tuple[Path, ...]:
+) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Write the files for people into a table's folder.
 
     Parameters
@@ -60,8 +60,9 @@ def write(
     -------
     tuple of Path
         What was written.
+    tuple of str
+        The notes, and what else could not be done.
     """
-    notes = list(notes)
     summary, report = folder / SUMMARY_NAME, folder / _REPORT_NAME
     picture, plot = folder / _CROPS_NAME, folder / _PLOT_NAME
     images.write(picture, crops.compose(folder, references.middle, averages))
@@ -71,10 +72,10 @@ def write(
         written.append(plot)
     except ModuleNotFoundError as error:
         missing = MissingExtra(error.name or "matplotlib", EXTRA)
-        notes.append(f"no {_PLOT_NAME}: {missing}")
+        notes = [*notes, f"no {_PLOT_NAME}: {missing}"]
     write_text(summary, json.dumps(summary_of(references, averages, notes), indent=2) + "\n")
     write_text(report, report_of(references, averages, notes, plotted=plot in written))
-    return tuple(written)
+    return tuple(written), tuple(notes)
 
 
 def summary_of(

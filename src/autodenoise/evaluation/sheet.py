@@ -223,8 +223,10 @@ class Sheet:
         OutputError
             The disk is full.
         """
-        self._journal.append(_line(row.cells().values()))
-        self._rows[row.key] = row
+        cells = row.cells()
+        self._journal.append(_line(cells.values()))
+        # As a later process reads it, so that this one's averages are the same.
+        self._rows[row.key] = Row.of(cells)
 
     def averages(self, identities: dict[str, str]) -> list[Average]:
         """Average all that is complete, the best of each noise first.
