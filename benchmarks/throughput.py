@@ -25,7 +25,8 @@ from _results import write
 from autodenoise import nets
 from autodenoise.learning import data
 from autodenoise.learning.history import Row
-from autodenoise.learning.loop import Phase, Status, Training, fit
+from autodenoise.learning.loop import Status, Training, fit
+from autodenoise.learning.phases import Phase
 from autodenoise.noise import Gaussian
 
 IMAGES = 150 * 128

@@ -14,7 +14,7 @@ import autodenoise
 from autodenoise import runs
 from autodenoise.errors import InputError, UsageError
 from autodenoise.learning.history import Row
-from autodenoise.learning.loop import corrupt
+from autodenoise.learning.validation import corrupt
 from autodenoise.noise import Compose
 from autodenoise.runs.listeners import Listeners
 

@@ -20,7 +20,8 @@ import autodenoise
 from autodenoise.errors import Interrupted, MissingExtra
 from autodenoise.learning.checkpoint import load_state
 from autodenoise.learning.history import Row
-from autodenoise.learning.loop import Phase, Training
+from autodenoise.learning.loop import Training
+from autodenoise.learning.phases import Phase
 from autodenoise.runs.listeners import Listeners
 from autodenoise.runs.tracking import Tracking
 

@@ -19,6 +19,14 @@ def train(
         Path | None,
         typer.Option(help="Go on with this run folder instead, exactly where it stopped."),
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Start from this model's weights: a shipped model, a model file or a run folder.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run folder to make.", show_default="runs/RECIPE")
     ] = None,
@@ -31,6 +39,10 @@ def train(
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs for each phase.")] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="Train for so long instead; the learning rate follows the clock."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="What every random choice follows from.")] = (
         None
     ),
@@ -51,10 +63,11 @@ def train(
 
     if (recipe is None) == (resume is None):
         raise UsageError("name either a recipe, as in: autodenoise train conv-mnist, or --resume")
-    if resume is not None and (out or settings or epochs is not None or seed is not None):
+    changes = (start, out, settings, epochs, minutes, seed)
+    if resume is not None and any(change is not None for change in changes):
         raise UsageError(
-            "--resume goes on with the run's own recipe and folder; leave out --out, --set, "
-            "--epochs and --seed"
+            "--resume goes on with the run's own recipe and folder; leave out --from, --out, "
+            "--set, --epochs, --minutes and --seed"
         )
     console = Console()
     with Downloads(console) as downloads, TrainingProgress(console) as progress:
@@ -70,8 +83,9 @@ def train(
             run = runs.train(
                 str(recipe),
                 out,
-                settings=settings or (),
+                settings=[*(settings or ()), *([] if start is None else [f"start={start}"])],
                 epochs=epochs,
+                minutes=minutes,
                 seed=seed,
                 device=device,
                 tensorboard=tensorboard,

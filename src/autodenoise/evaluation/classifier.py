@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from autodenoise.learning.data import Part
+    from autodenoise.learning.reading import Part
 
 __all__ = ["Accuracy", "Classifier"]
 

@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = ["State", "load_state", "load_weights", "restore", "save_state", "save_weights"]
+    from autodenoise.learning.averaging import Average
+
+__all__ = [
+    "State",
+    "load_state",
+    "load_weights",
+    "restore",
+    "restore_trained",
+    "save_state",
+    "save_weights",
+]
 
 
 @dataclass
@@ -71,7 +81,11 @@ def load_weights(path: Path, network: nn.Module) -> None:
 
 
 def save_state(
-    path: Path, state: State, network: nn.Module, optimizers: list[torch.optim.Optimizer]
+    path: Path,
+    state: State,
+    network: nn.Module,
+    optimizers: list[torch.optim.Optimizer],
+    average: Average | None = None,
 ) -> None:
     """Write everything that the next step depends on."""
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
@@ -79,6 +93,9 @@ def save_state(
         for index, slots in optimizer.state_dict()["state"].items():
             for slot, value in slots.items():
                 tensors[f"optimizer.{number}.{index}.{slot}"] = torch.as_tensor(value)
+    if average is not None:
+        tensors |= {f"average.{name}": value for name, value in average.weights.items()}
+        tensors["average_steps"] = torch.tensor(average.steps)
     numbers = {**dataclasses.asdict(state), "rows": [row._asdict() for row in state.rows]}
     content = save(_contiguous(tensors), {"state": json.dumps(numbers)})
     write_bytes(path, content)
@@ -105,17 +122,12 @@ def restore(
     path: Path,
     tensors: dict[str, Tensor],
     network: nn.Module,
-    optimizers: list[torch.optim.Optimizer] | None,
+    optimizers: list[torch.optim.Optimizer],
+    average: Average | None = None,
 ) -> None:
-    """Put the tensors of `load_state` back into a network and its optimisers, if it has any yet."""
-    weights: dict[str, Tensor] = {}
-    slots: dict[str, Tensor] = {}
-    for name, value in tensors.items():
-        kind, rest = name.split(".", 1)
-        (weights if kind == "network" else slots)[rest] = value
-    _into(path, network, weights)
-    if optimizers is None:
-        return
+    """Put the tensors of `load_state` back into a network and what trains it."""
+    _into(path, network, _of_kind("network", tensors))
+    slots = _of_kind("optimizer", tensors)
     owned = [
         [weight for group in optimizer.param_groups for weight in group["params"]]
         for optimizer in optimizers
@@ -131,6 +143,23 @@ def restore(
     for optimizer, state in zip(optimizers, saved, strict=True):
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
+    if average is not None:
+        try:
+            average.restore(_of_kind("average", tensors), int(tensors["average_steps"]))
+        except KeyError:
+            raise InputError(f"{path} was written without an average of the weights") from None
+
+
+def restore_trained(path: Path, tensors: dict[str, Tensor], network: nn.Module) -> None:
+    """Put what was learnt so far into a network that is to be used: the average if there is one."""
+    _into(path, network, _of_kind("average", tensors) or _of_kind("network", tensors))
+
+
+def _of_kind(kind: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    start = f"{kind}."
+    return {
+        name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)
+    }
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

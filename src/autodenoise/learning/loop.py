@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from autodenoise.errors import InputError, Interrupted, TrainingDiverged, UsageError
+from autodenoise.errors import InputError, Interrupted, TrainingDiverged
+from autodenoise.learning.averaging import Average
 from autodenoise.learning.checkpoint import (
     State,
     load_state,
@@ -24,9 +26,12 @@ from autodenoise.learning.checkpoint import (
 from autodenoise.learning.data import as_float
 from autodenoise.learning.history import Row, write_metrics
 from autodenoise.learning.objectives import LOSSES, OBJECTIVES, Batch, Objective
-from autodenoise.learning.optim import Adam, Constant, Optimizer, Schedule, set_learning_rate
-from autodenoise.learning.process import keep_freed_memory
+from autodenoise.learning.optim import set_learning_rate
+from autodenoise.learning.phases import Phase, is_over
+from autodenoise.learning.pictures import Pictures
+from autodenoise.learning.process import has_bfloat16, keep_freed_memory
 from autodenoise.learning.randomness import generator
+from autodenoise.learning.validation import Validation
 from autodenoise.nets import Autoencoder
 from autodenoise.noise import Noise
 from autodenoise.stopping import stop_requests
@@ -35,13 +40,10 @@ __all__ = [
     "BEST_NAME",
     "CHECKPOINT_NAME",
     "METRICS_NAME",
-    "Phase",
     "Report",
     "Status",
     "Training",
-    "corrupt",
     "fit",
-    "is_over",
     "weights_name",
 ]
 
@@ -49,46 +51,8 @@ CHECKPOINT_NAME = "checkpoint.safetensors"
 BEST_NAME = "best.safetensors"
 METRICS_NAME = "metrics.csv"
 
-_VALIDATION_BATCH = 500
 _CHECKPOINT_SECONDS = 120.0
 _REPORT_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One stretch of training with one objective; a later phase goes on with the same weights.
-
-    Attributes
-    ----------
-    epochs, batch_size
-        How long, and how many images a step; the last step of an epoch takes what is left.
-    objective
-        ``supervised``: noisy to clean. ``reconstruction``: clean to clean.
-    loss
-        ``bce`` or ``mse``.
-    noise
-        ``once``: every image keeps one noisy version, as the tutorials do. ``fresh``: each time it
-        is seen it gets another.
-    optimizer, schedule
-        See `autodenoise.learning.optim`.
-    patience
-        Stop the phase after this many epochs without a lower validation loss; None: never.
-    """
-
-    epochs: int
-    batch_size: int = 128
-    objective: Literal["supervised", "reconstruction"] = "supervised"
-    loss: Literal["bce", "mse"] = "bce"
-    noise: Literal["once", "fresh"] = "fresh"
-    optimizer: Optimizer = field(default_factory=Adam)
-    schedule: Schedule = field(default_factory=Constant)
-    patience: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"phase: {name} is {value}; expected at least 1")
 
 
 @dataclass(frozen=True)
@@ -103,8 +67,11 @@ class Training:
         By name, in order.
     noise
         The corruption of the training images and, where `noisy_validation`, of the others.
-    train, validation
-        Clean images (N, C, H, W), uint8 or float32 in [0, 1], on any device.
+    train
+        Clean images (N, C, H, W), uint8 or float32 in [0, 1], on any device; or pictures to take
+        crops of, on `device`.
+    validation
+        Clean images (N, C, H, W).
     validation_part
         ``"validation"`` or ``"test"``: which images those are. Names the noise they get, so that a
         later evaluation of the same part draws the same.
@@ -119,7 +86,7 @@ class Training:
     network: Autoencoder
     phases: Mapping[str, Phase]
     noise: Noise
-    train: Tensor
+    train: Tensor | Pictures
     validation: Tensor
     validation_part: str
     noisy_validation: bool
@@ -130,7 +97,10 @@ class Training:
 
 @dataclass(frozen=True)
 class Status:
-    """How training goes, between two steps; `epoch` and `step` count what is done."""
+    """How training goes, between two steps; `epoch` and `step` count what is done.
+
+    In a phase that is given minutes, `epochs` is a guess.
+    """
 
     phase: str
     epoch: int
@@ -163,7 +133,8 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
 
     The checkpoint is written after each epoch, every two minutes, and when SIGINT or SIGTERM asks
     to stop. Going on from it is bit-exact on the same machine's CPU: every random number follows
-    from the seed and its place, see `autodenoise.learning.randomness`.
+    from the seed and its place, see `autodenoise.learning.randomness`. Not so where a phase is
+    given minutes: its schedule follows the clock.
 
     Parameters
     ----------
@@ -207,35 +178,46 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
                 "recipe back, or start a new run"
             )
         if state.phase == len(training.phases):
-            restore(checkpoint, tensors, network, None)
+            restore(checkpoint, tensors, network, [])
     report.begin(training, tuple(state.rows))
-    watched = _Validation(training)
+    watched = Validation(
+        training.validation.to(training.device),
+        training.noise if training.noisy_validation else None,
+        training.seed,
+        training.validation_part,
+    )
     with stop_requests() as stop:
         for index, (name, phase) in enumerate(training.phases.items()):
             if index < state.phase:
                 continue
             optimizers = phase.optimizer.build(network)
+            average = None if phase.average is None else Average(network, phase.average)
             if tensors is not None:
-                restore(checkpoint, tensors, network, optimizers)
+                restore(checkpoint, tensors, network, optimizers, average)
                 tensors = None
             epochs = _Epochs(training, index, name, state, report)
             while not is_over(state.rows, name, phase):
-                for _ in epochs.steps(optimizers):
+                for _ in epochs.steps(optimizers, average):
                     if stop.is_set() or epochs.checkpoint_is_due():
                         epochs.settle()
-                        save_state(checkpoint, state, network, optimizers)
+                        save_state(checkpoint, state, network, optimizers, average)
                     if stop.is_set():
+                        if average is not None:
+                            average.settle()
                         raise Interrupted(
                             f"stopped in phase {name}, epoch {state.epoch + 1}; go on with: "
                             f"autodenoise train --resume {folder}"
                         )
-                row = epochs.finish(watched.loss(phase))
-                state.rows.append(row)
-                if row.val_loss == min(r.val_loss for r in state.rows if r.phase == name):
-                    save_weights(folder / BEST_NAME, network)
-                write_metrics(folder / METRICS_NAME, state.rows)
-                save_state(checkpoint, state, network, optimizers)
-                report.epoch(row)
+                with contextlib.nullcontext() if average is None else average.shown():
+                    row = epochs.finish(watched.loss(network, phase))
+                    state.rows.append(row)
+                    if row.val_loss == min(r.val_loss for r in state.rows if r.phase == name):
+                        save_weights(folder / BEST_NAME, network)
+                    write_metrics(folder / METRICS_NAME, state.rows)
+                    report.epoch(row)
+                save_state(checkpoint, state, network, optimizers, average)
+            if average is not None:
+                average.settle()
             if index + 1 < len(training.phases):
                 save_weights(folder / weights_name(name), network)
             state.phase, state.epoch = index + 1, 0
@@ -264,60 +246,86 @@ class _Epochs:
     ) -> None:
         self.training, self.index, self.name = training, index, name
         self.phase, self.state, self.report = training.phases[name], state, report
-        self.images = training.train.to(training.device)
+        self.device, images = training.device, training.train
+        self.images = images if isinstance(images, Pictures) else images.to(self.device)
         self.count = len(self.images) * training.copies
         self.step_count = math.ceil(self.count / self.phase.batch_size)
         self.objective: Objective = OBJECTIVES[self.phase.objective](
             training.noise, LOSSES[self.phase.loss]
         )
-        self.noisy = self._draw_once() if self.phase.noise == "once" else None
+        self.noisy = None
+        if self.phase.noise == "once" and isinstance(self.images, Tensor):
+            self.noisy = self._draw_once(self.images)
+        self.network = _compiled(training.network, self.phase, training.device)
+        halved = self.phase.precision == "bfloat16" and has_bfloat16(training.device)
+        self.autocast = torch.autocast(training.device.type, torch.bfloat16, enabled=halved)
         # Summed on the device: reading it there would make every step wait for the last.
-        self.loss_sum = torch.tensor(state.loss_sum, dtype=torch.float64, device=self.images.device)
+        self.loss_sum = torch.tensor(state.loss_sum, dtype=torch.float64, device=self.device)
         self.saved_at = time.monotonic()
 
-    def _draw_once(self) -> Tensor | None:
+    def _draw_once(self, images: Tensor) -> Tensor | None:
         """Give every copy of every image its one noisy version, if the objective wants any."""
         if self.phase.objective != "supervised":
             return None
-        noisy = torch.empty(self.count, *self.images.shape[1:], device=self.images.device)
+        noisy = torch.empty(self.count, *images.shape[1:], device=images.device)
         for start in range(0, self.count, 1000):
             rows = torch.arange(start, min(start + 1000, self.count), device=noisy.device)
             draw = self._generator("noise once", start)
-            noisy[rows] = self.training.noise(as_float(self.images[rows % len(self.images)]), draw)
+            noisy[rows] = self.training.noise(as_float(images[rows % len(images)]), draw)
         return noisy
 
     def _generator(self, purpose: str, *place: int) -> torch.Generator:
-        device = self.images.device
-        return generator(self.training.seed, purpose, self.index, *place, device=device)
+        return generator(self.training.seed, purpose, self.index, *place, device=self.device)
 
     def _batch(self, rows: Tensor) -> Batch:
-        clean = as_float(self.images[rows % len(self.images)])
+        images, state = self.images, self.state
+        which = rows % len(images)
+        if isinstance(images, Pictures):
+            draw = generator(self.training.seed, "crops", self.index, state.epoch, state.step)
+            return Batch(as_float(images.crops(which, draw, self.phase.crop)))
+        clean = as_float(images[which])
         if self.noisy is None:
             return Batch(clean)
         return Batch(clean, self.noisy[rows].contiguous(memory_format=torch.channels_last))
 
-    def steps(self, optimizers: list[torch.optim.Optimizer]) -> Iterator[None]:
+    def _done(self) -> float:
+        """Give the share of the phase that is over."""
+        state, phase = self.state, self.phase
+        if phase.minutes is None:
+            return (state.epoch + state.step / self.step_count) / phase.epochs
+        spent = sum(row.seconds for row in state.rows if row.phase == self.name) + state.seconds
+        return min(1.0, spent / (60 * phase.minutes))
+
+    def steps(
+        self, optimizers: list[torch.optim.Optimizer], average: Average | None
+    ) -> Iterator[None]:
         """Train for the rest of an epoch, giving way after every step."""
         state, phase, network = self.state, self.phase, self.training.network
+        weights = list(network.parameters())
         order = torch.randperm(
             self.count, generator=generator(self.training.seed, "order", self.index, state.epoch)
-        ).to(self.images.device)
+        ).to(self.device)
         begun, earlier, seen = time.monotonic(), state.seconds, 0
         reported = -math.inf
         network.train()
-        while state.step < self.step_count:
+        # With minutes given, an epoch may end early, but never before its first step.
+        while state.step < self.step_count and not (state.step and self._done() == 1):
             rows = order[state.step * phase.batch_size : (state.step + 1) * phase.batch_size]
-            done = (state.epoch + state.step / self.step_count) / phase.epochs
-            set_learning_rate(optimizers, phase.schedule.factor(done))
-            loss = self.objective(
-                network, self._batch(rows), self._generator("noise", state.epoch, state.step)
-            )
+            self.factor = phase.schedule.factor(self._done())
+            set_learning_rate(optimizers, self.factor)
+            batch, draw = self._batch(rows), self._generator("noise", state.epoch, state.step)
+            with self.autocast:
+                loss = self.objective(self.network, batch, draw)
             for optimizer in optimizers:
                 optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            if phase.clip is not None:
+                nn.utils.clip_grad_norm_(weights, phase.clip)
             for optimizer in optimizers:
                 optimizer.step()
             network.constrain()
+            if average is not None:
+                average.update()
 
             self.loss_sum += loss.detach() * len(rows)
             state.step += 1
@@ -354,16 +362,15 @@ class _Epochs:
             raise TrainingDiverged(self._advice("validation loss", val_loss))
         state = self.state
         self.loss_sum.zero_()
-        last_step = (state.epoch + (self.step_count - 1) / self.step_count) / self.phase.epochs
+        seen = min(state.step * self.phase.batch_size, self.count)
         row = Row(
             phase=self.name,
             epoch=state.epoch + 1,
-            loss=state.loss_sum / self.count,
+            loss=state.loss_sum / seen,
             val_loss=val_loss,
-            learning_rate=self.phase.optimizer.learning_rate
-            * self.phase.schedule.factor(last_step),
+            learning_rate=self.phase.optimizer.learning_rate * self.factor,
             seconds=state.seconds,
-            images_per_second=self.count / state.seconds,
+            images_per_second=seen / state.seconds,
         )
         state.epoch, state.step, state.loss_sum, state.seconds = state.epoch + 1, 0, 0.0, 0.0
         return row
@@ -376,19 +383,21 @@ class _Epochs:
         return True
 
     def _status(self, images_per_second: float) -> Status:
-        state = self.state
+        state, phase = self.state, self.phase
+        done, begun = self._done(), state.epoch + state.step / self.step_count
+        epochs = phase.epochs if phase.minutes is None else max(1, round(begun / done))
+        an_epoch = self.count / images_per_second
         phases = list(self.training.phases.values())
-        later = sum(phase.epochs for phase in phases[self.index + 1 :])
-        epochs = self.phase.epochs - state.epoch - state.step / self.step_count + later
+        eta = sum(_seconds(later, an_epoch) for later in phases[self.index + 1 :])
         return Status(
             phase=self.name,
             epoch=state.epoch,
-            epochs=self.phase.epochs,
+            epochs=max(epochs, state.epoch + 1),
             step=state.step,
             steps=self.step_count,
-            loss=state.loss_sum / min(state.step * self.phase.batch_size, self.count),
+            loss=state.loss_sum / min(state.step * phase.batch_size, self.count),
             images_per_second=images_per_second,
-            eta=epochs * self.count / images_per_second,
+            eta=eta + (1 - done) * _seconds(phase, an_epoch),
         )
 
     def _advice(self, what: str, value: float) -> str:
@@ -400,47 +409,13 @@ class _Epochs:
         )
 
 
-class _Validation:
-    """The validation images, with noise that is drawn once and the same in every sitting."""
-
-    def __init__(self, training: Training) -> None:
-        self.training = training
-        self.clean = training.validation.to(training.device)
-        self.noisy = corrupt(training.noise, self.clean, training.seed, training.validation_part)
-
-    @torch.no_grad()
-    def loss(self, phase: Phase) -> float:
-        """Give the mean loss of the phase's own task on them."""
-        network, loss = self.training.network, LOSSES[phase.loss]
-        noisy = self.training.noisy_validation and phase.objective == "supervised"
-        network.eval()
-        total = 0.0
-        for start in range(0, len(self.clean), _VALIDATION_BATCH):
-            rows = slice(start, start + _VALIDATION_BATCH)
-            clean = as_float(self.clean[rows])
-            given = self.noisy[rows].contiguous(memory_format=torch.channels_last)
-            total += loss(network, given if noisy else clean, clean).item() * len(clean)
-        return total / len(self.clean)
+def _seconds(phase: Phase, an_epoch: float) -> float:
+    return phase.epochs * an_epoch if phase.minutes is None else 60 * phase.minutes
 
 
-def corrupt(noise: Noise, clean: Tensor, seed: int, part: str, count: int | None = None) -> Tensor:
-    """Give one part's images, uint8 or float32, the noise that this seed draws for that part.
-
-    With `count`, only the first so many: they get the noise that they have among all.
-    """
-    count = len(clean) if count is None else min(count, len(clean))
-    noisy = torch.empty(count, *clean.shape[1:], device=clean.device)
-    for start in range(0, count, _VALIDATION_BATCH):
-        rows = slice(start, start + _VALIDATION_BATCH)
-        draw = generator(seed, f"noise of {part}", start, device=clean.device)
-        noisy[rows] = noise(as_float(clean[rows]), draw)[: count - start]
-    return noisy
-
-
-def is_over(rows: list[Row], name: str, phase: Phase) -> bool:
-    """Tell whether a phase has had its epochs, or has run out of patience."""
-    losses = [row.val_loss for row in rows if row.phase == name]
-    if not losses or phase.patience is None:
-        return len(losses) >= phase.epochs
-    waited = len(losses) - 1 - losses.index(min(losses))
-    return len(losses) >= phase.epochs or waited >= phase.patience
+def _compiled(network: Autoencoder, phase: Phase, device: torch.device) -> Autoencoder:
+    """Give what training calls: on a GPU, where bfloat16 is asked for, the network compiled."""
+    if device.type != "cuda" or phase.precision != "bfloat16":
+        return network
+    # It has the network's attributes and weights.
+    return cast("Autoencoder", torch.compile(network))

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import torch
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from autodenoise.nets import Autoencoder
@@ -24,6 +24,8 @@ __all__ = [
     "Reconstruction",
     "Supervised",
     "binary_cross_entropy",
+    "charbonnier",
+    "mean_absolute_error",
     "mean_squared_error",
 ]
 
@@ -60,7 +62,29 @@ def mean_squared_error(network: Autoencoder, noisy: Tensor, clean: Tensor) -> Te
     return functional.mse_loss(network.denoise(noisy), clean)
 
 
-LOSSES: dict[str, Loss] = {"bce": binary_cross_entropy, "mse": mean_squared_error}
+def mean_absolute_error(network: Autoencoder, noisy: Tensor, clean: Tensor) -> Tensor:
+    """Mean absolute error of the denoised image."""
+    return functional.l1_loss(network.denoise(noisy), clean)
+
+
+def charbonnier(network: Autoencoder, noisy: Tensor, clean: Tensor) -> Tensor:
+    """Mean of sqrt(d^2 + 0.001^2): the absolute error d, smooth where it is small.
+
+    References
+    ----------
+    Charbonnier, Blanc-Feraud, Aubert, Barlaud, "Two deterministic half-quadratic regularization
+    algorithms for computed imaging", ICIP 1994.
+    """
+    error = network.denoise(noisy) - clean
+    return (error.square() + 1e-6).sqrt().mean()
+
+
+LOSSES: dict[str, Loss] = {
+    "bce": binary_cross_entropy,
+    "mse": mean_squared_error,
+    "l1": mean_absolute_error,
+    "charbonnier": charbonnier,
+}
 """The losses by the name that recipes write."""
 
 
@@ -73,7 +97,11 @@ class Supervised:
 
     def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Tensor:
         """See `Objective`. Draws fresh noise unless the batch brings its own."""
-        noisy = self.noise(batch.clean, generator) if batch.noisy is None else batch.noisy
+        noisy = batch.noisy
+        if noisy is None:
+            # A network may work in bfloat16, but in it JPEG's quantisation would be another.
+            with torch.autocast(batch.clean.device.type, enabled=False):
+                noisy = self.noise(batch.clean, generator)
         return self.loss(network, noisy, batch.clean)
 
 

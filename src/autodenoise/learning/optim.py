@@ -28,6 +28,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Constant",
+    "Cosine",
     "KerasAdam",
     "Muon",
     "MuonOptimizer",
@@ -258,11 +259,38 @@ class OneCycle:
         return (1 + math.cos(math.pi * (done - self.warmup) / (1 - self.warmup))) / 2
 
 
+@dataclass(frozen=True)
+class Cosine:
+    """From 0 straight up to the peak over the share `warmup`, then a cosine down to `floor` of it.
+
+    References
+    ----------
+    Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017.
+    """
+
+    warmup: float = 0.02
+    floor: float = 0.0
+    kind: Literal["cosine"] = "cosine"
+
+    def __post_init__(self) -> None:
+        for name in ("warmup", "floor"):
+            value = getattr(self, name)
+            if not 0 <= value < 1:
+                raise UsageError(f"cosine: {name} is {value}; expected 0 or more, below 1")
+
+    def factor(self, done: float) -> float:
+        """Give the share of the peak rate when a share `done` of the phase is over."""
+        if done < self.warmup:
+            return done / self.warmup
+        fallen = (1 - math.cos(math.pi * (done - self.warmup) / (1 - self.warmup))) / 2
+        return 1 - (1 - self.floor) * fallen
+
+
 OPTIMIZERS = {"adam": Adam, "adadelta": Adadelta, "adamw": AdamW, "muon": Muon}
 """The optimisers by the name that recipes write in ``kind``."""
 
-SCHEDULES = {"constant": Constant, "one-cycle": OneCycle}
+SCHEDULES = {"constant": Constant, "cosine": Cosine, "one-cycle": OneCycle}
 """The schedules by the name that recipes write in ``kind``."""
 
 Optimizer = Annotated[Adam | Adadelta | AdamW | Muon, Field(discriminator="kind")]
-Schedule = Annotated[Constant | OneCycle, Field(discriminator="kind")]
+Schedule = Annotated[Constant | Cosine | OneCycle, Field(discriminator="kind")]

@@ -6,7 +6,9 @@ import contextlib
 import ctypes
 import sys
 
-__all__ = ["keep_freed_memory"]
+import torch
+
+__all__ = ["has_bfloat16", "keep_freed_memory"]
 
 
 def keep_freed_memory() -> None:
@@ -24,3 +26,11 @@ def keep_freed_memory() -> None:
         if not mallopt(mmap_threshold, 1 << 30):
             mallopt(mmap_threshold, 32 << 20)
         mallopt(trim_threshold, (1 << 31) - 1)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Tell whether a device multiplies in bfloat16 faster than in float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("avx512_bf16") or has.get("amx_bf16"))

@@ -12,9 +12,9 @@ from autodenoise.nets.autoencoder import Autoencoder
 from autodenoise.nets.layers import Add, he_uniform_, relu
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["PRESETS", "Preset", "ResidualUNet"]
+__all__ = ["PRESETS", "Preset", "ResidualUNet", "with_channels"]
 
 
 class Preset(NamedTuple):
@@ -149,3 +149,29 @@ class ResidualUNet(Autoencoder):
         for name, weight in self.named_parameters():
             if name.endswith((".second.weight", ".tail.weight")):
                 weight.mul_(0.1)
+
+
+def with_channels(weights: Mapping[str, Tensor], given: int, wanted: int) -> dict[str, Tensor]:
+    """Turn weights for images of some number of channels into ones for another number.
+
+    The new network does to an image whose channels are all the same what the old one did to it,
+    averaged over its channels: somewhere to start from.
+
+    Parameters
+    ----------
+    weights
+        A `ResidualUNet`'s by name.
+    given, wanted
+        Channels that it has, and that it is to have.
+    """
+    turned = dict(weights)
+    if given == wanted:
+        return turned
+    for name, axis in (("encoder.head.weight", 1), ("decoder.tail.weight", 0)):
+        # Channel by channel, four numbers each: the pixels of a 2x2 square.
+        shape = list(weights[name].shape)
+        apart = weights[name].reshape([*shape[:axis], given, 4, *shape[axis + 1 :]])
+        mean = apart.mean(axis, keepdim=True).repeat_interleave(wanted, axis)
+        share = given / wanted if name == "encoder.head.weight" else 1
+        turned[name] = share * mean.flatten(axis, axis + 1)
+    return turned

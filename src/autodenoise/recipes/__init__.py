@@ -11,37 +11,28 @@ import functools
 import inspect
 import itertools
 import json
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import tomli_w
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
 from autodenoise.errors import InputError, UsageError, unknown_name
-from autodenoise.learning.data import SOURCES, Data
-from autodenoise.learning.loop import Phase
+from autodenoise.learning.data import Data
 from autodenoise.learning.optim import OPTIMIZERS, SCHEDULES
+from autodenoise.learning.phases import Phase
+from autodenoise.learning.reading import SOURCES
 from autodenoise.nets import NETWORKS
-from autodenoise.noise import (
-    NOISES,
-    Blur,
-    Gaussian,
-    Jpeg,
-    Poisson,
-    PoissonGaussian,
-    SaltPepper,
-    Speckle,
-    Uniform,
-)
+from autodenoise.noise import NOISES, AnyNoise, Part
 from autodenoise.recipes.search import Range, Space, check, flatten
 from autodenoise.recipes.settings import by_path, names_a_kind, parse, put
 
 __all__ = [
-    "AnyNoise",
     "FigureName",
     "Network",
     "Recipe",
@@ -54,13 +45,6 @@ __all__ = [
 
 # Strict: "5" is not 5. Forbid: a typo is an error. Holds for the dataclasses inside a recipe too.
 _CONFIG = ConfigDict(extra="forbid", strict=True)
-
-AnyNoise = Annotated[
-    Blur | Gaussian | Jpeg | Poisson | PoissonGaussian | SaltPepper | Speckle | Uniform,
-    Field(discriminator="kind"),
-]
-"""Any corruption, as recipes write it: a table with a ``kind``."""
-
 
 FigureName = Literal[
     "pairs",
@@ -125,13 +109,16 @@ class Recipe:
         The stretches of training by name, in order.
     validation
         Whether the validation loss is of ``noisy`` images or, as one tutorial has it, of ``clean``.
+    start
+        A model file, the name of a shipped model or a run whose weights are gone on from; by
+        default they are drawn at random.
     keep
         Which weights become the model file: the ``last``, or those of the ``best`` validation loss.
         The best of many epochs flatters itself where validation and test images are the same.
     seed
         What every random choice follows from.
-    licence
-        Of the weights, for the model's card.
+    licence, limits
+        Of the weights, and what they are not for: for the model's card.
     about
         What it is, in some lines.
     printed
@@ -153,9 +140,11 @@ class Recipe:
     phase: dict[str, Phase]
     source: str = ""
     validation: Literal["noisy", "clean"] = "noisy"
+    start: str = ""
     keep: Literal["last", "best"] = "last"
     seed: int = 0
     licence: str = ""
+    limits: str = ""
     about: str = ""
     printed: dict[str, dict[int, float]] = field(default_factory=dict)
     figures: tuple[FigureName, ...] = ("denoised", "losses")
@@ -171,6 +160,12 @@ class Recipe:
             if phase not in self.phase:
                 raise unknown_name("phase in printed:", phase, self.phase)
         for name, part in self.phase.items():
+            if part.noise == "once" and self.data.crop is not None:
+                raise UsageError(
+                    f"phase.{name}.noise is once, but no crop is seen twice; use fresh"
+                )
+            if part.crop is not None and self.data.crop is None:
+                raise UsageError(f"phase.{name}.crop needs crop in [data]")
             if part.loss == "bce" and NETWORKS[self.network.name].answers == "image":
                 raise UsageError(
                     f"phase.{name}.loss is bce, which needs a network that answers with "
@@ -190,6 +185,7 @@ def load(
     overrides: Iterable[str] = (),
     *,
     epochs: int | None = None,
+    minutes: float | None = None,
     seed: int | None = None,
 ) -> Recipe:
     """Read a recipe.
@@ -205,6 +201,8 @@ def load(
         it.
     epochs
         Train each phase for this many instead.
+    minutes
+        Train for so long instead, shared out among the phases by what their epochs cost.
     seed
         Use this one instead.
 
@@ -228,6 +226,17 @@ def load(
         if epochs < 1:
             raise UsageError(f"epochs is {epochs}; expected at least 1")
         settings += [(f"phase.{phase}.epochs", epochs) for phase in resolved.phase]
+    if minutes is not None:
+        if not 0 < minutes < math.inf:
+            raise UsageError(f"minutes is {minutes}; expected a number above 0")
+        costs = {
+            name: part.epochs * (part.crop or resolved.data.crop or 1) ** 2
+            for name, part in resolved.phase.items()
+        }
+        settings += [
+            (f"phase.{name}.minutes", minutes * cost / sum(costs.values()))
+            for name, cost in costs.items()
+        ]
     if seed is not None:
         settings.append(("seed", seed))
     if not settings:
@@ -413,6 +422,7 @@ def _explain(error: ValidationError, known: list[str], owner: str = "") -> str:
 
 
 _KINDS: dict[str, type] = {**NOISES, **OPTIMIZERS, **SCHEDULES}
+_TABLES: dict[str, type] = {**_KINDS, "parts": Part}
 
 
 def _kinds(steps: list[str]) -> list[str]:
@@ -423,10 +433,10 @@ def _kinds(steps: list[str]) -> list[str]:
 def _known_keys(error: ValidationError) -> list[str]:
     """List the keys of the table in which the first thing is wrong."""
     place = error.errors()[0]["loc"][:-1]
-    kind = next((step for step in reversed(place) if step in _KINDS), None)
+    kind = next((step for step in reversed(place) if step in _TABLES), None)
     owner: type
     if kind is not None:
-        owner = _KINDS[str(kind)]
+        owner = _TABLES[str(kind)]
     elif place:
         owner = {"data": Data, "search": Range}.get(str(place[0]), Phase)
     else:

@@ -6,27 +6,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autodenoise.learning.data import SOURCES
-from autodenoise.learning.optim import AdamW, Muon, OneCycle
+from autodenoise.learning.optim import AdamW, Muon
 from autodenoise.noise import (
     Blur,
+    Camera,
+    CorrelatedGaussian,
     Gaussian,
+    Grain,
     Jpeg,
+    Mixture,
     Poisson,
     PoissonGaussian,
     SaltPepper,
+    Scan,
     Speckle,
     Uniform,
 )
 
 if TYPE_CHECKING:
-    from autodenoise.learning.loop import Phase
     from autodenoise.learning.optim import Optimizer
-    from autodenoise.noise import Strength
-    from autodenoise.recipes import AnyNoise, Recipe
+    from autodenoise.learning.phases import Phase
+    from autodenoise.noise import AnyNoise, Strength
+    from autodenoise.recipes import Recipe
 
 __all__ = ["LOSS_NAMES", "data", "noise", "phase", "source"]
 
-LOSS_NAMES = {"bce": "binary cross-entropy", "mse": "mean squared error"}
+LOSS_NAMES = {
+    "bce": "binary cross-entropy",
+    "mse": "mean squared error",
+    "l1": "mean absolute error",
+    "charbonnier": "mean Charbonnier error",
+}
 """The losses by the name that recipes write."""
 
 _SOURCES = {
@@ -39,6 +49,7 @@ _DRAWN = {
     "once": "Every image keeps one noisy version.",
     "fresh": "An image gets new noise each time it is seen.",
 }
+_DRAWN_EACH = " (drawn for each image)"
 
 
 def source(name: str) -> str:
@@ -92,13 +103,52 @@ def noise(part: AnyNoise) -> str:
             said = f"Speckle of sigma {_strength(part.sigma)}, in proportion to the brightness"
         case Jpeg():
             said = f"JPEG at quality {_strength(part.quality)}"
-    clipped = not isinstance(part, SaltPepper | Jpeg) and part.clip
+        case CorrelatedGaussian():
+            said = (
+                f"Gaussian noise of sigma {_strength(part.sigma)}, smoothed by "
+                f"{_strength(part.smoothing)} pixels, with channels that correlate by "
+                f"{_strength(part.channel_correlation)}"
+            )
+        case Grain():
+            said = (
+                f"Film grain of up to {_strength(part.amplitude)}, {_strength(part.size)} pixels "
+                f"wide, with channels that correlate by {_strength(part.channel_correlation)}"
+            )
+        case Camera():
+            said = (
+                "Camera noise, in raw light of a variance whose log10 at white is "
+                f"{_strength(part.log_shot)}, smoothed by {_strength(part.smoothing)} pixels"
+            )
+        case Scan():
+            said = (
+                f"Scanned: dust on a share of {_strength(part.dust)} of the area, "
+                f"{_strength(part.scratches)} scratches, rows banded by {_strength(part.banding)}"
+            )
+        case Mixture():
+            said = f"One of these for each image, with strengths drawn for it: {_ways(part)}"
+    clipped = getattr(part, "clip", False)
     return f"{said}, clipped to [0, 1]" if clipped else said
+
+
+def _ways(mixture: Mixture) -> str:
+    total = sum(part.weight for part in mixture.parts)
+    return "; ".join(
+        f"{part.weight / total:.0%} {', then '.join(map(_within, part.noise)) or 'nothing'}"
+        for part in mixture.parts
+    )
+
+
+def _within(part: AnyNoise) -> str:
+    """Say it inside a sentence that has told already that strengths are drawn."""
+    if isinstance(part, Mixture):
+        return f"one of ({_ways(part)})"
+    said = noise(part).replace(_DRAWN_EACH, "")
+    return said if said.startswith(("Gaussian", "JPEG")) else said[0].lower() + said[1:]
 
 
 def _strength(strength: Strength) -> str:
     if isinstance(strength, tuple):
-        return f"{strength[0]:g} to {strength[1]:g} (drawn for each image)"
+        return f"{strength[0]:g} to {strength[1]:g}{_DRAWN_EACH}"
     return f"{strength:g}"
 
 
@@ -110,7 +160,7 @@ def phase(part: Phase) -> list[str]:
         if part.patience is None
         else f", fewer if the validation loss has not fallen for {part.patience}"
     )
-    rate = "rising and falling in one cycle" if isinstance(part.schedule, OneCycle) else "constant"
+    rate = _RATES[part.schedule.kind]
     said = [
         f"Learns {_TASKS[part.objective]}: {epochs} in batches of {part.batch_size}{patience}.",
         f"Minimises {LOSS_NAMES[part.loss]} by {_optimizer(part.optimizer)}, {rate}.",
@@ -118,6 +168,13 @@ def phase(part: Phase) -> list[str]:
     if part.objective == "supervised":
         said.append(_DRAWN[part.noise])
     return said
+
+
+_RATES = {
+    "constant": "constant",
+    "cosine": "falling along a cosine",
+    "one-cycle": "rising and falling in one cycle",
+}
 
 
 def _optimizer(optimizer: Optimizer) -> str:

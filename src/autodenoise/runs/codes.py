@@ -20,6 +20,7 @@ from autodenoise.evaluation import figures
 from autodenoise.evaluation.codes import code_map
 from autodenoise.files import make_folder, write_bytes
 from autodenoise.learning import data as datasets
+from autodenoise.learning.reading import Part, read_pictures
 from autodenoise.runs.run import Run, to_images
 from autodenoise.runs.training import trained
 
@@ -195,11 +196,11 @@ def _free(path: Path, *suffixes: str) -> Path:
 
 def _read(
     run: Run, source: str, on_bytes: OnBytes | None
-) -> tuple[list[str], datasets.Part, tuple[str, ...]]:
+) -> tuple[list[str], Part, tuple[str, ...]]:
     """Give the names, the images and labels, and the classes of a source."""
     size = run.recipe.data.size
     if Path(source).is_dir() and not (Path(source) / "train").is_dir():
-        files, part = datasets.read_pictures(Path(source), size)
+        files, part = read_pictures(Path(source), size)
         # Two files of one stem keep apart by their endings.
         stems = [file.stem for file in files]
         unique = len(set(stems)) == len(stems)

@@ -13,7 +13,9 @@ from autodenoise.evaluation.figures import Curve
 from autodenoise.images import to_float
 from autodenoise.learning import data as datasets
 from autodenoise.learning.history import Row, read_metrics
-from autodenoise.learning.loop import METRICS_NAME, corrupt, is_over
+from autodenoise.learning.loop import METRICS_NAME
+from autodenoise.learning.phases import is_over
+from autodenoise.learning.validation import corrupt
 from autodenoise.noise import Compose
 from autodenoise.recipes import words
 
@@ -142,7 +144,7 @@ class Run:
         """Draw the recipe's noise on the images that it is scored on, or on the first so many."""
         noise, seed = Compose(self.recipe.noise), self.recipe.seed
         noisy = corrupt(noise, splits.test.images, seed, "test", count)
-        images, labels = splits.test.take(slice(count))
+        images, labels, _ = splits.test.take(slice(count))
         watched = splits.test is splits.validation and self.recipe.data.validation != "test"
         return HeldBack(
             clean=to_images(images),

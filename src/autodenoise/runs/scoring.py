@@ -18,7 +18,7 @@ from autodenoise.evaluation.scores import Comparison, Evaluation, Method, averag
 from autodenoise.evaluation.scores import evaluate as score
 from autodenoise.files import make_folder
 from autodenoise.learning import data as datasets
-from autodenoise.learning.loop import corrupt
+from autodenoise.learning.validation import corrupt
 from autodenoise.noise import Compose
 from autodenoise.runs import results
 from autodenoise.runs.drawing import Scene, draw_scene

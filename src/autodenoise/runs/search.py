@@ -181,7 +181,7 @@ def tune(
     """
     if trials < 1:
         raise UsageError(f"trials is {trials}; expected at least 1")
-    given = resolve(recipe, settings, epochs, seed)
+    given = resolve(recipe, settings, epochs=epochs, seed=seed)
     if not given.search:
         raise UsageError(
             f"{given.name} does not say what to search. Add a table to it such as:\n{_EXAMPLE}"

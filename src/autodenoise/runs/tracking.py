@@ -21,7 +21,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from autodenoise.errors import OutputError
 from autodenoise.files import make_folder
 from autodenoise.learning.data import as_float
-from autodenoise.learning.loop import corrupt
+from autodenoise.learning.validation import corrupt
 from autodenoise.recipes import settings_of
 from autodenoise.recipes.search import label
 from autodenoise.runs.run import to_images

@@ -19,7 +19,12 @@ from autodenoise import nets, recipes, runtime
 from autodenoise.errors import Interrupted, MissingExtra, OutputError, UsageError, extra_of
 from autodenoise.files import make_folder, write_text
 from autodenoise.learning import data as datasets
-from autodenoise.learning.checkpoint import load_state, load_weights, restore
+from autodenoise.learning.checkpoint import (
+    load_state,
+    load_weights,
+    restore_trained,
+    save_weights,
+)
 from autodenoise.learning.export import export
 from autodenoise.learning.loop import (
     BEST_NAME,
@@ -28,7 +33,9 @@ from autodenoise.learning.loop import (
     fit,
     weights_name,
 )
+from autodenoise.learning.pictures import Pictures
 from autodenoise.learning.randomness import generator
+from autodenoise.learning.transfer import start_from
 from autodenoise.noise import Compose
 from autodenoise.runs.listeners import Listeners
 from autodenoise.runs.report import write as write_report
@@ -57,6 +64,8 @@ __all__ = [
 
 
 TENSORBOARD_NAME = "tensorboard"
+# What a run that does not start from random weights starts from, wherever that goes later.
+_START_NAME = "start.safetensors"
 
 
 def train(
@@ -65,6 +74,7 @@ def train(
     *,
     settings: Iterable[str] = (),
     epochs: int | None = None,
+    minutes: float | None = None,
     seed: int | None = None,
     device: str | None = None,
     tensorboard: bool = False,
@@ -80,7 +90,7 @@ def train(
     out
         The run folder to make; by default ``runs/`` and the recipe's name. Must not exist, or be
         empty.
-    settings, epochs, seed
+    settings, epochs, minutes, seed
         Changes to the recipe, see `autodenoise.recipes.load`; not with a `Recipe` object.
     device
         ``"cpu"`` or ``"cuda"``; by default CUDA where there is a device.
@@ -108,7 +118,7 @@ def train(
     TrainingDiverged
         The loss is no longer a number.
     """
-    resolved = resolve(recipe, settings, epochs, seed)
+    resolved = resolve(recipe, settings, epochs=epochs, minutes=minutes, seed=seed)
     folder = Path("runs") / resolved.name if out is None else Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         advice = (
@@ -163,7 +173,11 @@ def start(recipe: Recipe, folder: Path, device: str | None, on_bytes: OnBytes | 
     chosen = choose_device(device)
     splits = datasets.load(recipe.data, on_bytes)
     training = _build(recipe, splits, chosen)
+    if recipe.start:
+        start_from(runtime.find(recipe.start), training.network)
     make_folder(folder)
+    if recipe.start:
+        save_weights(folder / _START_NAME, training.network)
     write_text(folder / RECIPE_NAME, recipes.dump(recipe))
     write_text(folder / ENVIRONMENT_NAME, json.dumps(_environment(chosen), indent=2) + "\n")
     return Sitting(Run(folder, recipe), training, splits)
@@ -181,11 +195,19 @@ def reopen(folder: Path, device: str | None, on_bytes: OnBytes | None) -> Sittin
     if device is None and run.environment().get("device") == "cpu":
         device = "cpu"
     splits = run.data(on_bytes)
-    return Sitting(run, _build(run.recipe, splits, choose_device(device)), splits)
+    training = _build(run.recipe, splits, choose_device(device))
+    if run.recipe.start:
+        load_weights(run.folder / _START_NAME, training.network)
+    return Sitting(run, training, splits)
 
 
 def resolve(
-    recipe: str | Path | Recipe, settings: Iterable[str], epochs: int | None, seed: int | None
+    recipe: str | Path | Recipe,
+    settings: Iterable[str] = (),
+    *,
+    epochs: int | None = None,
+    minutes: float | None = None,
+    seed: int | None = None,
 ) -> Recipe:
     """Read a recipe with changes; a `Recipe` is taken as it is.
 
@@ -197,11 +219,11 @@ def resolve(
         The file is missing or is not TOML.
     """
     if not isinstance(recipe, recipes.Recipe):
-        return recipes.load(recipe, settings, epochs=epochs, seed=seed)
-    if settings or epochs is not None or seed is not None:
+        return recipes.load(recipe, settings, epochs=epochs, minutes=minutes, seed=seed)
+    if settings or any(value is not None for value in (epochs, minutes, seed)):
         raise UsageError(
-            "settings, epochs and seed change a recipe as it is read; change a Recipe object "
-            "with dataclasses.replace"
+            "settings, epochs, minutes and seed change a recipe as it is read; change a Recipe "
+            "object with dataclasses.replace"
         )
     return recipe
 
@@ -229,15 +251,25 @@ def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device) -> Tra
     # Whatever corrupting an image cannot do shows before a folder is made.
     Compose(recipe.noise)(datasets.as_float(images[:1]), generator(recipe.seed, "rehearsal"))
     same = splits.validation is splits.test
+    data = recipe.data
+    train: torch.Tensor | Pictures = images
+    if data.crop is not None:
+        train = Pictures(
+            splits.train.pictures,
+            data.crop,
+            shrink=data.shrink,
+            shuffle_channels=data.shuffle_channels,
+            device=device,
+        )
     return Training(
         network=untrained,
         phases=recipe.phase,
         noise=Compose(recipe.noise),
-        train=images,
+        train=train,
         validation=splits.validation.images,
         validation_part="test" if same else "validation",
         noisy_validation=recipe.validation == "noisy",
-        copies=recipe.data.copies,
+        copies=data.copies,
         seed=recipe.seed,
         device=device,
     )
@@ -330,8 +362,8 @@ def _export(run: Run, training: Training) -> None:
         name=recipe.name,
         network=recipe.network.name,
         arguments=network.arguments,
-        channels=training.train.shape[1],
-        size=tuple(training.train.shape[2:]) if fixed else None,  # type: ignore[arg-type]
+        channels=training.validation.shape[1],
+        size=tuple(training.validation.shape[2:]) if fixed else None,  # type: ignore[arg-type]
         size_multiple=network.multiple or 1,
         halo=nets.halo(network),
         parameters=nets.parameter_count(network),
@@ -339,11 +371,27 @@ def _export(run: Run, training: Training) -> None:
         # The name alone: a model file is passed on, and its maker's folders are nobody's business.
         data=Path(recipe.data.source).name,
         scores={"loss": rows[-1].loss, "val_loss": rows[-1].val_loss} if rows else {},
+        compute=_compute(run, training),
+        limits=" ".join(recipe.limits.split()),
         source=" ".join(recipe.source.split()),
         licence=recipe.licence,
         version=metadata.version("autodenoise"),
     )
     export(network, card, run.folder / runtime.MODEL_NAME)
+
+
+def _compute(run: Run, training: Training) -> str:
+    """Say what training has taken so far."""
+    rows, told = run.rows, run.environment()
+    height, width = training.validation.shape[2:]
+    pixels = 0.0
+    for name, phase in run.recipe.phase.items():
+        side = phase.crop or run.recipe.data.crop
+        area = height * width if side is None else side**2
+        pixels += area * sum(r.images_per_second * r.seconds for r in rows if r.phase == name)
+    minutes = sum(row.seconds for row in rows) / 60
+    machine = f"{told.get('device')}, {told.get('threads')} thread(s)"
+    return f"{minutes:.0f} minutes of training on {machine}, {pixels:.3g} pixels"
 
 
 def _environment(device: torch.device) -> dict[str, str | int]:
@@ -381,5 +429,5 @@ def trained(run: Run, shape: tuple[int, int, int], phase: str | None = None) -> 
         load_weights(run.folder / BEST_NAME, made)
     else:
         checkpoint = run.folder / CHECKPOINT_NAME
-        restore(checkpoint, load_state(checkpoint)[1], made, None)
+        restore_trained(checkpoint, load_state(checkpoint)[1], made)
     return made.eval()

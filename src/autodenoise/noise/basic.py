@@ -1,0 +1,138 @@
+"""Noise that is drawn for each value by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from autodenoise.noise.strength import Strength, check, draw, finish, normal_like, uniform_like
+
+__all__ = ["Gaussian", "Poisson", "PoissonGaussian", "SaltPepper", "Speckle", "Uniform"]
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Add N(0, sigma^2), independent in every value."""
+
+    sigma: Strength
+    clip: bool = False
+    kind: Literal["gaussian"] = "gaussian"
+
+    def __post_init__(self) -> None:
+        check(self.kind, "sigma", self.sigma, low=0)
+
+    def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """See `Noise`."""
+        sigma = draw(self.sigma, clean, generator)
+        return finish(normal_like(clean, generator).mul_(sigma).add_(clean), clip=self.clip)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Add U[0, amplitude), or U[-amplitude, amplitude) where `symmetric`."""
+
+    amplitude: Strength
+    symmetric: bool = False
+    clip: bool = False
+    kind: Literal["uniform"] = "uniform"
+
+    def __post_init__(self) -> None:
+        check(self.kind, "amplitude", self.amplitude, low=0)
+
+    def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """See `Noise`."""
+        amplitude = draw(self.amplitude, clean, generator)
+        noise = uniform_like(clean, generator)
+        if self.symmetric:
+            noise = noise.mul_(2).sub_(1)
+        return finish(noise.mul_(amplitude).add_(clean), clip=self.clip)
+
+
+@dataclass(frozen=True)
+class Poisson:
+    """Shot noise: ``Poisson(peak * x) / peak``, where `peak` is the photon count at white.
+
+    The variance is ``x / peak``. Values below 0 count no photons.
+    """
+
+    peak: Strength
+    clip: bool = False
+    kind: Literal["poisson"] = "poisson"
+
+    def __post_init__(self) -> None:
+        check(self.kind, "peak", self.peak, low=0, open_low=True)
+
+    def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """See `Noise`."""
+        return finish(_photons(clean, self.peak, generator), clip=self.clip)
+
+
+@dataclass(frozen=True)
+class PoissonGaussian:
+    """Shot and read noise: ``Poisson(peak * x) / peak + N(0, sigma^2)``; variance x/peak + sigma^2.
+
+    References
+    ----------
+    Foi, Trimeche, Katkovnik, Egiazarian, "Practical Poissonian-Gaussian noise modeling and fitting
+    for single-image raw-data", IEEE TIP 2008, equation 1.
+    """
+
+    peak: Strength
+    sigma: Strength
+    clip: bool = False
+    kind: Literal["poisson-gaussian"] = "poisson-gaussian"
+
+    def __post_init__(self) -> None:
+        check(self.kind, "peak", self.peak, low=0, open_low=True)
+        check(self.kind, "sigma", self.sigma, low=0)
+
+    def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """See `Noise`."""
+        shot = _photons(clean, self.peak, generator)
+        sigma = draw(self.sigma, clean, generator)
+        return finish(normal_like(clean, generator).mul_(sigma).add_(shot), clip=self.clip)
+
+
+@dataclass(frozen=True)
+class SaltPepper:
+    """Replace a share `amount` of all values, by 1 with probability `salt` and else by 0."""
+
+    amount: Strength
+    salt: float = 0.5
+    kind: Literal["salt-pepper"] = "salt-pepper"
+
+    def __post_init__(self) -> None:
+        check(self.kind, "amount", self.amount, low=0, high=1)
+        check(self.kind, "salt", self.salt, low=0, high=1)
+
+    def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """See `Noise`."""
+        amount = draw(self.amount, clean, generator)
+        hit = uniform_like(clean, generator) < amount
+        salted = uniform_like(clean, generator) < self.salt
+        return torch.where(hit, salted.to(clean.dtype), clean)
+
+
+@dataclass(frozen=True)
+class Speckle:
+    """Multiply by 1 + N(0, sigma^2)."""
+
+    sigma: Strength
+    clip: bool = False
+    kind: Literal["speckle"] = "speckle"
+
+    def __post_init__(self) -> None:
+        check(self.kind, "sigma", self.sigma, low=0)
+
+    def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """See `Noise`."""
+        sigma = draw(self.sigma, clean, generator)
+        return finish(normal_like(clean, generator).mul_(sigma).add_(1).mul_(clean), self.clip)
+
+
+def _photons(clean: Tensor, strength: Strength, generator: torch.Generator) -> Tensor:
+    peak = draw(strength, clean, generator)
+    return torch.poisson(clean.clamp(min=0) * peak, generator=generator) / peak

@@ -1,0 +1,102 @@
+"""A colour filter array and the way back from it: each pixel measures one colour of three."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["MARGIN", "Bayer", "demosaic", "mosaic"]
+
+MARGIN = 2
+"""How many pixels `demosaic` needs around those it gives."""
+
+
+class Bayer(NamedTuple):
+    """Where the colours of each image's Bayer pattern lie.
+
+    Red is measured where both are true, blue where neither is, green elsewhere.
+
+    Attributes
+    ----------
+    red_rows
+        (B, 1, H, 1), bool.
+    red_columns
+        (B, 1, 1, W), bool.
+    """
+
+    red_rows: Tensor
+    red_columns: Tensor
+
+    @classmethod
+    def draw(cls, batch: int, height: int, width: int, generator: torch.Generator) -> Bayer:
+        """Begin the pattern of each image anywhere, as in a part cut out of a photo."""
+        device = generator.device
+        first = torch.randint(2, (2, batch, 1, 1, 1), generator=generator, device=device)
+        rows = torch.arange(height, device=device).view(1, 1, -1, 1) + first[0]
+        columns = torch.arange(width, device=device).view(1, 1, 1, -1) + first[1]
+        return cls(rows % 2 == 0, columns % 2 == 0)
+
+    def inside(self, margin: int) -> Bayer:
+        """Give the pattern without `margin` pixels on every side."""
+        cut = slice(margin, -margin)
+        return Bayer(self.red_rows[:, :, cut], self.red_columns[..., cut])
+
+
+def mosaic(images: Tensor, bayer: Bayer) -> Tensor:
+    """Keep of each pixel the one colour that is measured there: (B, 3, H, W) to (B, 1, H, W)."""
+    red, green, blue = images[:, :1], images[:, 1:2], images[:, 2:]
+    rows, columns = bayer
+    return torch.where(rows, torch.where(columns, red, green), torch.where(columns, green, blue))
+
+
+def demosaic(measured: Tensor, bayer: Bayer, correction: Tensor) -> Tensor:
+    """Estimate all three colours of every pixel by linear filters.
+
+    Parameters
+    ----------
+    measured
+        (B, 1, H + 2 * MARGIN, W + 2 * MARGIN).
+    bayer
+        The pattern of `measured`.
+    correction
+        (B, 1, 1, 1), from 0 to 1. At 0 a colour is the average of its nearest samples; at 1 that is
+        corrected by what the pixel's own colour does, see the reference.
+
+    Returns
+    -------
+    Tensor
+        (B, 3, H, W).
+
+    References
+    ----------
+    Malvar, He, Cutler, "High-quality linear interpolation for demosaicing of Bayer-patterned color
+    images", ICASSP 2004, equations 2 to 7.
+    """
+
+    def shifted(down: int, right: int) -> Tensor:
+        height, width = (side - 2 * MARGIN for side in measured.shape[-2:])
+        return measured[..., MARGIN + down :, MARGIN + right :][..., :height, :width]
+
+    kept = shifted(0, 0)
+    beside, above = shifted(0, -1) + shifted(0, 1), shifted(-1, 0) + shifted(1, 0)
+    corners = shifted(-1, -1) + shifted(-1, 1) + shifted(1, -1) + shifted(1, 1)
+    far_beside, far_above = shifted(0, -2) + shifted(0, 2), shifted(-2, 0) + shifted(2, 0)
+    own = (4 * kept - far_beside - far_above) * correction / 8
+    # Green at red and blue; red or blue at green with its samples in this row, and in this column;
+    # red at blue and blue at red.
+    cross = (beside + above) / 4 + own
+    common = 5 * kept - corners
+    along = beside / 2 + (common - far_beside + far_above / 2) * correction / 8
+    across = above / 2 + (common - far_above + far_beside / 2) * correction / 8
+    diagonal = corners / 4 + 1.5 * own
+    rows, columns = bayer.inside(MARGIN)
+    red = torch.where(
+        rows, torch.where(columns, kept, along), torch.where(columns, across, diagonal)
+    )
+    green = torch.where(rows == columns, cross, kept)
+    blue = torch.where(
+        rows, torch.where(columns, diagonal, across), torch.where(columns, along, kept)
+    )
+    return torch.cat([red, green, blue], 1)

@@ -1,0 +1,104 @@
+"""Corruptions made of others: one after the other, or one of several."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from autodenoise.errors import UsageError
+from autodenoise.noise.basic import (
+    Gaussian,
+    Poisson,
+    PoissonGaussian,
+    SaltPepper,
+    Speckle,
+    Uniform,
+)
+from autodenoise.noise.camera import Camera
+from autodenoise.noise.correlated import CorrelatedGaussian, Grain
+from autodenoise.noise.jpeg import Jpeg
+from autodenoise.noise.scan import Scan
+from autodenoise.noise.smoothing import Blur
+from autodenoise.noise.strength import Noise
+
+__all__ = ["AnyNoise", "Compose", "Mixture", "Part"]
+
+
+@dataclass(frozen=True)
+class Compose:
+    """Several corruptions, one after the other; none of them leaves the images as they are."""
+
+    parts: tuple[Noise, ...]
+
+    def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """See `Noise`."""
+        for part in self.parts:
+            clean = part(clean, generator)
+        return clean
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the ways in which a `Mixture` corrupts.
+
+    Attributes
+    ----------
+    weight
+        How often, relative to the other parts.
+    noise
+        Corruptions, one after the other. None: the image stays clean.
+    """
+
+    weight: float
+    noise: tuple[AnyNoise, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.weight < math.inf):
+            raise UsageError(f"mixture noise: a weight is {self.weight!r}; expected 0 or more")
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Corrupt each image in one of several ways, drawn by weight."""
+
+    parts: tuple[Part, ...]
+    kind: Literal["mixture"] = "mixture"
+
+    def __post_init__(self) -> None:
+        if not sum(part.weight for part in self.parts) > 0:
+            raise UsageError("mixture noise: expected at least one part with a weight above 0")
+
+    def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """See `Noise`. Each part runs on its own images alone."""
+        weights = torch.tensor([part.weight for part in self.parts], device=clean.device)
+        chosen = torch.multinomial(weights, len(clean), replacement=True, generator=generator)
+        noisy = clean.clone()
+        for number, part in enumerate(self.parts):
+            own = (chosen == number).nonzero().flatten()
+            if part.noise and len(own):
+                noisy[own] = Compose(part.noise)(clean[own], generator)
+        return noisy
+
+
+AnyNoise = Annotated[
+    Blur
+    | Camera
+    | CorrelatedGaussian
+    | Gaussian
+    | Grain
+    | Jpeg
+    | Mixture
+    | Poisson
+    | PoissonGaussian
+    | SaltPepper
+    | Scan
+    | Speckle
+    | Uniform,
+    Field(discriminator="kind"),
+]
+"""Any corruption, as recipes write it: a table with a ``kind``."""

@@ -1,0 +1,85 @@
+"""What all corruptions share: strengths, drawn for each image, and new noise to scale by them."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from autodenoise.errors import UsageError
+
+__all__ = [
+    "Noise",
+    "Strength",
+    "check",
+    "draw",
+    "finish",
+    "for_each",
+    "normal_like",
+    "uniform_like",
+]
+
+Strength = float | tuple[float, float]
+"""One value for all images, or (low, high): drawn uniformly for each image."""
+
+
+class Noise(Protocol):
+    """What every corruption is."""
+
+    def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """Give the noisy version of a (B, C, H, W) batch."""
+        ...
+
+
+def check(
+    kind: str,
+    name: str,
+    strength: Strength,
+    *,
+    low: float,
+    high: float = math.inf,
+    open_low: bool = False,
+) -> None:
+    """Refuse a strength outside [low, high], or a pair that is not (smaller, larger)."""
+    ends = strength if isinstance(strength, tuple) else (strength,)
+    inside = all(low <= end <= high and math.isfinite(end) for end in ends)
+    if not inside or ends[0] > ends[-1] or (open_low and ends[0] == low):
+        least = f"above {low:g}" if open_low else f"at least {low:g}"
+        most = "" if high == math.inf else f" and at most {high:g}"
+        raise UsageError(
+            f"{kind} noise: {name} is {strength!r}; expected a number {least}{most}, "
+            "or a pair (low, high) of such numbers"
+        )
+
+
+def draw(strength: Strength, clean: Tensor, generator: torch.Generator) -> Tensor | float:
+    """Give a strength that broadcasts over the batch: one an image where a range is given."""
+    if not isinstance(strength, tuple):
+        return strength
+    low, high = strength
+    each = clean.new_empty(len(clean), 1, 1, 1).uniform_(generator=generator)
+    return each.mul_(high - low).add_(low)
+
+
+def for_each(strength: Tensor | float, clean: Tensor) -> Tensor:
+    """Give a strength as one number an image, (B, 1, 1, 1)."""
+    return torch.as_tensor(strength, dtype=clean.dtype, device=clean.device).expand(
+        len(clean), 1, 1, 1
+    )
+
+
+def normal_like(clean: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw N(0, 1) in the memory layout of the images, so that sums with them need no copies."""
+    return torch.empty_like(clean).normal_(generator=generator)
+
+
+def uniform_like(clean: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw U[0, 1) in the memory layout of the images."""
+    return torch.empty_like(clean).uniform_(generator=generator)
+
+
+def finish(noisy: Tensor, clip: bool) -> Tensor:
+    """Clip in place if asked to."""
+    return noisy.clamp_(0, 1) if clip else noisy
