@@ -3,8 +3,8 @@
     python benchmarks/results_page.py
     python benchmarks/results_page.py --check    # exits with 1 if the page is out of date
 
-What was measured comes from ``results/scores-*.json``, which ``scores.py`` writes; what is published
-from ``published.toml``. The machine, BM3D's licence and the times stand with the numbers.
+What was measured comes from ``results/scores-*.json``, which ``scores.py`` writes, what is
+published from ``published.toml``.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ errors over pixels and channels and leaves no border out; scores are averaged ov
 sets are scored on their grey files, colour in RGB. The score of the noisy picture is that of the
 picture as it is. To score a set of these yourself:
 
-    autodenoise evaluate --data set12 --noise gaussian:15 gaussian:25 gaussian:50 --models all --baselines all -o report/
+    autodenoise evaluate --data set12 --noise gaussian:25 --models all --baselines all -o report/
 """
 
 
@@ -219,16 +219,13 @@ def without_clean(content: dict[str, Any]) -> str:
 
 def draw(found: dict[str, dict[str, Any]]) -> str:
     """Draw quality against speed at sigma 25 as SVG, a panel a set."""
-    panels = {
-        SETS[name]: [
-            Point(
-                one["denoiser"], one["mp_per_s"], one["psnr"], one["denoiser"] in result["models"]
-            )
-            for one in result["scores"]
-            if one["noise"] == "gaussian:25" and one["denoiser"] != INPUT
-        ]
-        for name, result in found.items()
-    }
+    panels: dict[str, list[Point]] = {}
+    for key, result in found.items():
+        for one in result["scores"]:
+            name = one["denoiser"]
+            if one["noise"] == "gaussian:25" and name != INPUT:
+                point = Point(name, one["mp_per_s"], one["psnr"], name in result["models"])
+                panels.setdefault(SETS[key], []).append(point)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "figure.svg"
         figures.save(quality_against_speed(panels, "Quality against speed at sigma 25"), file)

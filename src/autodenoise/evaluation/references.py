@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from autodenoise import images
 from autodenoise.errors import InputError
 from autodenoise.files import digest
-from autodenoise.learning.places import DATA_VARIABLE, data_folders
+from autodenoise.learning.places import DATA_VARIABLE, cache, find_set
 from autodenoise.runtime import pictures_in
 
 if TYPE_CHECKING:
@@ -182,12 +182,11 @@ class ReferenceSet:
 
 
 def _find(name: str) -> Path:
-    places = [folder / name for folder in data_folders()]
-    found = next((place for place in places if place.is_dir()), None)
+    found = find_set(name)
     if found is None:
         raise InputError(
             f"{name} is not here: put its {PUBLISHED[name].pictures} pictures "
-            f"({PUBLISHED[name].source}) into {places[-1]}, or into a folder {name} where "
+            f"({PUBLISHED[name].source}) into {cache() / name}, or into a folder {name} where "
             f"{DATA_VARIABLE} points"
         )
     return found

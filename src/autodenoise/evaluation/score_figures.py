@@ -118,12 +118,13 @@ def _name(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
         # Where everything is full, one name lies on another.
         box = next((box for box in tried if not any(map(box.meets, taken))), tried[0])
         taken.append(box)
-        middle = (box.bottom + box.top) / 2
+        middle, right_of = (box.bottom + box.top) / 2, box.left > x
         line = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "shrinkB": 4}
         axes.annotate(
             name,
             (point.mp_per_s, point.psnr),
-            xytext=((box.left - x) * 72, (middle - y) * 72),
+            xytext=(72 * (_APART if right_of else -_APART), 72 * (middle - y)),
+            ha="left" if right_of else "right",
             textcoords="offset points",
             va="center",
             size=7.5,
