@@ -59,8 +59,8 @@ _WHAT_IT_DOES_NOT_SAY = """\
 - **PSNR prefers the mean.** It rewards smoothing over what cannot be known; what looks sharper may
   score lower. SSIM is in the result files, and the crops of a report show what either number hides.
 - **Small differences mean little.** Papers that drew their noise in MATLAB have other noise than
-  NumPy's; expect 0.01 to 0.03 dB from that alone. The sets are small, and some of their pictures
-  are JPEGs once saved: nobody's clean reference is quite clean.
+  NumPy's; expect 0.01 to 0.03 dB from that alone. The sets are small, and the Berkeley pictures
+  were JPEGs once: no reference is quite clean.
 - **Everybody has seen these sets.** Ours were neither trained nor tuned on them, nor were the
   baselines' settings, which were chosen on bsds-val32 (`benchmarks/baseline_settings.py`). But
   the field has compared itself on them for years, and what was kept is what did well here.

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+import _results
 import pytest
 import results_page
 import scores
 import torch
 
-from autodenoise import nets, runtime
+from autodenoise import images, nets, runtime, weights
 from autodenoise.evaluation.sheet import Average
+from tests.evaluation.test_protocol import photo
 from tests.runtime.model_files import box_blur
 
 
@@ -87,6 +90,28 @@ def test_only_what_went_through_all_noises_is_told() -> None:
     removed = [one("gone", sigma) for sigma in (15, 25, 50)]
     part = [one("nlm", sigma) for sigma in (15, 25)]
     assert scores.complete((*whole, *part, *removed), {"tv", "nlm"}) == whole
+
+
+def test_from_pictures_to_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "set12").mkdir()
+    for number in range(12):
+        images.write(tmp_path / f"set12/{number:02}.png", photo((40, 44, 1)))
+    box_blur(tmp_path / "box.onnx")
+    box_blur(tmp_path / "colour.onnx", channels=3)
+    files = {name: str(tmp_path / f"{name}.onnx") for name in ("box", "colour")}
+    monkeypatch.setenv("AUTODENOISE_DATA", str(tmp_path))
+    monkeypatch.setattr(weights, "FILES", files)
+    monkeypatch.setattr(scores, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(_results, "FOLDER", tmp_path)
+    monkeypatch.setattr(scores, "about", lambda _: {"parameters": 9, "macs_per_pixel": 9})
+    for baseline in ("tv", "wavelet"):
+        monkeypatch.setattr(sys, "argv", ["scores.py", "--sets", "set12", "--baselines", baseline])
+        scores.main()
+    page = results_page.build(tmp_path)[results_page.PAGE]
+    for line in ("| **box** | ours | blind |", "| tv | here | told |", "| wavelet | here | told |"):
+        assert page.count(line) == 1
+    assert "colour |" not in page.partition("## CBSD68")[0]
+    assert "`python benchmarks/scores.py --sets set12 --baselines wavelet`" in page
 
 
 def test_the_costs_of_a_model_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ _RUN, _TABLE = "A run on its own test images", "A table over pictures whose clea
 
 def evaluate(
     run: Annotated[
-        Path | None, typer.Argument(help="A run folder that train has made.", show_default=False)
+        Path | None, typer.Argument(metavar="[RUN]", help="A run folder that train has made.")
     ] = None,
     classifier: Annotated[
         bool,

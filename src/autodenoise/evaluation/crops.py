@@ -65,7 +65,7 @@ def compose(folder: Path, reference: Reference, averages: Sequence[Average]) -> 
     """
     clean = _middle(to_float(reference.read()[0]))
     zoom = max(1, NARROWEST // max(clean.shape[:2]))
-    rows: list[list[Panel]] = []
+    blocks: list[tuple[list[Panel], list[Panel]]] = []
     for noise in dict.fromkeys(one.noise for one in averages):
         above: list[Panel] = []
         below: list[Panel] = []
@@ -78,11 +78,14 @@ def compose(folder: Path, reference: Reference, averages: Sequence[Average]) -> 
             output = to_float(images.read(path))
             above.append(Panel.of(_label(one, clean.shape[1] * zoom), output, zoom))
             below.append(Panel.of(f"error x{GAIN}", 0.5 + GAIN * (output - clean), zoom))
-        above.append(Panel.of(f"clean, {noise}", clean, zoom))
+        above.append(Panel.of("clean", clean, zoom))
         below.append(above[-1].blank())
-        # Lines of about the same length, each above its differences.
-        lines = -(-len(above) // _COLUMNS)
-        length = -(-len(above) // lines)
+        blocks.append((above, below))
+    # Lines of about the same length, each above its differences.
+    most = max(len(above) for above, _ in blocks)
+    length = -(-most // -(-most // _COLUMNS))
+    rows: list[list[Panel]] = []
+    for above, below in blocks:
         for start in range(0, len(above), length):
             for line in (above, below):
                 part = line[start : start + length]
@@ -92,9 +95,10 @@ def compose(folder: Path, reference: Reference, averages: Sequence[Average]) -> 
 
 def _label(one: Average, width: int) -> str:
     score = "" if one.psnr is None else f" {one.psnr:.2f}"
-    room = label_length(max(width, NARROWEST)) - len(score)
+    told = f"{score}, {one.noise}" if one.denoiser == INPUT else score
+    room = label_length(max(width, NARROWEST)) - len(told)
     name = one.denoiser if len(one.denoiser) <= room else f"..{one.denoiser[2 - room :]}"
-    return name.encode("ascii", "replace").decode() + score
+    return name.encode("ascii", "replace").decode() + told
 
 
 def _middle(image: Pixels) -> Pixels:
