@@ -17,6 +17,7 @@ from autodenoise.cli.describe import describe
 from autodenoise.cli.encode import encode
 from autodenoise.cli.evaluate import evaluate
 from autodenoise.cli.figures import figures
+from autodenoise.cli.lists import ListCommand
 from autodenoise.cli.models import models
 from autodenoise.cli.recipes import recipes
 from autodenoise.cli.train import train
@@ -50,7 +51,7 @@ _VERBS = (
     decode,
 )
 for verb in _VERBS:
-    app.command()(verb)
+    app.command(cls=ListCommand)(verb)
 
 
 @app.callback(invoke_without_command=True)
