@@ -14,7 +14,7 @@ from autodenoise.nets.residual_unet import with_channels
 
 SMALL = [
     "network={name = 'unet'}",
-    "phase={denoise = {epochs = 1, batch_size = 16, loss = 'mse'}}",
+    "phase={denoise = {epochs = 1, loss = 'mse', optimizer = {kind = 'adam'}}}",
     "data.size=[16, 16]",
     "figures=[]",
     "search={}",
@@ -45,7 +45,11 @@ def test_equal_channels_are_answered_as_by_the_other_network(given: int, wanted:
 
 def test_a_run_goes_on_from_anothers_weights(tmp_path: Path) -> None:
     first = autodenoise.train("digits", tmp_path / "first", settings=SMALL)
-    still = [*SMALL, f"start={first.folder}", "phase.denoise.optimizer.learning_rate=1e-12"]
+    still = [
+        *SMALL,
+        f"start={first.folder}",
+        "phase.denoise.optimizer={kind = 'adam', learning_rate = 1e-12}",
+    ]
     second = autodenoise.train("digits", tmp_path / "second", settings=still, seed=5)
     _, weights = load_state(first.folder / "checkpoint.safetensors")
     _, others = load_state(second.folder / "checkpoint.safetensors")
