@@ -127,7 +127,9 @@ def draw(one: Description) -> str:
 
 
 def _picture(recipe: Recipe) -> str:
-    return f"{recipe.network.name}.svg"
+    # A family's sizes are different pictures; how many channels an image has hardly shows.
+    preset = recipe.network.arguments.get("preset")
+    return "-".join([recipe.network.name, *([preset] if preset else [])]) + ".svg"
 
 
 def page(one: Description, results: list[Result]) -> str:

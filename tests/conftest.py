@@ -20,3 +20,12 @@ def real_data() -> Path:
     if not folder or not (Path(folder) / "mnist").is_dir():
         pytest.skip("AUTODENOISE_DATA names no folder that holds mnist")
     return Path(folder)
+
+
+@pytest.fixture
+def test_sets() -> Path:
+    """Give the folder of the published test sets, or skip."""
+    folder = os.environ.get("AUTODENOISE_DATA")
+    if not folder or not (Path(folder) / "cbsd68").is_dir():
+        pytest.skip("AUTODENOISE_DATA names no folder that holds cbsd68")
+    return Path(folder)

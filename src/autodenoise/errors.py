@@ -82,7 +82,14 @@ class Interrupted(AutodenoiseError):
 
 def extra_of(module: str) -> str:
     """Give the name of the optional part that brings a module."""
-    extras = {"filelock": "search", "optuna": "search", "tensorboard": "tracking"}
+    extras = {
+        "filelock": "search",
+        "optuna": "search",
+        "pywt": "baselines",
+        "scipy": "baselines",
+        "skimage": "baselines",
+        "tensorboard": "tracking",
+    }
     return extras.get(module.partition(".")[0], "train")
 
 

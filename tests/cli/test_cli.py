@@ -193,7 +193,7 @@ def test_describe_explains_a_recipe_and_draws_its_network(
         (["describe", "digits", "--diagram", "net.jpg"], 2, "ends in .png, .svg, .pdf"),
         (["describe", "digits", "--diagram", "quick.toml"], 4, "exists already"),
         (["describe", "digits", "--diagram", "nowhere/net.png"], 4, "cannot write"),
-        (["evaluate", "nothing", "pca"], 2, "one run at a time"),
+        (["evaluate", "nothing", "pca"], 2, "unexpected extra argument"),
         (["figures", "nothing"], 3, "no run folder"),
         (["encode", "nothing", "digits", "-o", "codes.npz"], 3, "no run folder"),
         (["decode", "nothing", "codes.npz", "-o", "out"], 3, "no run folder"),

@@ -69,6 +69,17 @@ def test_what_a_model_has_learnt_is_told_in_few_words(
         noise=[
             {"kind": "gaussian", "sigma": [0.1, 0.4], "clip": True},
             {"kind": "jpeg", "quality": 30.0, "symmetric": False},
+            {
+                "kind": "mixture",
+                "parts": [
+                    {"noise": [], "weight": 0.1},
+                    {"noise": [{"kind": "blur"}, {"kind": "jpeg"}], "weight": 0.4},
+                    {
+                        "noise": [{"kind": "mixture", "parts": [{"noise": [{"kind": "jpeg"}]}]}],
+                        "weight": 0.5,
+                    },
+                ],
+            },
         ],
         data="photos",
         scores={"val_loss": 0.084371},
@@ -82,6 +93,7 @@ def test_what_a_model_has_learnt_is_told_in_few_words(
         ["a.onnx", "unet", "RGB", "photos"],
         ["CC0-1.0", "1,234,567", "parameters", "any", "size", *noise],
         ["jpeg,", "quality", "30.0"],
+        ["mixture,", "blur", "/", "jpeg"],
         ["val_loss", "0.0844"],
     ]
 

@@ -10,19 +10,23 @@ import torch
 
 from autodenoise import nets
 from autodenoise.errors import InputError, TrainingDiverged, UsageError
+from autodenoise.learning.averaging import Average
 from autodenoise.learning.checkpoint import (
     State,
     load_state,
     load_weights,
     restore,
+    restore_trained,
     save_state,
     save_weights,
 )
 from autodenoise.learning.history import Row
 from autodenoise.learning.loop import CHECKPOINT_NAME, Status, Training, fit
-from autodenoise.learning.optim import Adadelta, Adam, Muon, OneCycle
-from autodenoise.learning.phases import Phase
+from autodenoise.learning.optim import Adadelta, Adam, Cosine, Muon, OneCycle
+from autodenoise.learning.phases import Phase, is_over
+from autodenoise.learning.pictures import Pictures
 from autodenoise.learning.randomness import generator
+from autodenoise.learning.validation import Validation
 from autodenoise.nets.tutorials import BottleneckAutoencoder
 from autodenoise.noise import Gaussian, Noise
 
@@ -67,7 +71,11 @@ def training(phases: dict[str, Phase], **changes: Any) -> Training:
     return Training(**(values | changes))
 
 
+AVERAGED = Phase(
+    epochs=4, batch_size=32, optimizer=Adam(0.01), schedule=Cosine(), average=0.9, clip=0.3
+)
 PHASES = [
+    {"denoise": AVERAGED, "more": dataclasses.replace(AVERAGED, epochs=1, loss="charbonnier")},
     {"denoise": Phase(epochs=4, batch_size=32, optimizer=Muon(), schedule=OneCycle())},
     {"denoise": Phase(epochs=4, batch_size=32, noise="once", optimizer=Adam())},
     {
@@ -90,7 +98,7 @@ class StopNow(Exception):
     pass
 
 
-@pytest.mark.parametrize("phases", PHASES, ids=["muon", "adam", "two phases"])
+@pytest.mark.parametrize("phases", PHASES, ids=["average", "muon", "adam", "two phases"])
 @pytest.mark.parametrize("whole_epochs", [1, 2, 3])
 def test_a_run_that_died_ends_bit_for_bit_as_one_that_did_not(
     tmp_path: Path, phases: dict[str, Phase], whole_epochs: int
@@ -116,7 +124,7 @@ def test_a_run_that_died_ends_bit_for_bit_as_one_that_did_not(
         assert torch.equal(value, weights(broken)[name]), name
 
 
-@pytest.mark.parametrize("phases", PHASES, ids=["muon", "adam", "two phases"])
+@pytest.mark.parametrize("phases", PHASES, ids=["average", "muon", "adam", "two phases"])
 @pytest.mark.parametrize("saved", [2, 7, 13])
 def test_so_does_one_that_died_anywhere_after_a_checkpoint(
     tmp_path: Path, phases: dict[str, Phase], saved: int, monkeypatch: pytest.MonkeyPatch
@@ -148,7 +156,7 @@ def test_so_does_one_that_died_anywhere_after_a_checkpoint(
 def test_so_does_one_that_died_after_its_very_last_save(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = training(PHASES[1])
+    given = training(PHASES[2])
 
     def save_and_die(path: Path, state: State, *others: Any) -> None:
         save_state(path, state, *others)
@@ -159,21 +167,121 @@ def test_so_does_one_that_died_after_its_very_last_save(
         patch.setattr("autodenoise.learning.loop.save_state", save_and_die)
         with pytest.raises(StopNow):
             fit(given, tmp_path, Heard())
-    fresh = training(PHASES[1])
+    fresh = training(PHASES[2])
     fit(fresh, tmp_path, Heard())
     for one, other in zip(given.network.parameters(), fresh.network.parameters(), strict=True):
         assert torch.equal(one, other)
 
 
 def test_a_checkpoint_fits_no_other_recipe(tmp_path: Path) -> None:
-    fit(training(PHASES[1]), tmp_path, Heard())
+    fit(training(PHASES[2]), tmp_path, Heard())
     for changed in (
-        training(PHASES[0]),
-        training(PHASES[1], noise=Gaussian(0.5)),
-        training(PHASES[1], seed=4),
+        training(PHASES[1]),
+        training(PHASES[2], noise=Gaussian(0.5)),
+        training(PHASES[2], seed=4),
     ):
         with pytest.raises(InputError, match="another recipe"):
             fit(changed, tmp_path, Heard())
+
+
+def test_the_average_is_the_mean_that_its_decay_says() -> None:
+    layer = torch.nn.Linear(1, 1, bias=False)
+    values = [0.7, -1.0, 2.0, 5.0, 0.25]
+    layer.weight.data.fill_(values[0])
+    average = Average(layer, 0.5)
+    expected = values[0]
+    for count, value in enumerate(values[1:], 1):
+        layer.weight.data.fill_(value)
+        average.update()
+        kept = min(0.5, (1 + count) / (10 + count))
+        expected = kept * expected + (1 - kept) * value
+    with average.shown():
+        assert layer.weight.item() == pytest.approx(expected)
+    assert layer.weight.item() == values[-1]
+    average.settle()
+    assert layer.weight.item() == pytest.approx(expected)
+
+
+def test_what_is_validated_kept_and_handed_over_is_the_average(tmp_path: Path) -> None:
+    phase = dataclasses.replace(AVERAGED, average=0.999, epochs=2)
+    given = training({"denoise": phase})
+    rows = fit(given, tmp_path, Heard())
+    watched = Validation(given.validation, given.noise, given.seed, given.validation_part)
+    assert watched.loss(given.network, phase) == pytest.approx(rows[-1].val_loss, rel=1e-5)
+    _, tensors = load_state(tmp_path / CHECKPOINT_NAME)
+    other = nets.build("bottleneck", {"width": 8}, torch.Generator().manual_seed(9))
+    restore_trained(tmp_path / CHECKPOINT_NAME, tensors, other)
+    assert watched.loss(other, phase) == pytest.approx(rows[-1].val_loss, rel=1e-5)
+
+
+def test_a_clipped_step_is_no_longer_than_asked(tmp_path: Path) -> None:
+    seen: list[float] = []
+
+    class Watched(BottleneckAutoencoder):
+        def constrain(self) -> None:
+            gradients = [p.grad for p in self.parameters() if p.grad is not None]
+            seen.append(float(torch.stack([g.norm() for g in gradients]).norm()))
+
+    network = Watched(width=4)
+    network.initialise(torch.Generator().manual_seed(0))
+    fit(training({"a": Phase(epochs=1, batch_size=50)}, network=network), tmp_path, Heard())
+    longest = max(seen)
+    seen.clear()
+    folder = tmp_path / "clipped"
+    folder.mkdir()
+    clipped = Phase(epochs=1, batch_size=50, clip=longest / 10)
+    fit(training({"a": clipped}, network=network), folder, Heard())
+    assert max(seen) <= longest / 10 * 1.001
+
+
+def test_minutes_end_a_phase_whatever_its_epochs(tmp_path: Path) -> None:
+    phases = {
+        "a": Phase(epochs=10**6, batch_size=50, minutes=0.01, schedule=Cosine(warmup=0.0)),
+        "b": Phase(epochs=10**6, batch_size=50, minutes=0.002, schedule=Cosine(floor=0.5)),
+    }
+    heard = Heard()
+    rows = fit(training(phases), tmp_path, heard)
+    for name, phase in phases.items():
+        own = [row for row in rows if row.phase == name]
+        assert 60 * (phase.minutes or 0) <= sum(row.seconds for row in own)
+        assert is_over(rows, name, phase)
+        assert not is_over(own[:-1], name, phase)
+    assert rows[-1].learning_rate == pytest.approx(0.5e-3, rel=0.1)
+    assert all(status.eta >= 0 for status in heard.steps)
+    # Gone on with, it has had its time.
+    again = Heard()
+    assert fit(training(phases), tmp_path, again) == rows
+    assert not again.steps
+
+
+def test_it_learns_from_crops_in_bfloat16(tmp_path: Path) -> None:
+    random = torch.Generator().manual_seed(0)
+    # Smooth pictures: noise is what has detail.
+    coarse = torch.rand(12, 3, 6, 7, generator=random)
+    smooth = torch.nn.functional.interpolate(coarse, scale_factor=8, mode="bicubic").clamp(0, 1)
+    pictures = Pictures([*smooth[:6], *smooth[6:].transpose(2, 3)], 24, shuffle_channels=True)
+    network = nets.build("unet", {"channels": 3}, torch.Generator().manual_seed(0))
+    phase = Phase(
+        epochs=1,
+        batch_size=6,
+        loss="charbonnier",
+        optimizer=Muon(0.02, 5e-3),
+        schedule=Cosine(),
+        clip=1.0,
+        average=0.9,
+        precision="bfloat16",
+    )
+    given = training(
+        {"squares": phase, "large": dataclasses.replace(phase, crop=40, loss="mse")},
+        network=network,
+        train=pictures,
+        validation=smooth[:, :, :40, :40].contiguous(),
+        copies=25,
+        noise=Gaussian(0.2),
+    )
+    rows = fit(given, tmp_path, Heard())
+    # Doing nothing leaves 0.04.
+    assert rows[-1].val_loss < 0.012
 
 
 def test_a_validation_loss_that_is_no_number_stops_too(tmp_path: Path) -> None:
@@ -194,7 +302,7 @@ def test_it_learns_to_denoise(tmp_path: Path) -> None:
 
 def test_the_metrics_file_tells_each_epoch(tmp_path: Path) -> None:
     heard = Heard()
-    rows = fit(training(PHASES[2]), tmp_path, heard)
+    rows = fit(training(PHASES[3]), tmp_path, heard)
     with (tmp_path / "metrics.csv").open() as file:
         table = list(csv.DictReader(file))
     assert [(line["phase"], int(line["epoch"])) for line in table] == [
@@ -210,9 +318,9 @@ def test_the_metrics_file_tells_each_epoch(tmp_path: Path) -> None:
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
-    rows = fit(training(PHASES[1]), tmp_path, Heard())
+    rows = fit(training(PHASES[2]), tmp_path, Heard())
     heard = Heard()
-    assert fit(training(PHASES[1]), tmp_path, heard) == rows
+    assert fit(training(PHASES[2]), tmp_path, heard) == rows
     assert not heard.steps
 
 

@@ -13,6 +13,7 @@ from autodenoise.learning.optim import (
     Adadelta,
     AdamW,
     Constant,
+    Cosine,
     Muon,
     MuonOptimizer,
     OneCycle,
@@ -85,6 +86,25 @@ def test_one_cycle_is_torchs() -> None:
         theirs.step()
 
 
+def test_the_cosine_is_torchs_warm_up_and_annealing() -> None:
+    weight = torch.nn.Parameter(torch.zeros(1))
+    reference = torch.optim.SGD([weight], lr=1.0)
+    theirs = torch.optim.lr_scheduler.SequentialLR(
+        reference,
+        [
+            # It cannot begin at 0.
+            torch.optim.lr_scheduler.LinearLR(reference, 1e-9, 1.0, total_iters=10),
+            torch.optim.lr_scheduler.CosineAnnealingLR(reference, T_max=90, eta_min=0.1),
+        ],
+        milestones=[10],
+    )
+    schedule = Cosine(warmup=0.1, floor=0.1)
+    for step in range(101):
+        assert schedule.factor(step / 100) == pytest.approx(theirs.get_last_lr()[0], abs=1e-6)
+        reference.step()
+        theirs.step()
+
+
 def test_rates_follow_the_schedule_from_each_groups_own_peak() -> None:
     network = nets.build("conv", {}, torch.Generator().manual_seed(0))
     optimizers = Muon(learning_rate=0.02, adamw_learning_rate=0.006).build(network)
@@ -101,6 +121,8 @@ def test_rates_follow_the_schedule_from_each_groups_own_peak() -> None:
         lambda: AdamW(weight_decay=-1),
         lambda: Adadelta(rho=2),
         lambda: OneCycle(warmup=1),
+        lambda: Cosine(warmup=1),
+        lambda: Cosine(floor=-0.1),
     ],
 )
 def test_other_values_that_mean_nothing_are_refused(make: Callable[[], object]) -> None:

@@ -88,6 +88,53 @@ def test_a_list_of_corruptions(tmp_path: Path) -> None:
     assert recipe.noise == (noise.Blur((0, 2.0)), noise.Uniform(0.5))
 
 
+MIXED = SMALL.replace(
+    'noise = { kind = "gaussian", sigma = [0.1, 0.5] }',
+    """
+noise.kind = "mixture"
+noise.parts = [
+    { weight = 1 },
+    { weight = 2, noise = [
+        { kind = "gaussian", sigma = 0.1 },
+        { kind = "mixture", parts = [{ weight = 1, noise = [{ kind = "jpeg", quality = 50 }] }] },
+    ] },
+]""",
+)
+
+
+def test_a_mixture_of_corruptions(tmp_path: Path) -> None:
+    inner = noise.Mixture((noise.Part(1, (noise.Jpeg(50),)),))
+    expected = noise.Mixture((noise.Part(1), noise.Part(2, (noise.Gaussian(0.1), inner))))
+    recipe = load(small(tmp_path, MIXED))
+    assert recipe.noise == (expected,)
+    assert load(small(tmp_path, dump(recipe))) == recipe
+    again = load(small(tmp_path, MIXED), ["noise.parts.1.noise.1.parts.noise.quality=70"])
+    assert again.noise != recipe.noise
+    assert "quality = 70" in dump(again)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (("weight = 2", "wait = 2"), "noise.0.parts.1.weight is missing"),
+        (("weight = 1 }", "weight = 1, noize = [] }"), "key in noise.0.parts.0: 'noize'; did you"),
+        (("sigma = 0.1", "sigma = 0.1, sgima = 1"), "key in noise.0.parts.1.noise.0: 'sgima'; did"),
+        (('"jpeg"', '"jpg"'), "kind in noise.0.parts.1.noise.1.parts.0.noise.0: 'jpg'; did you"),
+        (('kind = "jpeg", ', ""), "noise.0.parts.1.noise.1.parts.0.noise.0 needs a kind, one of:"),
+        (("quality = 50", "quality = 0"), "jpeg noise: quality is 0"),
+        (("weight = 2", "weight = -2"), "a weight is -2"),
+        (("weight = 2", "weight = 'often'"), "noise.0.parts.1.weight is 'often'"),
+    ],
+)
+def test_mistakes_in_a_mixture_are_named_by_their_place(
+    tmp_path: Path, wrong: tuple[str, str], says: str
+) -> None:
+    assert wrong[0] in MIXED
+    with pytest.raises(UsageError) as caught:
+        load(small(tmp_path, MIXED.replace(*wrong, 1)))
+    assert says in str(caught.value)
+
+
 def test_settings(tmp_path: Path) -> None:
     recipe = load(
         small(tmp_path),

@@ -9,16 +9,23 @@ from autodenoise.learning.optim import AdamW
 from autodenoise.learning.phases import Phase
 from autodenoise.noise import (
     NOISES,
+    AnyNoise,
     Blur,
+    Camera,
+    CorrelatedGaussian,
     Gaussian,
+    Grain,
     Jpeg,
+    Mixture,
+    Part,
     Poisson,
     PoissonGaussian,
     SaltPepper,
+    Scan,
     Speckle,
     Uniform,
 )
-from autodenoise.recipes import AnyNoise, words
+from autodenoise.recipes import words
 
 SAID: list[tuple[AnyNoise, str]] = [
     (Gaussian(0.4, clip=True), "Gaussian noise of sigma 0.4, clipped to [0, 1]"),
@@ -31,6 +38,39 @@ SAID: list[tuple[AnyNoise, str]] = [
     (SaltPepper(0.05), "Salt and pepper on a share of 0.05 of the values"),
     (Speckle(0.2), "Speckle of sigma 0.2, in proportion to the brightness"),
     (Jpeg(30.0), "JPEG at quality 30"),
+    (
+        Camera((-4.0, -2.0), smoothing=0.5),
+        (
+            "Camera noise, in raw light of a variance whose log10 at white is -4 to -2 (drawn for "
+            "each image), smoothed by 0.5 pixels"
+        ),
+    ),
+    (
+        CorrelatedGaussian(0.1, 0.8),
+        "Gaussian noise of sigma 0.1, smoothed by 0.8 pixels, with channels that correlate by 0",
+    ),
+    (
+        Grain(0.05, 0.8, 1.0),
+        "Film grain of up to 0.05, 0.8 pixels wide, with channels that correlate by 1",
+    ),
+    (
+        Scan(0.01, 2.0, 0.02),
+        "Scanned: dust on a share of 0.01 of the area, 2 scratches, rows banded by 0.02",
+    ),
+    (
+        Mixture(
+            (
+                Part(1.0),
+                Part(2.0, (SaltPepper((0.0, 0.1)), Mixture((Part(1.0), Part(1.0, (Jpeg(9.0),)))))),
+                Part(1.0, (Gaussian(0.1), Blur(2.0))),
+            )
+        ),
+        (
+            "One of these for each image, with strengths drawn for it: 25% nothing; 50% salt and "
+            "pepper on a share of 0 to 0.1 of the values, then one of (50% nothing; 50% JPEG at "
+            "quality 9); 25% Gaussian noise of sigma 0.1, then Gaussian blur of sigma 2 pixels"
+        ),
+    ),
 ]
 
 

@@ -32,6 +32,10 @@ def told(**changes: Any) -> str:
 
 def test_a_card_comes_back_as_it_was() -> None:
     assert Card.from_json(CARD.to_json()) == CARD
+    inner = {"kind": "mixture", "parts": [{"weight": 0.5, "noise": CARD.noise}, {"weight": 1.0}]}
+    outer = {"kind": "mixture", "parts": [{"weight": 1.0, "noise": [inner]}]}
+    mixed = dataclasses.replace(CARD, noise=[outer])
+    assert Card.from_json(mixed.to_json()) == mixed
     assert Card.from_json(told(from_the_future={"a": ["\x1b"]})) == CARD
     least = '{"name": "a", "network": "b", "channels": 1, "parameters": 0}'
     assert Card.from_json(least) == Card("a", "b", 1, 0)
@@ -66,7 +70,7 @@ def test_every_field_has_its_rule() -> None:
         ("parameters", -1),
         ("parameters", 10**4000),
         ("arguments", []),
-        ("arguments", {"a": [[[[[[[[[[]]]]]]]]]]}),
+        ("arguments", {"a": [[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]}),
         ("arguments", {"\x07": 1}),
         ("arguments", {"a": float("inf")}),
         ("size", [28]),

@@ -17,6 +17,7 @@ from autodenoise.cli.describe import describe
 from autodenoise.cli.encode import encode
 from autodenoise.cli.evaluate import evaluate
 from autodenoise.cli.figures import figures
+from autodenoise.cli.lists import ListCommand
 from autodenoise.cli.models import models
 from autodenoise.cli.quantize import quantize
 from autodenoise.cli.recipes import recipes
@@ -52,7 +53,7 @@ _VERBS = (
     decode,
 )
 for verb in _VERBS:
-    app.command()(verb)
+    app.command(cls=ListCommand)(verb)
 
 
 @app.callback(invoke_without_command=True)

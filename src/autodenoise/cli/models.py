@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.table import Table
 
     from autodenoise.runtime import Card, Entry
@@ -89,12 +91,26 @@ def _images(card: Card) -> list[str]:
 def _noise(part: dict[str, Any]) -> str:
     said = [str(part.get("kind", "noise"))]
     for key, value in part.items():
-        if value is True:
+        if key == "parts":
+            said.append(" / ".join(dict.fromkeys(_kinds(value))))
+        elif value is True:
             said.append(key)
         elif key != "kind" and value is not False:
             values = value if isinstance(value, list) else [value]
             said.append(f"{key} {' to '.join(str(number) for number in values)}")
     return ", ".join(said)
+
+
+def _kinds(parts: Any) -> Iterator[str]:
+    """Name the kinds of noise in a mixture, however deep."""
+    if isinstance(parts, list):
+        for part in parts:
+            yield from _kinds(part)
+    elif isinstance(parts, dict):
+        if "kind" in parts and "parts" not in parts:
+            yield str(parts["kind"])
+        for within in parts.values():
+            yield from _kinds(within)
 
 
 def _lines(*lines: str) -> str:

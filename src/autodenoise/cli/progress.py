@@ -21,14 +21,24 @@ if TYPE_CHECKING:
     from rich.progress import ProgressColumn, TaskID
 
     from autodenoise.errors import AutodenoiseError
+    from autodenoise.evaluation import sheet
     from autodenoise.learning.history import Row
     from autodenoise.learning.loop import Status, Training
     from autodenoise.runs.study import Trial
     from autodenoise.runtime import Result, Summary, Task
 
-__all__ = ["DenoisingProgress", "Downloads", "SearchProgress", "Steps", "TrainingProgress", "clock"]
+__all__ = [
+    "DenoisingProgress",
+    "Downloads",
+    "SearchProgress",
+    "Steps",
+    "TableProgress",
+    "TrainingProgress",
+    "clock",
+]
 
 _NAMED = 5
+_SECONDS_BETWEEN_LINES = 10
 
 
 class _Bars:
@@ -247,7 +257,7 @@ class DenoisingProgress(_Bars):
         self._show(self._task, total=max(self._bytes, 1), completed=size, told=told)
 
 
-class Steps(_Bars):
+class _Steps(_Bars):
     """A bar for work of a known number of steps, and the time that is left."""
 
     def __init__(self, console: Console, description: str) -> None:
@@ -259,9 +269,35 @@ class Steps(_Bars):
         )
         self._task = self._bars.add_task(description, total=None)
 
+
+class Steps(_Steps):
+    """How far one thing is."""
+
     def __call__(self, done: int, total: int) -> None:
         """Show how much is done."""
         self._show(self._task, completed=done, total=total)
+
+
+class TableProgress(_Steps):
+    """How a table of scores grows: a bar with the time left, or now and then a line."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console, "scoring")
+        self._begun = self._told = time.monotonic()
+
+    def __call__(self, row: sheet.Row, done: int, total: int) -> None:
+        """Show that there is one more row."""
+        self._show(
+            self._task,
+            description=f"{row.image} {row.noise} {row.denoiser}",
+            completed=done,
+            total=total,
+        )
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._told > _SECONDS_BETWEEN_LINES:
+            self._told = now
+            left = clock((now - self._begun) * (total / done - 1))
+            self._print(f"{done:,} of {total:,} rows, {left} left")
 
 
 class Downloads(_Bars):

@@ -12,12 +12,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from autodenoise import images
 from autodenoise.errors import OutputError, UsageError
 from autodenoise.evaluation.change import Change, Pair, measure
+from autodenoise.evaluation.panels import GAP, Panel, laid_out
 from autodenoise.images import Scale
 from autodenoise.images.libvips import pyvips
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     Pixels = NDArray[np.float32]
@@ -26,23 +25,15 @@ if TYPE_CHECKING:
 __all__ = ["MOST_CROP", "Crop", "SideBySide", "compare_files", "compose"]
 
 # In pixels of the composed picture. Three columns at their widest make 1800 with what is between.
-_COLUMN, _NARROW, _NARROWEST, _TALLEST = 576, 288, 240, 864
-_MARGIN, _GAP, _LABEL_GAP = 20, 16, 6
+_COLUMN, _NARROW, _TALLEST = 576, 288, 864
 _PANORAMA = 4  # wider than this times its height: the three lie below each other
 _ZOOM = 4
-_BACKGROUND, _INK = 36, 214
 
 MOST_CROP = _COLUMN
 """A larger detail would not fit in the picture at its real pixels."""
 
 _MOST_GAIN, _BRIGHT = 64, 32 / 255
 _CELLS = 8
-_BYTES = Scale(0, 255)
-
-# Printable ASCII in DejaVu Sans Mono, drawn once: the servers and containers that pictures are
-# denoised on have no fonts.
-_LETTERS = Path(__file__).with_name("letters.png")
-_FIRST_LETTER, _LETTER_WIDTH = ord(" "), 9
 
 
 class Crop(NamedTuple):
@@ -78,11 +69,6 @@ class SideBySide:
     zoom: int
 
 
-class _Panel(NamedTuple):
-    label: str
-    pixels: Canvas
-
-
 def compose(pair: Pair, crop: Crop | None = None) -> SideBySide:
     """Put before, after and difference side by side, and below them a detail of each, enlarged.
 
@@ -106,7 +92,7 @@ def compose(pair: Pair, crop: Crop | None = None) -> SideBySide:
         The detail does not lie in the pictures, or has more than `MOST_CROP` pixels a side.
     """
     panorama = pair.width > max(_COLUMN, _PANORAMA * pair.height)
-    widest = 3 * _COLUMN + 2 * _GAP if panorama else _COLUMN
+    widest = 3 * _COLUMN + 2 * GAP if panorama else _COLUMN
     shrink = min(1, widest / pair.width, _TALLEST / pair.height)
     width, height = (max(1, round(side * shrink)) for side in (pair.width, pair.height))
     column = min(max(width, _NARROW), _COLUMN)
@@ -124,12 +110,12 @@ def compose(pair: Pair, crop: Crop | None = None) -> SideBySide:
     rows, columns = slice(crop.y, crop.y + crop.height), slice(crop.x, crop.x + crop.width)
     detail_gain, detail = _panels(*pair.part(rows, columns), zoom)
     if small:
-        return SideBySide(_laid_out([detail]), (detail_gain,), crop, zoom)
+        return SideBySide(laid_out([detail]), (detail_gain,), crop, zoom)
     gain, whole = _panels(*_shrunk(pair, width, height))
     for panel in whole:
         _frame(panel.pixels, crop, width / pair.width, height / pair.height)
     above = [[panel] for panel in whole] if panorama else [whole]
-    return SideBySide(_laid_out([*above, detail]), (gain, detail_gain), crop, zoom)
+    return SideBySide(laid_out([*above, detail]), (gain, detail_gain), crop, zoom)
 
 
 def compare_files(
@@ -241,7 +227,7 @@ def _resize(image: Pixels, width: int, height: int) -> Pixels:
     return resized
 
 
-def _panels(before: Pixels, after: Pixels, zoom: int = 1) -> tuple[int, list[_Panel]]:
+def _panels(before: Pixels, after: Pixels, zoom: int = 1) -> tuple[int, list[Panel]]:
     """Make the three panels of a row, and tell the difference's gain."""
     difference = after - before
     mean = float(np.abs(difference).mean())
@@ -250,15 +236,7 @@ def _panels(before: Pixels, after: Pixels, zoom: int = 1) -> tuple[int, list[_Pa
         gain //= 2
     shown = {"before": before, "after": after, f"difference x{gain}": 0.5 + gain * difference}
     enlarged = f", zoom {zoom}x" if zoom > 1 else ""
-    block = np.ones((zoom, zoom, 1), np.uint8)
-    return gain, [
-        _Panel(label + enlarged, np.kron(_rgb(image), block)) for label, image in shown.items()
-    ]
-
-
-def _rgb(image: Pixels) -> Canvas:
-    shown = _BYTES.from_float(image, np.dtype(np.uint8))
-    return np.repeat(shown, 3, axis=2) if shown.shape[2] == 1 else shown
+    return gain, [Panel.of(label + enlarged, image, zoom) for label, image in shown.items()]
 
 
 def _frame(pixels: Canvas, crop: Crop, across: float, down: float) -> None:
@@ -271,46 +249,3 @@ def _frame(pixels: Canvas, crop: Crop, across: float, down: float) -> None:
         upper, lower = max(top - grow, 0), min(bottom + grow, height) - 1
         pixels[upper : lower + 1, [first, last]] = value
         pixels[[upper, lower], first : last + 1] = value
-
-
-def _laid_out(rows: Sequence[Sequence[_Panel]]) -> Canvas:
-    """Centre panels in columns under their labels; one that has a row to itself spans them all."""
-    widths = [panel.pixels.shape[1] for row in rows for panel in row if len(row) > 1]
-    column = max(_NARROWEST, *widths)
-    span = max(3 * column + 2 * _GAP, *(row[0].pixels.shape[1] for row in rows))
-    letters = images.read(_LETTERS)[..., 0]
-    lines = []
-    for row in rows:
-        width = column if len(row) > 1 else span
-        cells = [
-            np.concatenate(
-                [
-                    _padded(_centred(_written(panel.label, letters), width), bottom=_LABEL_GAP),
-                    _centred(panel.pixels, width),
-                ]
-            )
-            for panel in row
-        ]
-        parts = [cells[0], *(_padded(cell, left=_GAP) for cell in cells[1:])]
-        lines.append(_padded(_centred(np.concatenate(parts, axis=1), span), bottom=_GAP))
-    return _padded(
-        np.concatenate(lines), top=_MARGIN, bottom=_MARGIN - _GAP, left=_MARGIN, right=_MARGIN
-    )
-
-
-def _written(text: str, letters: NDArray[np.generic]) -> Canvas:
-    starts = [(ord(letter) - _FIRST_LETTER) * _LETTER_WIDTH for letter in text]
-    line = np.concatenate([letters[:, start : start + _LETTER_WIDTH] for start in starts], axis=1)
-    ink = images.to_float(line)[..., None] * (_INK - _BACKGROUND) + _BACKGROUND
-    return np.repeat(np.rint(ink).astype(np.uint8), 3, axis=2)
-
-
-def _centred(pixels: Canvas, width: int) -> Canvas:
-    left = (width - pixels.shape[1]) // 2
-    return _padded(pixels, left=left, right=width - pixels.shape[1] - left)
-
-
-def _padded(
-    pixels: Canvas, *, top: int = 0, bottom: int = 0, left: int = 0, right: int = 0
-) -> Canvas:
-    return np.pad(pixels, ((top, bottom), (left, right), (0, 0)), constant_values=_BACKGROUND)

@@ -216,7 +216,7 @@ def shape(data: Data, on_bytes: OnBytes | None = None) -> tuple[int, int, int]:
         As `load`.
     """
     known = {"digits": (1, 8, 8), **dict.fromkeys(IDX_SETS, (1, 28, 28))}
-    if data.source in PICTURE_SETS:
+    if data.source in PICTURE_SETS and data.crop is not None:
         return (1 if data.grey else 3, VIEW, VIEW)
     if data.source not in known:
         return load(data, on_bytes).shape

@@ -5,25 +5,22 @@ from __future__ import annotations
 import gzip
 import hashlib
 import math
-import os
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import platformdirs
 
 from autodenoise.errors import InputError
 from autodenoise.learning.download import OnBytes, download
+from autodenoise.learning.places import cache, data_folders
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
-__all__ = ["DATA_VARIABLE", "IDX_SETS", "IdxSet", "read_idx", "read_part"]
-
-DATA_VARIABLE = "AUTODENOISE_DATA"
-"""The environment variable that names the folder looked into first."""
+__all__ = ["IDX_SETS", "IdxSet", "read_idx", "read_part"]
 
 
 @dataclass(frozen=True)
@@ -130,15 +127,13 @@ def read_part(
 
 
 def _find(name: str, file: str, on_bytes: OnBytes | None) -> Path:
-    """Look in $AUTODENOISE_DATA, then in the user's cache, then download into the cache."""
-    cache = platformdirs.user_cache_path("autodenoise") / "data"
-    shared = os.environ.get(DATA_VARIABLE)
-    for folder in ([Path(shared)] if shared else []) + [cache]:
+    """Look where data lie, then download into the cache."""
+    for folder in data_folders():
         for candidate in (folder / name / file, folder / name / f"{file}.gz"):
             if candidate.is_file():
                 return candidate
     published = IDX_SETS[name]
-    target = cache / name / f"{file}.gz"
+    target = cache() / name / f"{file}.gz"
     digest = published.sha256[file]
     addresses = [f"{mirror}{file}.gz" for mirror in published.mirrors]
     download(addresses, target, lambda path: _unpacked_sha256(path) == digest, on_bytes)

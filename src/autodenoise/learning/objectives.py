@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import torch
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from autodenoise.nets import Autoencoder
@@ -97,7 +97,11 @@ class Supervised:
 
     def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Tensor:
         """See `Objective`. Draws fresh noise unless the batch brings its own."""
-        noisy = self.noise(batch.clean, generator) if batch.noisy is None else batch.noisy
+        noisy = batch.noisy
+        if noisy is None:
+            # A network may work in bfloat16, but in it JPEG's quantisation would be another.
+            with torch.autocast(batch.clean.device.type, enabled=False):
+                noisy = self.noise(batch.clean, generator)
         return self.loss(network, noisy, batch.clean)
 
 

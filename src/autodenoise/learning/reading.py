@@ -16,8 +16,9 @@ from torch.nn import functional
 from autodenoise import images
 from autodenoise.errors import InputError, unknown_name
 from autodenoise.learning import kaggle
-from autodenoise.learning.idx import DATA_VARIABLE, IDX_SETS, read_part
+from autodenoise.learning.idx import IDX_SETS, read_part
 from autodenoise.learning.pictures import centre_crops
+from autodenoise.learning.places import DATA_VARIABLE, find_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,9 +137,9 @@ def _find_set(name: str) -> Path:
     InputError
         It is not there.
     """
-    shared = os.environ.get(DATA_VARIABLE)
-    if shared and (Path(shared) / name).is_dir():
-        return Path(shared) / name
+    found = find_set(name)
+    if found is not None:
+        return found
     raise InputError(
         f"the data set {name} is not here: set {DATA_VARIABLE} to the folder that holds {name}/"
     )
@@ -235,7 +236,8 @@ def read_pictures(folder: Path, size: tuple[int, int] | None = None) -> tuple[li
         if pixels.shape != first.shape or pixels.dtype != first.dtype:
             raise InputError(
                 f"all pictures of a split must be alike: {file} is {_describe(pixels)}, "
-                f"{files[0]} is {_describe(first)}"
+                f"{files[0]} is {_describe(first)}. With crop = 96 in the recipe's [data], "
+                "pictures of any size are learnt from"
             )
         stack[index] = pixels
     tensor = _to_tensor(folder, stack)

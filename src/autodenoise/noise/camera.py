@@ -49,7 +49,8 @@ class Camera:
     smoothing
         Of the Gaussian that the noise is smoothed by, in pixels. Demosaicking smooths besides.
     chroma
-        What share of the noise's colour is left; less makes the channels more alike.
+        What share of the noise's colour is left; less makes the channels more alike. It stands for
+        the colour matrix, too, which mixes the channels and is left out.
     tone
         The strength of the tone curve, from none to the smoothstep of the reference.
 

@@ -46,7 +46,7 @@ class Bayer(NamedTuple):
 
 def mosaic(images: Tensor, bayer: Bayer) -> Tensor:
     """Keep of each pixel the one colour that is measured there: (B, 3, H, W) to (B, 1, H, W)."""
-    red, green, blue = images.split(1, 1)
+    red, green, blue = images[:, :1], images[:, 1:2], images[:, 2:]
     rows, columns = bayer
     return torch.where(rows, torch.where(columns, red, green), torch.where(columns, green, blue))
 

@@ -72,9 +72,9 @@ class Scan:
         radius = reach(_DUST_SIZE)
         taps = unit_variance(gaussian_taps(size, radius))
         field = blur_inside(white_around(clean, 1, radius, generator), taps)
-        height = torch.special.ndtri(1 - share)
-        # A soft edge of about a pixel, whatever the size.
-        return ((field - height) * 3 * size).clamp_(0, 1).nan_to_num_(0)
+        height: Tensor = torch.special.ndtri(1 - share)
+        # The smoother the field the less it falls in a pixel, which is how soft the edge is to be.
+        return (field - height).mul_(2 * size).add_(0.5).clamp_(0, 1)
 
     def _lines(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         height, width = clean.shape[-2:]

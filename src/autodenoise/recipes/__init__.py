@@ -33,7 +33,6 @@ from autodenoise.recipes.search import Range, Space, check, flatten
 from autodenoise.recipes.settings import by_path, names_a_kind, parse, put
 
 __all__ = [
-    "AnyNoise",
     "FigureName",
     "Network",
     "Recipe",
@@ -118,8 +117,8 @@ class Recipe:
         The best of many epochs flatters itself where validation and test images are the same.
     seed
         What every random choice follows from.
-    licence
-        Of the weights, for the model's card.
+    licence, limits
+        Of the weights, and what they are not for: for the model's card.
     about
         What it is, in some lines.
     printed
@@ -145,6 +144,7 @@ class Recipe:
     keep: Literal["last", "best"] = "last"
     seed: int = 0
     licence: str = ""
+    limits: str = ""
     about: str = ""
     printed: dict[str, dict[int, float]] = field(default_factory=dict)
     figures: tuple[FigureName, ...] = ("denoised", "losses")

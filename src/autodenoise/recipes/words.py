@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autodenoise.learning.data import SOURCES
 from autodenoise.learning.optim import AdamW, Muon
+from autodenoise.learning.reading import PICTURE_SETS, SOURCES
 from autodenoise.noise import (
     Blur,
     Camera,
@@ -26,8 +26,8 @@ from autodenoise.noise import (
 if TYPE_CHECKING:
     from autodenoise.learning.optim import Optimizer
     from autodenoise.learning.phases import Phase
-    from autodenoise.noise import Strength
-    from autodenoise.recipes import AnyNoise, Recipe
+    from autodenoise.noise import AnyNoise, Strength
+    from autodenoise.recipes import Recipe
 
 __all__ = ["LOSS_NAMES", "data", "noise", "phase", "source"]
 
@@ -43,6 +43,7 @@ _SOURCES = {
     "mnist": "MNIST",
     "fashion-mnist": "Fashion-MNIST",
     "digits": "scikit-learn's digits",
+    "bsds400": "400 photos of BSDS500",
 }
 _TASKS = {"supervised": "noisy to clean", "reconstruction": "clean to clean"}
 _DRAWN = {
@@ -66,8 +67,19 @@ def data(recipe: Recipe) -> str:
     if part.size is not None:
         height, width = part.size
         said += f", resized to {width}x{height}"
+    if part.grey:
+        said += ", in grey"
+    if part.crop is not None:
+        said += f", random squares of {part.crop} pixels, turned and mirrored"
+    if part.shrink != 1:
+        said += f", of pictures shrunk down to {part.shrink:g} of their sides"
+    if part.shuffle_channels:
+        said += ", channels shuffled"
     if part.validation == "test":
-        own = "test" if part.source in SOURCES else "validation or test"
+        if part.source in PICTURE_SETS:
+            own = "validation"
+        else:
+            own = "test" if part.source in SOURCES else "validation or test"
         said += f", validated on its {own} images"
     else:
         which = "the last" if part.validation == "last" else "a random"
@@ -116,8 +128,8 @@ def noise(part: AnyNoise) -> str:
             )
         case Camera():
             said = (
-                f"Camera noise: shot noise with a variance of 10^{_strength(part.log_shot)} at "
-                f"white, and read noise, smoothed by {_strength(part.smoothing)} pixels"
+                "Camera noise, in raw light of a variance whose log10 at white is "
+                f"{_strength(part.log_shot)}, smoothed by {_strength(part.smoothing)} pixels"
             )
         case Scan():
             said = (
@@ -125,18 +137,25 @@ def noise(part: AnyNoise) -> str:
                 f"{_strength(part.scratches)} scratches, rows banded by {_strength(part.banding)}"
             )
         case Mixture():
-            said = _mixture(part)
+            said = f"One of these for each image, with strengths drawn for it: {_ways(part)}"
     clipped = getattr(part, "clip", False)
     return f"{said}, clipped to [0, 1]" if clipped else said
 
 
-def _mixture(mixture: Mixture) -> str:
+def _ways(mixture: Mixture) -> str:
     total = sum(part.weight for part in mixture.parts)
-    ways = "; ".join(
-        f"{part.weight / total:.0%}: {', then '.join(map(noise, part.noise)) or 'None'}"
+    return "; ".join(
+        f"{part.weight / total:.0%} {', then '.join(map(_within, part.noise)) or 'nothing'}"
         for part in mixture.parts
     )
-    return f"One for each image, all strengths drawn for it ({ways.replace(_DRAWN_EACH, '')})"
+
+
+def _within(part: AnyNoise) -> str:
+    """Say it inside a sentence that has told already that strengths are drawn."""
+    if isinstance(part, Mixture):
+        return f"one of ({_ways(part)})"
+    said = noise(part).replace(_DRAWN_EACH, "")
+    return said if said.startswith(("Gaussian", "JPEG")) else said[0].lower() + said[1:]
 
 
 def _strength(strength: Strength) -> str:

@@ -371,11 +371,27 @@ def _export(run: Run, training: Training) -> None:
         # The name alone: a model file is passed on, and its maker's folders are nobody's business.
         data=Path(recipe.data.source).name,
         scores={"loss": rows[-1].loss, "val_loss": rows[-1].val_loss} if rows else {},
+        compute=_compute(run, training),
+        limits=" ".join(recipe.limits.split()),
         source=" ".join(recipe.source.split()),
         licence=recipe.licence,
         version=metadata.version("autodenoise"),
     )
     export(network, card, run.folder / runtime.MODEL_NAME)
+
+
+def _compute(run: Run, training: Training) -> str:
+    """Say what training has taken so far."""
+    rows, told = run.rows, run.environment()
+    height, width = training.validation.shape[2:]
+    pixels = 0.0
+    for name, phase in run.recipe.phase.items():
+        side = phase.crop or run.recipe.data.crop
+        area = height * width if side is None else side**2
+        pixels += area * sum(r.images_per_second * r.seconds for r in rows if r.phase == name)
+    minutes = sum(row.seconds for row in rows) / 60
+    machine = f"{told.get('device')}, {told.get('threads')} thread(s)"
+    return f"{minutes:.0f} minutes of training on {machine}, {pixels:.3g} pixels"
 
 
 def _environment(device: torch.device) -> dict[str, str | int]:

@@ -21,7 +21,7 @@ CARD_KEY = "autodenoise.card"
 
 _LONGEST = 64 * 1024
 _LARGEST_SIDE = 100_000
-_DEEPEST = 8
+_DEEPEST = 16  # a mixture of noise in a mixture in a mixture is 14 deep
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,10 @@ class Card:
         that its ranges were found on.
     scores
         Losses at the end of training, by name.
+    compute
+        What training took: time, machine, pixels.
+    limits
+        What it is not for.
     source, licence, version
         Where the method is from, the weights' licence if their owner gave one, and the autodenoise
         that wrote the file.
@@ -77,6 +81,8 @@ class Card:
     parent: str = ""
     calibration: str = ""
     scores: dict[str, float] = field(default_factory=dict)
+    compute: str = ""
+    limits: str = ""
     source: str = ""
     licence: str = ""
     version: str = ""
@@ -201,6 +207,8 @@ _RULES = {
     "parent": _LINE,
     "calibration": _LINE,
     "scores": _Rule("an object of finite numbers", _are_scores),
+    "compute": _LINE,
+    "limits": _LINE,
     "source": _LINE,
     "licence": _LINE,
     "version": _LINE,

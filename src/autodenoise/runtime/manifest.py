@@ -5,24 +5,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
-import sys
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from autodenoise.errors import OutputError
 from autodenoise.files import digest
+from autodenoise.journal import Journal
 
 if TYPE_CHECKING:
+    import os
     from pathlib import Path
 
     from autodenoise.runtime.reports import Task
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 __all__ = ["MANIFEST_NAME", "Entry", "Making", "Manifest"]
 
@@ -92,55 +86,21 @@ class Manifest:
     """
 
     def __init__(self, folder: Path, making: Making) -> None:
-        self._path, self._making = folder / MANIFEST_NAME, making
+        self._making = making
         self._entries: dict[str, list[Entry]] = {}
         self._adding = threading.Lock()
-        try:
-            # Unbuffered: what failed to be written is not tried again when the file is closed.
-            self._file = self._path.open("ab+", buffering=0)
-        except OSError as error:
-            raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
-        try:
-            self._lock()
-            self._read()
-        except BaseException:
-            self._file.close()
-            raise
+        self._journal = Journal(folder / MANIFEST_NAME)
+        for line in self._journal.lines:
+            # A line that somebody damaged is as good as none: its picture is not known as ours,
+            # so it is left alone.
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                self._remember(_parse(line))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def _lock(self) -> None:
-        # The kernel's, which goes when the process does, however that ends.
-        try:
-            if sys.platform == "win32":
-                # A byte far behind the end: such a lock keeps others from reading what it covers.
-                self._file.seek(1 << 40)
-                msvcrt.locking(self._file.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            raise OutputError(
-                f"another autodenoise is at work on {self._path.parent}; wait until it is done, "
-                "or choose another folder with -o"
-            ) from None
-        except OSError as error:
-            raise OutputError(f"cannot lock {self._path}: {error.strerror}") from error
-
-    def _read(self) -> None:
-        self._file.seek(0)
-        content = self._file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):  # the power went while the last line was written
-            self._file.truncate(whole)
-        for line in content[:whole].splitlines():
-            # A line that somebody damaged is as good as none: its picture is not known as ours,
-            # so it is left alone.
-            with contextlib.suppress(ValueError, TypeError, KeyError):
-                self._remember(_parse(line))
+        self._journal.close()
 
     def _remember(self, entry: Entry) -> None:
         self._entries.setdefault(entry.target, []).append(entry)
@@ -190,20 +150,10 @@ class Manifest:
         self._add(Entry(task.name, name, content, digest(made), seen, stamp, self._making))
 
     def _add(self, entry: Entry) -> None:
-        line = json.dumps(dataclasses.asdict(entry)).encode() + b"\n"
+        line = json.dumps(dataclasses.asdict(entry)).encode()
         with self._adding:
-            end = os.fstat(self._file.fileno()).st_size
-            try:
-                self._append(line)
-            except OSError as error:
-                self._file.truncate(end)
-                raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
+            self._journal.append(line)
             self._remember(entry)
-
-    def _append(self, line: bytes) -> None:
-        while line:  # a disk that fills up takes a part, and refuses the next
-            line = line[self._file.write(line) :]
-        os.fsync(self._file.fileno())
 
 
 def _input_stamp(status: os.stat_result | None) -> tuple[int, ...]:

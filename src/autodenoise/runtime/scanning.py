@@ -34,7 +34,7 @@ class Found:
     failures: list[Failure] = field(default_factory=list)
 
 
-def scan(root: Path, *, recursive: bool, leave_out: Path) -> Found:
+def scan(root: Path, *, recursive: bool, leave_out: Path | None = None) -> Found:
     """Find the files whose ending says that they are pictures.
 
     Parameters
@@ -52,7 +52,7 @@ def scan(root: Path, *, recursive: bool, leave_out: Path) -> Found:
         `root` is no folder that can be read.
     """
     found = Found()
-    seen = {_identity(leave_out): leave_out} if leave_out.exists() else {}
+    seen = {_identity(leave_out): leave_out} if leave_out and leave_out.exists() else {}
     # Links wait until all folders are seen by their own names, which are the ones to be kept.
     folders, links = [Path()], list[Path]()
     while folders or links:
@@ -95,7 +95,7 @@ def scan(root: Path, *, recursive: bool, leave_out: Path) -> Found:
     return found
 
 
-def pictures_in(root: Path, *, recursive: bool, leave_out: Path) -> list[Path]:
+def pictures_in(root: Path, *, recursive: bool, leave_out: Path | None = None) -> list[Path]:
     """List the pictures that denoising a folder would take, as `scan` finds them.
 
     Raises

@@ -16,13 +16,19 @@ from autodenoise.errors import UsageError
 from autodenoise.noise import (
     NOISES,
     Blur,
+    Camera,
     Compose,
+    CorrelatedGaussian,
     Gaussian,
+    Grain,
     Jpeg,
+    Mixture,
     Noise,
+    Part,
     Poisson,
     PoissonGaussian,
     SaltPepper,
+    Scan,
     Speckle,
     Uniform,
 )
@@ -38,6 +44,12 @@ EXAMPLES: list[Noise] = [
     SaltPepper((0.0, 0.2)),
     Speckle(0.2),
     Jpeg((5.0, 95.0)),
+    Jpeg(50.0, aligned=False),
+    Camera(),
+    CorrelatedGaussian((0.0, 0.2), channel_correlation=(0.0, 1.0)),
+    Grain((0.01, 0.1)),
+    Scan((0.01, 0.1), (0.0, 3.0), (0.0, 0.1)),
+    Mixture((Part(1.0), Part(2.0, (Camera(), Jpeg(50.0))), Part(1.0, (Gaussian(0.1),)))),
     Compose((Blur((0.0, 2.0)), Uniform((0.01, 1.5), symmetric=True))),
 ]
 
@@ -68,6 +80,37 @@ def test_same_generator_same_noise_and_clean_is_left_alone(noise: Noise) -> None
     assert once.shape == clean.shape
     assert once.dtype == clean.dtype
     assert torch.isfinite(once).all()
+
+
+@pytest.mark.parametrize("noise", EXAMPLES, ids=str)
+@settings(max_examples=8, deadline=None)
+@given(
+    batch=st.integers(1, 5),
+    channels=st.sampled_from([1, 3]),
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+)
+def test_any_size(noise: Noise, batch: int, channels: int, height: int, width: int) -> None:
+    clean = torch.rand(batch, channels, height, width, generator=draw(5)).round(decimals=1)
+    noisy = noise(clean.double(), draw(1))
+    assert noisy.shape == clean.shape
+    assert noisy.dtype == torch.float64
+    assert torch.isfinite(noisy).all()
+
+
+# A photon count takes as many draws as the light needs.
+@pytest.mark.parametrize(
+    "noise",
+    [noise for noise in EXAMPLES if not isinstance(noise, Poisson | PoissonGaussian)],
+    ids=str,
+)
+def test_what_an_image_gets_does_not_depend_on_what_others_show(noise: Noise) -> None:
+    clean = torch.rand(5, 3, 20, 20, generator=draw(9))
+    other = clean.clone()
+    other[2] = 0.25
+    one, two = noise(clean, draw(1)), noise(other, draw(1))
+    rest = [0, 1, 3, 4]
+    torch.testing.assert_close(one[rest], two[rest])
 
 
 @pytest.mark.parametrize("noise", EXAMPLES, ids=str)
@@ -197,6 +240,11 @@ def test_jpeg_is_near_libjpegs(quality: int, mode: str) -> None:
         lambda: SaltPepper(0.1, salt=2.0),
         lambda: Jpeg(0.0),
         lambda: Blur(-1.0),
+        lambda: Camera(log_shot=1.0),
+        lambda: Camera(chroma=1.5),
+        lambda: CorrelatedGaussian(0.1, channel_correlation=-0.1),
+        lambda: Grain(0.1, size=0.0),
+        lambda: Scan(dust=0.6),
     ],
 )
 def test_strengths_out_of_range_are_refused(make: Callable[[], Noise]) -> None:
@@ -204,6 +252,19 @@ def test_strengths_out_of_range_are_refused(make: Callable[[], Noise]) -> None:
         make()
 
 
-def test_jpeg_refuses_two_channels() -> None:
+def test_unaligned_jpeg_has_its_blocks_elsewhere() -> None:
+    clean = torch.rand(1, 3, 64, 64, generator=draw(3))
+    places = set()
+    for seed in range(6):
+        stored = Jpeg(5.0, aligned=False)(clean, draw(seed))
+        # Coarse quantisation leaves steps between blocks; the columns where they are say where.
+        steps = (stored[..., 1:] - stored[..., :-1]).abs().mean((0, 1, 2))
+        places.add(max(range(8), key=lambda phase: float(steps[phase::8].mean())))
+    assert len(places) > 2
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.parametrize("noise", [Jpeg(50.0), Camera()], ids=str)
+def test_files_have_one_channel_or_three(noise: Noise, channels: int) -> None:
     with pytest.raises(UsageError, match="1 or 3 channels"):
-        Jpeg(50.0)(torch.zeros(1, 2, 8, 8), draw())
+        noise(torch.zeros(1, channels, 8, 8), draw())

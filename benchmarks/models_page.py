@@ -1,0 +1,114 @@
+"""Write docs/models.md: the card of each model that comes with autodenoise, and its scores.
+
+    python benchmarks/models_page.py
+    python benchmarks/models_page.py --check    # exits with 1 if the page is out of date
+
+Everything is read from the model files themselves and from ``results/scores-*.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from _results import FOLDER as RESULTS
+
+from autodenoise import recipes, runtime, weights
+from autodenoise.recipes import words
+from autodenoise.runtime import Card
+
+PAGE = Path(__file__).parent.parent / "docs" / "models.md"
+SIGMAS = (15, 25, 50)
+
+_INTRODUCTION = """\
+<!-- Written by: python benchmarks/models_page.py -->
+
+# Models that come with autodenoise
+
+Each is a file of its own inside the package and carries its card. `autodenoise denoise` uses
+**{default}** unless `--model` names another; `autodenoise models` lists them all.
+
+They were trained on the 400 training photos of BSDS500 (Arbelaez, Maire, Fowlkes, Malik 2011), which
+its authors give out for non-commercial research and education. The photos are not in this package,
+only numbers that were learnt from them. If your use of such weights has to rest on other terms, train
+your own on your own pictures: the recipes are built in.
+
+PSNR in dB. On bsds-val32: 32 photos that nothing was trained on, white noise by the published
+protocol, and *clean*: what a clean photo has lost after it went through. The test sets are scored in
+[results](results.md), at the end and once.
+
+| model | file | parameters | images | sigma 15 | sigma 25 | sigma 50 | clean |
+| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |
+"""
+
+
+def page() -> str:
+    """Write the page."""
+    found = {name: runtime.load(name) for name in weights.FILES}
+    lines = [_INTRODUCTION.format(default=next(iter(found)))]
+    for name, model in found.items():
+        card, scores = model.card, model.card.scores
+        cells = [
+            f"[{name}](#{name})",
+            f"{model.path.stat().st_size / 1e6:.1f} MB",
+            f"{card.parameters:,}",
+            {1: "grey", 3: "colour"}[card.channels],
+            *(f"{scores[f'psnr_{sigma}']:.2f}" for sigma in SIGMAS),
+            f"{scores['psnr_clean']:.2f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |\n")
+    lines += [section(name, model.card) for name, model in found.items()]
+    return "".join(lines)
+
+
+def section(name: str, card: Card) -> str:
+    """Write what a model's card says."""
+    recipe = recipes.load(name.removesuffix("-int8"))
+    facts = {
+        "what": recipe.title,
+        "data": words.data(recipe),
+        "noise": "<br>".join(words.noise(part) for part in recipe.noise),
+        "network": f"`{card.network}`, {recipe.network.arguments['preset']}; halo {card.halo} pixels",
+        "training": card.compute,
+        "precision": card.precision,
+        **({"calibration": card.calibration} if card.calibration else {}),
+        "scores": "; ".join(tested(name)) or "not on test sets",
+        "limits": card.limits,
+        "licence": card.licence,
+        "made by": f"`autodenoise train {recipe.name}`, autodenoise {card.version}",
+    }
+    table = "".join(f"| {key} | {value} |\n" for key, value in facts.items())
+    return f"\n## {name}\n\n|  |  |\n| --- | --- |\n{table}"
+
+
+def tested(name: str) -> list[str]:
+    """Give a model's PSNR on the test sets, from the results."""
+    said = []
+    for path in sorted(RESULTS.glob("scores-*.json")):
+        result = json.loads(path.read_text("utf-8"))
+        psnr = {one["noise"]: one["psnr"] for one in result["scores"] if one["denoiser"] == name}
+        if psnr:
+            values = "/".join(f"{psnr[f'gaussian:{sigma}']:.2f}" for sigma in SIGMAS)
+            said.append(f"{result['set']} {values} dB at sigma 15/25/50")
+    return said
+
+
+def main() -> int:
+    """Write the page, or tell whether it is up to date."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true")
+    if not parser.parse_args().check:
+        PAGE.write_text(page(), "utf-8")
+        return 0
+    if PAGE.exists() and PAGE.read_text("utf-8") == page():
+        return 0
+    print(f"{PAGE.name} is out of date; write it with: python benchmarks/models_page.py")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Score the shipped models and the baselines on the published test sets, for docs/results.md.
+
+    python benchmarks/scores.py                                  # everything; hours, mostly BM3D's
+    python benchmarks/scores.py --sets set12 --baselines wavelet tv
+    python benchmarks/results_page.py
+
+Rows are kept in benchmarks/cache, so that a call that was stopped is gone on with by the same call,
+and one with other baselines adds to what is there. A model or a baseline stands in the results once
+it has been through all pictures of a set at all three strengths of noise, and not before.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import _results
+import torch
+from rich.console import Console
+
+from autodenoise import nets, runtime, weights
+from autodenoise.cli.progress import TableProgress
+from autodenoise.evaluation.baselines import BASELINES
+from autodenoise.evaluation.benchmark import AddedNoise, ReferenceSet, choose, score
+from autodenoise.evaluation.sheet import PROTOCOL, Average, as_json
+from autodenoise.files import digest
+from autodenoise.nets.summary import summarise
+
+CACHE = Path(__file__).parent / "cache"
+SETS = ("set12", "bsd68", "cbsd68")
+NOISES = [AddedNoise("gaussian", sigma) for sigma in (15, 25, 50)]
+_SIDE = 128
+
+
+def about(name: str) -> dict[str, Any]:
+    """Tell what a model costs: its numbers, and its multiply-adds for each pixel of an image."""
+    model = runtime.load(name)
+    card = model.card
+    network = nets.build(card.network, card.arguments, torch.Generator().manual_seed(0))
+    macs = summarise(network, (card.channels, _SIDE, _SIDE)).macs / _SIDE**2
+    return {
+        "parameters": card.parameters,
+        "macs_per_pixel": round(macs),
+        "sha256": digest(model.path),
+    }
+
+
+def complete(averages: tuple[Average, ...], names: set[str]) -> list[Average]:
+    """Leave out what has not been scored with every noise, and models that are not shipped."""
+    wanted = {noise.name for noise in NOISES}
+    done: dict[str, set[str]] = {}
+    for one in averages:
+        done.setdefault(one.denoiser, set()).add(one.noise)
+    whole = {name for name, noises in done.items() if noises >= wanted} & names
+    return [one for one in averages if one.denoiser in whole]
+
+
+def main() -> None:
+    """Fill what is missing, and write what is complete."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
+    parser.add_argument("--baselines", nargs="*", default=["all"])
+    options = parser.parse_args()
+    CACHE.mkdir(exist_ok=True)
+    for name in options.sets:
+        references = ReferenceSet.open(name)
+        fitting = [
+            model
+            for model in weights.FILES
+            if runtime.load(model).card.channels == references.channels
+        ]
+        chosen = choose(fitting, options.baselines, references)
+        with TableProgress(Console()) as progress:
+            table = score(references, chosen, CACHE / f"scores-{name}", NOISES, on_row=progress)
+        averages = complete(table.averages, {*BASELINES, *fitting})
+        _results.write(
+            f"scores-{name}",
+            {
+                "set": name,
+                "images": len(references.images),
+                "channels": references.channels,
+                "protocol": PROTOCOL,
+                "models": {model: about(model) for model in fitting},
+                "scores": [as_json(one) for one in averages],
+            },
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Put trained models among those that come with autodenoise, with their scores on their cards.
+
+    autodenoise train photo-fast-color
+    python benchmarks/ship.py runs/photo-fast-color
+    python benchmarks/models_page.py
+
+Each is scored on bsds-val32, which nothing was trained on: white noise of three strengths by the
+published protocol, and the clean pictures themselves, which should come back as they are. A model
+that has not been in ``weights/__init__.py`` before has to be entered there by hand, with its place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from autodenoise import runtime, weights
+from autodenoise.evaluation.benchmark import AddedNoise, ReferenceSet
+from autodenoise.evaluation.protocol import score_output
+from autodenoise.files import replacing
+from autodenoise.images import Scale, to_float
+from autodenoise.runtime import CARD_KEY, Card, Model
+
+JUDGE = "bsds-val32"
+SIGMAS = (15, 25, 50)
+
+
+def judge(model: Model) -> dict[str, float]:
+    """Give a model's mean PSNR by what it was fed, in dB."""
+    found: dict[str, list[float]] = {}
+    for image in ReferenceSet.open(JUDGE).images:
+        clean, _ = image.read()
+        if model.card.channels == 1:
+            clean = luma(clean)
+        values = to_float(clean)
+        for sigma in SIGMAS:
+            noisy = AddedNoise("gaussian", sigma)(values)
+            answer = model.denoise(noisy, scale=Scale(0, 1))
+            found.setdefault(f"psnr_{sigma}", []).append(score_output(clean, answer)[0])
+        answer = model.denoise(values, scale=Scale(0, 1))
+        found.setdefault("psnr_clean", []).append(score_output(clean, answer)[0])
+    return {name: round(float(np.mean(psnr)), 3) for name, psnr in found.items()}
+
+
+def luma(pixels: np.ndarray) -> np.ndarray:
+    """Turn RGB bytes (H, W, 3) into grey ones (H, W, 1), as recipes with ``grey`` do."""
+    return np.rint(pixels @ np.array([0.299, 0.587, 0.114]))[..., None].astype(np.uint8)
+
+
+def rewrite(source: Path, card: Card, target: Path) -> None:
+    """Write a model file with another card."""
+    content = onnx.load(source)
+    onnx.helper.set_model_props(content, {CARD_KEY: card.to_json()})
+    with replacing(target) as temporary:
+        onnx.save(content, temporary)
+        Model(temporary)
+
+
+def main() -> None:
+    """Score each, and put it there."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("models", nargs="+", help="run folders or model files")
+    for name in parser.parse_args().models:
+        model = runtime.load(name)
+        scores = judge(model)
+        card = dataclasses.replace(model.card, scores={**model.card.scores, **scores})
+        target = Path(weights.__file__).parent / f"{card.name}.onnx"
+        rewrite(model.path, card, target)
+        listed = "" if card.name in weights.FILES else "; enter it in weights/__init__.py"
+        print(f"{card.name}: {scores}{listed}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

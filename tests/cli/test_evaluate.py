@@ -1,0 +1,150 @@
+"""``autodenoise evaluate`` with --data and --pairs, as a user meets it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autodenoise import images, weights
+from autodenoise.evaluation.protocol import AddedNoise
+from tests.cli.test_cli import run
+from tests.evaluation.test_protocol import photo
+from tests.runtime.model_files import box_blur, identity
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(weights, "FILES", {})
+    monkeypatch.setenv("COLUMNS", "100")
+    for folder in ("clean", "noisy"):
+        Path(folder).mkdir()
+    for number in range(2):
+        picture = photo((40, 44 + number, 3))
+        noisy = AddedNoise("gaussian", 10)(images.to_float(picture))
+        images.write(Path(f"clean/{number}.png"), picture)
+        images.write(Path(f"noisy/{number}.png"), images.from_float(noisy, picture.dtype))
+    box_blur(Path("box.onnx"), channels=3)
+
+
+def test_lists_of_noise_models_and_baselines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    identity(Path("same.onnx"), channels=3)
+    lists = ["--noise", "gaussian:15", "gaussian:25", "--models", "box.onnx", "same.onnx"]
+    lists += ["--baselines", "tv", "wavelet", "--noise", "poisson:30"]
+    assert run(monkeypatch, "evaluate", "--data", "clean", *lists, "-o", "table") == 0
+    said = capsys.readouterr().out
+    for noise in ("gaussian:15", "gaussian:25", "poisson:30"):
+        assert f"clean, 2 pictures, {noise}" in said
+    for name in ("box.onnx", "same.onnx", "tv", "wavelet", "noisy", "median", "gaussian-blur"):
+        assert said.count(f"\n{name} ") == 3
+    assert "table/report.md" in said
+    assert len(Path("table/rows.csv").read_text().splitlines()) == 1 + 3 * 7 * 2
+
+
+def test_pairs_and_all_models(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    box_blur(Path("grey.onnx"))
+    assert run(monkeypatch, "evaluate", "--pairs", "noisy", "clean") == 0
+    said = capsys.readouterr().out
+    assert "noisy and clean, 2 pictures, real" in said
+    assert "grey.onnx is passed over: it is for grey" in said
+    assert Path("report/report.md").exists()
+    # Again: what is there is shown.
+    assert run(monkeypatch, "evaluate", "--pairs", "noisy", "clean") == 0
+    assert capsys.readouterr().out == said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        ([], 2, "name either a run folder, or what to score on"),
+        (["--data", "clean", "--pairs", "noisy", "clean"], 2, "name either"),
+        (["runs/x", "--data", "clean"], 2, "leave out RUN"),
+        (["runs/x", "--models", "box.onnx"], 2, "leave out RUN"),
+        (["--data", "clean", "--noise", "gaussian:25", "--classifier"], 2, "leave out RUN"),
+        (["--classifier"], 2, "name either"),
+        (["--data", "clean"], 2, "clean pictures need noise"),
+        (["--data", "clean", "--noise", "gaussian"], 2, "noise is 'gaussian'; expected gaussian:"),
+        (["--pairs", "noisy", "clean", "--noise", "gaussian:3"], 2, "pairs bring their own"),
+        (["--data", "nowhere", "--noise", "gaussian:25"], 3, "cannot look into nowhere"),
+        (["--data", "clean", "--noise", "gaussian:25", "--models", "n.onnx"], 3, "no such model"),
+        (["--data", "clean", "--noise", "gaussian:25", "--baselines", "nln"], 2, "mean 'nlm'"),
+        (["--data", "clean", "--noise", "gaussian:25", "-o", "noisy"], 4, "holds no table"),
+    ],
+)
+def test_mistakes_get_one_message_and_their_exit_code(
+    arguments: list[str],
+    code: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = sorted(Path.cwd().rglob("*"))
+    assert run(monkeypatch, "evaluate", *arguments) == code
+    said = capsys.readouterr()
+    assert says in said.err
+    assert said.err.startswith("autodenoise: ")
+    assert not said.out
+    assert sorted(Path.cwd().rglob("*")) == before
+
+
+_NOT_INSTALLED = """
+import sys
+for name in {names}: sys.modules[name] = None
+from autodenoise.cli import main
+main()
+"""
+
+# Others ask whether it is loaded, and would stumble over None.
+_NEVER_LOADED = """
+import sys
+class Refusing:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in {names}:
+            raise RuntimeError(name + " is loaded")
+sys.meta_path.insert(0, Refusing())
+from autodenoise.cli import main
+main()
+"""
+
+
+def without(
+    names: tuple[str, ...], *arguments: str, how: str = _NOT_INSTALLED
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line where some modules are not installed."""
+    program = how.format(names=names)
+    return subprocess.run(
+        [sys.executable, "-c", program, "evaluate", *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_models_are_scored_without_any_extra() -> None:
+    heavy = ("torch", "matplotlib", "sklearn", "scipy", "skimage", "pywt", "cv2")
+    pairs = ["--pairs", "noisy", "clean", "--models", "box.onnx"]
+    done = without(heavy, *pairs)
+    assert done.returncode == 0, done.stderr
+    assert "box.onnx" in done.stdout
+    assert "no speed.png: this needs an optional part" in done.stdout
+    assert not Path("report/speed.png").exists()
+    assert Path("report/crops.png").exists()
+    done = without(heavy, *pairs, "--baselines", "nlm", "-o", "other")
+    assert done.returncode == 2
+    assert "pip install 'autodenoise[baselines]'" in done.stderr
+    assert not Path("other").exists()
+
+
+def test_baselines_need_no_torch() -> None:
+    lists = ["--noise", "gaussian:25", "--models", "box.onnx", "--baselines", "wavelet"]
+    done = without(("torch",), "--data", "clean", *lists, how=_NEVER_LOADED)
+    assert done.returncode == 0, done.stderr
+    assert Path("report/speed.png").exists()

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import autodenoise
+from autodenoise import nets, recipes
+from autodenoise.errors import InputError, UsageError
+from autodenoise.learning.checkpoint import load_state
+from autodenoise.learning.transfer import start_from
+from autodenoise.nets.residual_unet import with_channels
+
+SMALL = [
+    "network={name = 'unet'}",
+    "phase={denoise = {epochs = 1, loss = 'mse', optimizer = {kind = 'adam'}}}",
+    "data.size=[16, 16]",
+    "figures=[]",
+    "search={}",
+]
+
+
+def unet(channels: int, seed: int) -> nets.Autoencoder:
+    network = nets.build("unet", {"channels": channels}, torch.Generator().manual_seed(seed)).eval()
+    # As drawn, the residuals are faint.
+    for parameter in network.parameters():
+        parameter.data.mul_(3)
+    return network.double()
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(3, 1), (1, 3), (3, 3), (2, 4)])
+@torch.no_grad()
+def test_equal_channels_are_answered_as_by_the_other_network(given: int, wanted: int) -> None:
+    old, new = unet(given, 0), unet(wanted, 1)
+    new.load_state_dict(with_channels(old.state_dict(), given, wanted))
+    draw = torch.Generator().manual_seed(2)
+    grey = torch.rand(2, 1, 24, 16, dtype=torch.double, generator=draw)
+    expected = old(grey.expand(-1, given, -1, -1)).mean(1, keepdim=True)
+    answer = new(grey.expand(-1, wanted, -1, -1))
+    if given != wanted:
+        torch.testing.assert_close(answer, expected.expand_as(answer))
+    assert torch.equal(answer, old(grey.expand(-1, given, -1, -1))) == (given == wanted)
+
+
+def test_a_run_goes_on_from_anothers_weights(tmp_path: Path) -> None:
+    first = autodenoise.train("digits", tmp_path / "first", settings=SMALL)
+    still = [
+        *SMALL,
+        f"start={first.folder}",
+        "phase.denoise.optimizer={kind = 'adam', learning_rate = 1e-12}",
+    ]
+    second = autodenoise.train("digits", tmp_path / "second", settings=still, seed=5)
+    _, weights = load_state(first.folder / "checkpoint.safetensors")
+    _, others = load_state(second.folder / "checkpoint.safetensors")
+    for name, value in weights.items():
+        if name.startswith("network."):
+            torch.testing.assert_close(others[name], value)
+    # Moved away, it is still gone on with.
+    (first.folder / "model.onnx").rename(tmp_path / "elsewhere.onnx")
+    assert autodenoise.resume(second.folder).rows == second.rows
+
+
+def test_what_cannot_be_started_from(tmp_path: Path) -> None:
+    settings = ["phase.denoise.epochs=1", "data.size=[16, 16]"]
+    run = autodenoise.train("digits", tmp_path / "digits", settings=settings)
+    with pytest.raises(InputError, match=r"cannot be started from"):
+        start_from(run.folder / "model.onnx", unet(1, 0))
+    for start, expected in (("nothing.onnx", InputError), ("nothing", UsageError)):
+        with pytest.raises(expected, match="nothing"):
+            autodenoise.train("digits", tmp_path / "second", settings=[*settings, f"start={start}"])
+        assert not (tmp_path / "second").exists()
+    assert recipes.load("photo-real-color").start == "photo-fast-color"

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from autodenoise.errors import UsageError
+from autodenoise.noise import Gaussian, Mixture, Part, SaltPepper, Uniform
+
+
+def draw(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_parts_come_by_their_weight() -> None:
+    mixture = Mixture(
+        (
+            Part(1.0),
+            Part(2.0, (Uniform(0.4),)),
+            Part(0.0, (Gaussian(9.0),)),
+            Part(5.0, (SaltPepper(1.0),)),
+        )
+    )
+    noisy = mixture(torch.full((4000, 1, 4, 4), 0.5), draw(1)).flatten(1)
+    same = (noisy == 0.5).all(1)
+    salted = ((noisy == 0) | (noisy == 1)).all(1)
+    raised = ((noisy >= 0.5) & (noisy < 0.9)).all(1) & ~same
+    assert int((same | salted | raised).sum()) == 4000
+    for found, share in ((same, 1 / 8), (raised, 2 / 8), (salted, 5 / 8)):
+        assert float(found.double().mean()) == pytest.approx(share, abs=0.04)
+
+
+def test_a_part_is_a_chain() -> None:
+    mixture = Mixture((Part(1.0, (SaltPepper(1.0), Uniform(0.1))),))
+    noisy = mixture(torch.full((10, 1, 8, 8), 0.5), draw(2))
+    assert (((noisy >= 0) & (noisy < 0.1)) | ((noisy >= 1) & (noisy < 1.1))).all()
+
+
+def test_a_mixture_in_a_mixture() -> None:
+    inner = Mixture((Part(1.0), Part(1.0, (Uniform(0.1),))))
+    noisy = Mixture((Part(1.0, (SaltPepper(1.0, salt=1.0), inner)),))(
+        torch.zeros(1000, 1, 4, 4), draw(3)
+    )
+    assert (noisy >= 1).all()
+    assert float((noisy == 1).all(3).all(2).double().mean()) == pytest.approx(0.5, abs=0.08)
+
+
+@pytest.mark.parametrize("parts", [(), (Part(0.0),)], ids=["no parts", "weights of 0"])
+def test_mixtures_of_nothing_are_refused(parts: tuple[Part, ...]) -> None:
+    with pytest.raises(UsageError, match="at least one part"):
+        Mixture(parts)
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_weights_that_are_none_are_refused(weight: float) -> None:
+    with pytest.raises(UsageError, match="expected 0 or more"):
+        Part(weight)

@@ -1,0 +1,125 @@
+"""The results page says what the result files and the published tables say."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import _results
+import pytest
+import results_page
+import scores
+import torch
+
+from autodenoise import images, nets, runtime, weights
+from autodenoise.evaluation.sheet import Average
+from tests.evaluation.test_protocol import photo
+from tests.runtime.model_files import box_blur
+
+
+def result(**changes: Any) -> dict[str, Any]:
+    """What scores.py writes, in little."""
+    psnr = {"fast": 30.5, "tv": 28.0, "noisy": 20.18}
+    rows = [
+        {
+            "noise": f"gaussian:{sigma}",
+            "denoiser": name,
+            "psnr": value - sigma / 100,
+            "mp_per_s": 2.345,
+            "noise_level": {"fast": "blind", "tv": "told", "noisy": ""}[name],
+        }
+        for sigma in (15, 25, 50)
+        for name, value in psnr.items()
+    ]
+    machine = {"cores": 4, "processor": "P", "system": "S", "onnxruntime": "9.9"}
+    return {
+        "command": "python benchmarks/scores.py",
+        "environment": machine,
+        "set": "set12",
+        "models": {"fast": {"parameters": 422_656, "macs_per_pixel": 24_512}},
+        "scores": rows,
+        **changes,
+    }
+
+
+def test_the_committed_page_is_what_the_command_writes() -> None:
+    assert not results_page.outdated(results_page.build())
+
+
+def test_what_is_edited_or_left_over_shows(tmp_path: Path) -> None:
+    files = results_page.build(tmp_path)
+    (tmp_path / "figures").mkdir()
+    (tmp_path / results_page.PAGE).write_text("edited")
+    (tmp_path / results_page.FIGURE).write_text("left over")
+    stale = results_page.outdated(files, tmp_path)
+    assert stale == [results_page.FIGURE, results_page.PAGE]
+
+
+def test_ours_stand_among_the_published(tmp_path: Path) -> None:
+    (tmp_path / "scores-set12.json").write_text(json.dumps(result()))
+    files = results_page.build(tmp_path)
+    page = files[results_page.PAGE]
+    ours = "| **fast** | ours | blind | 30.35 | 30.25 | 30.00 | 0.42 M | 24.5k | 2.3 |"
+    here = "| tv | here | told | 27.85 | 27.75 | 27.50 | - | - | 2.3 |"
+    recalled = "| DnCNN-B | published | blind | ~32.68 | ~30.36 | ~27.21 | 0.67 M | 667k | - |"
+    bm3d = "| BM3D | published | told | 32.37 | 29.97 | 26.72 | - | - | - |"
+    places = [page.index(line) for line in (recalled, ours, bm3d, here, "| noisy | here | - |")]
+    assert places == sorted(places)
+    assert "on 4 cores of P" in page
+    assert "non-commercial" in page
+    figure = files[results_page.FIGURE]
+    for told in ("fast", "tv", "Set12, 12 grey pictures"):
+        assert told in figure
+    assert ">noisy<" not in figure
+
+
+def test_what_is_not_measured_says_so(tmp_path: Path) -> None:
+    files = results_page.build(tmp_path)
+    assert list(files) == [results_page.PAGE]
+    assert files[results_page.PAGE].count("Nothing is measured here yet") == 5
+    assert "ours |" not in files[results_page.PAGE]
+
+
+def test_only_what_went_through_all_noises_is_told() -> None:
+    def one(name: str, sigma: int) -> Average:
+        return Average(f"gaussian:{sigma}", name, "", None, 12, 30, 0.9, 1, 1)
+
+    whole = [one("tv", sigma) for sigma in (15, 25, 50)]
+    removed = [one("gone", sigma) for sigma in (15, 25, 50)]
+    part = [one("nlm", sigma) for sigma in (15, 25)]
+    assert scores.complete((*whole, *part, *removed), {"tv", "nlm"}) == whole
+
+
+def test_from_pictures_to_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "set12").mkdir()
+    for number in range(12):
+        images.write(tmp_path / f"set12/{number:02}.png", photo((40, 44, 1)))
+    box_blur(tmp_path / "box.onnx")
+    box_blur(tmp_path / "colour.onnx", channels=3)
+    files = {name: str(tmp_path / f"{name}.onnx") for name in ("box", "colour")}
+    monkeypatch.setenv("AUTODENOISE_DATA", str(tmp_path))
+    monkeypatch.setattr(weights, "FILES", files)
+    monkeypatch.setattr(scores, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(_results, "FOLDER", tmp_path)
+    monkeypatch.setattr(scores, "about", lambda _: {"parameters": 9, "macs_per_pixel": 9})
+    for baseline in ("tv", "wavelet"):
+        monkeypatch.setattr(sys, "argv", ["scores.py", "--sets", "set12", "--baselines", baseline])
+        scores.main()
+    page = results_page.build(tmp_path)[results_page.PAGE]
+    for line in ("| **box** | ours | blind |", "| tv | here | told |", "| wavelet | here | told |"):
+        assert page.count(line) == 1
+    assert "colour |" not in page.partition("## CBSD68")[0]
+    assert "`python benchmarks/scores.py --sets set12 --baselines wavelet`" in page
+
+
+def test_the_costs_of_a_model_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = runtime.load(box_blur(tmp_path / "box.onnx", channels=3))
+    model.card = runtime.Card("fast", "unet", 3, 422_656, arguments={"channels": 3})
+    monkeypatch.setattr(runtime, "load", lambda _: model)
+    told = scores.about("fast")
+    network = nets.build("unet", {"channels": 3}, torch.Generator())
+    assert told["parameters"] == nets.parameter_count(network)
+    # The published costs of this network are 24.5 thousand.
+    assert told["macs_per_pixel"] == pytest.approx(24_500, rel=0.03)
