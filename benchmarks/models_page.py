@@ -30,14 +30,14 @@ _INTRODUCTION = """\
 Each is a file of its own inside the package and carries its card. `autodenoise denoise` uses
 **{default}** unless `--model` names another; `autodenoise models` lists them all.
 
-They were trained on the 400 training photos of BSDS500 (Arbelaez, Maire, Fowlkes, Malik 2011), which
-its authors give out for non-commercial research and education. The photos are not in this package,
-only numbers that were learnt from them. If your use of such weights has to rest on other terms, train
-your own on your own pictures: the recipes are built in.
+They were trained on the 400 photos of BSDS500 (Arbelaez, Maire, Fowlkes, Malik 2011) that are not for
+testing. Its authors give them out for non-commercial research and education. The photos are not in
+this package, only numbers that were learnt from them. If your use of such weights has to rest on
+other terms, train your own on your own pictures: the recipes are built in.
 
-PSNR in dB. On bsds-val32: 32 photos that nothing was trained on, white noise by the published
-protocol, and *clean*: what a clean photo has lost after it went through. The test sets are scored in
-[results](results.md), at the end and once.
+PSNR in dB on bsds-val32, 32 photos that nothing was trained on: with white noise by the published
+protocol, and *clean*: how near a clean photo is to itself after it went through. The test sets are
+scored in [results](results.md), at the end and once.
 
 | model | file | parameters | images | sigma 15 | sigma 25 | sigma 50 | clean |
 | --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |
@@ -66,11 +66,12 @@ def page() -> str:
 def section(name: str, card: Card) -> str:
     """Write what a model's card says."""
     recipe = recipes.load(name.removesuffix("-int8"))
+    size = recipe.network.arguments["preset"]
     facts = {
         "what": recipe.title,
         "data": words.data(recipe),
         "noise": "<br>".join(words.noise(part) for part in recipe.noise),
-        "network": f"`{card.network}`, {recipe.network.arguments['preset']}; halo {card.halo} pixels",
+        "network": f"`{card.network}`, {size}; halo {card.halo} pixels",
         "training": card.compute,
         "precision": card.precision,
         **({"calibration": card.calibration} if card.calibration else {}),

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from autodenoise import runtime, weights
 from autodenoise.evaluation.benchmark import AddedNoise, ReferenceSet
@@ -46,7 +47,7 @@ def judge(model: Model) -> dict[str, float]:
     return {name: round(float(np.mean(psnr)), 3) for name, psnr in found.items()}
 
 
-def luma(pixels: np.ndarray) -> np.ndarray:
+def luma(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Turn RGB bytes (H, W, 3) into grey ones (H, W, 1), as recipes with ``grey`` do."""
     return np.rint(pixels @ np.array([0.299, 0.587, 0.114]))[..., None].astype(np.uint8)
 

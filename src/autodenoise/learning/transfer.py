@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from autodenoise.nets import Autoencoder
+    from autodenoise.runtime import Card
 
 __all__ = ["start_from"]
 
 
-def start_from(path: Path, network: Autoencoder) -> None:
-    """Put a model file's weights into a network of the same architecture.
+def start_from(path: Path, network: Autoencoder) -> Card:
+    """Put a model file's weights into a network of the same architecture; give its card.
 
     A "unet" may have been trained on another number of channels.
 
@@ -41,6 +42,7 @@ def start_from(path: Path, network: Autoencoder) -> None:
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise InputError(f"{path} cannot be started from: {reason}") from None
+    return card
 
 
 def _weights(content: bytes) -> dict[str, Tensor]:

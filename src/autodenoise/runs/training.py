@@ -173,13 +173,16 @@ def start(recipe: Recipe, folder: Path, device: str | None, on_bytes: OnBytes | 
     chosen = choose_device(device)
     splits = datasets.load(recipe.data, on_bytes)
     training = _build(recipe, splits, chosen)
+    begun = ""
     if recipe.start:
-        start_from(runtime.find(recipe.start), training.network)
+        card = start_from(runtime.find(recipe.start), training.network)
+        begun = card.name + (f" ({card.compute})" if card.compute else "")
     make_folder(folder)
     if recipe.start:
         save_weights(folder / _START_NAME, training.network)
     write_text(folder / RECIPE_NAME, recipes.dump(recipe))
-    write_text(folder / ENVIRONMENT_NAME, json.dumps(_environment(chosen), indent=2) + "\n")
+    environment = {**_environment(chosen), **({"begun_from": begun} if begun else {})}
+    write_text(folder / ENVIRONMENT_NAME, json.dumps(environment, indent=2) + "\n")
     return Sitting(Run(folder, recipe), training, splits)
 
 
@@ -391,7 +394,8 @@ def _compute(run: Run, training: Training) -> str:
         pixels += area * sum(r.images_per_second * r.seconds for r in rows if r.phase == name)
     minutes = sum(row.seconds for row in rows) / 60
     machine = f"{told.get('device')}, {told.get('threads')} thread(s)"
-    return f"{minutes:.0f} minutes of training on {machine}, {pixels:.3g} pixels"
+    said = f"{minutes:.0f} minutes on {machine}, {pixels:.3g} pixels"
+    return f"{said}, begun from {told['begun_from']}" if "begun_from" in told else said
 
 
 def _environment(device: torch.device) -> dict[str, str | int]:
