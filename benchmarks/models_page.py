@@ -30,7 +30,7 @@ _INTRODUCTION = """\
 Each is a file of its own inside the package and carries its card. `autodenoise denoise` uses
 **{default}** unless `--model` names another; `autodenoise models` lists them all.
 
-They were trained on the 400 photos of BSDS500 (Arbelaez, Maire, Fowlkes, Malik 2011) that are not for
+They were trained on the 400 photos of BSDS500 (Arbelaez et al. 2011) that are not for
 testing. Its authors give them out for non-commercial research and education. The photos are not in
 this package, only numbers that were learnt from them. If your use of such weights has to rest on
 other terms, train your own on your own pictures: the recipes are built in.

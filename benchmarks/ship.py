@@ -49,7 +49,8 @@ def judge(model: Model) -> dict[str, float]:
 
 def luma(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Turn RGB bytes (H, W, 3) into grey ones (H, W, 1), as recipes with ``grey`` do."""
-    return np.rint(pixels @ np.array([0.299, 0.587, 0.114]))[..., None].astype(np.uint8)
+    grey: NDArray[np.uint8] = np.rint(pixels @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+    return grey[..., None]
 
 
 def rewrite(source: Path, card: Card, target: Path) -> None:

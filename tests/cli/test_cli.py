@@ -199,7 +199,6 @@ def test_describe_explains_a_recipe_and_draws_its_network(
         (["decode", "nothing", "codes.npz", "-o", "out"], 3, "no run folder"),
         (["denoise", "a.png", "-o", "b.png", "--model", "nothing"], 2, "unknown model 'nothing'"),
         (["denoise", "a.png", "-o", "b.png", "--model", "no.onnx"], 3, "no such model"),
-        (["denoise", "a.png", "-o", "b.png"], 2, "no weights come with autodenoise yet"),
         (["models", "nowhere"], 3, "no such folder: nowhere"),
         (["train", "quick.toml", "--out", "x" * 300], 3, "File name too long"),
         (["train", "quick.toml", "--set", "data.size=[400000, 400000]"], 1, "not enough memory"),

@@ -24,17 +24,6 @@ def listed(
     return capsys.readouterr().out
 
 
-def test_no_models_is_no_error(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    said = listed(monkeypatch, capsys)
-    assert said.startswith("No models in this folder or runs/ yet.")
-    assert "autodenoise train digits" in said
-    Path("a").mkdir()
-    assert listed(monkeypatch, capsys, "a").startswith("No models in a yet.")
-    assert json.loads(listed(monkeypatch, capsys, "--json")) == []
-
-
 def test_models_are_told_in_a_table(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

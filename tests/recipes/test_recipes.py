@@ -225,3 +225,37 @@ def test_networks_that_answer_with_images_are_not_trained_on_probabilities() -> 
     settings = [f"phase.{phase}.loss=mse" for phase in ("reconstruct", "denoise")]
     recipe = load("conv-mnist", ["network={name='unet', preset='best'}", *settings])
     assert recipe.network.arguments == {"preset": "best"}
+
+
+def test_minutes_are_shared_out_by_what_epochs_cost() -> None:
+    recipe = load("photo-fast-color", minutes=70)
+    minutes = {name: phase.minutes for name, phase in recipe.phase.items()}
+    # 24 epochs of squares of 96 pixels cost six times as much as one of 192.
+    assert minutes == pytest.approx({"squares": 60, "large": 10})
+    assert load("digits", minutes=0.5).phase["denoise"].minutes == 0.5
+    for wrong in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="minutes"):
+            load("digits", minutes=wrong)
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("phase.squares.noise=once", "no crop is seen twice"),
+        ("phase.squares.crop=0", "crop is 0"),
+        ("phase.squares.clip=0", "clip is 0"),
+        ("phase.squares.average=1", "average is 1"),
+        ("phase.squares.minutes=-2", "minutes is -2"),
+        ("phase.squares.precision=float16", "precision"),
+        ("data.size=[64, 64]", "either size"),
+        ("phase.squares.schedule.floor=2", "floor is 2"),
+    ],
+)
+def test_what_photos_cannot_be_trained_with(setting: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        load("photo-fast-color", [setting])
+
+
+def test_squares_of_another_size_need_crops() -> None:
+    with pytest.raises(UsageError, match=r"phase\.denoise\.crop needs crop in \[data\]"):
+        load("digits", ["phase.denoise.crop=8"])

@@ -99,6 +99,16 @@ def test_a_phase_in_words() -> None:
         "fallen for 3."
     )
     assert "mean squared error by AdamW" in short[1]
+    photo = recipes.load("photo-fast-color", minutes=30).phase["large"]
+    learns, minimises, *others = words.phase(photo)
+    assert learns == ("Learns noisy to clean: 4.29 minutes in batches of 4 squares of 192 pixels.")
+    assert "mean squared error by Muon at learning rate 0.0006 and AdamW at 0.0002" in minimises
+    assert minimises.endswith("falling along a cosine.")
+    assert others == [
+        "An image gets new noise each time it is seen.",
+        "Keeps an average of the weights, 0.999 of it from before a step.",
+        "Multiplies in bfloat16 where the machine can.",
+    ]
 
 
 @pytest.mark.parametrize(

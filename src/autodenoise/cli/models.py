@@ -40,10 +40,6 @@ def models(
         told = [{**dataclasses.asdict(entry), "path": str(entry.path)} for entry in entries]
         typer.echo(json.dumps(told, indent=2))
         return
-    if not entries:
-        where = ", ".join(str(folder) for folder in folders) if folders else "this folder or runs/"
-        typer.echo(f"No models in {where} yet. Train one, for example: autodenoise train digits")
-        return
     console = Console(highlight=False, markup=False, emoji=False)
     if any(entry.card for entry in entries):
         console.print(_table(entries))

@@ -166,7 +166,12 @@ def _strength(strength: Strength) -> str:
 
 def phase(part: Phase) -> list[str]:
     """Say what a phase of training does, in a few sentences."""
-    epochs = f"{part.epochs} epoch{'s' if part.epochs > 1 else ''}"
+    long = f"{part.epochs} epoch{'s' if part.epochs > 1 else ''}"
+    if part.minutes is not None:
+        long = f"{part.minutes:.3g} minutes"
+    batches = f"in batches of {part.batch_size}"
+    if part.crop is not None:
+        batches += f" squares of {part.crop} pixels"
     patience = (
         ""
         if part.patience is None
@@ -174,11 +179,15 @@ def phase(part: Phase) -> list[str]:
     )
     rate = _RATES[part.schedule.kind]
     said = [
-        f"Learns {_TASKS[part.objective]}: {epochs} in batches of {part.batch_size}{patience}.",
+        f"Learns {_TASKS[part.objective]}: {long} {batches}{patience}.",
         f"Minimises {LOSS_NAMES[part.loss]} by {_optimizer(part.optimizer)}, {rate}.",
     ]
     if part.objective == "supervised":
         said.append(_DRAWN[part.noise])
+    if part.average is not None:
+        said.append(f"Keeps an average of the weights, {part.average:g} of it from before a step.")
+    if part.precision == "bfloat16":
+        said.append("Multiplies in bfloat16 where the machine can.")
     return said
 
 

@@ -148,12 +148,15 @@ class _Printed(NamedTuple):
 
 
 class _Phase(NamedTuple):
-    """A stretch of training, as far as it has come; no curve before its first epoch is over."""
+    """A stretch of training, as far as it has come; no curve before its first epoch is over.
+
+    One that is given minutes has no number of epochs that are `planned`.
+    """
 
     name: str
     words: list[str]
     done: int
-    planned: int
+    planned: int | None
     seconds: float
     curve: Curve | None
     chart: Chart | None
@@ -172,7 +175,7 @@ def _phases(run: Run, rows: list[Row], curves: list[Curve]) -> list[_Phase]:
                 name=name,
                 words=words.phase(phase),
                 done=len(own),
-                planned=phase.epochs,
+                planned=phase.epochs if phase.minutes is None else None,
                 seconds=sum(row.seconds for row in own),
                 curve=curve,
                 chart=curve and lay_out(curve),

@@ -24,7 +24,7 @@ __all__ = ["Sample", "Samples", "data_uri", "take"]
 
 _COUNT = 10
 _SIDE = 256
-_BUDGET = 2_000_000
+_BUDGET = 4_000_000
 
 
 class Sample(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autodenoise import weights
-from autodenoise.errors import InputError, UsageError, unknown_name
+from autodenoise.errors import InputError, unknown_name
 from autodenoise.runtime import checking
 from autodenoise.runtime.model import MODEL_NAME, Model
 
@@ -60,7 +60,7 @@ def load(model: str | os.PathLike[str] | None = None) -> Model:
     Raises
     ------
     UsageError
-        No model has this name, or none is named and none is shipped.
+        No model has this name.
     InputError
         There is no such file, it is damaged, or holds more than a denoiser needs.
     """
@@ -79,17 +79,11 @@ def find(model: str | os.PathLike[str] | None = None) -> Path:
     Raises
     ------
     UsageError
-        No model has this name, or none is named and none is shipped.
+        No model has this name.
     InputError
         A path that leads nowhere, or a run folder without a model file.
     """
     if model is None:
-        if not weights.FILES:
-            raise UsageError(
-                "no weights come with autodenoise yet, so name a model with --model: a model file, "
-                "or a run folder such as autodenoise train digits leaves; "
-                "autodenoise models lists what is here"
-            )
         model = next(iter(weights.FILES))
     name = os.fspath(model)
     if name in weights.FILES:
@@ -108,11 +102,6 @@ def find(model: str | os.PathLike[str] | None = None) -> Path:
         # What is no file gets its message from whoever reads it.
         return path
     known = [*weights.FILES, *(folder.parent.name for folder in _RUNS.glob(f"*/{MODEL_NAME}"))]
-    if not known:
-        raise UsageError(
-            f"unknown model '{name}', and there is none here yet: give the path of a model file, "
-            "or train one, as with autodenoise train digits"
-        )
     raise unknown_name("model", name, sorted(known))
 
 

@@ -1,4 +1,4 @@
-"""The model files that come with autodenoise, beside this file."""
+"""The model files that come with autodenoise, beside this file; docs/models.md has their cards."""
 
 from __future__ import annotations
 
@@ -6,5 +6,9 @@ from typing import Final
 
 __all__ = ["FILES"]
 
-FILES: Final[dict[str, str]] = {}
+FILES: Final[dict[str, str]] = {
+    "photo-real-color": "photo-real-color.onnx",
+    "photo-fast-color": "photo-fast-color.onnx",
+    "photo-fast-gray": "photo-fast-gray.onnx",
+}
 """The file of each shipped model by the model's name; the first is used where none is named."""
