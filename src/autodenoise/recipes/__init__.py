@@ -225,21 +225,14 @@ def load(
     if epochs is not None:
         if epochs < 1:
             raise UsageError(f"epochs is {epochs}; expected at least 1")
+        if minutes is not None:
+            raise UsageError("either epochs or minutes; not both")
         settings += [(f"phase.{phase}.epochs", epochs) for phase in resolved.phase]
-    if minutes is not None:
-        if not 0 < minutes < math.inf:
-            raise UsageError(f"minutes is {minutes}; expected a number above 0")
-        costs = {
-            name: part.epochs * (part.crop or resolved.data.crop or 1) ** 2
-            for name, part in resolved.phase.items()
-        }
-        settings += [
-            (f"phase.{name}.minutes", minutes * cost / sum(costs.values()))
-            for name, cost in costs.items()
-        ]
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise UsageError(f"minutes is {minutes}; expected a number above 0")
     if seed is not None:
         settings.append(("seed", seed))
-    if not settings:
+    if not settings and minutes is None:
         return resolved
     # Onto the resolved recipe, so that a setting can change one key of a default.
     full = _as_table(resolved)
@@ -252,8 +245,25 @@ def load(
             if searched == key or searched.startswith(f"{place}."):
                 del full["search"][searched]
         put(full, key, value, "--set")
+    if epochs is not None:
+        for table in full["phase"].values():
+            table.pop("minutes", None)
     _find_data(full, Path())
-    return _build(full, where="--set")
+    changed = _build(full, where="--set")
+    return changed if minutes is None else _lasting(changed, minutes)
+
+
+def _lasting(recipe: Recipe, minutes: float) -> Recipe:
+    """Share minutes out among the phases by what their epochs cost."""
+    costs = {
+        name: phase.epochs * (phase.crop or recipe.data.crop or 1) ** 2
+        for name, phase in recipe.phase.items()
+    }
+    phases = {
+        name: dataclasses.replace(phase, minutes=minutes * costs[name] / sum(costs.values()))
+        for name, phase in recipe.phase.items()
+    }
+    return dataclasses.replace(recipe, phase=phases)
 
 
 def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:

@@ -66,6 +66,7 @@ __all__ = [
 TENSORBOARD_NAME = "tensorboard"
 # What a run that does not start from random weights starts from, wherever that goes later.
 _START_NAME = "start.safetensors"
+_REHEARSED = 256
 
 
 def train(
@@ -176,7 +177,9 @@ def start(recipe: Recipe, folder: Path, device: str | None, on_bytes: OnBytes | 
     begun = ""
     if recipe.start:
         card = start_from(runtime.find(recipe.start), training.network)
-        begun = card.name + (f" ({card.compute})" if card.compute else "")
+        # Only one step back: what that began from stands on its own card.
+        spent = card.compute.partition(", begun from")[0]
+        begun = card.name + (f" ({spent})" if spent else "")
     make_folder(folder)
     if recipe.start:
         save_weights(folder / _START_NAME, training.network)
@@ -251,12 +254,15 @@ def choose_device(name: str | None) -> torch.device:
 def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device) -> Training:
     images = splits.train.images
     untrained = network(recipe, splits.shape)
-    # Whatever corrupting an image cannot do shows before a folder is made.
-    Compose(recipe.noise)(datasets.as_float(images[:1]), generator(recipe.seed, "rehearsal"))
+    # Whatever corrupting an image cannot do shows before a folder is made; with so many small ones,
+    # each way of a mixture does.
+    few = datasets.as_float(images[:1, :, :16, :16].expand(_REHEARSED, -1, -1, -1))
+    Compose(recipe.noise)(few, generator(recipe.seed, "rehearsal"))
     same = splits.validation is splits.test
     data = recipe.data
     train: torch.Tensor | Pictures = images
     if data.crop is not None:
+        _check_crops(recipe, untrained.multiple)
         train = Pictures(
             splits.train.pictures,
             data.crop,
@@ -276,6 +282,21 @@ def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device) -> Tra
         seed=recipe.seed,
         device=device,
     )
+
+
+def _check_crops(recipe: Recipe, multiple: int | None) -> None:
+    name = recipe.network.name
+    if multiple is None:
+        raise UsageError(
+            f"the network {name} works on images of one size alone; leave crop out of [data]"
+        )
+    sides = {f"phase.{name}.crop": phase.crop for name, phase in recipe.phase.items()}
+    for key, side in {"data.crop": recipe.data.crop, **sides}.items():
+        if side is not None and side % multiple:
+            raise UsageError(
+                f"{key} is {side}; the network {name} takes multiples of {multiple}, such as "
+                f"{max(multiple, side - side % multiple)}"
+            )
 
 
 def network(recipe: Recipe, shape: tuple[int, int, int]) -> Autoencoder:
@@ -377,7 +398,7 @@ def _export(run: Run, training: Training) -> None:
         compute=_compute(run, training),
         limits=" ".join(recipe.limits.split()),
         source=" ".join(recipe.source.split()),
-        licence=recipe.licence,
+        licence=" ".join(recipe.licence.split()),
         version=metadata.version("autodenoise"),
     )
     export(network, card, run.folder / runtime.MODEL_NAME)
@@ -393,7 +414,7 @@ def _compute(run: Run, training: Training) -> str:
         area = height * width if side is None else side**2
         pixels += area * sum(r.images_per_second * r.seconds for r in rows if r.phase == name)
     minutes = sum(row.seconds for row in rows) / 60
-    machine = f"{told.get('device')}, {told.get('threads')} thread(s)"
+    machine = f"{told.get('device', 'cpu')}, {told.get('threads', '?')} thread(s)"
     said = f"{minutes:.0f} minutes on {machine}, {pixels:.3g} pixels"
     return f"{said}, begun from {told['begun_from']}" if "begun_from" in told else said
 
