@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.util
-import inspect
 import json
 import os
 import platform
@@ -20,23 +19,20 @@ from autodenoise.errors import Interrupted, MissingExtra, OutputError, UsageErro
 from autodenoise.files import make_folder, write_text
 from autodenoise.learning import data as datasets
 from autodenoise.learning.checkpoint import (
-    load_state,
     load_weights,
-    restore_trained,
     save_weights,
 )
 from autodenoise.learning.export import export
 from autodenoise.learning.loop import (
     BEST_NAME,
-    CHECKPOINT_NAME,
     Training,
     fit,
-    weights_name,
 )
 from autodenoise.learning.pictures import Pictures
 from autodenoise.learning.randomness import generator
 from autodenoise.learning.transfer import start_from
 from autodenoise.noise import Compose
+from autodenoise.runs.building import check_crops, network
 from autodenoise.runs.listeners import Listeners
 from autodenoise.runs.report import write as write_report
 from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
@@ -46,20 +42,17 @@ if TYPE_CHECKING:
 
     from autodenoise.learning.download import OnBytes
     from autodenoise.learning.loop import Report
-    from autodenoise.nets import Autoencoder
     from autodenoise.recipes import Recipe
 
 __all__ = [
     "TENSORBOARD_NAME",
     "Sitting",
     "choose_device",
-    "network",
     "reopen",
     "resolve",
     "resume",
     "start",
     "train",
-    "trained",
 ]
 
 
@@ -262,7 +255,7 @@ def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device) -> Tra
     data = recipe.data
     train: torch.Tensor | Pictures = images
     if data.crop is not None:
-        _check_crops(recipe, untrained.multiple)
+        check_crops(recipe, untrained.multiple)
         train = Pictures(
             splits.train.pictures,
             data.crop,
@@ -282,66 +275,6 @@ def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device) -> Tra
         seed=recipe.seed,
         device=device,
     )
-
-
-def _check_crops(recipe: Recipe, multiple: int | None) -> None:
-    name = recipe.network.name
-    if multiple is None:
-        raise UsageError(
-            f"the network {name} works on images of one size alone; leave crop out of [data]"
-        )
-    sides = {f"phase.{name}.crop": phase.crop for name, phase in recipe.phase.items()}
-    for key, side in {"data.crop": recipe.data.crop, **sides}.items():
-        if side is not None and side % multiple:
-            raise UsageError(
-                f"{key} is {side}; the network {name} takes multiples of {multiple}, such as "
-                f"{max(multiple, side - side % multiple)}"
-            )
-
-
-def network(recipe: Recipe, shape: tuple[int, int, int]) -> Autoencoder:
-    """Make a recipe's untrained network for images of a shape.
-
-    Parameters
-    ----------
-    recipe
-        Says which network, and seeds its weights.
-    shape
-        (channels, height, width).
-
-    Raises
-    ------
-    UsageError
-        The network cannot be made with these arguments, or cannot work on such images.
-    """
-    channels, height, width = shape
-    # What the data decide, unless the recipe says otherwise.
-    accepted = inspect.signature(nets.NETWORKS[recipe.network.name]).parameters
-    inferred = {"channels": channels, "size": (height, width)}
-    arguments = {key: value for key, value in inferred.items() if key in accepted}
-    arguments.update(recipe.network.arguments)
-    try:
-        built = nets.build(
-            recipe.network.name, arguments, generator(recipe.seed, "initial weights")
-        )
-    except (ArithmeticError, RuntimeError, ValueError) as error:
-        raise UsageError(
-            f"the network {recipe.network.name} cannot be made with {arguments}: {error}"
-        ) from None
-    image = torch.zeros(1, *shape)
-    try:
-        with torch.no_grad():
-            fits = built(image).shape == image.shape
-    except RuntimeError:
-        fits = False
-    if not fits:
-        sides = f"; its sides must be multiples of {built.multiple}" if built.multiple else ""
-        raise UsageError(
-            f"the network {recipe.network.name} cannot work on images of {width}x{height} pixels "
-            f"and {channels} channel(s){sides}. Choose another network, or bring the images to a "
-            "size with [data] size = [height, width]"
-        )
-    return built
 
 
 def _find_tensorboard() -> None:
@@ -428,31 +361,3 @@ def _environment(device: torch.device) -> dict[str, str | int]:
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
     }
-
-
-def trained(run: Run, shape: tuple[int, int, int], phase: str | None = None) -> Autoencoder:
-    """Make the network that a run has trained: what its model file holds, alive.
-
-    Parameters
-    ----------
-    run
-        The run.
-    shape
-        (channels, height, width) of its images.
-    phase
-        As it was at the end of this phase, which is not the last; by default as it is now.
-
-    Raises
-    ------
-    InputError
-        The weights are missing or damaged.
-    """
-    made = network(run.recipe, shape)
-    if phase is not None:
-        load_weights(run.folder / weights_name(phase), made)
-    elif run.recipe.keep == "best":
-        load_weights(run.folder / BEST_NAME, made)
-    else:
-        checkpoint = run.folder / CHECKPOINT_NAME
-        restore_trained(checkpoint, load_state(checkpoint)[1], made)
-    return made.eval()
