@@ -338,6 +338,16 @@ def test_equal_pictures_count_as_100_db() -> None:
     assert own.psnr == pytest.approx((100 + other) / 2, abs=1e-5)
 
 
+def test_a_table_of_nothing_but_equal_pictures_is_a_table() -> None:
+    for folder in ("noisy", "clean"):
+        Path(folder).mkdir()
+        images.write(Path(f"{folder}/flat.png"), np.full((40, 44, 3), 99, np.uint8))
+    references = ReferenceSet.open_pairs(Path("noisy"), Path("clean"))
+    made = score(references, choose([], [], references), Path("out"))
+    assert [one.psnr for one in made.averages] == [100, 100, 100]
+    assert open_picture(Path("out/speed.png")).width > 600
+
+
 def test_what_cannot_be_scored_is_told() -> None:
     pictures("in")
     references = ReferenceSet.open("in")
