@@ -3,7 +3,7 @@
 #
 # Run from the checkout's root, with the extra [train] and $AUTODENOISE_DATA. The minutes are those
 # that were spent; a machine with more of them, or with a GPU, should take more: --minutes stretches
-# the schedule. On two CPU cores everything together takes half a day; Ctrl-C, then
+# the schedule. Each run here had one core, so two can go side by side; Ctrl-C, then
 # `autodenoise train --resume`, goes on with any of them.
 set -euo pipefail
 export OMP_NUM_THREADS=1

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from autodenoise.learning.checkpoint import (
 )
 from autodenoise.learning.history import Row
 from autodenoise.learning.loop import CHECKPOINT_NAME, Status, Training, fit
+from autodenoise.learning.objectives import charbonnier, loss_for
 from autodenoise.learning.optim import Adadelta, Adam, Cosine, Muon, OneCycle
 from autodenoise.learning.phases import Phase, is_over
 from autodenoise.learning.pictures import Pictures
@@ -124,8 +126,13 @@ def test_a_run_that_died_ends_bit_for_bit_as_one_that_did_not(
         assert torch.equal(value, weights(broken)[name]), name
 
 
-@pytest.mark.parametrize("phases", PHASES, ids=["average", "muon", "adam", "two phases"])
-@pytest.mark.parametrize("saved", [2, 7, 13])
+@pytest.mark.parametrize(
+    ("phases", "saved"),
+    [
+        *((phases, saved) for phases in PHASES for saved in (2, 5, 7, 13)),
+        (PHASES[0], 25),  # the end of its first phase
+    ],
+)
 def test_so_does_one_that_died_anywhere_after_a_checkpoint(
     tmp_path: Path, phases: dict[str, Phase], saved: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +259,38 @@ def test_minutes_end_a_phase_whatever_its_epochs(tmp_path: Path) -> None:
     again = Heard()
     assert fit(training(phases), tmp_path, again) == rows
     assert not again.steps
+
+
+def test_the_loss_of_an_epoch_that_time_cuts_is_that_of_what_was_seen(tmp_path: Path) -> None:
+    # Nothing is learnt, so training and validation have the same loss but for the images.
+    phase = Phase(epochs=1, batch_size=1, minutes=5e-4, optimizer=Adam(1e-30), loss="mse")
+    rows = fit(training({"a": phase}), tmp_path, Heard())
+    assert rows[0].loss == pytest.approx(rows[0].val_loss, rel=0.3)
+
+
+def test_on_a_gpu_the_loss_is_compiled_with_the_network_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    graphs: list[torch.fx.GraphModule] = []
+
+    def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+        def count(graph: torch.fx.GraphModule, _: list[torch.Tensor]) -> Callable[..., Any]:
+            graphs.append(graph)
+            return graph.forward
+
+        return torch_compile(function, backend=count)
+
+    torch_compile = torch.compile
+    monkeypatch.setattr(torch, "compile", compiled)
+    phase = Phase(epochs=1, loss="charbonnier", precision="bfloat16")
+    network = nets.build("unet", {}, torch.Generator().manual_seed(0))
+    noisy, clean = torch.rand(2, 1, 1, 16, 16)
+    loss = loss_for(phase, torch.device("cuda"))
+    expected = charbonnier(network, noisy, clean)
+    torch.testing.assert_close(loss(network, noisy, clean), expected)
+    convolutions = [node for graph in graphs for node in graph.graph.nodes if "conv" in node.name]
+    assert len(convolutions) >= 16
+    assert loss_for(phase, torch.device("cpu")) is charbonnier
 
 
 def test_it_learns_from_crops_in_bfloat16(tmp_path: Path) -> None:

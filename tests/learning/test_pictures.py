@@ -131,12 +131,24 @@ def test_pictures_of_other_depth_or_channels_are_refused(tmp_path: Path) -> None
     images.write(folder / "a.png", random.integers(0, 256, (30, 40, 3), np.uint8))
     images.write(folder / "b.png", random.integers(0, 256, (50, 20, 3), np.uint8))
     data = Data(str(folder), crop=16, validation="random", share=0.5)
-    assert load(data).shape == (3, 20, 20)
+    assert load(data).shape == (3, 16, 16)
     with pytest.raises(InputError, match="crop = 96"):
         load(Data(str(folder), validation="random", share=0.5))
     images.write(folder / "c.png", random.integers(0, 256, (30, 40, 1), np.uint8))
     with pytest.raises(InputError, match="alike in channels and depth"):
         load(data)
+
+
+def test_middles_of_all_parts_are_alike_and_fit_most_networks(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for part, size in (("train", (61, 90)), ("validation", (130, 120))):
+        (tmp_path / part).mkdir()
+        for name in "ab":
+            pixels = random.integers(0, 256, (*size, 3), np.uint8)
+            images.write(tmp_path / part / f"{name}.png", pixels)
+    splits = load(Data(str(tmp_path), crop=16))
+    assert splits.shape == splits.validation.images.shape[1:] == (3, 56, 56)
+    assert not splits.has_test
 
 
 @pytest.mark.parametrize(

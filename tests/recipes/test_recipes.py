@@ -227,12 +227,27 @@ def test_networks_that_answer_with_images_are_not_trained_on_probabilities() -> 
     assert recipe.network.arguments == {"preset": "best"}
 
 
-def test_minutes_are_shared_out_by_what_epochs_cost() -> None:
+def written(recipe: Recipe, folder: Path) -> Path:
+    path = folder / "recipe.toml"
+    path.write_text(dump(recipe))
+    return path
+
+
+def test_minutes_are_shared_out_by_what_epochs_cost(tmp_path: Path) -> None:
     recipe = load("photo-fast-color", minutes=70)
     minutes = {name: phase.minutes for name, phase in recipe.phase.items()}
     # 24 epochs of squares of 96 pixels cost six times as much as one of 192.
     assert minutes == pytest.approx({"squares": 60, "large": 10})
     assert load("digits", minutes=0.5).phase["denoise"].minutes == 0.5
+    changed = load(
+        "photo-fast-color", ["phase.large.epochs=6", "phase.squares.epochs=12"], minutes=9
+    )
+    minutes = {name: phase.minutes for name, phase in changed.phase.items()}
+    assert minutes == pytest.approx({"squares": 3, "large": 6})
+    with pytest.raises(UsageError, match="not both"):
+        load("digits", epochs=3, minutes=5)
+    again = load(written(changed, tmp_path), epochs=2)
+    assert {phase.minutes for phase in again.phase.values()} == {None}
     for wrong in (0, -1, float("nan"), float("inf")):
         with pytest.raises(UsageError, match="minutes"):
             load("digits", minutes=wrong)

@@ -54,6 +54,8 @@ def train(
     ] = False,
 ) -> None:
     """Train a denoising autoencoder. Ctrl-C stops it and keeps what was learnt."""
+    import json
+
     from rich.console import Console
 
     from autodenoise import runs
@@ -83,7 +85,10 @@ def train(
             run = runs.train(
                 str(recipe),
                 out,
-                settings=[*(settings or ()), *([] if start is None else [f"start={start}"])],
+                settings=[
+                    *(settings or ()),
+                    *([] if start is None else [f"start={json.dumps(start)}"]),
+                ],
                 epochs=epochs,
                 minutes=minutes,
                 seed=seed,

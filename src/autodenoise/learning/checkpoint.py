@@ -30,6 +30,7 @@ __all__ = [
     "load_state",
     "load_weights",
     "restore",
+    "restore_average",
     "restore_trained",
     "save_state",
     "save_weights",
@@ -48,6 +49,8 @@ class State:
         The loss so far in this epoch, summed over images.
     seconds
         Time spent in this epoch so far.
+    factor
+        The share of the peak learning rate that the last step had.
     rows
         The epochs that are done.
     fingerprint
@@ -59,6 +62,7 @@ class State:
     step: int = 0
     loss_sum: float = 0.0
     seconds: float = 0.0
+    factor: float = 0.0
     rows: list[Row] = field(default_factory=list)
     fingerprint: str = ""
 
@@ -123,9 +127,8 @@ def restore(
     tensors: dict[str, Tensor],
     network: nn.Module,
     optimizers: list[torch.optim.Optimizer],
-    average: Average | None = None,
 ) -> None:
-    """Put the tensors of `load_state` back into a network and what trains it."""
+    """Put the tensors of `load_state` back into a network and its optimisers."""
     _into(path, network, _of_kind("network", tensors))
     slots = _of_kind("optimizer", tensors)
     owned = [
@@ -143,11 +146,12 @@ def restore(
     for optimizer, state in zip(optimizers, saved, strict=True):
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
-    if average is not None:
-        try:
-            average.restore(_of_kind("average", tensors), int(tensors["average_steps"]))
-        except KeyError:
-            raise InputError(f"{path} was written without an average of the weights") from None
+
+
+def restore_average(tensors: dict[str, Tensor], average: Average) -> None:
+    """Put the tensors of `load_state` back into an average; a phase begins without."""
+    if "average_steps" in tensors:
+        average.restore(_of_kind("average", tensors), int(tensors["average_steps"]))
 
 
 def restore_trained(path: Path, tensors: dict[str, Tensor], network: nn.Module) -> None:

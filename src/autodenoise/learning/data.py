@@ -15,6 +15,8 @@ from autodenoise.learning.pictures import centre_crops
 from autodenoise.learning.reading import PICTURE_SETS, SOURCES, VIEW, Part, Parts, resized
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from autodenoise.learning.download import OnBytes
 
 __all__ = ["SOURCES", "Data", "Splits", "as_float", "load", "shape"]
@@ -94,17 +96,23 @@ class Data:
             raise UsageError(f"data: size is {self.size}; expected two sides of at least 1")
 
 
+# What the sides of an image have to be multiples of, for most networks.
+_MULTIPLE = 8
+
+
 class Splits(NamedTuple):
     """Images to train on, to watch while training, and to score at the end.
 
     `validation` and `test` are the same object where a data set has no more than two parts.
-    `classes` says what the labels 0, 1, ... mean; empty where nobody does.
+    `classes` says what the labels 0, 1, ... mean; empty where nobody does. `has_test` is False
+    where the source has no test part and the validation images stand in for one.
     """
 
     train: Part
     validation: Part
     test: Part
     classes: tuple[str, ...] = ()
+    has_test: bool = True
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -134,6 +142,12 @@ def load(data: Data, on_bytes: OnBytes | None = None) -> Splits:
     done = {
         name: _prepared(part, data) for name, part in parts._asdict().items() if part is not None
     }
+    if data.crop is not None:
+        side = _middle(done.values())
+        done = {
+            name: part._replace(images=centre_crops(tuple(part.images), side))
+            for name, part in done.items()
+        }
     parts = Parts(**done)
     for name, part in zip(Parts._fields, parts, strict=True):
         if part is not None and part.images.shape[1:] != parts.train.images.shape[1:]:
@@ -163,6 +177,12 @@ def _prepared(part: Part, data: Data) -> Part:
     return part
 
 
+def _middle(parts: Iterable[Part]) -> int:
+    """Give the side of the middles that all pictures have, one that most networks take."""
+    side = min(min(part.images.shape[2:]) for part in parts)
+    return side if side < _MULTIPLE else side - side % _MULTIPLE
+
+
 def _split(data: Data, parts: Parts) -> Splits:
     classes = _classes(data.source, parts)
     learnt: Part | None = getattr(parts, data.part)
@@ -175,13 +195,15 @@ def _split(data: Data, parts: Parts) -> Splits:
                 f"{data.source} has no images besides those trained on to validate with; "
                 "use validation = 'random' or 'last' in the recipe's [data]"
             )
-        return Splits(learnt, watched, watched if parts.test is None else parts.test, classes)
+        test = watched if parts.test is None else parts.test
+        return Splits(learnt, watched, test, classes, parts.test is not None)
     if data.validation == "last":
         train, watched = _last(learnt, data.share)
     else:
         train, watched = _random(learnt, data.share, data.split_seed)
     apart = parts.test is not None and data.part == "train"
-    return Splits(train, watched, parts.test if apart and parts.test else watched, classes)
+    test = parts.test if apart and parts.test else watched
+    return Splits(train, watched, test, classes, apart)
 
 
 def _last(part: Part, share: float) -> tuple[Part, Part]:

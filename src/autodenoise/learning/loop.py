@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,12 +20,13 @@ from autodenoise.learning.checkpoint import (
     State,
     load_state,
     restore,
+    restore_average,
     save_state,
     save_weights,
 )
 from autodenoise.learning.data import as_float
 from autodenoise.learning.history import Row, write_metrics
-from autodenoise.learning.objectives import LOSSES, OBJECTIVES, Batch, Objective
+from autodenoise.learning.objectives import OBJECTIVES, Batch, Objective, loss_for
 from autodenoise.learning.optim import set_learning_rate
 from autodenoise.learning.phases import Phase, is_over
 from autodenoise.learning.pictures import Pictures
@@ -191,10 +192,12 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
             if index < state.phase:
                 continue
             optimizers = phase.optimizer.build(network)
-            average = None if phase.average is None else Average(network, phase.average)
             if tensors is not None:
-                restore(checkpoint, tensors, network, optimizers, average)
-                tensors = None
+                restore(checkpoint, tensors, network, optimizers)
+            average = None if phase.average is None else Average(network, phase.average)
+            if tensors is not None and average is not None:
+                restore_average(tensors, average)
+            tensors = None
             epochs = _Epochs(training, index, name, state, report)
             while not is_over(state.rows, name, phase):
                 for _ in epochs.steps(optimizers, average):
@@ -251,12 +254,11 @@ class _Epochs:
         self.count = len(self.images) * training.copies
         self.step_count = math.ceil(self.count / self.phase.batch_size)
         self.objective: Objective = OBJECTIVES[self.phase.objective](
-            training.noise, LOSSES[self.phase.loss]
+            training.noise, loss_for(self.phase, training.device)
         )
         self.noisy = None
         if self.phase.noise == "once" and isinstance(self.images, Tensor):
             self.noisy = self._draw_once(self.images)
-        self.network = _compiled(training.network, self.phase, training.device)
         halved = self.phase.precision == "bfloat16" and has_bfloat16(training.device)
         self.autocast = torch.autocast(training.device.type, torch.bfloat16, enabled=halved)
         # Summed on the device: reading it there would make every step wait for the last.
@@ -311,11 +313,11 @@ class _Epochs:
         # With minutes given, an epoch may end early, but never before its first step.
         while state.step < self.step_count and not (state.step and self._done() == 1):
             rows = order[state.step * phase.batch_size : (state.step + 1) * phase.batch_size]
-            self.factor = phase.schedule.factor(self._done())
-            set_learning_rate(optimizers, self.factor)
+            state.factor = phase.schedule.factor(self._done())
+            set_learning_rate(optimizers, state.factor)
             batch, draw = self._batch(rows), self._generator("noise", state.epoch, state.step)
             with self.autocast:
-                loss = self.objective(self.network, batch, draw)
+                loss = self.objective(network, batch, draw)
             for optimizer in optimizers:
                 optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -358,6 +360,7 @@ class _Epochs:
         TrainingDiverged
             The validation loss is no number.
         """
+        self.settle()
         if not math.isfinite(val_loss):
             raise TrainingDiverged(self._advice("validation loss", val_loss))
         state = self.state
@@ -368,7 +371,7 @@ class _Epochs:
             epoch=state.epoch + 1,
             loss=state.loss_sum / seen,
             val_loss=val_loss,
-            learning_rate=self.phase.optimizer.learning_rate * self.factor,
+            learning_rate=self.phase.optimizer.learning_rate * state.factor,
             seconds=state.seconds,
             images_per_second=seen / state.seconds,
         )
@@ -411,11 +414,3 @@ class _Epochs:
 
 def _seconds(phase: Phase, an_epoch: float) -> float:
     return phase.epochs * an_epoch if phase.minutes is None else 60 * phase.minutes
-
-
-def _compiled(network: Autoencoder, phase: Phase, device: torch.device) -> Autoencoder:
-    """Give what training calls: on a GPU, where bfloat16 is asked for, the network compiled."""
-    if device.type != "cuda" or phase.precision != "bfloat16":
-        return network
-    # It has the network's attributes and weights.
-    return cast("Autoencoder", torch.compile(network))

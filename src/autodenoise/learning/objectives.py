@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import torch
 from torch.nn import functional
@@ -12,6 +12,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from autodenoise.learning.phases import Phase
     from autodenoise.nets import Autoencoder
     from autodenoise.noise import Noise
 
@@ -25,6 +26,7 @@ __all__ = [
     "Supervised",
     "binary_cross_entropy",
     "charbonnier",
+    "loss_for",
     "mean_absolute_error",
     "mean_squared_error",
 ]
@@ -86,6 +88,14 @@ LOSSES: dict[str, Loss] = {
     "charbonnier": charbonnier,
 }
 """The losses by the name that recipes write."""
+
+
+def loss_for(phase: Phase, device: torch.device) -> Loss:
+    """Give a phase's loss: on a GPU in bfloat16 compiled, and with it the network that it calls."""
+    loss = LOSSES[phase.loss]
+    if device.type != "cuda" or phase.precision != "bfloat16":
+        return loss
+    return cast("Loss", torch.compile(loss))
 
 
 @dataclass(frozen=True)

@@ -62,8 +62,8 @@ class Pictures:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(pictures, pixels of all their versions, channels, default side of a crop)."""
-        return self._count, *self._pixels.shape, self.side
+        """(pictures, pixels of all their versions, channels, side of a crop, shuffled or not)."""
+        return self._count, *self._pixels.shape, self.side, int(self.shuffle_channels)
 
     def crops(self, rows: Tensor, generator: torch.Generator, side: int | None = None) -> Tensor:
         """Cut one square out of each of some pictures, turned and mirrored at random.

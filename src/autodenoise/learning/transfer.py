@@ -34,12 +34,14 @@ def start_from(path: Path, network: Autoencoder) -> Card:
         There is no such file, it is damaged, or holds another network's weights.
     """
     content, card = checking.read(path)
+    if card.precision != "float32":
+        raise InputError(f"{path} is in {card.precision}; start from the file in float32")
     weights = _weights(content)
-    if isinstance(network, ResidualUNet) and card.network == "unet":
-        weights = with_channels(weights, card.channels, network.channels)
     try:
+        if isinstance(network, ResidualUNet) and card.network == "unet":
+            weights = with_channels(weights, card.channels, network.channels)
         network.load_state_dict(weights)
-    except RuntimeError as error:
+    except (KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise InputError(f"{path} cannot be started from: {reason}") from None
     return card

@@ -84,7 +84,7 @@ class Grain:
 
     def __post_init__(self) -> None:
         check(self.kind, "amplitude", self.amplitude, low=0)
-        check(self.kind, "size", self.size, low=0, open_low=True)
+        check(self.kind, "size", self.size, low=0.2)
         check(self.kind, "channel_correlation", self.channel_correlation, low=0, high=1)
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:

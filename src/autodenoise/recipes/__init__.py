@@ -24,11 +24,11 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
 from autodenoise.errors import InputError, UsageError, unknown_name
 from autodenoise.learning.data import Data
-from autodenoise.learning.optim import OPTIMIZERS, SCHEDULES
 from autodenoise.learning.phases import Phase
 from autodenoise.learning.reading import SOURCES
 from autodenoise.nets import NETWORKS
-from autodenoise.noise import NOISES, AnyNoise, Part
+from autodenoise.noise import AnyNoise
+from autodenoise.recipes.mistakes import explain, known_keys
 from autodenoise.recipes.search import Range, Space, check, flatten
 from autodenoise.recipes.settings import by_path, names_a_kind, parse, put
 
@@ -82,7 +82,7 @@ class Network:
         try:
             checked = model.model_validate_json(json.dumps(dict(self.arguments)))
         except ValidationError as error:
-            raise UsageError(_explain(error, list(fields), "network")) from None
+            raise UsageError(explain(error, list(fields), "network")) from None
         arguments = checked.model_dump(exclude_unset=True)
         for key, value in arguments.items():
             counts = value if isinstance(value, tuple) else (value,)
@@ -225,21 +225,14 @@ def load(
     if epochs is not None:
         if epochs < 1:
             raise UsageError(f"epochs is {epochs}; expected at least 1")
+        if minutes is not None:
+            raise UsageError("either epochs or minutes; not both")
         settings += [(f"phase.{phase}.epochs", epochs) for phase in resolved.phase]
-    if minutes is not None:
-        if not 0 < minutes < math.inf:
-            raise UsageError(f"minutes is {minutes}; expected a number above 0")
-        costs = {
-            name: part.epochs * (part.crop or resolved.data.crop or 1) ** 2
-            for name, part in resolved.phase.items()
-        }
-        settings += [
-            (f"phase.{name}.minutes", minutes * cost / sum(costs.values()))
-            for name, cost in costs.items()
-        ]
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise UsageError(f"minutes is {minutes}; expected a number above 0")
     if seed is not None:
         settings.append(("seed", seed))
-    if not settings:
+    if not settings and minutes is None:
         return resolved
     # Onto the resolved recipe, so that a setting can change one key of a default.
     full = _as_table(resolved)
@@ -252,8 +245,25 @@ def load(
             if searched == key or searched.startswith(f"{place}."):
                 del full["search"][searched]
         put(full, key, value, "--set")
+    if epochs is not None:
+        for table in full["phase"].values():
+            table.pop("minutes", None)
     _find_data(full, Path())
-    return _build(full, where="--set")
+    changed = _build(full, where="--set")
+    return changed if minutes is None else _lasting(changed, minutes)
+
+
+def _lasting(recipe: Recipe, minutes: float) -> Recipe:
+    """Share minutes out among the phases by what their epochs cost."""
+    costs = {
+        name: phase.epochs * (phase.crop or recipe.data.crop or 1) ** 2
+        for name, phase in recipe.phase.items()
+    }
+    phases = {
+        name: dataclasses.replace(phase, minutes=minutes * costs[name] / sum(costs.values()))
+        for name, phase in recipe.phase.items()
+    }
+    return dataclasses.replace(recipe, phase=phases)
 
 
 def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
@@ -385,7 +395,7 @@ def _build(table: dict[str, Any], where: str) -> Recipe:
         # By way of JSON, whose arrays and objects strict checking takes for tuples and dataclasses.
         return _adapter().validate_json(json.dumps(values, default=str))
     except ValidationError as error:
-        raise UsageError(f"{where}: {_explain(error, _known_keys(error))}") from None
+        raise UsageError(f"{where}: {explain(error, known_keys(error, Recipe))}") from None
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from None
 
@@ -393,52 +403,3 @@ def _build(table: dict[str, Any], where: str) -> Recipe:
 @functools.cache
 def _adapter() -> TypeAdapter[Recipe]:
     return TypeAdapter(Recipe)
-
-
-def _explain(error: ValidationError, known: list[str], owner: str = "") -> str:
-    """Say in one line what the first thing wrong is, and what would be right."""
-    first = error.errors()[0]
-    place = [owner, *first["loc"]] if owner else [*first["loc"]]
-    # The kind of a corruption or optimiser is in pydantic's place, but not in the file's.
-    # So are the types of a value that may be of several.
-    steps = [
-        str(step)
-        for step in place
-        if step not in {*_KINDS, "float", "range", "choices"} and not str(step).startswith("tuple[")
-    ]
-    key = ".".join(steps)
-    match first["type"]:
-        case "extra_forbidden" | "unexpected_keyword_argument":
-            table = ".".join(steps[:-1]) or "the recipe"
-            return str(unknown_name(f"key in {table}:", steps[-1], known))
-        case "union_tag_invalid":
-            return str(unknown_name(f"kind in {key}:", str(first["ctx"]["tag"]), _kinds(steps)))
-        case "union_tag_not_found":
-            return f"{key} needs a kind, one of: {', '.join(_kinds(steps))}"
-        case "missing" | "missing_argument":
-            return f"{key} is missing"
-        case _:
-            return f"{key} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
-
-
-_KINDS: dict[str, type] = {**NOISES, **OPTIMIZERS, **SCHEDULES}
-_TABLES: dict[str, type] = {**_KINDS, "parts": Part}
-
-
-def _kinds(steps: list[str]) -> list[str]:
-    tables = {"noise": NOISES, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
-    return next((list(tables[step]) for step in reversed(steps) if step in tables), [])
-
-
-def _known_keys(error: ValidationError) -> list[str]:
-    """List the keys of the table in which the first thing is wrong."""
-    place = error.errors()[0]["loc"][:-1]
-    kind = next((step for step in reversed(place) if step in _TABLES), None)
-    owner: type
-    if kind is not None:
-        owner = _TABLES[str(kind)]
-    elif place:
-        owner = {"data": Data, "search": Range}.get(str(place[0]), Phase)
-    else:
-        owner = Recipe
-    return [entry.name for entry in dataclasses.fields(owner)]

@@ -17,6 +17,7 @@ A run folder holds::
     against/                 other recipes' runs on the same data and noise, to compare with
 """
 
+from autodenoise.runs.building import network, trained
 from autodenoise.runs.codes import Codes, decode, encode
 from autodenoise.runs.describing import Description, describe
 from autodenoise.runs.drawing import draw
@@ -28,7 +29,7 @@ from autodenoise.runs.scoring import (
     evaluate,
     find_outliers,
 )
-from autodenoise.runs.training import TENSORBOARD_NAME, network, resume, train, trained
+from autodenoise.runs.training import TENSORBOARD_NAME, resume, train
 
 __all__ = [
     "TENSORBOARD_NAME",

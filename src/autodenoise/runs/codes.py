@@ -21,8 +21,8 @@ from autodenoise.evaluation.codes import code_map
 from autodenoise.files import make_folder, write_bytes
 from autodenoise.learning import data as datasets
 from autodenoise.learning.reading import Part, read_pictures
+from autodenoise.runs.building import trained
 from autodenoise.runs.run import Run, to_images
-from autodenoise.runs.training import trained
 
 if TYPE_CHECKING:
     import os

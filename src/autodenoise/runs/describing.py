@@ -13,8 +13,8 @@ from autodenoise.evaluation.diagram import diagram
 from autodenoise.learning import data as datasets
 from autodenoise.nets.summary import Summary, summarise
 from autodenoise.recipes import Recipe
+from autodenoise.runs.building import network
 from autodenoise.runs.run import Run
-from autodenoise.runs.training import network
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -17,11 +17,11 @@ from autodenoise.learning.data import as_float
 from autodenoise.learning.randomness import generator
 from autodenoise.metrics import psnr
 from autodenoise.noise import Blur, Uniform
+from autodenoise.runs.building import trained
 from autodenoise.runs.describing import describe
 from autodenoise.runs.report import REPORT_NAME
 from autodenoise.runs.report import write as write_report
 from autodenoise.runs.run import FIGURES_FOLDER, Run, to_images
-from autodenoise.runs.training import trained
 
 if TYPE_CHECKING:
     import os

@@ -135,7 +135,8 @@ def _toml(recipe: Recipe) -> str:
     # Its name alone, as on the model's card: a page is passed on, and where its maker keeps the
     # data is nobody's business.
     data = dataclasses.replace(recipe.data, source=Path(recipe.data.source).name)
-    return recipes.dump(dataclasses.replace(recipe, data=data))
+    start = Path(recipe.start).name
+    return recipes.dump(dataclasses.replace(recipe, data=data, start=start))
 
 
 class _Printed(NamedTuple):

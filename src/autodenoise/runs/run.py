@@ -145,13 +145,12 @@ class Run:
         noise, seed = Compose(self.recipe.noise), self.recipe.seed
         noisy = corrupt(noise, splits.test.images, seed, "test", count)
         images, labels, _ = splits.test.take(slice(count))
-        watched = splits.test is splits.validation and self.recipe.data.validation != "test"
         return HeldBack(
             clean=to_images(images),
             noisy=to_images(noisy),
             labels=None if labels is None else labels.numpy(),
             classes=splits.classes,
-            part="validation" if watched else "test",
+            part="test" if splits.has_test else "validation",
         )
 
 

@@ -21,10 +21,11 @@ from autodenoise.learning import data as datasets
 from autodenoise.learning.validation import corrupt
 from autodenoise.noise import Compose
 from autodenoise.runs import results
+from autodenoise.runs.building import network
 from autodenoise.runs.drawing import Scene, draw_scene
 from autodenoise.runs.report import write as write_report
 from autodenoise.runs.run import FIGURES_FOLDER, RECIPE_NAME, Run, to_images
-from autodenoise.runs.training import network, resume, train
+from autodenoise.runs.training import resume, train
 
 if TYPE_CHECKING:
     import os

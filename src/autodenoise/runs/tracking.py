@@ -89,7 +89,9 @@ class Tracking:
         for row in rows[self._step :]:
             self._draw_curves(row)
         self._training = training
-        epochs = sum(phase.epochs for phase in training.phases.values())
+        # Of a phase that is given minutes nobody knows: a picture an epoch.
+        timed = any(phase.minutes is not None for phase in training.phases.values())
+        epochs = 0 if timed else sum(phase.epochs for phase in training.phases.values())
         self._every = max(1, epochs // _PICTURES)
         images = training.validation.to(training.device)
         noisy = corrupt(training.noise, images, training.seed, training.validation_part)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.util
-import inspect
 import json
 import os
 import platform
@@ -20,23 +19,20 @@ from autodenoise.errors import Interrupted, MissingExtra, OutputError, UsageErro
 from autodenoise.files import make_folder, write_text
 from autodenoise.learning import data as datasets
 from autodenoise.learning.checkpoint import (
-    load_state,
     load_weights,
-    restore_trained,
     save_weights,
 )
 from autodenoise.learning.export import export
 from autodenoise.learning.loop import (
     BEST_NAME,
-    CHECKPOINT_NAME,
     Training,
     fit,
-    weights_name,
 )
 from autodenoise.learning.pictures import Pictures
 from autodenoise.learning.randomness import generator
 from autodenoise.learning.transfer import start_from
 from autodenoise.noise import Compose
+from autodenoise.runs.building import check_crops, network
 from autodenoise.runs.listeners import Listeners
 from autodenoise.runs.report import write as write_report
 from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
@@ -46,26 +42,24 @@ if TYPE_CHECKING:
 
     from autodenoise.learning.download import OnBytes
     from autodenoise.learning.loop import Report
-    from autodenoise.nets import Autoencoder
     from autodenoise.recipes import Recipe
 
 __all__ = [
     "TENSORBOARD_NAME",
     "Sitting",
     "choose_device",
-    "network",
     "reopen",
     "resolve",
     "resume",
     "start",
     "train",
-    "trained",
 ]
 
 
 TENSORBOARD_NAME = "tensorboard"
 # What a run that does not start from random weights starts from, wherever that goes later.
 _START_NAME = "start.safetensors"
+_REHEARSED = 256
 
 
 def train(
@@ -176,7 +170,9 @@ def start(recipe: Recipe, folder: Path, device: str | None, on_bytes: OnBytes | 
     begun = ""
     if recipe.start:
         card = start_from(runtime.find(recipe.start), training.network)
-        begun = card.name + (f" ({card.compute})" if card.compute else "")
+        # Only one step back: what that began from stands on its own card.
+        spent = card.compute.partition(", begun from")[0]
+        begun = card.name + (f" ({spent})" if spent else "")
     make_folder(folder)
     if recipe.start:
         save_weights(folder / _START_NAME, training.network)
@@ -251,12 +247,15 @@ def choose_device(name: str | None) -> torch.device:
 def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device) -> Training:
     images = splits.train.images
     untrained = network(recipe, splits.shape)
-    # Whatever corrupting an image cannot do shows before a folder is made.
-    Compose(recipe.noise)(datasets.as_float(images[:1]), generator(recipe.seed, "rehearsal"))
+    # Whatever corrupting an image cannot do shows before a folder is made; with so many small ones,
+    # each way of a mixture does.
+    few = datasets.as_float(images[:1, :, :16, :16].expand(_REHEARSED, -1, -1, -1))
+    Compose(recipe.noise)(few, generator(recipe.seed, "rehearsal"))
     same = splits.validation is splits.test
     data = recipe.data
     train: torch.Tensor | Pictures = images
     if data.crop is not None:
+        check_crops(recipe, untrained.multiple)
         train = Pictures(
             splits.train.pictures,
             data.crop,
@@ -276,51 +275,6 @@ def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device) -> Tra
         seed=recipe.seed,
         device=device,
     )
-
-
-def network(recipe: Recipe, shape: tuple[int, int, int]) -> Autoencoder:
-    """Make a recipe's untrained network for images of a shape.
-
-    Parameters
-    ----------
-    recipe
-        Says which network, and seeds its weights.
-    shape
-        (channels, height, width).
-
-    Raises
-    ------
-    UsageError
-        The network cannot be made with these arguments, or cannot work on such images.
-    """
-    channels, height, width = shape
-    # What the data decide, unless the recipe says otherwise.
-    accepted = inspect.signature(nets.NETWORKS[recipe.network.name]).parameters
-    inferred = {"channels": channels, "size": (height, width)}
-    arguments = {key: value for key, value in inferred.items() if key in accepted}
-    arguments.update(recipe.network.arguments)
-    try:
-        built = nets.build(
-            recipe.network.name, arguments, generator(recipe.seed, "initial weights")
-        )
-    except (ArithmeticError, RuntimeError, ValueError) as error:
-        raise UsageError(
-            f"the network {recipe.network.name} cannot be made with {arguments}: {error}"
-        ) from None
-    image = torch.zeros(1, *shape)
-    try:
-        with torch.no_grad():
-            fits = built(image).shape == image.shape
-    except RuntimeError:
-        fits = False
-    if not fits:
-        sides = f"; its sides must be multiples of {built.multiple}" if built.multiple else ""
-        raise UsageError(
-            f"the network {recipe.network.name} cannot work on images of {width}x{height} pixels "
-            f"and {channels} channel(s){sides}. Choose another network, or bring the images to a "
-            "size with [data] size = [height, width]"
-        )
-    return built
 
 
 def _find_tensorboard() -> None:
@@ -377,7 +331,7 @@ def _export(run: Run, training: Training) -> None:
         compute=_compute(run, training),
         limits=" ".join(recipe.limits.split()),
         source=" ".join(recipe.source.split()),
-        licence=recipe.licence,
+        licence=" ".join(recipe.licence.split()),
         version=metadata.version("autodenoise"),
     )
     export(network, card, run.folder / runtime.MODEL_NAME)
@@ -393,7 +347,7 @@ def _compute(run: Run, training: Training) -> str:
         area = height * width if side is None else side**2
         pixels += area * sum(r.images_per_second * r.seconds for r in rows if r.phase == name)
     minutes = sum(row.seconds for row in rows) / 60
-    machine = f"{told.get('device')}, {told.get('threads')} thread(s)"
+    machine = f"{told.get('device', 'cpu')}, {told.get('threads', '?')} thread(s)"
     said = f"{minutes:.0f} minutes on {machine}, {pixels:.3g} pixels"
     return f"{said}, begun from {told['begun_from']}" if "begun_from" in told else said
 
@@ -407,31 +361,3 @@ def _environment(device: torch.device) -> dict[str, str | int]:
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
     }
-
-
-def trained(run: Run, shape: tuple[int, int, int], phase: str | None = None) -> Autoencoder:
-    """Make the network that a run has trained: what its model file holds, alive.
-
-    Parameters
-    ----------
-    run
-        The run.
-    shape
-        (channels, height, width) of its images.
-    phase
-        As it was at the end of this phase, which is not the last; by default as it is now.
-
-    Raises
-    ------
-    InputError
-        The weights are missing or damaged.
-    """
-    made = network(run.recipe, shape)
-    if phase is not None:
-        load_weights(run.folder / weights_name(phase), made)
-    elif run.recipe.keep == "best":
-        load_weights(run.folder / BEST_NAME, made)
-    else:
-        checkpoint = run.folder / CHECKPOINT_NAME
-        restore_trained(checkpoint, load_state(checkpoint)[1], made)
-    return made.eval()

@@ -1,0 +1,116 @@
+"""Networks as recipes and runs have them: made for images of a shape, untrained or trained."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING
+
+import torch
+
+from autodenoise import nets
+from autodenoise.errors import UsageError
+from autodenoise.learning.checkpoint import load_state, load_weights, restore_trained
+from autodenoise.learning.loop import BEST_NAME, CHECKPOINT_NAME, weights_name
+from autodenoise.learning.randomness import generator
+
+if TYPE_CHECKING:
+    from autodenoise.nets import Autoencoder
+    from autodenoise.recipes import Recipe
+    from autodenoise.runs.run import Run
+
+__all__ = ["check_crops", "network", "trained"]
+
+
+def network(recipe: Recipe, shape: tuple[int, int, int]) -> Autoencoder:
+    """Make a recipe's untrained network for images of a shape.
+
+    Parameters
+    ----------
+    recipe
+        Says which network, and seeds its weights.
+    shape
+        (channels, height, width).
+
+    Raises
+    ------
+    UsageError
+        The network cannot be made with these arguments, or cannot work on such images.
+    """
+    channels, height, width = shape
+    # What the data decide, unless the recipe says otherwise.
+    accepted = inspect.signature(nets.NETWORKS[recipe.network.name]).parameters
+    inferred = {"channels": channels, "size": (height, width)}
+    arguments = {key: value for key, value in inferred.items() if key in accepted}
+    arguments.update(recipe.network.arguments)
+    try:
+        built = nets.build(
+            recipe.network.name, arguments, generator(recipe.seed, "initial weights")
+        )
+    except (ArithmeticError, RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"the network {recipe.network.name} cannot be made with {arguments}: {error}"
+        ) from None
+    image = torch.zeros(1, *shape)
+    try:
+        with torch.no_grad():
+            fits = built(image).shape == image.shape
+    except RuntimeError:
+        fits = False
+    if not fits:
+        sides = f"; its sides must be multiples of {built.multiple}" if built.multiple else ""
+        raise UsageError(
+            f"the network {recipe.network.name} cannot work on images of {width}x{height} pixels "
+            f"and {channels} channel(s){sides}. Choose another network, or bring the images to a "
+            "size with [data] size = [height, width]"
+        )
+    return built
+
+
+def check_crops(recipe: Recipe, multiple: int | None) -> None:
+    """Check that a network whose sides are multiples of this can work on a recipe's crops.
+
+    Raises
+    ------
+    UsageError
+        It cannot.
+    """
+    name = recipe.network.name
+    if multiple is None:
+        raise UsageError(
+            f"the network {name} works on images of one size alone; leave crop out of [data]"
+        )
+    sides = {f"phase.{key}.crop": phase.crop for key, phase in recipe.phase.items()}
+    for key, side in {"data.crop": recipe.data.crop, **sides}.items():
+        if side is not None and side % multiple:
+            raise UsageError(
+                f"{key} is {side}; the network {name} takes multiples of {multiple}, such as "
+                f"{max(multiple, side - side % multiple)}"
+            )
+
+
+def trained(run: Run, shape: tuple[int, int, int], phase: str | None = None) -> Autoencoder:
+    """Make the network that a run has trained: what its model file holds, alive.
+
+    Parameters
+    ----------
+    run
+        The run.
+    shape
+        (channels, height, width) of its images.
+    phase
+        As it was at the end of this phase, which is not the last; by default as it is now.
+
+    Raises
+    ------
+    InputError
+        The weights are missing or damaged.
+    """
+    made = network(run.recipe, shape)
+    if phase is not None:
+        load_weights(run.folder / weights_name(phase), made)
+    elif run.recipe.keep == "best":
+        load_weights(run.folder / BEST_NAME, made)
+    else:
+        checkpoint = run.folder / CHECKPOINT_NAME
+        restore_trained(checkpoint, load_state(checkpoint)[1], made)
+    return made.eval()
