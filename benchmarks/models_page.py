@@ -90,7 +90,7 @@ def tested(name: str) -> list[str]:
     for path in sorted(RESULTS.glob("scores-*.json")):
         result = json.loads(path.read_text("utf-8"))
         psnr = {one["noise"]: one["psnr"] for one in result["scores"] if one["denoiser"] == name}
-        if psnr:
+        if all(f"gaussian:{sigma}" in psnr for sigma in SIGMAS):
             values = "/".join(f"{psnr[f'gaussian:{sigma}']:.2f}" for sigma in SIGMAS)
             said.append(f"{result['set']} {values} dB at sigma 15/25/50")
     return said

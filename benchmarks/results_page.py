@@ -197,11 +197,14 @@ def section(title: str, lines: list[Line], result: dict[str, Any] | None) -> str
     headings += ["parameters", "MAC/pixel", "MP/s here"]
     how = "Nothing is measured here yet; all of these are published.\n"
     if result:
-        machine = result["environment"]
+        machines = " and ".join(
+            f"{one['cores']} cores of {one['processor']}, {one['system']}, "
+            f"ONNX Runtime {one['onnxruntime']}"
+            for one in result["environments"]
+        )
         file = f"scores-{result['set']}.json"
         how = (
-            f"By `{result['command']}` on {machine['cores']} cores of {machine['processor']}, "
-            f"{machine['system']}, ONNX Runtime {machine['onnxruntime']}; SSIM and seconds are in "
+            f"By `{result['command']}` on {machines}; SSIM and seconds are in "
             f"[{file}](../benchmarks/results/{file}).\n"
         )
     return f"## {title}\n\n{markdown_table(headings, [line.cells() for line in lines])}\n{how}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 from pathlib import Path
 
@@ -52,3 +53,14 @@ def test_grey_is_judged_on_the_luma_that_pillow_takes() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
     expected = np.asarray(Image.fromarray(pixels).convert("L")).astype(int)
     assert np.abs(ship.luma(pixels)[..., 0] - expected).max() <= 1
+
+
+def test_results_of_some_strengths_alone_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models_page, "RESULTS", tmp_path)
+    for name, sigmas in (("set12", (15, 25, 50)), ("bsd68", (25,))):
+        scores = [{"noise": f"gaussian:{s}", "psnr": 30, "denoiser": "fast"} for s in sigmas]
+        content = json.dumps({"set": name, "scores": scores})
+        (tmp_path / f"scores-{name}.json").write_text(content)
+    assert models_page.tested("fast") == ["set12 30.00/30.00/30.00 dB at sigma 15/25/50"]

@@ -15,7 +15,7 @@ from autodenoise.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["digest", "make_folder", "replacing", "write_bytes", "write_text"]
+__all__ = ["digest", "make_folder", "printable", "replacing", "write_bytes", "write_text"]
 
 _UMASK = threading.Lock()
 
@@ -95,3 +95,8 @@ def digest(path: Path) -> str:
     """Give the SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def printable(name: str) -> str:
+    """Give a file's name without what would steer a terminal or is no text at all: escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)

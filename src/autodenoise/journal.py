@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import TYPE_CHECKING, Self
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from autodenoise.errors import OutputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 if sys.platform == "win32":
@@ -22,16 +24,12 @@ __all__ = ["Journal"]
 class Journal:
     """Lines on disk, each there for good before `append` returns.
 
+    A last line that was cut off, as when the power goes, is none, and is taken out of the file.
+
     Parameters
     ----------
     path
         Made if it is missing; its folder exists.
-
-    Attributes
-    ----------
-    lines
-        Those that were in the file when it was opened, without their ends. One that was cut off,
-        as when the power goes, is none, and is taken out of the file.
 
     Raises
     ------
@@ -48,7 +46,7 @@ class Journal:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
         try:
             self._lock()
-            self.lines = self._read()
+            self._cut_off()
         except BaseException:
             self._file.close()
             raise
@@ -62,6 +60,11 @@ class Journal:
     def close(self) -> None:
         """Let go of it."""
         self._file.close()
+
+    def lines(self) -> Iterator[bytes]:
+        """Read the lines that are in the file; they come without their ends."""
+        for line in io.BytesIO(self._read()):
+            yield line.removesuffix(b"\n")
 
     def append(self, line: bytes) -> None:
         """Add a line, which comes without its end.
@@ -98,10 +101,12 @@ class Journal:
         except OSError as error:
             raise OutputError(f"cannot lock {self._path}: {error.strerror}") from error
 
-    def _read(self) -> list[bytes]:
-        self._file.seek(0)
-        content = self._file.read()
+    def _cut_off(self) -> None:
+        content = self._read()
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             self._file.truncate(whole)
-        return content[:whole].splitlines()
+
+    def _read(self) -> bytes:
+        self._file.seek(0)
+        return self._file.read()

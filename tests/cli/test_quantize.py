@@ -82,6 +82,10 @@ def test_a_faster_variant_is_made_and_listed(
         (("box.onnx",), 2, "the model's card does not tell its data; name them with --data"),
         (("box.onnx", "--data", "photos"), 3, "does not tell what noise it was trained on"),
         (("small.onnx", "--data", "bsds40"), 2, "did you mean 'bsds400'?"),
+        (("small.onnx", "--data", "low"), 3, "takes multiples of 8 pixels"),
+        (("colour.onnx", "--data", "grey"), 3, "takes 3 channel(s), the images of grey have 1"),
+        (("fixed.onnx", "--data", "grey"), 3, "takes 20x20 pixels alone, the images of grey"),
+        (("small.onnx", "-o", "new.jpg"), 4, "model files end in .onnx"),
         (("strange.onnx",), 3, "noise that this version of autodenoise does not know"),
     ],
 )
@@ -93,7 +97,14 @@ def test_what_is_wrong_is_said(
     says: str,
 ) -> None:
     box_blur(Path("box.onnx"))
+    box_blur(Path("colour.onnx"), channels=3)
+    box_blur(Path("fixed.onnx"), size=(20, 20))
+    for folder, shape in (("grey", (24, 30, 1)), ("low", (5, 40, 3))):
+        Path(folder).mkdir()
+        for index in range(2):
+            images.write(Path(f"{folder}/{index}.png"), np.full(shape, 9, np.uint8))
     write_card("strange.onnx", noise=[{"kind": "rain"}])
-    assert run(monkeypatch, "quantize", *arguments, "-o", "new.onnx") == code
+    output = () if "-o" in arguments else ("-o", "new.onnx")
+    assert run(monkeypatch, "quantize", *arguments, *output) == code
     assert says in capsys.readouterr().err
     assert not Path("new.onnx").exists()

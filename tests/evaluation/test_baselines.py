@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from importlib import metadata
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ from autodenoise.evaluation import baselines
 from autodenoise.evaluation.baselines import ALWAYS, BASELINES, Baseline
 from autodenoise.evaluation.protocol import AddedNoise
 from autodenoise.images import to_float
+from autodenoise.images.libvips import pyvips
 from tests.evaluation.test_protocol import photo
 
 SETTINGS = Path(__file__).parents[2] / "benchmarks" / "results" / "baseline-settings.json"
@@ -102,6 +104,26 @@ def test_what_is_not_installed_is_told_with_its_command() -> None:
     other = Baseline(baselines.median, "", ("no_such_module",), package="such-a-package")
     with pytest.raises(UsageError, match="pip install such-a-package"):
         other.check()
+
+
+def test_versions_are_part_of_an_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    identities = {name: BASELINES[name].identity for name in USABLE}
+    for name, packages in (
+        ("median", ["libvips"]),
+        ("gaussian-blur", ["libvips"]),
+        ("bilateral", ["autodenoise", "numpy", "scikit-image"]),
+        ("pca", ["autodenoise", "numpy", "scikit-image"]),
+        ("wavelet", ["scikit-image", "PyWavelets"]),
+        ("opencv-nlm", ["opencv-python-headless"]),
+    ):
+        for package in packages:
+            known = ".".join(str(pyvips.version(part)) for part in range(3))
+            version = known if package == "libvips" else metadata.version(package)
+            assert f"{package} {version}" in identities[name]
+    # OpenCV's module comes in packages of several names.
+    other = {"cv2": ["opencv-contrib-python"]}
+    monkeypatch.setattr(baselines, "_packages_of", lambda: other)
+    assert "opencv-contrib-python" in BASELINES["opencv-nlm"].identity
 
 
 def test_the_licence_of_bm3d_is_told() -> None:

@@ -12,15 +12,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 
 from autodenoise import images, weights
 from autodenoise.errors import InputError, Interrupted, OutputError, UsageError
-from autodenoise.evaluation import benchmark
+from autodenoise.evaluation import benchmark, sheet
 from autodenoise.evaluation.benchmark import AddedNoise, ReferenceSet, Table, choose, score
+from autodenoise.evaluation.machine import environment
 from autodenoise.evaluation.protocol import score_output
-from autodenoise.evaluation.references import PUBLISHED
 from autodenoise.evaluation.sheet import Row
 from autodenoise.images import open_picture
 from tests.evaluation.test_protocol import photo
@@ -94,7 +95,8 @@ def test_what_is_written_can_be_read() -> None:
     summary = json.loads(Path("out/summary.json").read_text())
     assert summary["images"] == 3
     assert "RandomState(0)" in summary["protocol"]
-    assert summary["environment"]["numpy"] == np.__version__
+    (made_with,) = summary["environments"]
+    assert made_with["numpy"] == np.__version__
     box = next(one for one in summary["scores"] if one["denoiser"] == "box.onnx")
     assert box["parameters"] == 9
     assert box["noise_level"] == "blind"
@@ -108,9 +110,11 @@ def test_what_is_written_can_be_read() -> None:
 def test_the_crop_shows_what_was_scored() -> None:
     pictures("in")
     table(Path("in"), str(identity(Path("same.onnx"), channels=3)))
-    (kept,) = Path("out/crops").glob("*same.onnx.png")
-    noisy = NOISE(images.to_float(photo((40, 45, 3))))
-    assert np.array_equal(images.read(kept), images.from_float(noisy, np.dtype(np.uint8)))
+    kept = [images.read(file) for file in Path("out/crops").iterdir()]
+    assert len(kept) == 4
+    noisy = images.from_float(NOISE(images.to_float(photo((40, 45, 3)))), np.dtype(np.uint8))
+    # The input's, and the answer of a model that does nothing.
+    assert sum(np.array_equal(one, noisy) for one in kept) == 2
     shown = images.read(Path("out/crops.png"))
     # Every pixel of the clean picture is in it, enlarged, as the last of the upper row.
     zoom = 240 // 45
@@ -148,6 +152,7 @@ def test_a_changed_model_is_scored_anew() -> None:
     pictures("in")
     model = box_blur(Path("model.onnx"), channels=3)
     table(Path("in"), str(model))
+    shown = Path("out/crops.png").read_bytes()
     identity(model, channels=3)
     made = table(Path("in"), str(model))
     own = [row for row in rows() if row["denoiser"] == "model.onnx"]
@@ -162,9 +167,61 @@ def test_a_changed_model_is_scored_anew() -> None:
     # And back again: those rows are there.
     box_blur(model, channels=3)
     assert len(rows()) == 15
+    assert Path("out/crops.png").read_bytes() != shown
     again = table(Path("in"), str(model))
+    assert Path("out/crops.png").read_bytes() == shown
     assert len(rows()) == 15
     assert [one.psnr for one in again.averages if one.denoiser == "model.onnx"] != [average.psnr]
+
+
+def test_names_of_any_length_are_shown() -> None:
+    pictures("in", 1)
+    folder = Path("a" * 90, "b" * 90, "c" * 90)
+    folder.mkdir(parents=True)
+    model = box_blur(folder / "box.onnx", channels=3)
+    for strength in (12.3456, 12.3456789):
+        table(Path("in"), str(model), noise=AddedNoise("gaussian", strength))
+    assert open_picture(Path("out/crops.png")).width > 3 * 240
+
+
+def test_names_that_are_no_text_are_escaped() -> None:
+    pictures("in", 1)
+    images.write(Path("in/a\nb.png"), photo((40, 40, 3)))
+    images.write(Path("in/caf\udce9.png"), photo((40, 40, 3)))
+    made = table(Path("in"))
+    assert {row["image"] for row in rows()} == {"0", "a\\nb", "caf\\udce9"}
+    assert {one.images for one in made.averages} == {3}
+    assert table(Path("in")) == made
+
+
+def test_lines_that_are_of_nothing_here_are_passed_over() -> None:
+    pictures("in", 1)
+    made = table(Path("in"))
+    own = Path("out/rows.csv").read_text()
+    other = own.splitlines()[-1].replace("0,", "other,", 1)
+    Path("out/rows.csv").write_text(f"{own}{other}\n{'x' * 200_000}\n")
+    assert table(Path("in")) == made
+
+
+def test_a_table_tells_of_all_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures("in", 1)
+    assert len(table(Path("in")).environments) == 1
+    here = environment()
+
+    def elsewhere(*_: str) -> dict[str, str | int | None]:
+        return {**here, "cores": 96}
+
+    monkeypatch.setattr(sheet, "environment", elsewhere)
+    # What is only shown was not computed there.
+    assert len(table(Path("in")).environments) == 1
+    assert "differ in their machine" not in Path("out/report.md").read_text()
+    made = table(Path("in"), noise=AddedNoise("gaussian", 50))
+    assert [one["cores"] for one in made.environments] == [here["cores"], 96]
+    assert json.loads(Path("out/summary.json").read_text())["environments"] == [*made.environments]
+    report = Path("out/report.md").read_text()
+    assert "- 96 cores of" in report
+    assert "differ in their machine" in report
+    assert len(table(Path("in")).environments) == 2
 
 
 def test_other_pictures_and_other_folders_are_left_alone() -> None:
@@ -268,44 +325,27 @@ def test_pairs_bring_their_noise(dtype: type[np.unsignedinteger]) -> None:
         score(references, chosen, Path("out"), [NOISE])
 
 
-def test_pairs_that_are_none_are_told() -> None:
+def test_equal_pictures_count_as_100_db() -> None:
     noisy_pairs()
-    images.write(Path("noisy/5.png"), photo())
-    images.write(Path("clean/6.png"), photo())
-    with pytest.raises(InputError, match="without a partner: 5, 6"):
-        ReferenceSet.open_pairs(Path("noisy"), Path("clean"))
-    Path("noisy/5.png").unlink()
-    images.write(Path("noisy/6.png"), photo()[1:])
-    with pytest.raises(InputError, match=r"70x60 pixels of 3 channel.*70x59 of 3"):
-        ReferenceSet.open_pairs(Path("noisy"), Path("clean"))
-    images.write(Path("noisy/6.tif"), photo())
-    with pytest.raises(InputError, match="2 pictures named 6"):
-        ReferenceSet.open_pairs(Path("noisy"), Path("clean"))
-    with pytest.raises(InputError, match="cannot look into"):
-        ReferenceSet.open_pairs(Path("nowhere"), Path("clean"))
+    Path("noisy/0.tif").unlink()
+    images.write(Path("noisy/0.png"), photo((40, 44, 3)))
+    same = str(identity(Path("same.onnx"), channels=3))
+    references = ReferenceSet.open_pairs(Path("noisy"), Path("clean"))
+    made = score(references, choose([same], [], references), Path("out"))
+    (own,) = [one for one in made.averages if one.denoiser == "same.onnx"]
+    equal, other = (float(row["psnr"]) for row in rows() if row["denoiser"] == "same.onnx")
+    assert equal == math.inf
+    assert own.psnr == pytest.approx((100 + other) / 2, abs=1e-5)
 
 
-def test_a_named_set_is_found_or_told_where_to_put(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AUTODENOISE_DATA", str(Path("data").absolute()))
-    monkeypatch.setattr("platformdirs.user_cache_path", lambda _: Path("cache"))
-    with pytest.raises(InputError, match=r"12 pictures .*cszn/DnCNN.* into cache/data/set12"):
-        ReferenceSet.open("set12")
-    Path("cache/data").mkdir(parents=True)
-    pictures("cache/data/set12", PUBLISHED["set12"].pictures, 1)
-    found = ReferenceSet.open("set12")
-    assert (found.name, len(found.images), found.channels) == ("set12", 12, 1)
-    Path("data").mkdir()
-    pictures("data/set12", 3, 1)
-    with pytest.raises(InputError, match="has 3 pictures; set12 has 12"):
-        ReferenceSet.open("set12")
-
-
-@pytest.mark.usefixtures("test_sets")
-def test_the_published_sets_are_whole() -> None:
-    for name, channels in (("set12", 1), ("bsd68", 1), ("cbsd68", 3), ("bsds-val32", 3)):
-        found = ReferenceSet.open(name)
-        assert found.channels == channels
-        assert len(found.images) == PUBLISHED[name].pictures
+def test_a_table_of_nothing_but_equal_pictures_is_a_table() -> None:
+    for folder in ("noisy", "clean"):
+        Path(folder).mkdir()
+        images.write(Path(f"{folder}/flat.png"), np.full((40, 44, 3), 99, np.uint8))
+    references = ReferenceSet.open_pairs(Path("noisy"), Path("clean"))
+    made = score(references, choose([], [], references), Path("out"))
+    assert [one.psnr for one in made.averages] == [100, 100, 100]
+    assert open_picture(Path("out/speed.png")).width > 600
 
 
 def test_what_cannot_be_scored_is_told() -> None:
@@ -329,6 +369,11 @@ def test_models_for_other_pictures_are_passed_over() -> None:
     grey = str(box_blur(Path("grey.onnx")))
     box_blur(Path("small.onnx"), size=(20, 20), channels=3)
     Path("broken.onnx").write_bytes(b"")
+    # It passes every check, and ONNX Runtime refuses it.
+    odd = onnx.load(box_blur(Path("odd.onnx"), channels=3))
+    odd.graph.node[0].input[1] = "noisy"
+    odd.graph.node[0].attribute.append(onnx.helper.make_attribute("kernel_shape", [7]))
+    onnx.save(odd, "odd.onnx")
     fitting = str(box_blur(Path("fits.onnx"), channels=3))
     chosen = choose(["all"], [], references)
     assert {one.name for one in chosen.candidates} == {
@@ -341,6 +386,7 @@ def test_models_for_other_pictures_are_passed_over() -> None:
     assert "grey.onnx is passed over: it is for grey, in is RGB" in notes
     assert "small.onnx is passed over: it takes 20x20 pixels alone" in notes
     assert "broken.onnx is passed over" in notes
+    assert "odd.onnx is passed over: odd.onnx is not a model file that can be run" in notes
     assert len(choose([fitting, grey], [], references).candidates) == 4
     with pytest.raises(InputError, match=r"no model fits in: grey\.onnx"):
         choose([grey], [], references)

@@ -64,6 +64,8 @@ def test_photons_are_counted() -> None:
         "gaussian:-5",
         "gaussian:nan",
         "gaussian:inf",
+        "gaussian:1000001",
+        "poisson:1e20",
         "25",
         "salt:3",
         "",
@@ -75,7 +77,7 @@ def test_other_noise_is_refused(text: str) -> None:
 
 
 def test_a_name_is_read_as_what_it_names() -> None:
-    for text in ("gaussian:25", "gaussian:7.5", "poisson:30"):
+    for text in ("gaussian:25", "gaussian:7.5", "gaussian:25.0000001", "poisson:30"):
         assert AddedNoise.parse(text).name == text
     assert AddedNoise.parse("gaussian:25.0") == AddedNoise.parse("gaussian:25")
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import pytest
 from matplotlib.text import Annotation
 
 from autodenoise.evaluation import figures
@@ -36,6 +37,21 @@ def test_no_name_lies_on_another() -> None:
     page = figure.bbox
     assert all(page.x0 <= box.x0 and box.x1 <= page.x1 for box in boxes)
     assert second.get_title(loc="left") == "$other_"
+
+
+@pytest.mark.parametrize("slowest", [0.001, 0.05, 2, 9])
+def test_no_number_of_an_axis_lies_on_another(slowest: float) -> None:
+    points = [Point("slow", slowest, 30, False), Point("fast", 20, 31, True)]
+    figure = quality_against_speed({"one": points}, "Quality")
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    labels = [label for label in axes.get_xticklabels(which="both") if label.get_text()]
+    low, high = axes.get_xlim()
+    shown = [label for label in labels if low <= label.get_position()[0] <= high]
+    assert len(shown) > 2
+    boxes = [label.get_window_extent() for label in shown]
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other)
 
 
 def test_the_same_figure_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -133,6 +133,19 @@ def test_steps_that_no_denoiser_needs_are_refused(
     assert_refused(in_bytes.SerializeToString(), says)
 
 
+def test_scales_that_many_operators_share_are_parts_each_time(in_bytes: Any) -> None:
+    channels = 60_000
+    put(in_bytes, "kernel", np.ones((channels, 1, 1, 1), np.int8))
+    put(in_bytes, "kernel.step", np.ones(channels, np.float32))
+    put(in_bytes, "kernel.zero", np.zeros(channels, np.int8))
+    checking.inspect(in_bytes.SerializeToString())
+    for number in range(3):
+        again = onnx.NodeProto.FromString(in_bytes.graph.node[2].SerializeToString())
+        again.output[0] = f"again {number}"
+        in_bytes.graph.node.append(again)
+    assert_refused(in_bytes.SerializeToString(), "more than 200,000 parts")
+
+
 def test_bytes_that_are_read_as_others_are_one_error(tmp_path: Path, in_bytes: Any) -> None:
     in_bytes.graph.node[1].input[0] = "noisy"
     onnx.save(in_bytes, tmp_path / "odd.onnx")

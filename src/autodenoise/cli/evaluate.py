@@ -121,7 +121,7 @@ def evaluate(
         )
     if run is not None:
         _evaluate_run(run, outliers, against or [], classifier=classifier)
-    elif (data is None) == (pairs is None):
+    elif bool(data) == bool(pairs):
         raise UsageError(
             "name either a run folder, or what to score on: --data SET --noise gaussian:25, or "
             "--pairs NOISY CLEAN"
@@ -198,7 +198,7 @@ def _tabulate(
     else:
         references = benchmark.ReferenceSet.open(data or "")
     chosen = benchmark.choose(models, baselines, references)
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     with TableProgress(console) as progress:
         table = benchmark.score(references, chosen, output, added, on_row=progress)
     for noise in dict.fromkeys(one.noise for one in table.averages):
@@ -221,7 +221,7 @@ def _print_averages(console: Console, averages: list[Average]) -> None:
         times = f"{one.seconds:.3f}", f"{one.mp_per_s:.3g}"
         table.add_row(
             one.denoiser,
-            "equal" if one.psnr is None else f"{one.psnr:.2f}",
+            f"{one.psnr:.2f}",
             "-" if one.ssim is None else f"{one.ssim:.4f}",
             one.noise_level or "-",
             *(("-", "-") if one.denoiser == INPUT else times),

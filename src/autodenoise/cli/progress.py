@@ -14,6 +14,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from autodenoise.files import printable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -64,9 +66,7 @@ class _Bars:
             self._bars.start()
 
     def _print(self, line: str) -> None:
-        # A file's name may hold what would steer the terminal, or is no text at all.
-        line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(printable(line), highlight=False, markup=False, soft_wrap=True)
 
 
 class _TrainingBar(_Bars):
@@ -75,7 +75,7 @@ class _TrainingBar(_Bars):
     def __init__(self, console: Console) -> None:
         super().__init__(
             console,
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[told]}"),
         )
@@ -263,7 +263,7 @@ class _Steps(_Bars):
     def __init__(self, console: Console, description: str) -> None:
         super().__init__(
             console,
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TimeRemainingColumn(),
         )
@@ -306,7 +306,7 @@ class Downloads(_Bars):
     def __init__(self, console: Console) -> None:
         super().__init__(
             console,
-            TextColumn("fetching {task.description}"),
+            TextColumn("fetching {task.description}", markup=False),
             BarColumn(bar_width=24),
             DownloadColumn(),
             TransferSpeedColumn(),

@@ -6,6 +6,7 @@ None of their settings was chosen on a test set: keywords are chosen on bsds-val
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from dataclasses import dataclass
 from importlib import metadata
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from autodenoise.errors import MissingExtra, UsageError
+from autodenoise.evaluation.machine import version
 from autodenoise.images import Scale
 from autodenoise.images.libvips import pyvips
 
@@ -243,7 +245,7 @@ class Baseline:
     about
         One line for the report.
     modules
-        What has to be installed.
+        What does the work, and has to be installed.
     package
         Of its own, which autodenoise's extras do not bring; empty where they bring all.
     takes_sigma
@@ -263,12 +265,8 @@ class Baseline:
 
     @property
     def identity(self) -> str:
-        """What decides its answers: its settings, and the version of what does the work."""
-        parts = [self.about]
-        if self.modules:
-            distribution = self.package or "scikit-image"
-            parts.append(f"{distribution} {metadata.version(distribution)}")
-        return "; ".join(parts)
+        """What decides its answers: its settings, and the versions of what does the work."""
+        return "; ".join([self.about, *map(_version, self.modules)])
 
     def check(self) -> None:
         """Check that it can be used here.
@@ -294,16 +292,18 @@ INPUT = "noisy"
 ALWAYS = (INPUT, "median", "gaussian-blur")
 """What stands in every table, so that nothing is praised that these do as well."""
 
+_LIBVIPS = ("pyvips",)
 _SKIMAGE = ("skimage", "pywt")
+_OURS = ("autodenoise", "numpy", *_SKIMAGE)
 
 BASELINES: dict[str, Baseline] = {
     INPUT: Baseline(unchanged, "the input as it is, neither clipped nor rounded"),
-    "median": Baseline(median, "median of 3x3 pixels"),
-    "gaussian-blur": Baseline(gaussian_blur, "Gaussian of 0.8 pixels"),
+    "median": Baseline(median, "median of 3x3 pixels", _LIBVIPS),
+    "gaussian-blur": Baseline(gaussian_blur, "Gaussian of 0.8 pixels", _LIBVIPS),
     "bilateral": Baseline(
         bilateral,
         "bilateral filter: 1.8 pixels, 2 sigma in value",
-        _SKIMAGE,
+        _OURS,
         takes_sigma=True,
     ),
     "tv": Baseline(
@@ -332,7 +332,7 @@ BASELINES: dict[str, Baseline] = {
     "pca": Baseline(
         patch_pca,
         "local PCA of 7x7 patches in windows of 31x31, threshold 2.75 sigma (PLPCA)",
-        _SKIMAGE,
+        _OURS,
         takes_sigma=True,
     ),
     "bm3d": Baseline(
@@ -344,6 +344,17 @@ BASELINES: dict[str, Baseline] = {
     ),
 }
 """The baselines by name."""
+
+
+_packages_of = functools.cache(metadata.packages_distributions)
+
+
+def _version(module: str) -> str:
+    """Give the version of a module, by the packages that it is from: OpenCV comes in several."""
+    if module == "pyvips":
+        return "libvips " + ".".join(str(pyvips.version(part)) for part in range(3))
+    packages = sorted(set(_packages_of().get(module, [module])))
+    return ", ".join(f"{name} {version(name) or 'of unknown version'}" for name in packages)
 
 
 def _starts(side: int) -> list[int]:

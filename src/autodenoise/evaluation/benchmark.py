@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from autodenoise.errors import InputError, Interrupted, UsageError
 from autodenoise.evaluation import crops, scorecard
@@ -68,6 +68,8 @@ class Table:
         The best of each noise first; also what earlier calls have scored there.
     notes
         A sentence about each denoiser that was passed over, and about what could not be drawn.
+    environments
+        The machines and versions that it was computed with: one, unless calls differed.
     files
         What was written for people to read.
     """
@@ -75,6 +77,7 @@ class Table:
     folder: Path
     averages: tuple[Average, ...]
     notes: tuple[str, ...]
+    environments: tuple[dict[str, Any], ...]
     files: tuple[Path, ...]
 
 
@@ -123,8 +126,10 @@ def score(
     with Sheet(folder, references) as sheet, stop_requests() as stop:
         _fill(sheet, references, chosen.candidates, list(dict.fromkeys(noises)), stop, on_row)
         averages = sheet.averages({one.name: one.identity for one in chosen.candidates})
-        files, notes = scorecard.write(folder, references, averages, chosen.notes)
-    return Table(folder, tuple(averages), notes, files)
+        files, notes = scorecard.write(
+            folder, references, averages, chosen.notes, sheet.environments
+        )
+    return Table(folder, tuple(averages), notes, tuple(sheet.environments), files)
 
 
 def _fill(
@@ -171,7 +176,7 @@ def _fill(
                 raise InputError(f"{candidate.name} on {image.name}: {error}") from None
             if image is middle:
                 # First the picture, then the row that says that it is there.
-                crops.keep(sheet.folder, _name(noise), candidate.name, output)
+                crops.keep(sheet.folder, _name(noise), candidate.name, candidate.identity, output)
             height, width, _ = image.shape
             row = Row(
                 *_key(image, noise, candidate),

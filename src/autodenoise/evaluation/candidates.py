@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from autodenoise import runtime
 from autodenoise.errors import InputError, UsageError, unknown_name
 from autodenoise.evaluation.baselines import ALWAYS, BASELINES
-from autodenoise.files import digest
+from autodenoise.files import digest, printable
 from autodenoise.images import Scale
 from autodenoise.runtime import checking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -77,7 +78,8 @@ def choose(models: Iterable[str], baselines: Iterable[str], references: Referenc
     ----------
     models
         What `runtime.find` takes, or `ALL`. A model for other channels or another size than the
-        set's is passed over: grey models are not run on colour, channel by channel or on luma.
+        set's is passed over: grey models are not run on colour, channel by channel or on luma. So
+        is one of `ALL` that cannot be used.
     baselines
         Names of `BASELINES`, or `ALL`; those of `ALWAYS` come by themselves.
     references
@@ -101,13 +103,12 @@ def choose(models: Iterable[str], baselines: Iterable[str], references: Referenc
             found = [runtime.Entry(name, path, checking.read(path)[1])]
         else:
             found = runtime.list_models()
-            if not found:
-                notes.append("no model is here: none is shipped yet, and none lies here or in runs")
         for entry in found:
-            if entry.card is None:
-                notes.append(f"{entry.name} is passed over: {entry.problem}")
-            elif misfit := _misfit(entry.card, references):
-                notes.append(f"{entry.name} is passed over: {misfit}")
+            problem = entry.problem if entry.card is None else _misfit(entry.card, references)
+            if not problem and name == ALL:
+                problem = _refusal(entry.path)
+            if problem:
+                notes.append(printable(f"{entry.name} is passed over: {problem}"))
             else:
                 fitting.append(_model(entry))
     if named and ALL not in named and not fitting:
@@ -142,15 +143,23 @@ def _baseline(name: str) -> Candidate:
 
 
 def _model(entry: runtime.Entry) -> Candidate:
-    name = entry.name if entry.name.isprintable() else ascii(entry.name)
-
     def load() -> Callable[[Pixels, float | None], Pixels]:
         model = runtime.Model(entry.path)
         # Strong noise reaches far outside, which has to be said: it is no other scale.
         return lambda noisy, _: model.denoise(noisy, scale=_UNIT)
 
     parameters = None if entry.card is None else entry.card.parameters
-    return Candidate(name, f"{_MODEL_MARK}{digest(entry.path)}", parameters, load)
+    identity = f"{_MODEL_MARK}{digest(entry.path)}"
+    return Candidate(printable(entry.name), identity, parameters, load)
+
+
+def _refusal(path: Path) -> str:
+    """Tell why ONNX Runtime does not take a file: nobody asked for this one by its name."""
+    try:
+        runtime.Model(path)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def _misfit(card: Card, references: ReferenceSet) -> str:

@@ -5,8 +5,9 @@ Nobody chooses the part: it is the middle of the picture that is in the middle o
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import numpy as np
 
@@ -39,9 +40,9 @@ _FOLDER = "crops"
 _COLUMNS = 6
 
 
-def keep(folder: Path, noise: str, denoiser: str, output: Pixels) -> None:
+def keep(folder: Path, noise: str, denoiser: str, identity: str, output: Pixels) -> None:
     """Put the part of a denoiser's answer (H, W, C) into a table's folder."""
-    path = _path(folder, noise, denoiser)
+    path = _path(folder, noise, denoiser, identity)
     make_folder(path.parent)
     images.write(path, from_float(_middle(output), np.dtype(np.uint8)))
 
@@ -72,7 +73,7 @@ def compose(folder: Path, reference: Reference, averages: Sequence[Average]) -> 
         shown = [one for one in averages if one.noise == noise]
         # What it was, what became of it, what it should be.
         for one in sorted(shown, key=lambda one: one.denoiser != INPUT):
-            path = _path(folder, noise, one.denoiser)
+            path = _path(folder, noise, one.denoiser, one.identity)
             if not path.exists():
                 continue
             output = to_float(images.read(path))
@@ -94,11 +95,15 @@ def compose(folder: Path, reference: Reference, averages: Sequence[Average]) -> 
 
 
 def _label(one: Average, width: int) -> str:
-    score = "" if one.psnr is None else f" {one.psnr:.2f}"
+    score = f" {one.psnr:.2f}"
     told = f"{score}, {one.noise}" if one.denoiser == INPUT else score
-    room = label_length(max(width, NARROWEST)) - len(told)
-    name = one.denoiser if len(one.denoiser) <= room else f"..{one.denoiser[2 - room :]}"
-    return name.encode("ascii", "replace").decode() + told
+    most = label_length(max(width, NARROWEST))
+    room = most - len(told)
+    name = one.denoiser
+    if len(name) > room:
+        # Of a path the end tells more than the beginning.
+        name = f"..{name[2 - room :]}" if room > 2 else ""
+    return (name.encode("ascii", "replace").decode() + told)[:most]
 
 
 def _middle(image: Pixels) -> Pixels:
@@ -107,6 +112,7 @@ def _middle(image: Pixels) -> Pixels:
     return image[top : top + SIDE, left : left + SIDE]
 
 
-def _path(folder: Path, noise: str, denoiser: str) -> Path:
-    # Names may be paths.
-    return folder / _FOLDER / f"{quote(noise, safe='')} {quote(denoiser, safe='')}.png"
+def _path(folder: Path, noise: str, denoiser: str, identity: str) -> Path:
+    # Names may be paths, and of any length.
+    what = json.dumps([noise, denoiser, identity])
+    return folder / _FOLDER / f"{hashlib.sha256(what.encode()).hexdigest()}.png"

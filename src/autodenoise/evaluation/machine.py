@@ -7,7 +7,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["environment"]
+__all__ = ["environment", "version"]
 
 
 def environment(*packages: str) -> dict[str, str | int | None]:
@@ -19,17 +19,18 @@ def environment(*packages: str) -> dict[str, str | int | None]:
             if line.startswith("model name"):
                 model = line.partition(":")[2].strip()
                 break
-    installed = {name: _version(name) for name in packages}
+    installed = {name: version(name) for name in packages}
     return {
         "processor": model,
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        **{name: version for name, version in installed.items() if version is not None},
+        **{name: found for name, found in installed.items() if found is not None},
     }
 
 
-def _version(package: str) -> str | None:
+def version(package: str) -> str | None:
+    """Give the version of an installed package; None for any other."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

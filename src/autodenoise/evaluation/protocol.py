@@ -22,6 +22,7 @@ __all__ = ["SEED", "AddedNoise", "score_input", "score_output"]
 SEED = 0
 """Of NumPy's legacy generator, anew for each image."""
 
+_STRONGEST = 1_000_000
 _LEVELS = 255
 _BYTES, _UNIT = Scale(0, _LEVELS), Scale(0, 1)
 
@@ -41,7 +42,7 @@ class AddedNoise:
     Raises
     ------
     UsageError
-        The kind is neither, or the strength no positive number.
+        The kind is neither, or the strength no number above 0 and up to a million.
     """
 
     kind: str
@@ -49,7 +50,7 @@ class AddedNoise:
 
     def __post_init__(self) -> None:
         known = self.kind in ("gaussian", "poisson")
-        if not (known and math.isfinite(self.strength) and self.strength > 0):
+        if not (known and 0 < self.strength <= _STRONGEST):
             raise _unknown(self.name)
 
     @classmethod
@@ -71,7 +72,8 @@ class AddedNoise:
     @property
     def name(self) -> str:
         """What `parse` reads."""
-        return f"{self.kind}:{self.strength:g}"
+        # All its digits: another strength is other noise.
+        return f"{self.kind}:{float(self.strength)!r}".removesuffix(".0")
 
     @property
     def sigma(self) -> float | None:
@@ -91,7 +93,7 @@ class AddedNoise:
 def _unknown(noise: str) -> UsageError:
     return UsageError(
         f"noise is '{noise}'; expected gaussian:SIGMA with sigma of 255, as in gaussian:25, or "
-        "poisson:PEAK, with a number above 0"
+        f"poisson:PEAK, with a number above 0 and up to {_STRONGEST:,}"
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from autodenoise import images
 from autodenoise.errors import InputError
-from autodenoise.files import digest
+from autodenoise.files import digest, printable
 from autodenoise.learning.places import DATA_VARIABLE, cache, find_set
 from autodenoise.runtime import pictures_in
 
@@ -25,18 +25,20 @@ _NAMED = 5
 
 
 class Published(NamedTuple):
-    """A set that papers report on: how many pictures, and where it is from."""
+    """A set that papers report on: how many pictures of how many channels, and where it is from."""
 
     pictures: int
+    channels: int
     source: str
 
 
 PUBLISHED: dict[str, Published] = {
-    "set12": Published(12, "testsets/Set12 of github.com/cszn/DnCNN"),
-    "bsd68": Published(68, "testsets/BSD68 of github.com/cszn/DnCNN"),
-    "cbsd68": Published(68, "testsets/CBSD68 of github.com/cszn/FFDNet"),
+    "set12": Published(12, 1, "testsets/Set12 of github.com/cszn/DnCNN"),
+    "bsd68": Published(68, 1, "testsets/BSD68 of github.com/cszn/DnCNN"),
+    "cbsd68": Published(68, 3, "testsets/CBSD68 of github.com/cszn/FFDNet"),
     "bsds-val32": Published(
         32,
+        3,
         "pictures of the Berkeley Segmentation Dataset, "
         "www2.eecs.berkeley.edu/Research/Projects/CS/vision/bsds, held back from training",
     ),
@@ -51,7 +53,7 @@ class Reference:
     Attributes
     ----------
     name
-        The file's, without its ending.
+        The file's, without its ending; what cannot be printed is escaped.
     clean, noisy
         The files; no noisy one where noise is to be added.
     shape
@@ -73,7 +75,8 @@ class Reference:
         Raises
         ------
         InputError
-            One cannot be read, or the two differ in size or channels.
+            One cannot be read or is neither grey nor RGB of 8 or 16 bits, or the two differ in size
+            or channels.
         """
         shapes = [_shape(path) for path in (clean, noisy) if path is not None]
         if len(set(shapes)) > 1:
@@ -84,7 +87,7 @@ class Reference:
             )
         both = "".join(digest(path) for path in (clean, noisy) if path is not None)
         content = hashlib.sha256(both.encode()).hexdigest()
-        return cls(clean.stem, clean, noisy, shapes[0], content)
+        return cls(printable(clean.stem), clean, noisy, shapes[0], content)
 
     def read(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """Read the samples as the files have them: clean, and noisy if there is such a file.
@@ -92,7 +95,7 @@ class Reference:
         Raises
         ------
         InputError
-            A picture is damaged, or neither grey nor RGB of 8 or 16 bits.
+            A picture is damaged.
         """
         return images.read(self.clean), None if self.noisy is None else images.read(self.noisy)
 
@@ -139,13 +142,19 @@ class ReferenceSet:
         folder = _find(name) if name in PUBLISHED else Path(source)
         files = pictures_in(folder, recursive=False)
         if name not in PUBLISHED:
-            name = folder.resolve().name
+            name = printable(folder.resolve().name)
         elif len(files) != PUBLISHED[name].pictures:
             raise InputError(
                 f"{folder} has {len(files)} pictures; {name} has {PUBLISHED[name].pictures}, "
                 "and published scores are averages over all of them"
             )
-        return cls(name, tuple(Reference.open(file) for file in _by_stem(files).values()), False)
+        found = cls(name, tuple(Reference.open(file) for file in _by_stem(files).values()), False)
+        if name in PUBLISHED and found.channels != PUBLISHED[name].channels:
+            raise InputError(
+                f"the pictures in {folder} have {found.channels} channel(s); those of {name} have "
+                f"{PUBLISHED[name].channels}, and published scores are of these"
+            )
+        return found
 
     @classmethod
     def open_pairs(cls, noisy: Path, clean: Path) -> Self:
@@ -166,7 +175,7 @@ class ReferenceSet:
                 f"pictures of {noisy} and {clean} belong together by the name before the ending; "
                 f"without a partner: {', '.join(alone[:_NAMED])}{more}"
             )
-        name = f"{noisy.resolve().name} and {clean.resolve().name}"
+        name = printable(f"{noisy.resolve().name} and {clean.resolve().name}")
         pairs = (Reference.open(without[stem], with_noise[stem]) for stem in sorted(without))
         return cls(name, tuple(pairs), True)
 
@@ -193,7 +202,7 @@ def _find(name: str) -> Path:
 
 
 def _shape(path: Path) -> tuple[int, int, int]:
-    picture = images.open_picture(path, upright=True)
+    picture = images.open_image(path)
     return picture.height, picture.width, picture.bands
 
 

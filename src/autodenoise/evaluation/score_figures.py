@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from matplotlib.ticker import FuncFormatter, LogLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from autodenoise.evaluation.figures import FAINT, INK, ORANGE, TEAL, blank, quiet_axes, write_title
 
@@ -79,11 +79,13 @@ def _draw(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
     slowest, fastest = (pick(point.mp_per_s for point in points) for pick in (min, max))
     worst, best = (pick(point.psnr for point in points) for pick in (min, max))
     # At least a decade, and room above for the legend.
-    axes.set_xlim(slowest / 2, max(fastest * 2.5, slowest * 10))
+    left, right = slowest / 2, max(fastest * 2.5, slowest * 10)
+    axes.set_xlim(left, right)
     room = max(best - worst, 0.5)
     axes.set_ylim(worst - 0.1 * room, best + 0.2 * room)
-    axes.xaxis.set_major_locator(LogLocator(base=10))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if right < 1000 * left else (1,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(which="minor", color=FAINT)
     quiet_axes(axes, "megapixels a second", "PSNR, dB")
     axes.legend(

@@ -10,8 +10,7 @@ from autodenoise.errors import MissingExtra
 from autodenoise.evaluation import crops
 from autodenoise.evaluation.baselines import BASELINES, EXTRA, INPUT
 from autodenoise.evaluation.candidates import is_model
-from autodenoise.evaluation.machine import environment
-from autodenoise.evaluation.sheet import PROTOCOL, ROWS_NAME, as_json
+from autodenoise.evaluation.sheet import PACKAGES, PROTOCOL, ROWS_NAME, as_json
 from autodenoise.files import write_text
 
 if TYPE_CHECKING:
@@ -21,13 +20,10 @@ if TYPE_CHECKING:
     from autodenoise.evaluation.references import ReferenceSet
     from autodenoise.evaluation.sheet import Average
 
-__all__ = ["PACKAGES", "SUMMARY_NAME", "markdown_table", "write"]
+__all__ = ["SUMMARY_NAME", "markdown_table", "write"]
 
 SUMMARY_NAME = "summary.json"
 _REPORT_NAME, _PLOT_NAME, _CROPS_NAME = "report.md", "speed.png", "crops.png"
-
-PACKAGES = ("autodenoise", "numpy", "onnxruntime", "pyvips", "scikit-image", "PyWavelets")
-"""Whose versions a table tells."""
 
 _READING = """\
 - **blind** is a model, which is told nothing of the noise. **told** is a baseline that is given the
@@ -39,9 +35,18 @@ _READING = """\
   take turns on each picture. Compare them within a table, and only roughly.
 """
 
+_DIFFERENT = """\
+The table was made in several calls, which differ in their machine or in versions: some rows are
+from each. Do not compare the seconds of such rows.
+"""
+
 
 def write(
-    folder: Path, references: ReferenceSet, averages: Sequence[Average], notes: Sequence[str]
+    folder: Path,
+    references: ReferenceSet,
+    averages: Sequence[Average],
+    notes: Sequence[str],
+    environments: Sequence[dict[str, Any]],
 ) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Write the files for people into a table's folder.
 
@@ -55,6 +60,8 @@ def write(
         The best of each noise first.
     notes
         A sentence about each denoiser that was passed over.
+    environments
+        What the rows were computed with.
 
     Returns
     -------
@@ -73,13 +80,18 @@ def write(
     except ModuleNotFoundError as error:
         missing = MissingExtra(error.name or "matplotlib", EXTRA)
         notes = [*notes, f"no {_PLOT_NAME}: {missing}"]
-    write_text(summary, json.dumps(summary_of(references, averages, notes), indent=2) + "\n")
-    write_text(report, report_of(references, averages, notes, plotted=plot in written))
+    told = summary_of(references, averages, notes, environments)
+    write_text(summary, json.dumps(told, indent=2) + "\n")
+    page = report_of(references, averages, notes, environments, plotted=plot in written)
+    write_text(report, page)
     return tuple(written), tuple(notes)
 
 
 def summary_of(
-    references: ReferenceSet, averages: Sequence[Average], notes: Sequence[str]
+    references: ReferenceSet,
+    averages: Sequence[Average],
+    notes: Sequence[str],
+    environments: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
     """Say a table as JSON has it."""
     return {
@@ -88,7 +100,7 @@ def summary_of(
         "channels": references.channels,
         "paired": references.paired,
         "protocol": PROTOCOL,
-        "environment": environment(*PACKAGES),
+        "environments": list(environments),
         "notes": list(notes),
         "scores": [as_json(one) for one in averages],
     }
@@ -98,6 +110,7 @@ def report_of(
     references: ReferenceSet,
     averages: Sequence[Average],
     notes: Sequence[str],
+    environments: Sequence[dict[str, Any]],
     *,
     plotted: bool,
 ) -> str:
@@ -126,12 +139,9 @@ def report_of(
     ]
     if notes:
         parts.append("## Notes\n\n" + "".join(f"- {note}\n" for note in notes))
-    machine = environment(*PACKAGES)
-    versions = ", ".join(f"{name} {machine[name]}" for name in PACKAGES if name in machine)
-    parts.append(
-        f"## Machine\n\n{machine['cores']} cores of {machine['processor']}, {machine['system']}, "
-        f"Python {machine['python']}, {versions}.\n"
-    )
+    parts.append(f"## Machine\n\n{''.join(map(_machine, environments))}")
+    if len(environments) > 1:
+        parts.append(_DIFFERENT)
     return "\n".join(parts)
 
 
@@ -149,7 +159,7 @@ def _table_of(averages: Sequence[Average]) -> str:
         rows.append(
             [
                 one.denoiser.replace("|", "\\|"),
-                "equal" if one.psnr is None else f"{one.psnr:.2f}",
+                f"{one.psnr:.2f}",
                 "-" if one.ssim is None else f"{one.ssim:.4f}",
                 one.noise_level or "-",
                 f"{one.seconds:.3f}" if at_work else "-",
@@ -166,13 +176,21 @@ def _baselines(averages: Sequence[Average]) -> str:
     return f"## Baselines\n\n{''.join(lines)}"
 
 
+def _machine(environment: dict[str, Any]) -> str:
+    packages = [f"{name} {environment[name]}" for name in PACKAGES if name in environment]
+    return (
+        f"- {environment['cores']} cores of {environment['processor']}, {environment['system']}, "
+        f"Python {environment['python']}, {', '.join(packages)}\n"
+    )
+
+
 def _plot(path: Path, references: ReferenceSet, averages: Sequence[Average]) -> None:
     from autodenoise.evaluation import figures
     from autodenoise.evaluation.score_figures import Point, quality_against_speed
 
     panels: dict[str, list[Point]] = {}
     for one in averages:
-        if one.denoiser != INPUT and one.psnr is not None:
+        if one.denoiser != INPUT:
             point = Point(one.denoiser, one.mp_per_s, one.psnr, is_model(one.identity))
             panels.setdefault(one.noise, []).append(point)
     figures.save(quality_against_speed(panels, f"Quality against speed, {references.name}"), path)

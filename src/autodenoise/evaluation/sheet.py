@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from autodenoise.errors import OutputError
 from autodenoise.evaluation.baselines import BASELINES
 from autodenoise.evaluation.candidates import is_model
+from autodenoise.evaluation.machine import environment
 from autodenoise.files import make_folder, write_text
 from autodenoise.journal import Journal
 
@@ -23,18 +24,24 @@ if TYPE_CHECKING:
 
     from autodenoise.evaluation.references import ReferenceSet
 
-__all__ = ["PROTOCOL", "ROWS_NAME", "Average", "Row", "Sheet", "as_json", "average"]
+__all__ = ["PACKAGES", "PROTOCOL", "ROWS_NAME", "Average", "Row", "Sheet", "as_json", "average"]
 
 ROWS_NAME = "rows.csv"
-_ABOUT_NAME = "protocol.json"
+_ABOUT_NAME, _WHERE = "protocol.json", "environments"
+_HIGHEST = 100.0
+
+PACKAGES = ("autodenoise", "numpy", "onnxruntime", "pyvips", "scikit-image", "PyWavelets")
+"""Whose versions a table tells."""
 
 PROTOCOL = (
     "Noise: NumPy's RandomState(0) anew for each image, normal(0, sigma/255, (H, W, C)) or "
     "poisson(image * peak) / peak, on the float image, neither clipped nor quantised; pairs are "
     "taken as they are. Answers: clamped to [0, 1], rounded to 8 bits. PSNR: peak 255, squared "
     "error pooled over pixels and channels, no border left out. SSIM: Wang et al. 2004, Gaussian "
-    "window of sigma 1.5, data range 255. Both averaged over images. The noisy input's own score "
-    "is of the input as it is. Seconds: wall time of the denoiser's call alone, after one warm-up."
+    "window of sigma 1.5, data range 255. Both averaged over images, an equal one as 100 dB. For "
+    "its rounding even a perfect answer to a picture of 16 bits has about 59 dB. The noisy input's "
+    "own score is of the input as it is. Seconds: wall time of the denoiser's call alone, after "
+    "one warm-up."
 )
 """How numbers come about; a folder holds those of one protocol alone."""
 
@@ -119,8 +126,7 @@ class Average:
     images
         How many.
     psnr
-        Mean in dB over the images that differ from their clean version at all; None where none
-        does.
+        Mean in dB; an image that equals its clean version, or nearly, counts as 100.
     ssim
         Mean; None where an image is smaller than its window.
     seconds
@@ -134,7 +140,7 @@ class Average:
     identity: str
     parameters: int | None
     images: int
-    psnr: float | None
+    psnr: float
     ssim: float | None
     seconds: float
     mp_per_s: float
@@ -153,7 +159,6 @@ class Average:
 def average(rows: Iterable[Row]) -> Average:
     """Average the rows of one denoiser with one noise."""
     rows = list(rows)
-    finite = [row.psnr for row in rows if math.isfinite(row.psnr)]
     structure = [row.ssim for row in rows if row.ssim is not None]
     seconds = math.fsum(row.seconds for row in rows)
     return Average(
@@ -162,7 +167,7 @@ def average(rows: Iterable[Row]) -> Average:
         identity=rows[0].identity,
         parameters=rows[0].parameters,
         images=len(rows),
-        psnr=math.fsum(finite) / len(finite) if finite else None,
+        psnr=math.fsum(min(row.psnr, _HIGHEST) for row in rows) / len(rows),
         ssim=math.fsum(structure) / len(rows) if len(structure) == len(rows) else None,
         seconds=seconds / len(rows),
         mp_per_s=math.fsum(row.megapixels for row in rows) / max(seconds, 1e-6),
@@ -180,6 +185,13 @@ class Sheet:
     references
         The pictures.
 
+    Attributes
+    ----------
+    folder
+        As it was given.
+    environments
+        The machines and versions that rows were computed with, as `machine.environment` has them.
+
     Raises
     ------
     OutputError
@@ -189,19 +201,25 @@ class Sheet:
     def __init__(self, folder: Path, references: ReferenceSet) -> None:
         make_folder(folder)
         self.folder = folder
+        self.environments: list[dict[str, Any]]
+        self._about, self._here = folder / _ABOUT_NAME, environment(*PACKAGES)
         self._references = references
         self._rows: dict[tuple[str, str, str, str], Row] = {}
         self._check()
         self._journal = Journal(folder / ROWS_NAME)
         try:
-            if not self._journal.lines:
+            lines = list(self._journal.lines())
+            if not lines:
                 self._journal.append(_line(_COLUMNS))
-            for line in self._journal.lines:
+            names = {image.name for image in references.images}
+            for line in lines:
                 # What is no row, such as the headings or a damaged line, is as good as none.
-                with contextlib.suppress(ValueError, UnicodeDecodeError):
+                with contextlib.suppress(ValueError, csv.Error):
                     (cells,) = csv.reader([line.decode()])
                     row = Row.of(dict(zip(_COLUMNS, cells, strict=True)))
-                    self._rows[row.key] = row
+                    if row.image in names:
+                        self._rows[row.key] = row
+            self.environments = self._read_about().get(_WHERE, [])
         except BaseException:
             self._journal.close()
             raise
@@ -223,6 +241,9 @@ class Sheet:
         OutputError
             The disk is full.
         """
+        if self._here not in self.environments:
+            self.environments.append(self._here)
+            write_text(self._about, _as_text({**self._read_about(), _WHERE: self.environments}))
         cells = row.cells()
         self._journal.append(_line(cells.values()))
         # As a later process reads it, so that this one's averages are the same.
@@ -244,11 +265,7 @@ class Sheet:
         whole = len(self._references.images)
         found = [average(rows) for rows in groups.values() if len(rows) == whole]
         noises = list(dict.fromkeys(noise for noise, _ in groups))
-        # No PSNR at all is that of nothing but equal images.
-        return sorted(
-            found,
-            key=lambda one: (noises.index(one.noise), -math.inf if one.psnr is None else -one.psnr),
-        )
+        return sorted(found, key=lambda one: (noises.index(one.noise), -one.psnr))
 
     def _check(self) -> None:
         about: dict[str, Any] = {
@@ -256,24 +273,30 @@ class Sheet:
             "set": self._references.name,
             "images": {image.name: image.digest for image in self._references.images},
         }
-        path = self.folder / _ABOUT_NAME
-        if not path.exists():
+        if not self._about.exists():
             if any(self.folder.iterdir()):
                 raise OutputError(
                     f"{self.folder} is not empty and holds no table to go on with; choose another "
                     "folder with -o"
                 )
-            write_text(path, json.dumps(about, indent=2) + "\n")
-            return
-        try:
-            there = json.loads(path.read_text("utf-8"))
-        except ValueError:
-            there = None
-        if there != about:
+            write_text(self._about, _as_text(about))
+        there = self._read_about()
+        if {key: there.get(key) for key in about} != about:
             raise OutputError(
                 f"{self.folder} holds a table of other pictures, or by another protocol; choose "
                 "another folder with -o"
             )
+
+    def _read_about(self) -> dict[str, Any]:
+        try:
+            there = json.loads(self._about.read_text("utf-8"))
+        except ValueError:
+            there = None
+        return there if isinstance(there, dict) else {}
+
+
+def _as_text(about: dict[str, Any]) -> str:
+    return json.dumps(about, indent=2) + "\n"
 
 
 def _line(cells: Iterable[str]) -> bytes:

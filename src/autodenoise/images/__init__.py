@@ -33,12 +33,32 @@ __all__ = [
     "from_float",
     "of_name",
     "open_for",
+    "open_image",
     "open_picture",
     "read",
     "saving",
     "to_float",
     "write",
 ]
+
+
+def open_image(path: Path) -> Picture:
+    """Open one picture that is grey or RGB of 8 or 16 bits, upright.
+
+    Raises
+    ------
+    InputError
+        It is missing, cannot be decoded, or is anything else.
+    """
+    picture = open_picture(path, upright=True)
+    if picture.pages > 1:
+        raise InputError(f"{path} has {picture.pages} pages; expected one picture")
+    if Scale.of(picture.dtype) is None or picture.bands not in (1, 3) or picture.cmyk:
+        raise InputError(
+            f"{path} has {picture.source.bands} channels of {picture.dtype}; "
+            "expected grey or RGB of 8 or 16 bits, without transparency"
+        )
+    return picture
 
 
 def read(path: Path) -> NDArray[np.generic]:
@@ -49,15 +69,7 @@ def read(path: Path) -> NDArray[np.generic]:
     InputError
         It is missing, damaged, or neither grey nor RGB of 8 or 16 bits.
     """
-    picture = open_picture(path, upright=True)
-    if picture.pages > 1:
-        raise InputError(f"{path} has {picture.pages} pages; expected one picture")
-    if Scale.of(picture.dtype) is None or picture.bands not in (1, 3) or picture.cmyk:
-        raise InputError(
-            f"{path} has {picture.source.bands} channels of {picture.dtype}; "
-            "expected grey or RGB of 8 or 16 bits, without transparency"
-        )
-    return np.concatenate(list(picture.rows()))
+    return np.concatenate(list(open_image(path).rows()))
 
 
 def write(path: Path, pixels: NDArray[np.generic]) -> None:

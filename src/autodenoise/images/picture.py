@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -240,7 +241,7 @@ def _load(path: Path, form: Format, pages: int, *, whole: bool) -> pyvips.Image:
     several = {"n": pages} if form.pages else {}
     access = "random" if whole else "sequential"
     image: pyvips.Image = pyvips.Operation.call(
-        form.loader, str(path), access=access, fail_on="truncated", **several
+        form.loader, os.fsencode(path), access=access, fail_on="truncated", **several
     )
     return image
 
@@ -261,7 +262,7 @@ def _gapless(
             f"cannot read {path}: ImageJ says that it has {count} planes, but it is too short"
         )
     stack = pyvips.Image.rawload(
-        str(path),
+        os.fsencode(path),
         header.width,
         header.height * count,
         header.bands,

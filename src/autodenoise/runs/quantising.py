@@ -71,7 +71,7 @@ def quantize(
     model
         As `autodenoise.load` takes it; in float32.
     output
-        The ``.onnx`` file to make. Must not exist.
+        The file to make, which ends in ``.onnx``. Must not exist.
     data
         What the model was trained on, as recipes name it; by default the card's name for it, which
         is enough for a data set that has a name. Never what the new file shall be judged on.
@@ -84,11 +84,13 @@ def quantize(
         The model or the data cannot be used or do not fit each other, the card does not tell of
         noise, or the network has nothing that can be computed in 8 bits.
     OutputError
-        The output is there already, or cannot be written.
+        The output is there already, is called otherwise, or cannot be written.
     UsageError
         No model or data set has this name, or the card has none.
     """
     source, target = runtime.find(model), Path(output)
+    if target.suffix != ".onnx":
+        raise OutputError(f"model files end in .onnx; {target} does not")
     if target.exists():
         raise OutputError(f"{target} is there already; choose another name, or remove it")
     before = runtime.Model(source)
@@ -119,6 +121,7 @@ def _images(card: Card, name: str, on_bytes: OnBytes | None) -> tuple[Images, Im
         pixels = centre_crops(chosen.pictures, _SIDE)
         side = pixels.shape[2] // card.size_multiple * card.size_multiple
         pixels = centre_crops(list(pixels), side)
+    _check_fit(card, name, tuple(pixels.shape[1:]))
     clean = datasets.as_float(pixels)
     if not card.noise:
         raise InputError("the model's card does not tell what noise it was trained on")
@@ -130,3 +133,22 @@ def _images(card: Card, name: str, on_bytes: OnBytes | None) -> tuple[Images, Im
         ) from None
     noisy = noise(clean, generator(0, "calibration"))
     return to_images(clean), to_images(noisy)
+
+
+def _check_fit(card: Card, name: str, shape: tuple[int, ...]) -> None:
+    """Check that a model takes images (C, H, W) as they are."""
+    channels, height, width = shape
+    if channels != card.channels:
+        raise InputError(
+            f"the model takes {card.channels} channel(s), the images of {name} have {channels}"
+        )
+    if card.size is not None and card.size != (height, width):
+        raise InputError(
+            f"the model takes {card.size[1]}x{card.size[0]} pixels alone, the images of {name} "
+            f"have {width}x{height}"
+        )
+    if min(height, width) == 0:
+        raise InputError(
+            f"the model takes multiples of {card.size_multiple} pixels, and a side of an image of "
+            f"{name} is shorter than that"
+        )

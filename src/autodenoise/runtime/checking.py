@@ -311,11 +311,13 @@ def _operator(reader: Reader, part: memoryview, weights: Mapping[str, _Weights])
     for setting in node["attribute"]:
         _check_setting(name, reader.read(setting, _ATTRIBUTE))
     if name in _ROUNDING:
-        _check_steps(name, node["input"], weights)
+        _check_steps(reader, name, node["input"], weights)
     return name
 
 
-def _check_steps(operator: str, inputs: Sequence[str], weights: Mapping[str, _Weights]) -> None:
+def _check_steps(
+    reader: Reader, operator: str, inputs: Sequence[str], weights: Mapping[str, _Weights]
+) -> None:
     """Check how bytes are said to stand for numbers: the two ways that our own files have.
 
     A feature map has one scale, and zero among its steps 0 to 255. A kernel has a scale for each
@@ -324,6 +326,8 @@ def _check_steps(operator: str, inputs: Sequence[str], weights: Mapping[str, _We
     value, scale, zero = ([weights.get(name) for name in inputs] + [None] * 3)[:3]
     if len(inputs) == 3 and scale is not None and zero is not None and scale.kind == _FLOAT32:
         scales = scale.content.cast("f")
+        # Many operators may share them.
+        reader.count(len(scales))
         if value is None:
             fits = zero.kind == _UINT8 and scale.axes == zero.axes == ()
         else:

@@ -90,7 +90,7 @@ class Manifest:
         self._entries: dict[str, list[Entry]] = {}
         self._adding = threading.Lock()
         self._journal = Journal(folder / MANIFEST_NAME)
-        for line in self._journal.lines:
+        for line in self._journal.lines():
             # A line that somebody damaged is as good as none: its picture is not known as ours,
             # so it is left alone.
             with contextlib.suppress(ValueError, TypeError, KeyError):

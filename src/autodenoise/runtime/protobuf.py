@@ -114,7 +114,7 @@ class Reader:
         message = Message(layout)
         place = 0
         while place < len(content):
-            self._count(1)
+            self.count(1)
             key, place = _varint(content, place)
             number, wire = key >> 3, key & 7
             field = layout.fields.get(number)
@@ -146,14 +146,21 @@ class Reader:
         return message
 
     def _unpack(self, part: memoryview) -> list[int]:
-        self._count(len(part))
+        self.count(len(part))
         numbers, place = [], 0
         while place < len(part):
             value, place = _varint(part, place)
             numbers.append(_signed(value))
         return numbers
 
-    def _count(self, fields: int) -> None:
+    def count(self, fields: int) -> None:
+        """Count what will be looked at one by one.
+
+        Raises
+        ------
+        InputError
+            That is too much for one file.
+        """
         self._left -= fields
         if self._left < 0:
             raise InputError(f"it has more than {_MOST_FIELDS:,} parts")
