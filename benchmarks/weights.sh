@@ -11,10 +11,10 @@ export OMP_NUM_THREADS=1
 slower=(--set phase.squares.optimizer.learning_rate=0.004
         --set phase.squares.optimizer.adamw_learning_rate=1e-3)
 # The last one on the photos as they are, neither shrunk nor with other colours.
-tune=(--set data.shrink=1.0 --set data.shuffle_channels=false --set 'search={}' --set 'phase={tune={
-      epochs=20, batch_size=6, crop=128, loss="mse", clip=1.0, average=0.999, precision="bfloat16",
-      optimizer={kind="muon", learning_rate=0.002, adamw_learning_rate=5e-4},
-      schedule={kind="cosine", warmup=0.02}}}')
+steps='optimizer={kind="muon", learning_rate=0.002, adamw_learning_rate=5e-4}, '
+steps+='schedule={kind="cosine", warmup=0.02}, clip=1.0, average=0.999, precision="bfloat16"'
+tune=(--set data.shrink=1.0 --set data.shuffle_channels=false --set 'search={}'
+      --set "phase={tune={epochs=20, batch_size=6, crop=128, loss='mse', $steps}}")
 
 # A first sitting from random weights, then two more, each from what the one before has learnt.
 autodenoise train photo-fast-color --minutes 46 --out runs/color-1
