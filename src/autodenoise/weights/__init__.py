@@ -10,5 +10,6 @@ FILES: Final[dict[str, str]] = {
     "photo-real-color": "photo-real-color.onnx",
     "photo-fast-color": "photo-fast-color.onnx",
     "photo-fast-gray": "photo-fast-gray.onnx",
+    "photo-fast-gray-int8": "photo-fast-gray-int8.onnx",
 }
 """The file of each shipped model by the model's name; the first is used where none is named."""
