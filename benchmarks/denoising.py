@@ -1,6 +1,6 @@
 """How fast pictures are denoised, where the time goes, and how much memory it takes.
 
-    pip install -c constraints.txt -e '.[benchmarks]'
+    pip install -c constraints.txt -e '.[dev]'
     python benchmarks/denoising.py photo       # a 12-megapixel JPEG, beside OpenCV; a cold start
     python benchmarks/denoising.py photo --model A --model B    # models beside each other
     python benchmarks/denoising.py gigapixel   # needs 6 GB of disk
