@@ -211,14 +211,15 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
                             f"stopped in phase {name}, epoch {state.epoch + 1}; go on with: "
                             f"autodenoise train --resume {folder}"
                         )
-                with contextlib.nullcontext() if average is None else average.shown():
+                with _shown(average):
                     row = epochs.finish(watched.loss(network, phase))
                     state.rows.append(row)
                     if row.val_loss == min(r.val_loss for r in state.rows if r.phase == name):
                         save_weights(folder / BEST_NAME, network)
-                    write_metrics(folder / METRICS_NAME, state.rows)
-                    report.epoch(row)
+                write_metrics(folder / METRICS_NAME, state.rows)
                 save_state(checkpoint, state, network, optimizers, average)
+                with _shown(average):
+                    report.epoch(row)
             if average is not None:
                 average.settle()
             if index + 1 < len(training.phases):
@@ -231,6 +232,10 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
 def weights_name(phase: str) -> str:
     """Give the name of the file that keeps the weights at the end of a phase."""
     return f"{phase}.safetensors"
+
+
+def _shown(average: Average | None) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext() if average is None else average.shown()
 
 
 def _fingerprint(training: Training) -> str:
