@@ -17,14 +17,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import tomli_w
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
 from autodenoise.errors import InputError, UsageError, unknown_name
 from autodenoise.learning.data import Data
-from autodenoise.learning.phases import Phase
+from autodenoise.learning.phases import ObjectiveName, Phase
 from autodenoise.learning.reading import SOURCES
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import AnyNoise
@@ -57,6 +57,15 @@ FigureName = Literal[
     "diagram",
 ]
 """The figures that can be drawn of a run, see `autodenoise.runs.drawing`."""
+
+
+_BLIND = ("neighbor2neighbor", "noise2void", "noise2void2")
+_POSSIBLE = {
+    "clean": get_args(ObjectiveName),
+    "pairs": ("supervised", "reconstruction", *_BLIND),
+    "repeats": ("noise2noise", *_BLIND),
+    "noisy": _BLIND,
+}
 
 
 @dataclass(frozen=True)
@@ -152,8 +161,10 @@ class Recipe:
     name: str = "recipe"
 
     def __post_init__(self) -> None:
-        if not self.noise or not self.phase:
-            raise UsageError("a recipe needs at least one noise and one phase")
+        if not self.phase:
+            raise UsageError("a recipe needs at least one phase")
+        if not self.noise and self.data.holds == "clean":
+            raise UsageError("a recipe needs at least one noise, since its pictures are clean")
         if self.seed < 0:
             raise UsageError(f"seed is {self.seed}; expected 0 or more")
         for phase in self.printed:
@@ -163,6 +174,11 @@ class Recipe:
             if part.noise == "once" and self.data.crop is not None:
                 raise UsageError(
                     f"phase.{name}.noise is once, but no crop is seen twice; use fresh"
+                )
+            if part.objective not in _POSSIBLE[self.data.holds]:
+                raise UsageError(
+                    f"phase.{name}.objective is {part.objective}, which cannot be learnt from "
+                    f"{self.data.holds}; expected one of: {', '.join(_POSSIBLE[self.data.holds])}"
                 )
             if part.crop is not None and self.data.crop is None:
                 raise UsageError(f"phase.{name}.crop needs crop in [data]")
