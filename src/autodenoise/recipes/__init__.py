@@ -97,7 +97,7 @@ class Network:
         arguments = checked.model_dump(exclude_unset=True)
         for key, value in arguments.items():
             counts = value if isinstance(value, tuple) else (value,)
-            if not counts or any(isinstance(count, int) and count < 1 for count in counts):
+            if not counts or any(type(count) is int and count < 1 for count in counts):
                 raise UsageError(f"network.{key} is {value!r}; expected numbers from 1 up")
         object.__setattr__(self, "arguments", arguments)
 
