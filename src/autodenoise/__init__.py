@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autodenoise.evaluation.noise_report import profile_noise
     from autodenoise.images import Scale
     from autodenoise.runs import (
         Run,
@@ -51,6 +52,7 @@ _HOMES = {
     "evaluate": "runs",
     "find_outliers": "runs",
     "load": "runtime",
+    "profile_noise": "evaluation.noise_report",
     "quantize": "runs",
     "resume": "runs",
     "train": "runs",
@@ -74,6 +76,7 @@ __all__ = [
     "evaluate",
     "find_outliers",
     "load",
+    "profile_noise",
     "quantize",
     "resume",
     "train",

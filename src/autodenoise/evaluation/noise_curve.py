@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
+
+    from autodenoise.images import Scale
 
     Floats = NDArray[np.float64]
 
@@ -69,6 +72,16 @@ class Line:
     def floor_error(self) -> float:
         """The standard error of the floor."""
         return float(np.sqrt(self.covariance[1, 1]))
+
+    def in_samples(self, scale: Scale) -> Line:
+        """Give the line in the files' samples, for means and variances of those."""
+        unit = scale.high - scale.low
+        to_samples = np.array([[unit, 0], [-unit * scale.low, unit**2]])
+        gain, floor = to_samples @ (self.gain, self.floor)
+        covariance = to_samples @ self.covariance @ to_samples.T
+        return dataclasses.replace(
+            self, gain=float(gain), floor=float(floor), covariance=covariance
+        )
 
     def variance(self, mean: float) -> float:
         """Read the line; below 0 where it makes no sense."""

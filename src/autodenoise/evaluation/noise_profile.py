@@ -16,6 +16,7 @@ from autodenoise.evaluation.noise_statistics import (
     Points,
     Statistics,
     correlation,
+    pairs,
 )
 from autodenoise.images import Scale
 from autodenoise.learning.alignment import misalignment
@@ -32,15 +33,17 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["DARK", "Channel", "Profile", "measure"]
+__all__ = ["DARK", "Channel", "Profile", "measure", "samples"]
 
 DARK = ("dark", "darks", "bias")
 """What a folder of shots without light is called."""
 
 _KNOTS = 17
-_FLAT_SHARE = 0.9
+# In a flat field nothing but a fixed pattern differs, and by no more than twice the noise.
+_FLAT, _FLAT_SHARE = 4.0, 0.9
 _SIGNIFICANT, _LEAST_CORRELATION = 3.5, 0.01
-_MOST_DRIFT, _MOST_ERROR, _FINE = 0.01, 0.1, 0.5
+_MOST_DRIFT, _MOST_ERROR, _FINE, _NOTHING = 0.01, 0.1, 0.5, 0.0005
+_WHITE = 0.9
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,27 @@ class Profile:
         within = slice(REACH - reach, REACH + reach + 1)
         return told[:, within, within]
 
+    def correlation_in_words(self) -> str:
+        """Say how alike neighbours and channels are, as a sentence without its full stop."""
+        maps = self.correlation_maps
+        reach = maps.shape[1] // 2
+        which = pairs(len(self.channels))
+        own = maps[[number for number, (one, other) in enumerate(which) if one == other]].mean(0)
+        said = "neighbours do not correlate"
+        if reach:
+            across, down = own[reach, reach + 1], own[reach + 1, reach]
+            said = (
+                f"neighbours correlate by {across:.2f} across and {down:.2f} down, and up to "
+                f"{reach} pixels away"
+            )
+        between = [
+            maps[number, reach, reach] for number, (one, other) in enumerate(which) if one != other
+        ]
+        if any(between):
+            ends = dict.fromkeys(f"{end:.2f}" for end in (min(between), max(between)))
+            said += f"; channels correlate by {' to '.join(ends)}"
+        return said
+
 
 def measure(
     source: Path,
@@ -185,6 +209,12 @@ def measure(
     # As the samples themselves are scaled, to the last bit.
     floor, ceiling = (unit.to_float(side).astype(np.float64) for side in extremes.clipped(declared))
     warnings: list[str] = []
+    if scale is None and declared is not None and ceiling.max() < _WHITE:
+        full = declared.low + (declared.high - declared.low) * float(ceiling.max())
+        warnings.append(
+            f"samples end at {full:g}, long before {declared.high:g}; if that is white, say "
+            f"--range {declared.low:g} {full:g}"
+        )
     measured: list[Statistics] = []
     for number, scene in enumerate(sound, 1):
         if on_step is not None:
@@ -232,6 +262,11 @@ def measure(
     )
 
 
+def samples(value: float) -> str:
+    """Write a number of samples for people: four digits, without an exponent."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def _is_dark(scene: Scene) -> bool:
     return bool({part.lower() for part in scene.name.split("/")} & set(DARK))
 
@@ -275,12 +310,12 @@ def _points(scenes: Sequence[Statistics], numbers: list[int], alike: Correlation
 
 
 def _fixed_pattern(measured: Sequence[Statistics], numbers: list[int]) -> float | None:
-    """Give what flat fields show of it: those where it is weaker than the noise of one shot."""
+    """Give what flat fields show of it."""
     seen = []
     for each in measured:
         spread, expected, noise = (part[:, numbers] for part in each.flatness())
         excess = spread - expected
-        if len(excess) and (excess < noise).all(1).mean() >= _FLAT_SHARE:
+        if len(excess) and (excess < _FLAT * noise).all(1).mean() >= _FLAT_SHARE:
             seen.append(excess.mean(1))
     if not seen:
         return None
@@ -305,6 +340,8 @@ def _law(channels: Sequence[Channel], white: float) -> tuple[str, str]:
         top = max(white, float(channel.points.means[-1]))
         if line.gain < -2 * line.gain_error or line.variance(top) < 2 * line.error(top):
             return "table", "the variance of the nearest line does not rise with the brightness"
+    if deviation < _NOTHING:
+        return "line", "a line fits the measured variances within their errors"
     return "line", f"a line misses the measured variances by {deviation:.1%}"
 
 

@@ -131,11 +131,14 @@ class Statistics:
         has to be a flat field.
         """
         inside = (strip > self._floor) & (strip < self._ceiling)
-        whole = inside.all(axis=0)
-        # Pixels that are clipped in all shots tell of nothing, and do no harm.
-        partly = ~whole
+        whole = np.all(inside, axis=0)
+        # To leave out what was clipped is to choose by the noise. What has nothing clipped around
+        # it is another choice, and leaves few pixels that are clipped themselves.
+        safe = _around(~whole) == 0
+        partly = ~whole & safe
         if len(strip) > 1:
-            partly &= inside.any(axis=0)
+            # Pixels that are clipped in all shots tell of nothing, and do no harm.
+            partly &= np.any(inside, axis=0)
             measured = _between_shots(strip, whole)
             self.drifts.append(measured.drift)
             self._blocks.append(_flatness(measured, whole, len(strip)))
@@ -143,6 +146,7 @@ class Statistics:
             measured = _inside(strip[0])
             height, width = measured.mean.shape[:2]
             whole, partly = whole[:height, :width], partly[:height, :width]
+        whole &= safe[: whole.shape[0], : whole.shape[1]]
         strength = np.zeros_like(measured.mean)
         trust = np.zeros_like(measured.mean)
         for channel in range(self.channels):
@@ -310,29 +314,47 @@ def _flatness(measured: _Measured, whole: Mask, shots: int) -> Flatness:
 
 def _surroundings(mean: Floats) -> tuple[Floats, Floats]:
     """Give the brightness around each pixel, and the square of how it changes across."""
-    height, width, channels = mean.shape
-    padded = np.pad(mean, ((_OUTER, _OUTER), (_OUTER, _OUTER), (0, 0)), mode="reflect")
-    total = np.zeros((height + 2 * _OUTER + 1, width + 2 * _OUTER + 1, channels))
-    total[1:, 1:] = padded.cumsum(0).cumsum(1)
+    boxes = _Boxes(mean)
+    far, near, beyond = _OUTER, _INNER, _INNER + 1
+    band = (2 * near + 1) * (far - near)
+    down = (boxes(beyond, far, -near, near) - boxes(-far, -beyond, -near, near)) / band
+    across = (boxes(-near, near, beyond, far) - boxes(-near, near, -far, -beyond)) / band
+    return boxes.around(), np.square(down) + np.square(across)
 
-    def box(top: int, bottom: int, left: int, right: int) -> Floats:
-        rows = [slice(_OUTER + edge, _OUTER + edge + height) for edge in (top, bottom + 1)]
-        columns = [slice(_OUTER + edge, _OUTER + edge + width) for edge in (left, right + 1)]
+
+def _around(mask: Mask) -> Floats:
+    # Sums of whole numbers are exact.
+    return _Boxes(mask.astype(np.float64)).around()
+
+
+class _Boxes:
+    """Sums over boxes around each pixel of a picture (r, W, C), which goes on mirrored."""
+
+    def __init__(self, picture: Floats) -> None:
+        self._height, self._width, channels = picture.shape
+        padded = np.pad(picture, ((_OUTER, _OUTER), (_OUTER, _OUTER), (0, 0)), mode="reflect")
+        self._total = np.zeros((padded.shape[0] + 1, padded.shape[1] + 1, channels))
+        self._total[1:, 1:] = padded.cumsum(0).cumsum(1)
+
+    def __call__(self, top: int, bottom: int, left: int, right: int) -> Floats:
+        """Sum from one row and column to another, counted from the pixel and both included."""
+        upper, lower = (
+            slice(_OUTER + edge, _OUTER + edge + self._height) for edge in (top, bottom + 1)
+        )
+        before, after = (
+            slice(_OUTER + edge, _OUTER + edge + self._width) for edge in (left, right + 1)
+        )
+        total = self._total
         summed: Floats = (
-            total[rows[1], columns[1]]
-            - total[rows[0], columns[1]]
-            - total[rows[1], columns[0]]
-            + total[rows[0], columns[0]]
+            total[lower, after] - total[upper, after] - total[lower, before] + total[upper, before]
         )
         return summed
 
-    far, near, beyond = _OUTER, _INNER, _INNER + 1
-    side, hole = 2 * far + 1, 2 * near + 1
-    ring = (box(-far, far, -far, far) - box(-near, near, -near, near)) / (side**2 - hole**2)
-    band = hole * (far - near)
-    down = (box(beyond, far, -near, near) - box(-far, -beyond, -near, near)) / band
-    across = (box(-near, near, beyond, far) - box(-near, near, -far, -beyond)) / band
-    return ring, np.square(down) + np.square(across)
+    def around(self) -> Floats:
+        """Average over the surroundings, without what is near."""
+        whole = self(-_OUTER, _OUTER, -_OUTER, _OUTER)
+        hole = self(-_INNER, _INNER, -_INNER, _INNER)
+        return (whole - hole) / ((2 * _OUTER + 1) ** 2 - (2 * _INNER + 1) ** 2)
 
 
 def _unshaded(picture: NDArray[Any]) -> tuple[Floats, float]:
@@ -381,9 +403,9 @@ def _fast(side: int) -> int:
 
 def _median_of_variance(freedom: int) -> float:
     """Give the median of a variance of Gaussian noise, over its mean (Wilson, Hilferty 1931)."""
-    return 0.4549 if freedom == 1 else (1 - 2 / (9 * freedom)) ** 3
+    return 0.4549 if freedom == 1 else float((1 - 2 / (9 * freedom)) ** 3)
 
 
 def _most_variance(freedom: int) -> float:
     """Give what a variance of Gaussian noise stays below, over its mean, but for one in 10^7."""
-    return 1 + 5 * (2 / freedom) ** 0.5 + 25 / freedom
+    return float(1 + 5 * (2 / freedom) ** 0.5 + 25 / freedom)

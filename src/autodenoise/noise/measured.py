@@ -155,7 +155,7 @@ class Measured:
         white = clean.new_empty(batch, channels // known, known, tall, wide)
         spectrum = torch.fft.rfft2(white.normal_(generator=generator))
         mixed = torch.einsum("hwcd,bgdhw->bgchw", filters, spectrum)
-        field = torch.fft.irfft2(mixed, s=(tall, wide))
+        field: Tensor = torch.fft.irfft2(mixed, s=(tall, wide))
         return field.reshape(batch, channels, tall, wide)[..., :height, :width]
 
 
@@ -183,7 +183,8 @@ def _filters(
     # What was measured need not be possible to the last digit: a power below 0 is none.
     roots = (axes * np.sqrt(powers.clip(min=0))[..., None, :]) @ axes.conj().swapaxes(-1, -2)
     variances = np.square(np.abs(roots)).sum(-1).mean((0, 1))
-    return (roots / np.sqrt(variances)[:, None])[:, : width // 2 + 1]
+    filters: NDArray[np.complex128] = roots / np.sqrt(variances)[:, None]
+    return filters[:, : width // 2 + 1]
 
 
 def _pairs(channels: int) -> Iterator[tuple[int, int]]:
