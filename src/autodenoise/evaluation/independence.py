@@ -47,10 +47,12 @@ _LEAST = 40
 _FEWEST = 6
 _CALMEST = 0.7
 _MOST = 20_000
-# What is black or white throughout was cut off there, and has no noise to look at.
-_CUT_OFF = 0.5
+# Patches of about one brightness: so many darker, and so many brighter.
+_AROUND = 12
+# Where much is cut off at black or white, there is less noise.
+_CUT_OFF = 0.05
 # Patches of noise differ in strength by chance, those of texture by far more.
-_UNEVEN = 2.5
+_UNEVEN = 1.6
 _DECILES = 2.563  # from the first decile to the last, in standard deviations of normal values
 
 
@@ -84,12 +86,12 @@ class Independence:
 
     @property
     def verdict(self) -> str:
-        """What was found, in words."""
+        """What was found of the noise, as the rest of a sentence."""
         if self.direction is None:
             return "looks independent from pixel to pixel"
         along = "in all directions" if self.direction == "all" else f"along {self.direction}"
         far = max(abs(self.down), abs(self.across))
-        found = f"correlated {along} ({self.correlation:.2f} at {far} px)"
+        found = f"is correlated {along} ({self.correlation:.2f} at {far} px)"
         return found if self.certain else f"{found}, unless that is texture of the pictures"
 
 
@@ -110,16 +112,20 @@ def check_independence(images: Images) -> Independence | None:
     if len(patches) < _FEWEST:
         return None
     strength = np.square(patches).mean((1, 2))
-    low, middle, high = np.quantile(strength, (0.1, 0.5, 0.9))
-    if middle == 0:
+    usual = _running_median(strength)
+    if not usual.all():
         return None
-    calm = patches[strength <= np.quantile(strength, _CALMEST)]
+    # Brighter patches may have stronger noise, and count no more for it.
+    relative = strength / usual
+    even = patches / np.sqrt(usual)[:, None, None]
+    calm = even[relative <= np.quantile(relative, _CALMEST)]
     correlations = _autocorrelation(calm)
     found = _judged(correlations, calm.size)
-    # The relative variance of the strength of normal noise that correlates so.
+    # The variance of the strength of normal noise that correlates so.
     expected = 2 * np.square(correlations).sum() / _SIDE**2
-    uneven = ((high - low) / _DECILES / middle) ** 2 > _UNEVEN * expected
-    return dataclasses.replace(found, certain=found.direction is None or not uneven)
+    low, high = np.quantile(relative, (0.1, 0.9))
+    uneven = ((high - low) / _DECILES) ** 2 > _UNEVEN * expected
+    return dataclasses.replace(found, certain=bool(found.direction is None or not uneven))
 
 
 def of_shots(first: Images, again: Images) -> Independence | None:
@@ -172,17 +178,28 @@ def _differences(one: Images, other: Images) -> Floats | None:
 
 
 def _flat_patches(images: Images) -> Floats:
-    """Cut the flattest patches out of images, (P, 16, 16), without their mean and slope."""
+    """Cut the flattest patches out of images, (P, 16, 16), without their mean and slope.
+
+    They come in the order of their brightness.
+    """
     parts = list(_patches(images))
     if not parts:
         return np.empty((0, _SIDE, _SIDE))
     restless, patches = map(np.concatenate, zip(*parts, strict=True))
     count = max(_LEAST, int(_SHARE * len(patches)))
     flat = patches[np.argsort(restless, kind="stable")[:count]].reshape(-1, _SIDE**2)
+    flat = flat[np.argsort(flat.mean(1), kind="stable")]
     down, across = np.mgrid[:_SIDE, :_SIDE].reshape(2, -1)
     slopes, _ = np.linalg.qr(np.stack([np.ones(_SIDE**2), down, across], axis=1))
     flat = flat - (flat @ slopes) @ slopes.T
     return flat.reshape(-1, _SIDE, _SIDE)
+
+
+def _running_median(values: Floats) -> Floats:
+    """Give the median around each value."""
+    padded = np.pad(values, min(_AROUND, len(values) - 1), mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, len(padded) - len(values) + 1)
+    return np.asarray(np.median(windows, axis=1))
 
 
 def _patches(images: Images) -> Iterator[tuple[Floats, Floats]]:

@@ -28,21 +28,19 @@ if TYPE_CHECKING:
     Images = NDArray[np.float32]
     Floats = NDArray[np.float64]
 
-__all__ = ["Estimate", "Profile", "from_noisy", "from_repeats", "hidden_risk"]
+__all__ = ["Estimate", "KnownNoise", "from_noisy", "from_repeats", "hidden_risk"]
 
 # Of the noise. A finite difference over less drowns in float32, over more sees other slopes.
 _PROBE = 0.05
 _GRID = 4
 _DRAWS = 2
 _NEIGHBOURS = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2))
-    (down, across) for down in (0, 1, 2) for across in (0, 1, 2) if (down, across) != (1, 1)
-]
 # With fewer images their parts tell how far the mean can be trusted.
 _FEW = 8
 _TILE = 64
 
 
-class Profile(NamedTuple):
+class KnownNoise(NamedTuple):
     """Noise that was measured elsewhere.
 
     Attributes
@@ -110,11 +108,11 @@ class Estimate:
     after: Independence | None
 
     @property
-    def reliable(self) -> bool:
-        """Whether `error` means anything; the noise may be of a kind that nobody can tell."""
-        if self.known_from != "images" or self.before is None:
-            return True
-        return self.before.direction is None or not self.before.certain
+    def worth(self) -> Literal["likely", "at best", "none"]:
+        """What `error` is worth: noise that correlates is taken for structure, and not counted."""
+        if self.known_from != "images" or self.before is None or self.before.direction is None:
+            return "likely"
+        return "none" if self.before.certain else "at best"
 
     @property
     def noisy_psnr(self) -> float | None:
@@ -140,7 +138,8 @@ def from_noisy(
     noisy: Images,
     random: np.random.Generator,
     *,
-    profile: Profile | None = None,
+    also: Images | None = None,
+    profile: KnownNoise | None = None,
     span: float = 1.0,
 ) -> Estimate | None:
     """Estimate a denoiser's error from noisy images alone: Stein's unbiased risk estimate.
@@ -163,6 +162,8 @@ def from_noisy(
         (N, H, W, C), float.
     random
         Draws the probes, and the pixels that are hidden.
+    also
+        Other images of the same size with the same noise, to measure it on besides.
     profile
         What the noise is; by default it is measured on the images.
     span
@@ -179,7 +180,8 @@ def from_noisy(
     1981. Ramani, Blu, Unser, "Monte-Carlo SURE: A black-box optimization of regularization
     parameters for general denoising algorithms", IEEE TIP 2008.
     """
-    level = noise_level.from_images(noisy) if profile is None else profile.level
+    measured = noisy if also is None else np.concatenate([noisy, also])
+    level = noise_level.from_images(measured) if profile is None else profile.level
     if level is None:
         return None
     denoised = run_denoiser(denoiser, noisy)
@@ -205,7 +207,7 @@ def from_noisy(
         cut_off=_cut_off(noisy),
         level=level,
         residual=noise_level.curves(denoised, squares),
-        before=check_independence(noisy),
+        before=check_independence(measured),
         after=of_residual(noisy, denoised),
     )
 

@@ -76,7 +76,7 @@ class HeldBack:
         if self.clean is None:
             raise UsageError(
                 f"{what} needs clean images, and this run's data hold none; autodenoise evaluate "
-                "says how good the run is likely to be without"
+                "alone says how good the run is likely to be"
             )
         return self.clean
 
@@ -115,6 +115,11 @@ class Run:
         """The epochs that are done."""
         metrics = self.folder / METRICS_NAME
         return read_metrics(metrics) if metrics.exists() else []
+
+    @property
+    def has_clean(self) -> bool:
+        """Whether there are clean images to score it on."""
+        return self.recipe.data.holds in ("clean", "pairs")
 
     @property
     def is_over(self) -> bool:
@@ -161,16 +166,15 @@ class Run:
 
     def held_back(self, splits: datasets.Splits, count: int | None = None) -> HeldBack:
         """Give the images that it is scored on, or the first so many, with their noise."""
-        data, seed = self.recipe.data, self.recipe.seed
         part = splits.test.take(slice(count))
-        clean = to_images(part.images) if data.holds in ("clean", "pairs") else None
+        clean = to_images(part.images) if self.has_clean else None
         if part.noisy is not None:
             noisy = to_images(part.noisy)
         elif clean is None:
             noisy = to_images(part.images)
         else:
-            drawn = corrupt(Compose(self.recipe.noise), splits.test.images, seed, "test", count)
-            noisy = to_images(drawn)
+            noise, seed = Compose(self.recipe.noise), self.recipe.seed
+            noisy = to_images(corrupt(noise, splits.test.images, seed, "test", count))
         return HeldBack(
             clean=clean,
             noisy=noisy,
@@ -178,7 +182,7 @@ class Run:
             classes=splits.classes,
             part="test" if splits.has_test else "validation",
             again=None if part.again is None else to_images(part.again),
-            others=to_images(part.images) if data.holds == "repeats" else None,
+            others=to_images(part.images) if part.again is not None else None,
         )
 
 
