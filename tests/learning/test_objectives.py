@@ -114,6 +114,13 @@ def test_neighbor2neighbor_has_the_gradient_of_its_paper() -> None:
         torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_neighbor2neighbor_cuts_what_half_of_would_not_fit_the_network() -> None:
+    network = nets.build("unet", {"channels": 1}, draw(0))
+    noisy = torch.rand(1, 1, 40, 72, generator=draw(1))
+    task = Neighbor2Neighbor(Gaussian(0.0))(network, Batch(noisy=noisy), draw(2))
+    assert task.given.shape == task.target.shape == (1, 1, 16, 32)
+
+
 # --- Noise2Void -----------------------------------------------------------------------------------
 
 
