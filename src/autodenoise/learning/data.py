@@ -104,7 +104,7 @@ class Data:
                 raise UsageError(f"data: {name} is {count}; expected at least 1")
         if self.holds != "clean" and self.crop is None:
             raise UsageError(f"data: {self.holds} are learnt from by crops; set crop too")
-        if (self.holds == "pairs") != bool(self.targets):
+        if (self.holds == "pairs") != (self.targets != ""):
             raise UsageError("data: targets are the clean pictures of pairs, and pairs need them")
         if self.shots is not None and (self.holds != "clean" or self.crop is None):
             raise UsageError("data: shots are taken of clean pictures that crops are cut from")

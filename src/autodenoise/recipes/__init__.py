@@ -29,12 +29,14 @@ from autodenoise.learning.reading import SOURCES
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import AnyNoise
 from autodenoise.recipes.mistakes import explain, known_keys
+from autodenoise.recipes.own import Own, applied, template
 from autodenoise.recipes.search import Range, Space, check, flatten
 from autodenoise.recipes.settings import by_path, names_a_kind, parse, put
 
 __all__ = [
     "FigureName",
     "Network",
+    "Own",
     "Recipe",
     "builtin_names",
     "dump",
@@ -95,7 +97,7 @@ class Network:
         arguments = checked.model_dump(exclude_unset=True)
         for key, value in arguments.items():
             counts = value if isinstance(value, tuple) else (value,)
-            if not counts or any(isinstance(count, int) and count < 1 for count in counts):
+            if not counts or any(type(count) is int and count < 1 for count in counts):
                 raise UsageError(f"network.{key} is {value!r}; expected numbers from 1 up")
         object.__setattr__(self, "arguments", arguments)
 
@@ -197,9 +199,10 @@ def builtin_names() -> list[str]:
 
 
 def load(
-    recipe: str | Path,
+    recipe: str | Path | None,
     overrides: Iterable[str] = (),
     *,
+    own: Own | None = None,
     epochs: int | None = None,
     minutes: float | None = None,
     seed: int | None = None,
@@ -209,12 +212,14 @@ def load(
     Parameters
     ----------
     recipe
-        A built-in name, or the path of a ``.toml`` file.
+        A built-in name, or the path of a ``.toml`` file; None: one for pictures like `own`.
     overrides
         Settings such as ``"noise.sigma=0.5"`` or ``"phase.denoise.epochs=3"``; the value is TOML,
         or a bare word. A list of one entry needs no index: ``noise.sigma`` is ``noise.0.sigma``.
         What is set is no longer searched, and with a ``kind`` or a table all that is beside or in
         it.
+    own
+        Learn from these pictures rather than from the recipe's.
     epochs
         Train each phase for this many instead.
     minutes
@@ -229,13 +234,10 @@ def load(
     InputError
         The file is missing or is not TOML.
     """
-    name, text = _find(recipe)
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{recipe} is not TOML: {error}") from None
-    _find_data(table, Path(recipe).parent)
-    resolved = _build({"name": name, **table}, where=str(recipe))
+    table = _read(recipe) if recipe is not None else template(_given(own))
+    if own is not None:
+        table = applied(table, own)
+    resolved = _build(table, where=str(own.source if recipe is None and own else recipe))
     overrides = tuple(overrides)
     settings = [parse(override) for override in overrides]
     if epochs is not None:
@@ -267,6 +269,15 @@ def load(
     _find_data(full, Path())
     changed = _build(full, where="--set")
     return changed if minutes is None else _lasting(changed, minutes)
+
+
+def _given(own: Own | None) -> Own:
+    if own is None:
+        raise UsageError(
+            "name a recipe, as in: autodenoise train conv-mnist, or pictures of yours, as in: "
+            "autodenoise train --noisy photos/"
+        )
+    return own
 
 
 def _lasting(recipe: Recipe, minutes: float) -> Recipe:
@@ -356,6 +367,16 @@ def dump(recipe: Recipe) -> str:
     return tomli_w.dumps(_as_table(recipe))
 
 
+def _read(recipe: str | Path) -> dict[str, Any]:
+    name, text = _find(recipe)
+    try:
+        table = {"name": name, **tomllib.loads(text)}
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{recipe} is not TOML: {error}") from None
+    _find_data(table, Path(recipe).parent)
+    return table
+
+
 def _find(recipe: str | Path) -> tuple[str, str]:
     if isinstance(recipe, str) and not recipe.endswith(".toml"):
         if recipe not in builtin_names():
@@ -377,9 +398,11 @@ def _find_data(table: dict[str, Any], folder: Path) -> None:
     data = table.get("data")
     if not isinstance(data, dict):
         return
-    source = data.get("source")
-    if isinstance(source, str) and source not in SOURCES and (folder / source).exists():
-        data["source"] = str((folder / source).resolve())
+    for key in ("source", "targets"):
+        place = data.get(key)
+        if not isinstance(place, str) or place in ("", *SOURCES) or not (folder / place).exists():
+            continue
+        data[key] = str((folder / place).resolve())
 
 
 def _as_table(recipe: Recipe) -> dict[str, Any]:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from autodenoise.learning.download import OnBytes
     from autodenoise.learning.loop import Report
-    from autodenoise.recipes import Recipe
+    from autodenoise.recipes import Own, Recipe
 
 __all__ = [
     "TENSORBOARD_NAME",
@@ -66,9 +66,10 @@ _REHEARSED = 256
 
 
 def train(
-    recipe: str | Path | Recipe,
+    recipe: str | Path | Recipe | None = None,
     out: str | os.PathLike[str] | None = None,
     *,
+    own: Own | None = None,
     settings: Iterable[str] = (),
     epochs: int | None = None,
     minutes: float | None = None,
@@ -78,15 +79,18 @@ def train(
     report: Report | None = None,
     on_bytes: OnBytes | None = None,
 ) -> Run:
-    """Train what a recipe says.
+    """Train what a recipe says, or what one's own pictures allow.
 
     Parameters
     ----------
     recipe
-        A built-in name, the path of a ``.toml`` file, or a `Recipe`.
+        A built-in name, the path of a ``.toml`` file, or a `Recipe`; None: the one for pictures
+        like `own`.
     out
         The run folder to make; by default ``runs/`` and the recipe's name. Must not exist, or be
         empty.
+    own
+        Pictures to learn from; not with a `Recipe` object.
     settings, epochs, minutes, seed
         Changes to the recipe, see `autodenoise.recipes.load`; not with a `Recipe` object.
     device
@@ -115,7 +119,7 @@ def train(
     TrainingDiverged
         The loss is no longer a number.
     """
-    resolved = resolve(recipe, settings, epochs=epochs, minutes=minutes, seed=seed)
+    resolved = resolve(recipe, settings, own=own, epochs=epochs, minutes=minutes, seed=seed)
     folder = Path("runs") / resolved.name if out is None else Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         advice = (
@@ -204,9 +208,10 @@ def reopen(folder: Path, device: str | None, on_bytes: OnBytes | None) -> Sittin
 
 
 def resolve(
-    recipe: str | Path | Recipe,
+    recipe: str | Path | Recipe | None,
     settings: Iterable[str] = (),
     *,
+    own: Own | None = None,
     epochs: int | None = None,
     minutes: float | None = None,
     seed: int | None = None,
@@ -221,11 +226,11 @@ def resolve(
         The file is missing or is not TOML.
     """
     if not isinstance(recipe, recipes.Recipe):
-        return recipes.load(recipe, settings, epochs=epochs, minutes=minutes, seed=seed)
-    if settings or any(value is not None for value in (epochs, minutes, seed)):
+        return recipes.load(recipe, settings, own=own, epochs=epochs, minutes=minutes, seed=seed)
+    if settings or any(value is not None for value in (own, epochs, minutes, seed)):
         raise UsageError(
-            "settings, epochs, minutes and seed change a recipe as it is read; change a Recipe "
-            "object with dataclasses.replace"
+            "own, settings, epochs, minutes and seed change a recipe as it is read; change a "
+            "Recipe object with dataclasses.replace"
         )
     return recipe
 
