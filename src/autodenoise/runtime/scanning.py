@@ -6,11 +6,15 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autodenoise.errors import InputError
 from autodenoise.images import SUFFIXES
 from autodenoise.runtime.manifest import MANIFEST_NAME
 from autodenoise.runtime.reports import Failure, PassedOver
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = ["Found", "pictures_in", "scan"]
 
@@ -34,7 +38,9 @@ class Found:
     failures: list[Failure] = field(default_factory=list)
 
 
-def scan(root: Path, *, recursive: bool, leave_out: Path | None = None) -> Found:
+def scan(
+    root: Path, *, recursive: bool, leave_out: Path | None = None, also: Collection[str] = ()
+) -> Found:
     """Find the files whose ending says that they are pictures.
 
     Parameters
@@ -45,6 +51,8 @@ def scan(root: Path, *, recursive: bool, leave_out: Path | None = None) -> Found
         Look into its folders too, those behind symbolic links included, each once.
     leave_out
         A folder that is not looked into; need not exist.
+    also
+        Endings of files, and of whole folders, that count as pictures besides.
 
     Raises
     ------
@@ -78,7 +86,9 @@ def scan(root: Path, *, recursive: bool, leave_out: Path | None = None) -> Found
             if entry.name.startswith(".") or entry.name == MANIFEST_NAME:
                 continue
             kind = _kind(entry)
-            if kind == stat.S_IFDIR:
+            if path.suffix.lower() in also and kind in (stat.S_IFREG, stat.S_IFDIR):
+                found.pictures.append(path)
+            elif kind == stat.S_IFDIR:
                 if recursive:
                     (links if entry.is_symlink() else folders).append(path)
                 elif _identity(root / path) not in seen:
