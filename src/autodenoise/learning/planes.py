@@ -125,5 +125,5 @@ class Reader:
         if self._read != wanted:
             self._slab = volume.read(plane.place, *window)
             self._read = wanted
-        return self._slab[last % volume.depth]
-
+        plane_alone: NDArray[Any] = self._slab[last % volume.depth]
+        return plane_alone

@@ -16,7 +16,10 @@ from autodenoise.runtime.reports import Failure, PassedOver
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["Found", "pictures_in", "scan"]
+__all__ = ["NO_PICTURE", "Found", "pictures_in", "scan"]
+
+NO_PICTURE = "no picture by its ending"
+"""Why most of what is passed over is."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def scan(
                     reason = "a folder, which --recursive looks into"
                     found.passed_over.append(PassedOver(path.as_posix(), reason))
             elif path.suffix.lower() not in SUFFIXES:
-                found.passed_over.append(PassedOver(path.as_posix(), "no picture by its ending"))
+                found.passed_over.append(PassedOver(path.as_posix(), NO_PICTURE))
             elif kind in (stat.S_IFREG, None):
                 found.pictures.append(path)
             else:
