@@ -90,7 +90,11 @@ def gather(source: Path, holds: Holds, targets: Path | None, *, grey: bool) -> G
 
 def listing(passed_over: Sequence[PassedOver]) -> str:
     """Name the first few that were left out, each with the reason, and count the others."""
-    shown = [f"  {passed.name}: {passed.reason}" for passed in passed_over[:_NAMED]]
+    shown = [
+        # What a decoder says names the file itself.
+        f"  {reason}" if Path(name).name in reason else f"  {name}: {reason}"
+        for name, reason in ((passed.name, passed.reason) for passed in passed_over[:_NAMED])
+    ]
     more = len(passed_over) - _NAMED
     return "\n".join([*shown, *([f"  and {more:,} more"] if more > 0 else [])])
 
@@ -137,9 +141,18 @@ def _open(path: Path) -> list[Plane] | str:
 def _single(source: Path) -> Gathered:
     files = _files(source)
     scenes = [
-        Piece.whole(name, [plane]) for name, all_of in files.planes.items() for plane in all_of
+        scene
+        for name, planes in files.planes.items()
+        for scene in _scenes(name, [[plane] for plane in planes])
     ]
     return Gathered(tuple(scenes), tuple(files.passed_over), files.besides)
+
+
+def _scenes(name: str, scenes: Sequence[Sequence[Plane]]) -> list[Piece]:
+    """Give the scenes of a file names of their own."""
+    if len(scenes) == 1:
+        return [Piece.whole(name, scenes[0])]
+    return [Piece.whole(f"{name}, page {n}", planes) for n, planes in enumerate(scenes, 1)]
 
 
 def _pairs(source: Path, targets: Path, *, grey: bool) -> Gathered:
@@ -179,7 +192,7 @@ def _pairs(source: Path, targets: Path, *, grey: bool) -> Gathered:
         if unlike:
             passed_over.append(PassedOver((roots[0] / one).as_posix(), unlike))
         else:
-            scenes += [Piece.whole(one, pair) for pair in zip(*both, strict=True)]
+            scenes += _scenes(one, list(zip(*both, strict=True)))
     return Gathered(tuple(scenes), tuple(passed_over), noisy.besides + clean.besides)
 
 
@@ -208,7 +221,7 @@ def _repeats(source: Path) -> Gathered:
         views: dict[tuple[object, ...], list[Plane]] = {}
         for plane in planes:
             views.setdefault((plane.array, *plane.place[1:]), []).append(plane)
-        scenes += [Piece.whole(name, shots) for shots in views.values() if len(shots) > 1]
+        scenes += _scenes(name, [shots for shots in views.values() if len(shots) > 1])
     if source.suffix.lower() in ENDINGS:
         if not scenes and not arrays.passed_over:
             raise InputError(f"{source} holds one image; of repeats, at least 2 shots are needed")

@@ -87,6 +87,11 @@ def inspect(pieces: Sequence[Piece], *, normalise: bool) -> Seen:
     InputError
         Not one can be decoded; or all pairs or repeats are the same picture twice.
     """
+    deep = all(plane.form.dtype != np.uint8 for piece in pieces for plane in piece.planes)
+    if all(piece.shots == 1 and _is_declared(piece) for piece in pieces) and not (
+        normalise and deep
+    ):
+        return Seen(None, (0.0, 1.0), ())
     chosen = [
         *evenly([piece for piece in pieces if _is_declared(piece)], _INSPECTED),
         *evenly([piece for piece in pieces if not _is_declared(piece)], _INSPECTED),
@@ -102,7 +107,6 @@ def inspect(pieces: Sequence[Piece], *, normalise: bool) -> Seen:
     scale = _found(undeclared) if undeclared else None
     notes = [*_identical(looks), *(look.apart for look in looks if look.apart)]
     span = (0.0, 1.0)
-    deep = all(plane.form.dtype != np.uint8 for piece in pieces for plane in piece.planes)
     if normalise and deep:
         units = [
             (version.scale or scale or Scale(0, 1)).to_float(version.samples)

@@ -12,7 +12,7 @@ import torch
 from autodenoise.errors import InputError, UsageError
 from autodenoise.learning.gathering import gather, listing
 from autodenoise.learning.inspection import evenly, inspect
-from autodenoise.learning.pictures import as_float, fitting, stored_bytes
+from autodenoise.learning.pictures import as_float, fitting
 from autodenoise.learning.pieces import LARGEST, Piece, Pieces, coding_for
 from autodenoise.learning.planes import Window
 from autodenoise.learning.reading import PARTS, VIEW, Part
@@ -21,11 +21,17 @@ from autodenoise.learning.splitting import Split, rows_held_back, split
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from torch import Tensor
+
     from autodenoise.images import Scale
     from autodenoise.learning.data import Data
     from autodenoise.learning.pictures import Holds
     from autodenoise.learning.pieces import Coding
+    from autodenoise.learning.planes import Plane
     from autodenoise.learning.splitting import Way
+    from autodenoise.runtime.reports import PassedOver
+
+    _Damaged = dict[tuple[Plane, ...], PassedOver]
 
 __all__ = ["Own", "load", "places", "shape"]
 
@@ -65,7 +71,7 @@ def shape(data: Data, found: Mapping[str, Path]) -> tuple[int, int, int]:
     InputError, UsageError
         As `load`.
     """
-    plan = _plan(data, found)
+    plan = _plan(data, found, {})
     return plan.channels, plan.side, plan.side
 
 
@@ -88,53 +94,51 @@ def load(data: Data, found: Mapping[str, Path], memory: float) -> Own:
     UsageError
         It is too little to hold some back, or a part is not there.
     """
-    plan = _plan(data, found)
-    seen = inspect(plan.split.train.pieces, normalise=data.normalise)
+    return _load(data, found, memory, {})
+
+
+def _load(data: Data, found: Mapping[str, Path], memory: float, damaged: _Damaged) -> Own:
+    """Load what is not known to be damaged."""
+    plan = _plan(data, found, damaged)
+    train, watched, test, has_test = plan.split
+    seen = inspect(train.pieces, normalise=data.normalise)
     coding = replace(plan.coding, scale=seen.scale)
-    notes = [*plan.notes, *seen.notes]
-    if seen.scale is not None:
-        notes.append(
-            "some files do not tell the values of black and white: "
-            f"{seen.scale.low:g} and {seen.scale.high:g} are taken, a little more than the "
-            "pictures reach to. The model file keeps them"
-        )
-    parts: dict[str, Part] = {}
-    most = {
-        "train": _SHOWN,
-        "validation": _MOST_WATCHED,
-        "test": _MOST_WATCHED + len(plan.split.test.pieces),
-    }
-    for name in PARTS:
-        portion: _Portion = getattr(plan.split, name)
-        if name == "test" and portion is plan.split.validation:
-            parts[name] = parts["validation"]
-            continue
-        views = _views(portion.pieces, plan.side, most[name])
-        parts[name] = _part(views, coding, data.holds, notes)
-    largest = LARGEST / (plan.channels * coding.dtype.itemsize)
-    train = Pieces(
-        [part for piece in plan.split.train.pieces for part in piece.cut(largest)], coding
-    )
-    shapes = [train.shape(index) for index in range(len(train))]
-    # As they are read, and as they are kept to take crops of.
-    needed = sum(stored_bytes(shapes, train.dtype, shrink) for shrink in (1.0, data.shrink))
+
+    def read(pieces: Sequence[Piece]) -> tuple[Tensor, ...]:
+        loaded = Pieces(pieces, coding).load()
+        damaged.update(loaded.damaged)
+        return loaded.pictures
+
+    parts = [(train, _SHOWN), (watched, _MOST_WATCHED)]
+    if test is not watched:
+        parts.append((test, len(test.pieces)))
+    squares = [read(_views(portion, plan.side, most)) for portion, most in parts]
+    if not all(squares):
+        # All of the few that were held back, say: then others are.
+        return _load(data, found, memory, damaged)
+    learnt, validation, *others = (_part(part, data.holds) for part in squares)
+    pieces = Pieces(train.parts(coding), coding)
+    notes, needed = [*plan.notes, *seen.notes], pieces.bytes(data.shrink)
     if needed <= memory:
-        pictures, damaged = train.load()
-        if damaged:
-            notes.append(f"{len(damaged):,} cannot be decoded:\n{listing(damaged)}")
-        if not pictures:
-            raise InputError(f"not one picture of {data.source} can be decoded")
-        parts["train"] = parts["train"]._replace(pictures=pictures)
+        learnt = learnt._replace(pictures=read(pieces.pieces))
     elif data.shots is not None:
         raise UsageError("shots are taken of pictures that fit into memory; these are too many")
     else:
-        parts["train"] = parts["train"]._replace(pictures=train)
+        learnt = learnt._replace(pictures=pieces)
         notes.append(
             f"the pictures take {needed / 2**30:.1f} GiB, more than there is memory for "
             f"({memory / 2**30:.1f} GiB): they are read from their files while training"
         )
-    done = Split(parts["train"], parts["validation"], parts["test"], plan.split.has_test)
-    return Own(done, seen.span, seen.scale, tuple(notes))
+    if seen.scale is not None:
+        notes.append(
+            f"some files do not say what is black and what is white: {seen.scale.low:g} and "
+            f"{seen.scale.high:g} are taken, which the pictures lie between. The model file keeps "
+            "them"
+        )
+    if damaged:
+        notes.append(f"{len(damaged):,} cannot be decoded:\n{listing([*damaged.values()])}")
+    scored = others[0] if others else validation
+    return Own(Split(learnt, validation, scored, has_test), seen.span, seen.scale, tuple(notes))
 
 
 class _Portion(NamedTuple):
@@ -142,6 +146,11 @@ class _Portion(NamedTuple):
 
     pieces: tuple[Piece, ...]
     crop: int
+
+    def parts(self, coding: Coding) -> list[Piece]:
+        """Give them as they are learnt from: large ones in parts that are read by themselves."""
+        most = LARGEST / (_channels(self.pieces, coding) * coding.dtype.itemsize)
+        return [part for piece in self.pieces for part in piece.cut(most)]
 
     def hold_back(self, way: Way, share: float, seed: int) -> tuple[_Portion, _Portion]:
         """See `autodenoise.learning.splitting.Divisible`. A single scene is cut."""
@@ -165,16 +174,20 @@ class _Plan(NamedTuple):
     notes: list[str]
 
 
-def _plan(data: Data, found: Mapping[str, Path]) -> _Plan:
+def _plan(data: Data, found: Mapping[str, Path], damaged: _Damaged) -> _Plan:
     assert data.crop is not None
     notes: list[str] = []
     portions: dict[str, _Portion] = {}
     targets = Path(data.targets) if data.targets else None
     for name, place in found.items():
         gathered = gather(place, data.holds, targets, grey=data.grey)
-        portions[name] = _Portion(gathered.scenes, data.crop)
+        sound = tuple(scene for scene in gathered.scenes if scene.planes not in damaged)
+        if not sound:
+            raise InputError(f"nothing in {place} can be decoded:\n{listing([*damaged.values()])}")
+        portions[name] = _Portion(sound, data.crop)
         if gathered.passed_over:
-            left_out = f"{len(gathered.passed_over):,} left out of {place}"
+            both = f"{place} and {targets}" if targets else str(place)
+            left_out = f"{len(gathered.passed_over):,} left out of {both}"
             notes.append(f"{left_out}:\n{listing(gathered.passed_over)}")
         if gathered.besides.total() >= len(gathered.scenes):
             endings = ", ".join(f"{end} ({n:,})" for end, n in gathered.besides.most_common(3))
@@ -199,7 +212,7 @@ def _plan(data: Data, found: Mapping[str, Path]) -> _Plan:
     if len(portions["train"].pieces) == 1 and data.validation != "test":
         held = divided.validation.pieces[0].window
         notes.append(
-            f"there is one picture: {held.width}x{held.height} pixels of it are held back to "
+            f"there is one scene: {held.width}x{held.height} pixels of it are held back to "
             "watch training on"
         )
     return _Plan(divided, coding, kinds["train"], _side(divided), notes)
@@ -242,19 +255,15 @@ def _cut_off(piece: Piece, share: float, crop: int) -> tuple[Piece, Piece]:
     return replace(piece, window=kept), replace(piece, window=held)
 
 
-def _views(pieces: Sequence[Piece], side: int, most: int) -> list[Piece]:
+def _views(portion: _Portion, side: int, most: int) -> list[Piece]:
     """Choose the squares that are watched: the middle of each picture, more where they are few."""
-    each = max(1, _LEAST_WATCHED // len(pieces))
-    return evenly([square for piece in pieces for square in piece.squares(side, each)], most)
+    each = max(1, _LEAST_WATCHED // len(portion.pieces))
+    squares = [square for piece in portion.pieces for square in piece.squares(side, each)]
+    return evenly(squares, max(most, _LEAST_WATCHED))
 
 
-def _part(views: Sequence[Piece], coding: Coding, holds: Holds, notes: list[str]) -> Part:
-    """Read what is watched."""
-    squares, damaged = Pieces(views, coding).load()
-    if not squares:
-        raise InputError(f"not one of {len(views)} pictures can be decoded:\n{listing(damaged)}")
-    if damaged:
-        notes.append(f"{len(damaged)} held back cannot be decoded:\n{listing(damaged)}")
+def _part(squares: Sequence[Tensor], holds: Holds) -> Part:
+    """Give what is watched by what it is."""
     first = torch.stack([versions[0] for versions in squares])
     if holds == "clean":
         return Part(first)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from autodenoise.errors import InputError
+from autodenoise.learning.pictures import stored_bytes
 from autodenoise.learning.planes import Plane, Reader, Window
 from autodenoise.runtime.reports import PassedOver
 
@@ -148,10 +149,10 @@ class Coding:
 
 
 class Loaded(NamedTuple):
-    """Pictures that were read, and those that turned out to be damaged."""
+    """Pictures that were read, and by their planes those that turned out to be damaged."""
 
     pictures: tuple[Tensor, ...]
-    damaged: tuple[PassedOver, ...]
+    damaged: dict[tuple[Plane, ...], PassedOver]
 
 
 class Pieces:
@@ -194,6 +195,11 @@ class Pieces:
             channels = 1
         return piece.shots, channels, piece.window.height, piece.window.width
 
+    def bytes(self, shrink: float) -> int:
+        """Give the memory that all take: as they are read, and as crops are taken of them."""
+        shapes = [self.shape(index) for index in range(len(self))]
+        return sum(stored_bytes(shapes, self.dtype, share) for share in (1.0, shrink))
+
     def read(self, index: int, reader: Reader) -> Tensor:
         """Read one with a thread's own reader.
 
@@ -222,9 +228,10 @@ class Pieces:
                 for run in pool.map(self._read_run, [list(run) for _, run in runs])
                 for one in run
             ]
+        told = zip(self.pieces, found, strict=True)
         return Loaded(
             tuple(one for one in found if isinstance(one, Tensor)),
-            tuple(one for one in found if isinstance(one, PassedOver)),
+            {piece.planes: one for piece, one in told if isinstance(one, PassedOver)},
         )
 
     def _read_run(self, run: list[int]) -> list[Tensor | PassedOver]:
