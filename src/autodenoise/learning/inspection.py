@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from autodenoise.errors import InputError
 from autodenoise.images import Scale
 from autodenoise.learning.alignment import misalignment
-from autodenoise.learning.pieces import THREADS
+from autodenoise.learning.pieces import THREADS, evenly
 from autodenoise.learning.planes import Reader
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from autodenoise.learning.pieces import Piece
 
-__all__ = ["Seen", "evenly", "inspect"]
+__all__ = ["Seen", "inspect"]
 
 _INSPECTED = 32
 _ALIGNED = 8
@@ -31,8 +31,6 @@ _MARGIN = 0.1
 # What lies beyond may be glints, hot pixels, or strong noise.
 _PERCENTILES = (0.1, 99.9)
 _FLAT = 4 / 65535
-
-_Item = TypeVar("_Item")
 
 
 class Seen(NamedTuple):
@@ -118,12 +116,6 @@ def inspect(pieces: Sequence[Piece], *, normalise: bool) -> Seen:
         else:
             notes.append("the pictures are flat: black and white cannot be told from them")
     return Seen(scale, span, tuple(notes))
-
-
-def evenly(items: Sequence[_Item], count: int) -> list[_Item]:
-    """Give so many items, evenly spaced, or all if there are fewer."""
-    count = min(count, len(items))
-    return [items[len(items) * (2 * n + 1) // (2 * count)] for n in range(count)]
 
 
 def _is_declared(piece: Piece) -> bool:

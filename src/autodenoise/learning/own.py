@@ -11,9 +11,9 @@ import torch
 
 from autodenoise.errors import InputError, UsageError
 from autodenoise.learning.gathering import gather, listing
-from autodenoise.learning.inspection import evenly, inspect
+from autodenoise.learning.inspection import inspect
 from autodenoise.learning.pictures import as_float, fitting
-from autodenoise.learning.pieces import LARGEST, Piece, Pieces, coding_for
+from autodenoise.learning.pieces import LARGEST, Piece, Pieces, coding_for, evenly
 from autodenoise.learning.planes import Window
 from autodenoise.learning.reading import PARTS, VIEW, Part
 from autodenoise.learning.splitting import Split, rows_held_back, split

@@ -134,13 +134,10 @@ class Crops(ABC):
         crops = max(-(-count // len(self)), min(_LEAST_CROPS, count))
         chosen = torch.randperm(len(self), generator=generator)[: -(-count // crops)]
         filled = self._pixels_of[chosen.numpy()].cumsum()
-        numbers = (filled - 1) // self._window
-        # The last has fewer crops where the count says so.
-        rows = np.arange(len(chosen)).repeat(crops)[:count]
-        return [
-            chosen[inside[torch.randperm(len(inside), generator=generator)]]
-            for inside in (rows[numbers[rows] == number] for number in np.unique(numbers))
-        ]
+        ends = np.flatnonzero(np.diff((filled - 1) // self._window, append=-1)) + 1
+        # The last picture has fewer crops where the count says so.
+        windows = chosen.repeat_interleave(crops)[:count].tensor_split((ends[:-1] * crops).tolist())
+        return [part[torch.randperm(len(part), generator=generator)] for part in windows]
 
     def batch(self, rows: Tensor, generator: torch.Generator, side: int | None = None) -> Batch:
         """Cut one square out of each of some scenes, turned and mirrored at random.

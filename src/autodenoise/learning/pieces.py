@@ -7,7 +7,7 @@ import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -26,7 +26,19 @@ if TYPE_CHECKING:
     from autodenoise.images import Scale
     from autodenoise.learning.scenes import Form
 
-__all__ = ["LARGEST", "THREADS", "Coding", "Loaded", "Piece", "Pieces", "coding_for", "to_grey"]
+__all__ = [
+    "LARGEST",
+    "THREADS",
+    "Coding",
+    "Loaded",
+    "Piece",
+    "Pieces",
+    "coding_for",
+    "evenly",
+    "to_grey",
+]
+
+_Item = TypeVar("_Item")
 
 LARGEST = 128 * 2**20
 """Bytes of a piece: of a larger picture, windows are learnt from as pictures of their own."""
@@ -83,10 +95,9 @@ class Piece:
         top += (height - down * side) // 2
         left += (width - across * side) // 2
         places = list(itertools.product(range(down), range(across)))
-        taken = {len(places) * (2 * n + 1) // (2 * most) for n in range(most)}
         return [
             replace(self, window=Window(top + side * row, left + side * column, side, side))
-            for row, column in (places[n] for n in sorted(taken))
+            for row, column in evenly(places, most)
         ]
 
     def cut(self, most: float) -> list[Piece]:
@@ -251,6 +262,12 @@ def coding_for(forms: Iterable[Form], *, grey: bool) -> Coding:
     if kinds == {"uint8"}:
         return Coding(torch.uint8, grey=grey)
     return Coding(torch.uint16 if kinds <= {"uint8", "uint16"} else torch.float32, grey=grey)
+
+
+def evenly(items: Sequence[_Item], count: int) -> list[_Item]:
+    """Give so many items, evenly spaced, or all if there are fewer."""
+    count = min(count, len(items))
+    return [items[len(items) * (2 * n + 1) // (2 * count)] for n in range(count)]
 
 
 def to_grey(pixels: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ __all__ = ["ENDINGS", "Volume", "open_volumes"]
 ENDINGS = frozenset({".npy", ".zarr"})
 """What their names end in; a ``.zarr`` is a folder."""
 
+_MARKS = ("zarr.json", ".zarray")
 _COLOURS = (1, 3, 4)
 _LARGEST_SLAB = 256 * 2**20
 _LARGEST_CHUNK = 2**30
@@ -160,8 +161,12 @@ def open_volumes(path: Path) -> dict[str, Volume]:
         else:
             told: Any = found.attrs.asdict()
             images = told.get("ome", told).get("multiscales")
-            names = [image["datasets"][0]["path"] for image in images] if images else None
-            arrays = {name: array for name, array in found.arrays() if not names or name in names}
+            # Not zarr's own list, which warns of whatever else there is.
+            names = [image["datasets"][0]["path"] for image in images or ()] or [
+                mark.parent.name for name in _MARKS for mark in path.glob(f"*/{name}")
+            ]
+            inside = {name: found[name] for name in names}
+            arrays = {name: one for name, one in inside.items() if isinstance(one, zarr.Array)}
     if not arrays:
         raise InputError(f"{path} holds no array")
     for array in arrays.values():
