@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autodenoise.images import Scale
+    from autodenoise.recipes import Own
     from autodenoise.runs import (
         Run,
         classify,
@@ -38,6 +39,7 @@ _HOMES = {
     "Card": "runtime",
     "Model": "runtime",
     "Options": "runtime",
+    "Own": "recipes",
     "Run": "runs",
     "Scale": "images",
     "classify": "runs",
@@ -61,6 +63,7 @@ __all__ = [
     "Card",
     "Model",
     "Options",
+    "Own",
     "Run",
     "Scale",
     "classify",

@@ -189,6 +189,10 @@ class Neighbor2Neighbor:
         constant: so both terms of the paper are one target.
         """
         noisy = _noisy(self.noise, batch, generator)
+        # Half the sides have to be ones that the network takes.
+        step = 2 * (network.multiple or 1)
+        height, width = (side - side % step for side in noisy.shape[2:])
+        noisy = noisy[:, :, :height, :width]
         cells = neighbors.draw(noisy, generator)
         given, beside = neighbors.pick(noisy, cells)
         with torch.no_grad():
