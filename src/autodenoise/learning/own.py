@@ -37,7 +37,7 @@ __all__ = ["Own", "load", "places", "shape"]
 
 # A picture that is the only one is cut: a band of it is held back.
 _BAND = 0.15
-_LEAST_SIDE = 64
+_LEAST_SIDE, _LEAST_BAND = 64, 16
 
 # Squares that are watched: no more, and so many even of few pictures.
 _MOST_WATCHED, _LEAST_WATCHED = 64, 16
@@ -245,7 +245,7 @@ def _cut_off(piece: Piece, share: float, crop: int) -> tuple[Piece, Piece]:
             "side"
         )
     length = max(height, width)
-    band = fitting(round(max(max(_BAND, share) * length, min(crop, length / 4))))
+    band = fitting(round(max(_BAND * length, share * length, min(crop, length / 4), _LEAST_BAND)))
     if height > width:
         kept = Window(top, left, height - band, width)
         held = Window(top + height - band, left, band, width)
