@@ -11,6 +11,7 @@ from autodenoise import images, runtime
 from autodenoise.learning import data
 from autodenoise.recipes import Own
 
+_RATES = ("learning_rate", "adamw_learning_rate")
 SMALL = ["data.crop=16", "data.samples=8", "phase.denoise.batch_size=4"]
 
 
@@ -27,21 +28,21 @@ def micrographs(folder: Path, dtype: type[np.generic], low: float, high: float) 
 
 def test_a_model_denoises_floats_in_the_unit_that_it_was_trained_on(tmp_path: Path) -> None:
     folder = micrographs(tmp_path / "in", np.float32, -40, 700)
+    # A network that has learnt nothing yet gives about what it is given.
+    rates = [f"phase.denoise.optimizer.{name}=1e-9" for name in _RATES]
     run = autodenoise.train(
-        None, tmp_path / "run", own=Own("noisy", folder), settings=SMALL, epochs=1, device="cpu"
+        None, tmp_path / "run", own=Own("noisy", folder), settings=SMALL + rates, epochs=1
     )
     model = autodenoise.load(run.folder)
     assert model.card.range is not None
     low, high = model.card.range
     assert low < 0
     assert high > 600
-    # Six steps teach little; what counts is that the unit is the file's.
     noisy = tifffile.imread(folder / "0.tif")
     runtime.denoise_file(model, folder / "0.tif", tmp_path / "clean.tif")
     clean = tifffile.imread(tmp_path / "clean.tif")
     assert clean.dtype == np.float32
-    assert abs(clean.mean() - noisy.mean()) < 150
-    assert np.corrcoef(clean.ravel(), noisy.ravel())[0, 1] > 0.8
+    assert np.abs(clean - noisy).mean() < 60
     np.testing.assert_allclose(model(noisy), clean, atol=1e-2)
     # The network works on what lies between black and white, wherever in the range that is.
     black, white = (model.card.arguments[name] for name in ("black", "white"))
