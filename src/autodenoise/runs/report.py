@@ -71,7 +71,7 @@ def write(run: Run, splits: Splits) -> Path:
         The folder cannot be written.
     """
     model = run.model()
-    notes: list[str] = []
+    notes = [_without_folders(note, run.recipe) for note in splits.notes]
     curves, rows, over = [], [], True
     try:
         curves, rows, over = run.curves(), run.rows, run.is_over
@@ -139,9 +139,17 @@ def _gallery(folder: Path) -> tuple[list[_Figure], list[str]]:
     return figures, notes
 
 
+def _without_folders(text: str, recipe: Recipe) -> str:
+    """Leave of the data's places their names alone, as on the model's card.
+
+    A page is passed on, and where its maker keeps the data is nobody's business.
+    """
+    for path in filter(None, (recipe.data.source, recipe.data.targets)):
+        text = text.replace(path, Path(path).name)
+    return text
+
+
 def _toml(recipe: Recipe) -> str:
-    # Its name alone, as on the model's card: a page is passed on, and where its maker keeps the
-    # data is nobody's business.
     source, targets = (Path(path).name for path in (recipe.data.source, recipe.data.targets))
     data = dataclasses.replace(recipe.data, source=source, targets=targets)
     start = Path(recipe.start).name
