@@ -236,6 +236,11 @@ def measure(
     together = _channel("all", list(range(form.colours)), measured, dark, alike, level)
     if not all(len(channel.points.means) for channel in channels):
         raise _nothing(source, "is free of samples that are clipped at black or white", passed_over)
+    if not any(channel.points.variances.any() for channel in channels):
+        raise InputError(
+            f"the shots of {source} are equal to the last bit; copies of one shot tell nothing of "
+            "its noise"
+        )
     # In a unit of the samples' own, nobody knows where white is.
     white = -np.inf if declared is None else 1.0
     law, reason = _law([*channels, together], white)
@@ -339,7 +344,9 @@ def _law(channels: Sequence[Channel], white: float) -> tuple[str, str]:
     for channel, line in zip(channels, lines, strict=True):
         top = max(white, float(channel.points.means[-1]))
         if line.gain < -2 * line.gain_error or line.variance(top) < 2 * line.error(top):
-            return "table", "the variance of the nearest line does not rise with the brightness"
+            return "table", (
+                "the nearest line falls with the brightness, as after gamma, tone curves or JPEG"
+            )
     if deviation < _NOTHING:
         return "line", "a line fits the measured variances within their errors"
     return "line", f"a line misses the measured variances by {deviation:.1%}"
