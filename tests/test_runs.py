@@ -122,7 +122,18 @@ def test_a_recipe_object_is_changed_with_replace(tmp_path: Path) -> None:
 
 def test_the_public_names_are_these() -> None:
     assert sorted(dir(autodenoise)) == [
-        *("Card", "Model", "Options", "Run", "Scale", "classify", "compare", "decode", "denoise"),
+        *(
+            "Card",
+            "Model",
+            "Options",
+            "Own",
+            "Run",
+            "Scale",
+            "classify",
+            "compare",
+            "decode",
+            "denoise",
+        ),
         *("denoise_file", "denoise_folder", "draw", "encode", "evaluate", "find_outliers", "load"),
         *("profile_noise", "quantize", "resume", "train", "tune"),
     ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from autodenoise.evaluation.noise_report import profile_noise
     from autodenoise.images import Scale
+    from autodenoise.recipes import Own
     from autodenoise.runs import (
         Run,
         classify,
@@ -39,6 +40,7 @@ _HOMES = {
     "Card": "runtime",
     "Model": "runtime",
     "Options": "runtime",
+    "Own": "recipes",
     "Run": "runs",
     "Scale": "images",
     "classify": "runs",
@@ -63,6 +65,7 @@ __all__ = [
     "Card",
     "Model",
     "Options",
+    "Own",
     "Run",
     "Scale",
     "classify",
