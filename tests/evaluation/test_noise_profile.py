@@ -292,6 +292,8 @@ def test_floats_are_measured_in_their_own_unit_or_a_range(tmp_path: Path) -> Non
         assert profile.channels[0].line is not None
         assert profile.channels[0].line.gain * unit == pytest.approx(2, rel=0.05)
     assert own.means[-1] > 1000
+    assert "say --range BLACK WHITE" in own.warnings[0]
+    assert ranged.warnings == ()
     assert ranged.means[-1] == 1.0
     shots[3, 10, 10] = np.nan
     tifffile.imwrite(tmp_path / "a.tif", shots.astype(np.float32), photometric="minisblack")

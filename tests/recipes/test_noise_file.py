@@ -72,7 +72,7 @@ def test_names_of_files_cannot_break_the_file(tmp_path: Path) -> None:
     save(folder / "x", CAMERA.shoot(VIEW[:40, :40], 2))
     (folder / 'y"\t.png').write_bytes(b"no picture")
     profile = measure(folder)
-    told = tomllib.loads(as_toml(profile, "q"))["profile"]
+    told = tomllib.loads(as_toml(profile, "q", "a.toml"))["profile"]
     assert told["passed_over"][0]["name"] == 'y"\\t.png'
     profile_noise(folder, tmp_path / "a.toml")
     assert isinstance(noise_from(tmp_path / "a.toml"), Measured)

@@ -145,10 +145,9 @@ class Profile:
         said = "neighbours do not correlate"
         if reach:
             across, down = own[reach, reach + 1], own[reach + 1, reach]
-            said = (
-                f"neighbours correlate by {across:.2f} across and {down:.2f} down, and up to "
-                f"{reach} pixels away"
-            )
+            said = f"neighbours correlate by {across:.2f} across and {down:.2f} down"
+        if reach > 1:
+            said += f", and up to {reach} pixels away"
         between = [
             maps[number, reach, reach] for number, (one, other) in enumerate(which) if one != other
         ]
@@ -209,6 +208,11 @@ def measure(
     # As the samples themselves are scaled, to the last bit.
     floor, ceiling = (unit.to_float(side).astype(np.float64) for side in extremes.clipped(declared))
     warnings: list[str] = []
+    if declared is None:
+        warnings.append(
+            "the files do not say which samples are black and white, so the noise is in the "
+            "samples' own unit; to train with it, say --range BLACK WHITE"
+        )
     if scale is None and declared is not None and ceiling.max() < _WHITE:
         full = declared.low + (declared.high - declared.low) * float(ceiling.max())
         warnings.append(
