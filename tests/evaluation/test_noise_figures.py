@@ -26,7 +26,7 @@ def test_the_figure_shows_variances_in_samples_and_the_curve(tmp_path: Path) -> 
         means, variances = (np.asarray(values, float) for values in drawn.get_data())
         np.testing.assert_allclose(variances, 5 * (means - 500) + 90**2, rtol=0.15, atol=3000)
     (shown,) = lags.images
-    values = np.asarray(np.ma.getdata(shown.get_array()), float)
+    values = np.array(shown.get_array(), np.float64)
     assert values.shape == (11, 11)
     assert np.isnan(values[5, 5])
     np.testing.assert_allclose(values, values[::-1, ::-1], atol=1e-6)
