@@ -135,7 +135,7 @@ def test_the_public_names_are_these() -> None:
             "denoise",
         ),
         *("denoise_file", "denoise_folder", "draw", "encode", "evaluate", "find_outliers", "load"),
-        *("quantize", "resume", "train", "tune"),
+        *("profile_noise", "quantize", "resume", "train", "tune"),
     ]
     for name in autodenoise.__all__:
         assert getattr(autodenoise, name) is not None

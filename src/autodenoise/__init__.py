@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autodenoise.evaluation.noise_report import profile_noise
     from autodenoise.images import Scale
     from autodenoise.recipes import Own
     from autodenoise.runs import (
@@ -53,6 +54,7 @@ _HOMES = {
     "evaluate": "runs",
     "find_outliers": "runs",
     "load": "runtime",
+    "profile_noise": "evaluation.noise_report",
     "quantize": "runs",
     "resume": "runs",
     "train": "runs",
@@ -77,6 +79,7 @@ __all__ = [
     "evaluate",
     "find_outliers",
     "load",
+    "profile_noise",
     "quantize",
     "resume",
     "train",

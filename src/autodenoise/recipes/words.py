@@ -14,6 +14,7 @@ from autodenoise.noise import (
     Gaussian,
     Grain,
     Jpeg,
+    Measured,
     Mixture,
     Poisson,
     PoissonGaussian,
@@ -144,6 +145,12 @@ def noise(part: AnyNoise) -> str:
                 f"Scanned: dust on a share of {_strength(part.dust)} of the area, "
                 f"{_strength(part.scratches)} scratches, rows banded by {_strength(part.banding)}"
             )
+        case Measured():
+            least, most = (f"{pick(map(pick, part.sigmas)):.3g}" for pick in (min, max))
+            between = least if least == most else f"{least} to {most}"
+            said = f"Noise as it was measured, of sigma {between}"
+            if part.scale != 1:
+                said += f" times {_strength(part.scale)}"
         case Mixture():
             said = f"One of these for each image, with strengths drawn for it: {_ways(part)}"
     clipped = getattr(part, "clip", False)
