@@ -69,11 +69,11 @@ def test_recorrupted_noises_are_not_correlated(noise: Noise) -> None:
     clean = torch.full((4, 1, 200, 200), 0.6)
     noisy = noise(clean, draw(1))
     given, target, _ = Recorrupted(noise)(network, Batch(noisy=noisy), draw(2))
-    variance = (noisy - clean).var()
+    variance = float((noisy - clean).var())
     one, other = given - clean, target - clean
-    assert one.mean() == pytest.approx(0, abs=0.002)
-    assert one.var() == pytest.approx(1.25 * variance, rel=0.02)
-    assert other.var() == pytest.approx(5 * variance, rel=0.02)
+    assert float(one.mean()) == pytest.approx(0, abs=0.002)
+    assert float(one.var()) == pytest.approx(1.25 * variance, rel=0.02)
+    assert float(other.var()) == pytest.approx(5 * variance, rel=0.02)
     assert abs(np.corrcoef(one.numpy().ravel(), other.numpy().ravel())[0, 1]) < 0.01
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from autodenoise import runtime
 from autodenoise.errors import UsageError
 from autodenoise.noise import Gaussian, Poisson
+from autodenoise.recipes.noise_file import noise_from
 from autodenoise.runtime import checking
 
 if TYPE_CHECKING:
@@ -133,6 +134,8 @@ def _objective(own: Own) -> str | None:
 
 
 def _noise(text: str) -> AnyNoise:
+    if text.endswith(".toml"):
+        return noise_from(Path(text))
     found = _STRENGTH.fullmatch(text)
     if found is None:
         raise UsageError(
