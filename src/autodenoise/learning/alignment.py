@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.learning.scenes import Scene
+    from autodenoise.learning.scenes import Form
 
-__all__ = ["Shift", "misalignment", "shift_between"]
+__all__ = ["Shift", "Shots", "misalignment", "shift_between"]
 
 _SIDE = 512
 _LEAST_SIDE = 16
@@ -39,6 +39,24 @@ class Shift(NamedTuple):
     def length(self) -> float:
         """The distance."""
         return float(np.hypot(self.down, self.across))
+
+
+class Shots(Protocol):
+    """Shots of one scene, such as `autodenoise.learning.scenes.Scene`."""
+
+    @property
+    def shots(self) -> int:
+        """How many there are."""
+        ...
+
+    @property
+    def form(self) -> Form:
+        """Of each."""
+        ...
+
+    def rows(self) -> Iterator[tuple[int, int, NDArray[Any]]]:
+        """Give the number of a shot, and rows of it from some row on, one after the other."""
+        ...
 
 
 def shift_between(first: NDArray[np.floating], other: NDArray[np.floating]) -> Shift | None:
@@ -91,7 +109,7 @@ def shift_between(first: NDArray[np.floating], other: NDArray[np.floating]) -> S
     )
 
 
-def misalignment(scene: Scene) -> str | None:
+def misalignment(scene: Shots) -> str | None:
     """Say how far apart the shots of a scene are, if by more than a quarter of a pixel.
 
     Each is compared with the first, where that has most structure in 512x512 pixels.
@@ -128,7 +146,7 @@ def misalignment(scene: Scene) -> str | None:
     )
 
 
-def _most_structured(scene: Scene) -> tuple[int, int]:
+def _most_structured(scene: Shots) -> tuple[int, int]:
     """Find the window's upper left corner in the first shot."""
     # Means of blocks hide most of the noise. The last rows may be too few for a block.
     strips = [
@@ -162,7 +180,7 @@ def _block_means(samples: NDArray[Any]) -> NDArray[np.float64]:
     return means
 
 
-def _windows(scene: Scene, top: int, left: int) -> Iterator[NDArray[np.float64]]:
+def _windows(scene: Shots, top: int, left: int) -> Iterator[NDArray[np.float64]]:
     """Cut the same window out of each shot, as the mean of its channels."""
     by_shot = itertools.groupby(scene.rows(), key=lambda chunk: chunk[0])
     for _, chunks in by_shot:

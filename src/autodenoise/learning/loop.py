@@ -30,7 +30,7 @@ from autodenoise.learning.losses import loss_for
 from autodenoise.learning.objectives import Batch, objective_for
 from autodenoise.learning.optim import set_learning_rate
 from autodenoise.learning.phases import Phase, is_over
-from autodenoise.learning.pictures import Pictures
+from autodenoise.learning.pictures import Crops
 from autodenoise.learning.process import has_bfloat16, keep_freed_memory
 from autodenoise.learning.randomness import generator
 from autodenoise.learning.validation import Validation
@@ -70,8 +70,8 @@ class Training:
     noise
         The corruption of the training images and, where `noisy_validation`, of the others.
     train
-        Clean images (N, C, H, W), uint8 or float32 in [0, 1], on any device; or pictures to take
-        crops of, clean or not, on `device`.
+        Clean images (N, C, H, W), uint8 or float32 in [0, 1], on any device; or crops of pictures,
+        clean or not.
     validation
         Images (N, C, H, W): clean ones where there are any, else what is learnt from.
     validation_part
@@ -88,7 +88,7 @@ class Training:
     network: Autoencoder
     phases: Mapping[str, Phase]
     noise: Noise
-    train: Tensor | Pictures
+    train: Tensor | Crops
     validation: Batch
     validation_part: str
     noisy_validation: bool
@@ -257,7 +257,7 @@ class _Epochs:
         self.training, self.index, self.name = training, index, name
         self.phase, self.state, self.report = training.phases[name], state, report
         self.device, images = training.device, training.train
-        self.images = images if isinstance(images, Pictures) else images.to(self.device)
+        self.images = images if isinstance(images, Crops) else images.to(self.device)
         self.count = len(self.images) * training.copies
         self.step_count = math.ceil(self.count / self.phase.batch_size)
         self.objective = objective_for(self.phase, training.noise)
@@ -288,15 +288,14 @@ class _Epochs:
 
     def _batch(self, rows: Tensor) -> Batch:
         images, state = self.images, self.state
-        which = rows % len(images)
-        if isinstance(images, Pictures):
+        if isinstance(images, Crops):
             draw = generator(self.training.seed, "crops", self.index, state.epoch, state.step)
-            return images.batch(which, draw, self.phase.crop).map(as_float)
+            return images.batch(rows, draw, self.phase.crop).map(as_float)
         drawn = (
             None if once is None else once[rows].contiguous(memory_format=torch.channels_last)
             for once in (self.noisy, self.again)
         )
-        return Batch(as_float(images[which]), *drawn)
+        return Batch(as_float(images[rows % len(images)]), *drawn)
 
     def _done(self) -> float:
         """Give the share of the phase that is over."""
@@ -312,9 +311,11 @@ class _Epochs:
         """Train for the rest of an epoch, giving way after every step."""
         state, phase, network = self.state, self.phase, self.training.network
         weights = list(network.parameters())
-        order = torch.randperm(
-            self.count, generator=generator(self.training.seed, "order", self.index, state.epoch)
-        ).to(self.device)
+        draw = generator(self.training.seed, "order", self.index, state.epoch)
+        if isinstance(self.images, Crops):
+            order = self.images.order(self.count, draw).to(self.device)
+        else:
+            order = torch.randperm(self.count, generator=draw).to(self.device)
         begun, earlier, seen = time.monotonic(), state.seconds, 0
         reported = -math.inf
         network.train()

@@ -30,8 +30,8 @@ from autodenoise.learning.loop import (
     fit,
 )
 from autodenoise.learning.objectives import Batch
-from autodenoise.learning.pictures import Pictures
 from autodenoise.learning.randomness import generator
+from autodenoise.learning.stream import crops_of
 from autodenoise.learning.transfer import start_from
 from autodenoise.learning.validation import take_shots
 from autodenoise.noise import Compose
@@ -43,8 +43,10 @@ from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from autodenoise.images import Scale
     from autodenoise.learning.download import OnBytes
     from autodenoise.learning.loop import Report
+    from autodenoise.learning.pictures import Crops
     from autodenoise.recipes import Own, Recipe
 
 __all__ = [
@@ -260,14 +262,14 @@ def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device) -> Tra
     few = splits.train.images[:1, :, :16, :16].expand(_REHEARSED, -1, -1, -1)
     noise(datasets.as_float(few), generator(recipe.seed, "rehearsal"))
     same = splits.validation is splits.test
-    train: torch.Tensor | Pictures = splits.train.images
+    train: torch.Tensor | Crops = splits.train.images
     if data.crop is not None:
         check_crops(recipe, untrained.multiple)
         pictures, holds = splits.train.pictures, data.holds
         if data.shots is not None:
             pictures = tuple(take_shots(noise, pictures, data.shots, recipe.seed))
             holds = "noisy" if data.shots == 1 else "repeats"
-        train = Pictures(
+        train = crops_of(
             pictures,
             data.crop,
             shrink=data.shrink,
@@ -320,11 +322,11 @@ def _finish(sitting: Sitting, report: Report | None, *, tensorboard: bool) -> Ru
 
 def _hand_over(sitting: Sitting) -> None:
     """Make what a run leaves for others: its model file and its report."""
-    _export(sitting.run, sitting.training)
+    _export(sitting.run, sitting.training, sitting.splits.scale)
     write_report(sitting.run, sitting.splits)
 
 
-def _export(run: Run, training: Training) -> None:
+def _export(run: Run, training: Training, scale: Scale | None) -> None:
     network, recipe, rows = training.network, run.recipe, run.rows
     if recipe.keep == "best" and (run.folder / BEST_NAME).exists():
         load_weights(run.folder / BEST_NAME, network)
@@ -341,6 +343,7 @@ def _export(run: Run, training: Training) -> None:
         size=(height, width) if fixed else None,
         size_multiple=network.multiple or 1,
         halo=nets.halo(network),
+        range=None if scale is None else (scale.low, scale.high),
         parameters=nets.parameter_count(network),
         noise=[dataclasses.asdict(part) for part in recipe.noise],
         # The name alone: a model file is passed on, and its maker's folders are nobody's business.
