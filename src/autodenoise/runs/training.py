@@ -36,6 +36,7 @@ from autodenoise.learning.transfer import start_from
 from autodenoise.learning.validation import take_shots
 from autodenoise.noise import Compose
 from autodenoise.runs.building import check_crops, network
+from autodenoise.runs.likely import assess
 from autodenoise.runs.listeners import Listeners
 from autodenoise.runs.report import write as write_report
 from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
@@ -321,8 +322,9 @@ def _finish(sitting: Sitting, report: Report | None, *, tensorboard: bool) -> Ru
 
 
 def _hand_over(sitting: Sitting) -> None:
-    """Make what a run leaves for others: its model file and its report."""
+    """Make what a run leaves for others: its model file, how good it is, and its report."""
     _export(sitting.run, sitting.training, sitting.splits.scale)
+    assess(sitting.run, sitting.splits)
     write_report(sitting.run, sitting.splits)
 
 
