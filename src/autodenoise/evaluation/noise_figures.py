@@ -103,7 +103,7 @@ def _draw_lags(axes: Axes, bar: Axes, profile: Profile) -> None:
     quiet_axes(axes, "pixels across", "pixels down")
     axes.grid(visible=False)
     scale = axes.figure.colorbar(
-        shown, cax=bar, ticks=MaxNLocator(5), format=FuncFormatter(lambda value, _: _signed(value))
+        shown, cax=bar, ticks=MaxNLocator(7), format=FuncFormatter(lambda value, _: _signed(value))
     )
     scale.outline.set_visible(False)
     bar.tick_params(labelsize=8, color=FAINT, labelcolor=INK)

@@ -145,10 +145,9 @@ class Profile:
         said = "neighbours do not correlate"
         if reach:
             across, down = own[reach, reach + 1], own[reach + 1, reach]
-            said = (
-                f"neighbours correlate by {across:.2f} across and {down:.2f} down, and up to "
-                f"{reach} pixels away"
-            )
+            said = f"neighbours correlate by {across:.2f} across and {down:.2f} down"
+        if reach > 1:
+            said += f", and up to {reach} pixels away"
         between = [
             maps[number, reach, reach] for number, (one, other) in enumerate(which) if one != other
         ]
@@ -192,14 +191,12 @@ def measure(
         Nothing there can be measured; the message says why.
     """
     found = of_one_kind(find_scenes(source, apart=flat))
-    form, passed_over = found.scenes[0].form, list(found.passed_over)
+    form = found.scenes[0].form
     declared = scale or form.scale
     unit = declared or Scale(0, 1)
     extremes = Extremes(form.colours)
-    sound: list[Scene] = []
-    for number, scene in enumerate(found.scenes, 1):
-        if on_step is not None:
-            on_step(f"reading scene {number} of {len(found.scenes)}, {scene.name}")
+    sound, passed_over = [], list(found.passed_over)
+    for scene in _told(found.scenes, "reading", on_step):
         kept, damaged = survey(scene, extremes, least=1 if flat else 2)
         passed_over += damaged
         if kept is not None:
@@ -208,39 +205,30 @@ def measure(
         raise _nothing(source, "can be measured", passed_over)
     # As the samples themselves are scaled, to the last bit.
     floor, ceiling = (unit.to_float(side).astype(np.float64) for side in extremes.clipped(declared))
-    warnings: list[str] = []
-    if scale is None and declared is not None and ceiling.max() < _WHITE:
-        full = declared.low + (declared.high - declared.low) * float(ceiling.max())
-        warnings.append(
-            f"samples end at {full:g}, long before {declared.high:g}; if that is white, say "
-            f"--range {declared.low:g} {full:g}"
-        )
-    measured: list[Statistics] = []
-    for number, scene in enumerate(sound, 1):
-        if on_step is not None:
-            on_step(f"measuring scene {number} of {len(sound)}, {scene.name}")
+    lit: list[Statistics] = []
+    dark: list[Statistics] = []
+    warnings = list(_doubts_of_range(declared, ceiling, given=scale is not None))
+    for scene in _told(sound, "measuring", on_step):
         apart = misalignment(scene)
         if apart is not None:
             warnings.append(f"{scene.name}: {apart}")
         statistics = Statistics(floor, ceiling)
         for strip in strips(scene):
             statistics.add(unit.to_float(strip))
-        measured.append(statistics)
-    dark = [each for each, scene in zip(measured, sound, strict=True) if _is_dark(scene)]
+        (dark if _is_dark(scene) else lit).append(statistics)
+    measured = [*lit, *dark]
     alike = correlation(measured)
     level = None if black is None else (black - unit.low) / (unit.high - unit.low)
-    channels = tuple(
-        _channel(name, [number], measured, dark, alike, level)
-        for number, name in enumerate(_names(form.colours))
+    *channels, together = (
+        _channel(name, numbers, measured, dark, alike, level)
+        for name, numbers in _names(form.colours).items()
     )
-    together = _channel("all", list(range(form.colours)), measured, dark, alike, level)
-    if not all(len(channel.points.means) for channel in channels):
-        raise _nothing(source, "is free of samples that are clipped at black or white", passed_over)
+    _check(source, channels, passed_over)
     # In a unit of the samples' own, nobody knows where white is.
     white = -np.inf if declared is None else 1.0
-    law, reason = _law([*channels, together], white)
+    law, reason = _law(channels, white)
     means = _knots(channels, law, white)
-    drifts = [drift for each in measured if each not in dark for drift in each.drifts]
+    drifts = [drift for each in lit for drift in each.drifts]
     drift = float(np.sqrt(np.mean(np.square(drifts)))) if drifts else 0.0
     return Profile(
         scenes=len(sound),
@@ -249,7 +237,7 @@ def measure(
         form=str(form),
         scale=unit,
         own_unit=declared is None,
-        channels=channels,
+        channels=tuple(channels),
         together=together,
         law=law,
         reason=reason,
@@ -260,6 +248,16 @@ def measure(
         warnings=(*warnings, *_doubts(channels, drift, form.dtype, unit)),
         passed_over=tuple(sorted(passed_over, key=lambda passed: passed.name)),
     )
+
+
+def _told(
+    scenes: Sequence[Scene], doing: str, on_step: Callable[[str], None] | None
+) -> Iterator[Scene]:
+    """Give scenes, and say which one it is."""
+    for number, scene in enumerate(scenes, 1):
+        if on_step is not None:
+            on_step(f"{doing} scene {number} of {len(scenes)}, {scene.name}")
+        yield scene
 
 
 def samples(value: float) -> str:
@@ -276,9 +274,22 @@ def _nothing(source: Path, what: str, passed_over: Iterable[PassedOver]) -> Inpu
     return InputError("\n".join([f"no scene of {source} {what}", *lines]))
 
 
-def _names(colours: int) -> tuple[str, ...]:
-    named = {1: ("grey",), 3: ("red", "green", "blue")}
-    return named.get(colours, tuple(f"channel {number}" for number in range(1, colours + 1)))
+def _check(source: Path, channels: Sequence[Channel], passed_over: Iterable[PassedOver]) -> None:
+    if not all(len(channel.points.means) for channel in channels):
+        raise _nothing(source, "is free of samples that are clipped at black or white", passed_over)
+    if not any(channel.points.variances.any() for channel in channels):
+        raise InputError(
+            f"the shots of {source} are equal to the last bit; copies of one shot tell nothing of "
+            "its noise"
+        )
+
+
+def _names(colours: int) -> dict[str, list[int]]:
+    """Name the channels, and last all of them together, with their numbers."""
+    known = {1: ["grey"], 3: ["red", "green", "blue"]}
+    names = known.get(colours, [f"channel {number}" for number in range(1, colours + 1)])
+    apart = {name: [number] for number, name in enumerate(names)}
+    return {**apart, "all": list(range(colours))}
 
 
 def _channel(
@@ -330,7 +341,7 @@ def _law(channels: Sequence[Channel], white: float) -> tuple[str, str]:
     lines = [channel.line for channel in channels if channel.line is not None]
     if len(lines) < len(channels):
         return "table", "the shots are of too few brightnesses to tell a line"
-    deviation = max(line.deviation for line in lines[:-1] or lines)
+    deviation = max(line.deviation for line in lines)
     if deviation > MOST_DEVIATION:
         return "table", (
             f"the nearest line misses the measured variances by {min(deviation, 9.99):.0%}, as "
@@ -339,7 +350,9 @@ def _law(channels: Sequence[Channel], white: float) -> tuple[str, str]:
     for channel, line in zip(channels, lines, strict=True):
         top = max(white, float(channel.points.means[-1]))
         if line.gain < -2 * line.gain_error or line.variance(top) < 2 * line.error(top):
-            return "table", "the variance of the nearest line does not rise with the brightness"
+            return "table", (
+                "the nearest line falls with the brightness, as after gamma, tone curves or JPEG"
+            )
     if deviation < _NOTHING:
         return "line", "a line fits the measured variances within their errors"
     return "line", f"a line misses the measured variances by {deviation:.1%}"
@@ -361,6 +374,21 @@ def _curve(channel: Channel, law: str, means: Floats) -> Floats:
     if law == "table" or channel.line is None:
         return tabulated(channel.points, means)
     return np.sqrt(np.maximum(channel.line.gain * means + channel.line.floor, 0))
+
+
+def _doubts_of_range(declared: Scale | None, ceiling: Floats, *, given: bool) -> Iterator[str]:
+    """Say what makes one doubt which samples are black and white."""
+    if declared is None:
+        yield (
+            "the files do not say which samples are black and white, so the noise is in the "
+            "samples' own unit; to train with it, say --range BLACK WHITE"
+        )
+    elif not given and ceiling.max() < _WHITE:
+        full = declared.low + (declared.high - declared.low) * float(ceiling.max())
+        yield (
+            f"samples end at {full:g}, long before {declared.high:g}; if that is white, say "
+            f"--range {declared.low:g} {full:g}"
+        )
 
 
 def _doubts(

@@ -90,7 +90,7 @@ def profile_noise(
             raise OutputError(f"{path} exists already; choose another name")
     profile = measure(folder, flat=flat, black=black, scale=scale, on_step=on_step)
     name = printable(folder.resolve().name)
-    write_text(target, as_toml(profile, name))
+    write_text(target, as_toml(profile, name, printable(target.name)))
     try:
         _plot(profile, name, plot)
     except ModuleNotFoundError as error:
@@ -106,8 +106,16 @@ def _plot(profile: Profile, name: str, target: Path) -> None:
     save(noise_figure(profile, f"{name}: noise in {profile.shots} shots"), target)
 
 
-def as_toml(profile: Profile, name: str) -> str:
-    """Write a profile out; its table ``noise`` is one of a recipe's."""
+def as_toml(profile: Profile, source: str, file: str) -> str:
+    """Write a profile out; its table ``noise`` is one of a recipe's.
+
+    Parameters
+    ----------
+    profile
+        What was measured.
+    source, file
+        The names of what it was measured on, and of the file: on one line each.
+    """
     channels = [channel.name for channel in profile.channels]
     named = ", ".join(channels)
     both = [
@@ -116,8 +124,8 @@ def as_toml(profile: Profile, name: str) -> str:
     ]
     unit = "in the samples' own unit" if profile.own_unit else "black is 0 and white is 1"
     lines = [
-        f"# The noise of {name}. To train with it:",
-        "#     autodenoise train --clean photos/ --noise THIS_FILE",
+        f"# The noise of {source}. To train with it:",
+        f"#     autodenoise train --clean photos/ --noise {file}",
         "",
         "[noise]",
         'kind = "measured"',
@@ -136,7 +144,7 @@ def as_toml(profile: Profile, name: str) -> str:
         "",
         "[profile]",
         f"# What was measured; {unit}. variance = gain * mean + floor.",
-        *_table(_summary(profile, name)),
+        *_table(_summary(profile, source)),
     ]
     for channel in (*profile.channels, *([profile.together] if len(channels) > 1 else [])):
         lines += ["", "[[profile.channel]]", *_table(_numbers(channel))]
@@ -155,9 +163,9 @@ def _maps(profile: Profile, names: Sequence[str]) -> Iterator[str]:
         yield "    ],"
 
 
-def _summary(profile: Profile, name: str) -> dict[str, Any]:
+def _summary(profile: Profile, source: str) -> dict[str, Any]:
     return {
-        "source": name,
+        "source": source,
         "scenes": profile.scenes,
         "shots": profile.shots,
         "pixels": profile.pixels,

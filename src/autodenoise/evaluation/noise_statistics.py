@@ -10,6 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from autodenoise.evaluation.noise_residuals import (
+    Residuals,
+    between_shots,
+    in_blocks,
+    in_one_shot,
+    share_around,
+    unshaded,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,15 +32,11 @@ __all__ = ["REACH", "Correlation", "Flatness", "Points", "Statistics", "correlat
 REACH = 5
 """How many pixels apart two values are whose correlation is measured."""
 
-# The brightness of a pixel is judged by its neighbours in a square of this radius, those within the
-# inner radius left out: they may have noise in common with it.
-_OUTER, _INNER = 4, 2
 _GROUPS, _LEAST_GROUP = 64, 400
 # A share of clipped samples that changes a variance by half a percent.
 _CLIPPED = 0.0005
 # Of a change of brightness across a pixel's surroundings, in units of the noise.
 _EDGE = 5.0
-_BLOCK = 32
 
 
 class Points(NamedTuple):
@@ -134,19 +139,19 @@ class Statistics:
         whole = np.all(inside, axis=0)
         # To leave out what was clipped is to choose by the noise. What has nothing clipped around
         # it is another choice, and leaves few pixels that are clipped themselves.
-        safe = _around(~whole) == 0
+        safe = share_around(~whole) == 0
         partly = ~whole & safe
         if len(strip) > 1:
             # Pixels that are clipped in all shots tell of nothing, and do no harm.
             partly &= np.any(inside, axis=0)
-            measured = _between_shots(strip, whole)
+            measured = between_shots(strip, whole)
             self.drifts.append(measured.drift)
             self._blocks.append(_flatness(measured, whole, len(strip)))
         else:
-            measured = _inside(strip[0])
+            measured = in_one_shot(strip[0])
             height, width = measured.mean.shape[:2]
             whole, partly = whole[:height, :width], partly[:height, :width]
-        whole &= safe[: whole.shape[0], : whole.shape[1]]
+        whole &= measured.still & safe[: whole.shape[0], : whole.shape[1]]
         strength = np.zeros_like(measured.mean)
         trust = np.zeros_like(measured.mean)
         for channel in range(self.channels):
@@ -165,7 +170,7 @@ class Statistics:
     def _group(
         self,
         channel: int,
-        measured: _Measured,
+        measured: Residuals,
         whole: Mask,
         partly: Mask,
         shots: int,
@@ -250,141 +255,13 @@ def correlation(scenes: Sequence[Statistics]) -> Correlation:
     return Correlation(maps, float(np.sqrt(repeated / independent)), repeated)
 
 
-class _Measured(NamedTuple):
-    """A strip's noise: each (r, W, C) but for that of all shots.
-
-    Attributes
-    ----------
-    noise
-        (K, r, W, C), the shots less what they show.
-    mean, variance
-        Of the pixels, over the shots.
-    around
-        The brightness around a pixel, in which its own noise has no part: averages over pixels of
-        one such brightness are of the true mean and the true variance alike.
-    edge
-        The square of the change of brightness around it.
-    drift
-        How much the shots differ in brightness.
-    """
-
-    noise: NDArray[Any]
-    mean: Floats
-    variance: Floats
-    around: Floats
-    edge: Floats
-    drift: float
-
-
-def _between_shots(strip: NDArray[Any], whole: Mask) -> _Measured:
-    mean = strip.mean(axis=0, dtype=np.float64)
-    noise = strip - mean.astype(strip.dtype)
-    count = np.maximum(whole.sum((0, 1)), 1)
-    centred = np.where(whole, mean - np.where(whole, mean, 0).sum((0, 1)) / count, 0)
-    spread = np.maximum(np.square(centred).sum((0, 1)), 1e-30)
-    drifts = []
-    # A lamp that flickers makes a shot brighter as a whole, which is no noise.
-    for shot in noise:
-        offset = np.where(whole, shot, 0).sum((0, 1), dtype=np.float64) / count
-        slope = (centred * shot).sum((0, 1), dtype=np.float64) / spread
-        shot -= (offset + slope * centred).astype(strip.dtype)
-        drifts.append(offset.mean())
-    level = max(float(np.abs(mean.mean())), 1e-30)
-    variance = np.square(noise, dtype=np.float64).sum(axis=0) / (len(strip) - 1)
-    around, edge = _surroundings(mean)
-    return _Measured(noise, mean, variance, around, edge, float(np.std(drifts)) / level)
-
-
-def _inside(shot: NDArray[Any]) -> _Measured:
-    noise, freedom = _unshaded(shot)
-    smooth = shot[: noise.shape[0], : noise.shape[1]] - noise
-    # Its own pixel has one part in a thousand in the surface.
-    edge = np.zeros_like(smooth)
-    return _Measured(noise[None], smooth, np.square(noise) / freedom, smooth, edge, 0.0)
-
-
-def _flatness(measured: _Measured, whole: Mask, shots: int) -> Flatness:
-    pattern, freedom = _unshaded(measured.mean)
+def _flatness(measured: Residuals, whole: Mask, shots: int) -> Flatness:
+    pattern, freedom = unshaded(measured.mean)
     spread, noise, inside = (
-        _blocks(values).mean(axis=(1, 3)) for values in (pattern**2, measured.variance, whole)
+        in_blocks(values).mean(axis=(1, 3)) for values in (pattern**2, measured.variance, whole)
     )
     even = (inside == 1).all(-1)
     return Flatness(spread[even] / freedom, noise[even] / shots, noise[even])
-
-
-def _surroundings(mean: Floats) -> tuple[Floats, Floats]:
-    """Give the brightness around each pixel, and the square of how it changes across."""
-    boxes = _Boxes(mean)
-    far, near, beyond = _OUTER, _INNER, _INNER + 1
-    band = (2 * near + 1) * (far - near)
-    down = (boxes(beyond, far, -near, near) - boxes(-far, -beyond, -near, near)) / band
-    across = (boxes(-near, near, beyond, far) - boxes(-near, near, -far, -beyond)) / band
-    return boxes.around(), np.square(down) + np.square(across)
-
-
-def _around(mask: Mask) -> Floats:
-    # Sums of whole numbers are exact.
-    return _Boxes(mask.astype(np.float64)).around()
-
-
-class _Boxes:
-    """Sums over boxes around each pixel of a picture (r, W, C), which goes on mirrored."""
-
-    def __init__(self, picture: Floats) -> None:
-        self._height, self._width, channels = picture.shape
-        padded = np.pad(picture, ((_OUTER, _OUTER), (_OUTER, _OUTER), (0, 0)), mode="reflect")
-        self._total = np.zeros((padded.shape[0] + 1, padded.shape[1] + 1, channels))
-        self._total[1:, 1:] = padded.cumsum(0).cumsum(1)
-
-    def __call__(self, top: int, bottom: int, left: int, right: int) -> Floats:
-        """Sum from one row and column to another, counted from the pixel and both included."""
-        upper, lower = (
-            slice(_OUTER + edge, _OUTER + edge + self._height) for edge in (top, bottom + 1)
-        )
-        before, after = (
-            slice(_OUTER + edge, _OUTER + edge + self._width) for edge in (left, right + 1)
-        )
-        total = self._total
-        summed: Floats = (
-            total[lower, after] - total[upper, after] - total[lower, before] + total[upper, before]
-        )
-        return summed
-
-    def around(self) -> Floats:
-        """Average over the surroundings, without what is near."""
-        whole = self(-_OUTER, _OUTER, -_OUTER, _OUTER)
-        hole = self(-_INNER, _INNER, -_INNER, _INNER)
-        return (whole - hole) / ((2 * _OUTER + 1) ** 2 - (2 * _INNER + 1) ** 2)
-
-
-def _unshaded(picture: NDArray[Any]) -> tuple[Floats, float]:
-    """Take a smooth surface out of each block of 32x32 pixels, one of the second degree.
-
-    Returns
-    -------
-    ndarray
-        (r, W, C) without the rows and columns that make no whole block.
-    float
-        The share of the freedom that is left.
-    """
-    blocks = _blocks(picture.astype(np.float64))
-    rows, tall, columns, wide, channels = blocks.shape
-    y, x = np.meshgrid(np.linspace(-1, 1, tall), np.linspace(-1, 1, wide), indexing="ij")
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
-    surface, _ = np.linalg.qr(terms)
-    flat = blocks.transpose(0, 2, 4, 1, 3).reshape(-1, tall * wide)
-    rest = flat - (flat @ surface) @ surface.T
-    apart = rest.reshape(rows, columns, channels, tall, wide).transpose(0, 3, 1, 4, 2)
-    return apart.reshape(rows * tall, columns * wide, channels), 1 - 6 / (tall * wide)
-
-
-def _blocks(picture: NDArray[Any]) -> NDArray[Any]:
-    """Cut (r, W, C) into whole blocks, (rows, side, columns, side, C); what is over is left out."""
-    height, width, channels = picture.shape
-    tall, wide = min(_BLOCK, height), min(_BLOCK, width)
-    rows, columns = height // tall, width // wide
-    whole = picture[: rows * tall, : columns * wide]
-    return whole.reshape(rows, tall, columns, wide, channels)
 
 
 def _lags(products: NDArray[Any], shape: tuple[int, ...]) -> Floats:

@@ -68,6 +68,8 @@ class Measured:
         finite = all(map(math.isfinite, self.means))
         if not (self.means and finite and all(a < b for a, b in itertools.pairwise(self.means))):
             raise UsageError(f"measured noise: means are {self.means}; expected rising numbers")
+        if not self.sigmas:
+            raise UsageError("measured noise: sigmas are empty; expected a row a channel")
         for row in self.sigmas:
             positive = all(0 <= sigma < math.inf for sigma in row)
             if len(row) != len(self.means) or not positive:
@@ -79,7 +81,7 @@ class Measured:
 
     def _check_correlation(self) -> None:
         pairs = list(_pairs(len(self.sigmas)))
-        if len(self.correlation) != len(pairs) or not pairs:
+        if len(self.correlation) != len(pairs):
             raise UsageError(
                 f"measured noise: correlation has {len(self.correlation)} maps; expected "
                 f"{len(pairs)}, one for each pair of {len(self.sigmas)} channels"

@@ -54,6 +54,7 @@ _TASKS = {
     "noise2noise": "noisy to noisy, of the same scene (Noise2Noise)",
     "noise2void": "noisy to pixels that are hidden from it (Noise2Void)",
     "noise2void2": "noisy to pixels that are hidden from it (N2V2)",
+    "recorrupted": "noisier to noisy, with noise as theirs (Recorrupted2Recorrupted)",
     "neighbor2neighbor": "noisy to the pixels beside (Neighbor2Neighbor)",
 }
 _HOLDS: dict[Holds, str] = {
