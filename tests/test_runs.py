@@ -89,8 +89,8 @@ def test_the_first_held_back_images_have_the_noise_that_they_have_among_all(coun
     splits = data.Splits(Part(clean), Part(clean[:9]), Part(clean))
     run = runs.Run(Path("nowhere"), recipes.load("blur-mnist"))
     whole, some = run.held_back(splits), run.held_back(splits, count)
-    assert len(some.clean) == min(count, 1200)
-    np.testing.assert_array_equal(some.clean, whole.clean[:count])
+    assert len(some.known("a test")) == min(count, 1200)
+    np.testing.assert_array_equal(some.known("a test"), whole.known("a test")[:count])
     np.testing.assert_array_equal(some.noisy, whole.noisy[:count])
 
 

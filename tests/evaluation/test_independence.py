@@ -19,8 +19,8 @@ from tests.evaluation.scenes import Images, along_rows, photos, smooth_scenes, w
 
 
 def smoothed(shape: tuple[int, ...]) -> Images:
-    noise = gaussian_filter(white(shape), (0, 0.7, 0.7, 0))
-    return np.asarray(noise / noise.std())
+    noise: Images = gaussian_filter(white(shape), (0, 0.7, 0.7, 0))
+    return np.divide(noise, noise.std(), dtype=np.float32)
 
 
 def turned(noise: Images) -> Images:

@@ -14,6 +14,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import autodenoise
 from autodenoise import images, recipes, runs, runtime
 from autodenoise.errors import InputError, UsageError
+from autodenoise.evaluation import verdict
+from autodenoise.evaluation.unsupervised import Estimate
 from autodenoise.learning import data
 from autodenoise.learning.reading import Part
 from autodenoise.noise import Gaussian, Measured
@@ -21,6 +23,7 @@ from autodenoise.recipes import Own, words
 from autodenoise.runs import Run, likely, report
 from autodenoise.runs.drawing import draw
 from autodenoise.runs.run import to_images
+from autodenoise.runs.training import Sitting
 from tests.evaluation.scenes import Images, along_rows, smooth_scenes, white
 from tests.runs.test_report import Page, pixels
 from tests.runs.test_report import words as text
@@ -32,7 +35,7 @@ CLEAN = smooth_scenes(COUNT, SIDE)
 
 def stored(scenes: Images) -> Images:
     """Give what is left of images in files of 8 bits."""
-    return np.round(255 * scenes.clip(0, 1)).astype(np.float32) / 255
+    return (np.round(255 * scenes.clip(0, 1)) / 255).astype(np.float32)
 
 
 def write(folder: Path, scenes: Images) -> Path:
@@ -140,21 +143,23 @@ def test_its_page_shows_what_was_taken_out_and_nothing_clean(home: Path) -> None
 def test_noise_that_correlates_is_told_of_before_and_after(home: Path) -> None:
     run = Run.open(home / "of-scans")
     splits = run.data()
-    said = likely.caution(run.recipe, splits)
-    assert said is not None
-    assert said.startswith("the noise is correlated along rows (0.")
-    assert 'lines = "rows"' in said
+    blind = dataclasses.replace(run.recipe.phase["denoise"], objective="neighbor2neighbor")
+    for phase in (run.recipe.phase["denoise"], blind):
+        recipe = dataclasses.replace(run.recipe, phase={"denoise": phase})
+        (said,) = likely.caution(recipe, splits)
+        assert said.startswith("the noise is correlated along rows (0.")
+        assert 'lines = "rows"' in said
     assert likely.assess(run, splits) is not None
     page = Page(report.write(run, splits))
     section = text(page.one("section[@aria-labelledby='likely-title']"))
     assert "cannot be told" in section
     assert "dB" not in section
-    assert likely.caution(run.recipe, Run.open(home / "of-noisy").data()) is None
+    assert likely.caution(run.recipe, Run.open(home / "of-noisy").data()) == ()
     # Who hides lines, or has repeats, need not be told.
     phase = dataclasses.replace(run.recipe.phase["denoise"], objective="noise2void2", lines="rows")
-    assert likely.caution(dataclasses.replace(run.recipe, phase={"a": phase}), splits) is None
+    assert likely.caution(dataclasses.replace(run.recipe, phase={"a": phase}), splits) == ()
     with_repeats = Run.open(home / "of-repeats")
-    assert likely.caution(with_repeats.recipe, with_repeats.data()) is None
+    assert likely.caution(with_repeats.recipe, with_repeats.data()) == ()
 
 
 @pytest.mark.parametrize(("name", "kind"), [("of-repeats", "white"), ("of-pairs", "rows")])
@@ -172,8 +177,8 @@ def test_of_shots_and_pairs_all_of_the_noise_is_looked_at(home: Path, name: str,
     phase = dataclasses.replace(recipe.phase["denoise"], objective="neighbor2neighbor")
     blind = dataclasses.replace(recipe, phase={"denoise": phase})
     said = likely.caution(blind, data.Splits(part, part, part))
-    assert (said is None) == (kind == "white")
-    assert said is None or "along rows (0.5" in said
+    assert len(said) == (kind == "rows")
+    assert all("along rows (0.5" in sentence for sentence in said)
 
 
 def test_pairs_are_scored_on_their_own_noise(home: Path) -> None:
@@ -224,30 +229,35 @@ def test_images_too_small_to_tell(tmp_path: Path) -> None:
     assert "nothing was estimated yet" in section
 
 
-def test_a_noise_profile_is_what_the_noise_is(home: Path) -> None:
-    run = Run.open(home / "of-scans")
-    correlation = tuple(
-        tuple(0.5 ** abs(x) if y == 0 else 0.0 for x in range(-4, 5)) for y in range(-4, 5)
-    )
-    profile = Measured((0.0, 1.0), ((0.1, 0.1),), (correlation,))
-    told = Run(run.folder, dataclasses.replace(run.recipe, noise=(profile,)))
-    found = likely.assess(told, run.data())
-    assert found is not None
-    assert found.known_from == "profile"
+def test_the_noise_that_a_recipe_names_is_believed_but_compared(home: Path) -> None:
+    def told(name: str, noise: Gaussian | Measured) -> Estimate:
+        run = Run.open(home / name)
+        run = Run(run.folder, dataclasses.replace(run.recipe, noise=(noise,)))
+        found = likely.assess(run, run.data())
+        assert found is not None
+        return found
+
+    rows = [[0.5 ** abs(x) if y == 0 else 0.0 for x in range(-4, 5)] for y in range(-4, 5)]
+    lags = tuple(map(tuple, rows))
+    found = told("of-scans", Measured((0.0, 1.0), ((0.1, 0.1),), (lags,)))
+    assert found.known_from == "recipe"
     assert found.worth == "likely"
-    assert found.psnr == pytest.approx(truth(run), abs=0.5)
+    assert found.psnr == pytest.approx(truth(Run.open(home / "of-scans")), abs=0.5)
     assert found.noise == pytest.approx(0.01, rel=0.02)
-    other = Run(run.folder, dataclasses.replace(run.recipe, noise=(Gaussian(0.1),)))
-    unknown = likely.assess(other, run.data())
-    assert unknown is not None
-    assert unknown.known_from == "images"
+    assert not any("times as strong" in said for said in verdict.cautions(found))
+    right, wrong = told("of-noisy", Gaussian(0.1)), told("of-noisy", Gaussian(0.2))
+    assert (right.known_from, wrong.known_from) == ("recipe", "recipe")
+    assert not verdict.cautions(right)
+    assert "looks 0.5" in verdict.cautions(wrong)[0]
+    # One that is drawn for each image says nothing of any.
+    assert told("of-noisy", Gaussian((0.0, 0.2))).known_from == "images"
 
 
 def test_training_tells_how_good_its_model_is_likely_to_be(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def export(run: Run, *_: object) -> None:
-        shutil.copy(runtime.find("photo-fast-gray"), run.folder / "model.onnx")
+    def export(sitting: Sitting) -> None:
+        shutil.copy(runtime.find("photo-fast-gray"), sitting.run.folder / "model.onnx")
 
     # The network that takes longer to export than all else here does not matter.
     monkeypatch.setattr("autodenoise.runs.training._export", export)

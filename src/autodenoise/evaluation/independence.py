@@ -191,8 +191,8 @@ def _flat_patches(images: Images) -> Floats:
     flat = flat[np.argsort(flat.mean(1), kind="stable")]
     down, across = np.mgrid[:_SIDE, :_SIDE].reshape(2, -1)
     slopes, _ = np.linalg.qr(np.stack([np.ones(_SIDE**2), down, across], axis=1))
-    flat = flat - (flat @ slopes) @ slopes.T
-    return flat.reshape(-1, _SIDE, _SIDE)
+    even: Floats = flat - (flat @ slopes) @ slopes.T
+    return even.reshape(-1, _SIDE, _SIDE)
 
 
 def _running_median(values: Floats) -> Floats:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -77,6 +77,16 @@ class NoiseLevel:
     correlation: tuple[tuple[float, ...], ...]
     deviation: float = 0.0
 
+    @classmethod
+    def of(cls, channels: Iterable[Curve], noise: Floats, deviation: float = 0.0) -> Self:
+        """Make one of its curves, and of noise (..., C) of which the correlation is taken."""
+        values = noise.reshape(-1, noise.shape[-1])
+        products = values.T @ values
+        sigma = np.sqrt(np.diag(products))
+        scale = np.outer(sigma, sigma)
+        correlation = np.divide(products, scale, out=np.eye(len(sigma)), where=scale > 0)
+        return cls(tuple(channels), tuple(map(tuple, correlation.tolist())), deviation)
+
     def variance(self, images: NDArray[np.floating]) -> Floats:
         """Give the variance of the noise on images (N, H, W, C) that have none, or little."""
         each = [
@@ -89,7 +99,9 @@ class NoiseLevel:
         """Draw such noise for images (N, H, W, C): normal, independent from pixel to pixel."""
         values, vectors = np.linalg.eigh(np.array(self.correlation))
         root = vectors * np.sqrt(values.clip(min=0))
-        return np.sqrt(self.variance(images)) * (random.standard_normal(images.shape) @ root.T)
+        noise: Floats = random.standard_normal(images.shape) @ root.T
+        noise *= np.sqrt(self.variance(images))
+        return noise
 
 
 def from_images(images: Images) -> NoiseLevel | None:
@@ -128,15 +140,12 @@ def from_images(images: Images) -> NoiseLevel | None:
         ]
         for channel in range(images.shape[3])
     ]
-    flat = high[_flattest(flatness)]
-    return NoiseLevel(
-        channels=tuple(
-            Curve(tuple(point.mean for point in points), tuple(point.variance for point in points))
-            for points in found
-        ),
-        correlation=_normalised(np.einsum("ncf,nkf->ck", flat, flat, dtype=np.float64)),
-        deviation=float(np.mean([_of_the_mean(points) for points in found])),
+    channels = (
+        Curve(tuple(point.mean for point in points), tuple(point.variance for point in points))
+        for points in found
     )
+    flat = high[_flattest(flatness)].swapaxes(1, 2).astype(np.float64)
+    return NoiseLevel.of(channels, flat, float(np.mean([_of_the_mean(one) for one in found])))
 
 
 def from_shots(first: Images, again: Images) -> NoiseLevel:
@@ -148,8 +157,7 @@ def from_shots(first: Images, again: Images) -> NoiseLevel:
         (N, H, W, C), float, aligned; the noise of one independent of that of the other.
     """
     half = ((first - again) / np.sqrt(2)).astype(np.float64)
-    flat = half.reshape(-1, first.shape[3])
-    return NoiseLevel(curves((first + again) / 2, np.square(half)), _normalised(flat.T @ flat))
+    return NoiseLevel.of(curves((first + again) / 2, np.square(half)), half)
 
 
 def curves(images: NDArray[np.floating], squares: Floats) -> tuple[Curve, ...]:
@@ -165,7 +173,8 @@ def curves(images: NDArray[np.floating], squares: Floats) -> tuple[Curve, ...]:
 
 def low_energy(blocks: NDArray[np.floating]) -> Floats:
     """Give how much of low and middle frequencies, but for the mean, blocks (..., 8, 8) hold."""
-    return np.square(_spectra(blocks)[..., _LOW]).mean(-1)
+    energy: Floats = np.square(_spectra(blocks)[..., _LOW]).mean(-1)
+    return energy
 
 
 class _Blocks(NamedTuple):
@@ -233,11 +242,3 @@ def _by_brightness(mean: NDArray[np.floating]) -> list[NDArray[np.intp]]:
     """Sort by brightness, into as many groups of one size as leave enough in each."""
     bins = int(np.clip(len(mean) // _IN_A_BIN, 1, _BINS))
     return np.array_split(np.argsort(mean, kind="stable"), bins)
-
-
-def _normalised(products: Floats) -> tuple[tuple[float, ...], ...]:
-    """Make correlations of sums of products (C, C)."""
-    sigma = np.sqrt(np.diag(products))
-    scale = np.outer(sigma, sigma)
-    correlation = np.divide(products, scale, out=np.eye(len(sigma)), where=scale > 0)
-    return tuple(map(tuple, correlation.tolist()))

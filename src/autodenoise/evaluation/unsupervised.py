@@ -41,7 +41,7 @@ _TILE = 64
 
 
 class KnownNoise(NamedTuple):
-    """Noise that was measured elsewhere.
+    """Noise that somebody knows.
 
     Attributes
     ----------
@@ -64,12 +64,14 @@ class Estimate:
     images
         How many it is measured on.
     known_from
-        What tells how strong the noise is: other ``shots`` of the same scenes, a measured noise
-        ``profile``, or the noisy ``images`` themselves.
+        What tells how strong the noise is: other ``shots`` of the same scenes, the ``recipe``, or
+        the noisy ``images`` themselves.
     span
         From black to white, for PSNR.
     noise
         Mean variance of the noise, the error of the noisy images.
+    seen
+        The same as measured on the images alone; None where that cannot be, and with shots.
     error
         Expected mean squared error of the denoised images.
     deviation
@@ -92,9 +94,10 @@ class Estimate:
     """
 
     images: int
-    known_from: Literal["shots", "profile", "images"]
+    known_from: Literal["shots", "recipe", "images"]
     span: float
     noise: float
+    seen: float | None
     error: float
     deviation: float
     noise_left: float | None
@@ -139,7 +142,7 @@ def from_noisy(
     random: np.random.Generator,
     *,
     also: Images | None = None,
-    profile: KnownNoise | None = None,
+    known: KnownNoise | None = None,
     span: float = 1.0,
 ) -> Estimate | None:
     """Estimate a denoiser's error from noisy images alone: Stein's unbiased risk estimate.
@@ -164,7 +167,7 @@ def from_noisy(
         Draws the probes, and the pixels that are hidden.
     also
         Other images of the same size with the same noise, to measure it on besides.
-    profile
+    known
         What the noise is; by default it is measured on the images.
     span
         From black to white.
@@ -181,11 +184,12 @@ def from_noisy(
     parameters for general denoising algorithms", IEEE TIP 2008.
     """
     measured = noisy if also is None else np.concatenate([noisy, also])
-    level = noise_level.from_images(measured) if profile is None else profile.level
+    seen = noise_level.from_images(measured)
+    level = seen if known is None else known.level
     if level is None:
         return None
     denoised = run_denoiser(denoiser, noisy)
-    probe = level.draw(denoised, random) if profile is None else profile.draw(denoised)
+    probe = level.draw(denoised, random) if known is None else known.draw(denoised)
     step = (_PROBE * probe).astype(np.float32)
     ahead, behind = (run_denoiser(denoiser, noisy + sign * step) for sign in (1, -1))
     passed = (ahead.astype(np.float64) - behind) / (2 * _PROBE)
@@ -195,9 +199,10 @@ def from_noisy(
     error, left = float(errors.mean()), float(np.square(passed).mean())
     return Estimate(
         images=len(noisy),
-        known_from="images" if profile is None else "profile",
+        known_from="images" if known is None else "recipe",
         span=span,
         noise=float(variance.mean()),
+        seen=None if seen is None else float(seen.variance(denoised).mean()),
         error=error,
         deviation=math.hypot(_deviation(errors), level.deviation),
         noise_left=left,
@@ -250,6 +255,7 @@ def from_repeats(
         known_from="shots",
         span=span,
         noise=float(noise.mean()),
+        seen=None,
         error=float(errors.mean()),
         deviation=_deviation(errors),
         noise_left=None,

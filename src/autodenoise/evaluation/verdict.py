@@ -12,6 +12,7 @@ __all__ = ["Part", "assumption", "cautions", "headline", "parts", "taken_out"]
 
 _TOO_MUCH, _TOO_LITTLE = 1.05, 0.5
 _CUT_OFF = 0.02
+_WRONG = 1.2
 
 _CORRELATED = {
     "images": (
@@ -19,7 +20,7 @@ _CORRELATED = {
         "in and which is not counted here. Take repeats (Noise2Noise), hide lines (noise2void2), "
         "or use photo-real-color."
     ),
-    "profile": "So is that of the profile, which the number above counts.",
+    "recipe": "That is counted above, as far as the noise that the recipe names is so too.",
     "shots": (
         "The number above holds all the same; but what is alike in every shot, such as a fixed "
         "pattern of the sensor, is taken for the scene."
@@ -73,10 +74,10 @@ def assumption(estimate: Estimate) -> str:
                 "where nothing moved between shots, and where the noise of one tells nothing of "
                 "the noise of another."
             )
-        case "profile":
+        case "recipe":
             return (
-                "Stein's unbiased risk estimate with the noise of the recipe's profile: right "
-                "where the noise of these images is that."
+                "Stein's unbiased risk estimate with the noise that the recipe names: right where "
+                "the images have that."
             )
         case "images":
             return (
@@ -112,6 +113,13 @@ def cautions(estimate: Estimate) -> list[str]:
             f"What was taken out {after.verdict}, and the noise is not: some structure of the "
             "images went with it."
         )
+    if _is_told_wrong(estimate):
+        assert estimate.seen is not None
+        ratio = math.sqrt(estimate.seen / estimate.noise)
+        said.append(
+            f"The noise of the images looks {ratio:.2f} times as strong as that of the recipe. If "
+            "it is, nothing above holds, and the model has learnt another noise than theirs."
+        )
     if estimate.cut_off > _CUT_OFF:
         said.append(
             f"{estimate.cut_off:.0%} of the noisy values are cut off at black or white. There the "
@@ -119,6 +127,15 @@ def cautions(estimate: Estimate) -> list[str]:
             "number here sees that."
         )
     return said
+
+
+def _is_told_wrong(estimate: Estimate) -> bool:
+    """Whether the images speak against the noise that somebody named, as far as they can tell."""
+    if estimate.known_from != "recipe" or estimate.seen is None or estimate.noise <= 0:
+        return False
+    correlated = estimate.before is not None and estimate.before.direction is not None
+    strength = math.sqrt(estimate.seen / estimate.noise)
+    return not correlated and not 1 / _WRONG < strength < _WRONG
 
 
 def parts(estimate: Estimate) -> list[Part]:

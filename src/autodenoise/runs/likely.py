@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,15 @@ from autodenoise.evaluation.independence import check_independence, of_shots
 from autodenoise.evaluation.noise_level import Curve, NoiseLevel
 from autodenoise.learning.randomness import generator
 from autodenoise.learning.validation import corrupt
-from autodenoise.noise import Compose, Measured
+from autodenoise.noise import (
+    Compose,
+    CorrelatedGaussian,
+    Gaussian,
+    Measured,
+    Poisson,
+    PoissonGaussian,
+    Speckle,
+)
 from autodenoise.runs import results
 from autodenoise.runs.run import to_images
 
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
     from autodenoise.evaluation.unsupervised import Estimate
     from autodenoise.learning.data import Splits
     from autodenoise.learning.phases import Phase
+    from autodenoise.noise import AnyNoise
     from autodenoise.recipes import Recipe
     from autodenoise.runs.run import Run
 
@@ -31,8 +41,9 @@ __all__ = ["assess", "caution"]
 # So many are enough, and take no longer than an epoch.
 _PIXELS = 2_000_000
 _ALSO = 64
-_FLAT = 256
+_LEVELS, _FLAT = 17, 128
 _BLIND = ("neighbor2neighbor", "noise2void", "noise2void2")
+_ADDED = (CorrelatedGaussian, Gaussian, Measured, Poisson, PoissonGaussian, Speckle)
 
 
 def assess(run: Run, splits: Splits) -> Estimate | None:
@@ -53,9 +64,10 @@ def assess(run: Run, splits: Splits) -> Estimate | None:
     """
     if run.has_clean:
         return None
-    channels, height, width = splits.shape
+    _, height, width = splits.shape
     held = run.held_back(splits, max(1, _PIXELS // (height * width)))
     model, span = run.model(), splits.span[1] - splits.span[0]
+    found: Estimate | None
     if held.again is not None and held.others is not None:
         found = unsupervised.from_repeats(model, held.noisy, held.again, held.others, span=span)
     else:
@@ -64,7 +76,7 @@ def assess(run: Run, splits: Splits) -> Estimate | None:
             held.noisy,
             np.random.default_rng(run.recipe.seed),
             also=to_images(splits.train.images[:_ALSO]),
-            profile=_profile(run.recipe, channels),
+            known=_known(run.recipe, splits),
             span=span,
         )
     if found is not None:
@@ -120,22 +132,27 @@ def _independence(recipe: Recipe, splits: Splits) -> Independence | None:
     return of_shots(to_images(part.noisy[some]), images)
 
 
-def _profile(recipe: Recipe, channels: int) -> unsupervised.KnownNoise | None:
-    """Give the noise that was measured for a recipe's pictures, at one strength."""
-    measured = recipe.noise[0] if len(recipe.noise) == 1 else None
-    if not isinstance(measured, Measured) or isinstance(measured.scale, tuple):
+def _known(recipe: Recipe, splits: Splits) -> unsupervised.KnownNoise | None:
+    """Give the noise that a recipe says its noisy pictures have, if that is one and the same."""
+    if not recipe.noise or not all(map(_is_one, recipe.noise)):
         return None
-    random = generator(recipe.seed, "probes")
+    noise, random = Compose(recipe.noise), generator(recipe.seed, "probes")
 
     def draw(images: NDArray[np.floating]) -> NDArray[np.floating]:
         clean = torch.from_numpy(images.astype(np.float32).transpose(0, 3, 1, 2)).contiguous()
-        return to_images(measured(clean, random) - clean)
+        return to_images(noise(clean, random) - clean)
 
-    # Grey images get the luma of what was measured in colour: so it is asked, not read.
-    flat = np.ones((1, _FLAT, _FLAT, channels), np.float32)
-    noise = np.concatenate([draw(mean * flat) for mean in measured.means])
-    variances = np.square(noise.astype(np.float64)).mean((1, 2))
-    curves = tuple(Curve(measured.means, tuple(each)) for each in variances.T.tolist())
-    together = np.corrcoef(noise.reshape(-1, channels).T).reshape(channels, channels)
-    level = NoiseLevel(curves, tuple(map(tuple, together.tolist())))
-    return unsupervised.KnownNoise(level, draw)
+    means = np.linspace(*splits.span, _LEVELS)
+    flat = np.ones((1, _FLAT, _FLAT, splits.shape[0]), np.float32)
+    drawn = np.concatenate([draw(mean * flat) for mean in means]).astype(np.float64)
+    variances = np.square(drawn).mean((1, 2)).T.tolist()
+    curves = (Curve(tuple(means.tolist()), tuple(channel)) for channel in variances)
+    return unsupervised.KnownNoise(NoiseLevel.of(curves, drawn), draw)
+
+
+def _is_one(part: AnyNoise) -> bool:
+    """Whether a corruption adds something of zero mean that is as strong in every image."""
+    # No range from which a strength is drawn for each.
+    strengths = [entry.name for entry in dataclasses.fields(part) if entry.type == "Strength"]
+    fixed = not any(isinstance(getattr(part, name), tuple) for name in strengths)
+    return fixed and isinstance(part, _ADDED)

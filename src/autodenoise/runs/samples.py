@@ -102,15 +102,16 @@ def take(run: Run, splits: Splits, model: Model) -> Samples:
             beside = 0.5 + times * removed
         else:
             beside = visible(clean)
-        pictures = [_encode(image, shown) for image in (visible(noisy), visible(denoised), beside)]
         sample = Sample(
-            "" if held.labels is None else held.classes[held.labels[index]],
-            *pictures,
+            label="" if held.labels is None else held.classes[held.labels[index]],
+            noisy=_encode(visible(noisy), shown),
+            denoised=_encode(visible(denoised), shown),
+            beside=_encode(beside, shown),
             noisy_psnr=_psnr(clean, noisy),
             denoised_psnr=_psnr(clean, denoised),
         )
         # The first is there twice: among the others, and in the comparison as it opens.
-        size = sum(map(len, pictures))
+        size = len(sample.noisy) + len(sample.denoised) + len(sample.beside)
         spent += size if taken else 2 * size
         if taken and spent > _BUDGET:
             break
