@@ -19,8 +19,8 @@ from tests.evaluation.scenes import Images, along_rows, photos, smooth_scenes, w
 
 
 def smoothed(shape: tuple[int, ...]) -> Images:
-    noise: Images = gaussian_filter(white(shape), (0, 0.7, 0.7, 0))
-    return np.divide(noise, noise.std(), dtype=np.float32)
+    noise = np.asarray(gaussian_filter(white(shape), (0, 0.7, 0.7, 0)))
+    return (noise / noise.std()).astype(np.float32)
 
 
 def turned(noise: Images) -> Images:
@@ -36,15 +36,22 @@ KINDS: list[tuple[str, Direction | None]] = [
 ]
 
 
+def lines(shape: tuple[int, ...]) -> Images:
+    both = white((*shape[:2], 1, shape[3]), 3) + white(shape)
+    return (np.sqrt(0.5) * both).astype(np.float32)
+
+
 def draw(kind: str, shape: tuple[int, ...]) -> Images:
-    lines = np.sqrt(0.5) * (white((*shape[:2], 1, shape[3]), 3) + white(shape))
-    return {
-        "white": white(shape),
-        "rows": along_rows(shape, 0.4),
-        "columns": turned(along_rows(shape, 0.2)),
-        "lines": lines.astype(np.float32),
-        "smoothed": smoothed(shape),
-    }[kind]
+    match kind:
+        case "rows":
+            return along_rows(shape, 0.4)
+        case "columns":
+            return turned(along_rows(shape, 0.2))
+        case "lines":
+            return lines(shape)
+        case "smoothed":
+            return smoothed(shape)
+    return white(shape)
 
 
 def judged(found: Independence | None) -> tuple[Direction | None, bool]:
