@@ -20,7 +20,8 @@ from tests.evaluation.scenes import Images, along_rows, photos, smooth_scenes, w
 
 def smoothed(shape: tuple[int, ...]) -> Images:
     noise = np.asarray(gaussian_filter(white(shape), (0, 0.7, 0.7, 0)))
-    return (noise / noise.std()).astype(np.float32)
+    scaled: Images = (noise / noise.std()).astype(np.float32)
+    return scaled
 
 
 def turned(noise: Images) -> Images:
@@ -38,7 +39,8 @@ KINDS: list[tuple[str, Direction | None]] = [
 
 def lines(shape: tuple[int, ...]) -> Images:
     both = white((*shape[:2], 1, shape[3]), 3) + white(shape)
-    return (np.sqrt(0.5) * both).astype(np.float32)
+    scaled: Images = (np.sqrt(0.5) * both).astype(np.float32)
+    return scaled
 
 
 def draw(kind: str, shape: tuple[int, ...]) -> Images:
