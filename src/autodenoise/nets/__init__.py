@@ -6,8 +6,11 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from autodenoise.nets.autoencoder import Autoencoder
+from autodenoise.nets.keras_layers import Rescale
+from autodenoise.nets.layered import LayeredAutoencoder
 from autodenoise.nets.residual_unet import ResidualUNet
 from autodenoise.nets.tutorials import (
     BlurAutoencoder,
@@ -33,8 +36,11 @@ NETWORKS: dict[str, type[Autoencoder]] = {
     "deep-bottleneck": DeepBottleneckAutoencoder,
     "swift": SwiftAutoencoder,
     "unet": ResidualUNet,
+    "layers": LayeredAutoencoder,
 }
 """The name of each architecture, as recipes and model cards write it."""
+
+_VALUE_BY_VALUE = (nn.ELU, nn.Hardtanh, nn.LeakyReLU, nn.SELU, nn.SiLU, nn.Sigmoid, nn.Tanh, Rescale)
 
 
 def build(name: str, arguments: Mapping[str, Any], generator: torch.Generator) -> Autoencoder:
@@ -83,8 +89,9 @@ def halo(network: Autoencoder) -> int | None:
 
     Found by probing: with all weights positive and biases zero, every layer here (convolution,
     pooling, ReLU, enlargement, sum) is monotonic, so a single bright line on black lights up
-    exactly the outputs that can see it. Each offset within one size multiple is tried, since
-    strided layers see differently from each.
+    exactly the outputs that can see it. What changes each value by itself sees no further, and is
+    left out, as it may be flat or give light for black. Each offset within one size multiple is
+    tried, since strided layers see differently from each.
     """
     multiple = network.multiple
     if multiple is None:
@@ -93,6 +100,10 @@ def halo(network: Autoencoder) -> int | None:
     probe = copy.deepcopy(network).double().cpu()
     for name, parameter in probe.named_parameters():
         parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+    for module in list(probe.modules()):
+        for name, part in module.named_children():
+            if isinstance(part, _VALUE_BY_VALUE):
+                setattr(module, name, nn.Identity())
     side = 16 * multiple
     # Light at the end of the strip may have gone on beyond it.
     while (reach := _reach(probe, multiple, side)) >= side // 2 - multiple:
