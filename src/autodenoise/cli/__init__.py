@@ -17,6 +17,7 @@ from autodenoise.cli.describe import describe
 from autodenoise.cli.encode import encode
 from autodenoise.cli.evaluate import evaluate
 from autodenoise.cli.figures import figures
+from autodenoise.cli.import_ import import_
 from autodenoise.cli.lists import ListCommand
 from autodenoise.cli.models import models
 from autodenoise.cli.quantize import quantize
@@ -46,6 +47,7 @@ _VERBS = (
     evaluate,
     figures,
     models,
+    import_,
     quantize,
     denoise,
     compare,
@@ -53,7 +55,8 @@ _VERBS = (
     decode,
 )
 for verb in _VERBS:
-    app.command(cls=ListCommand)(verb)
+    # The name of one is a word of Python's own.
+    app.command(verb.__name__.rstrip("_"), cls=ListCommand)(verb)
 
 
 @app.callback(invoke_without_command=True)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from autodenoise.nets.autoencoder import Autoencoder
-from autodenoise.nets.keras_layers import Rescale
+from autodenoise.nets.keras_layers import ACTIVATIONS, Rescale
 from autodenoise.nets.layered import LayeredAutoencoder
 from autodenoise.nets.residual_unet import ResidualUNet
 from autodenoise.nets.tutorials import (
@@ -39,8 +39,6 @@ NETWORKS: dict[str, type[Autoencoder]] = {
     "layers": LayeredAutoencoder,
 }
 """The name of each architecture, as recipes and model cards write it."""
-
-_VALUE_BY_VALUE = (nn.ELU, nn.Hardtanh, nn.LeakyReLU, nn.SELU, nn.SiLU, nn.Sigmoid, nn.Tanh, Rescale)
 
 
 def build(name: str, arguments: Mapping[str, Any], generator: torch.Generator) -> Autoencoder:
@@ -102,7 +100,7 @@ def halo(network: Autoencoder) -> int | None:
         parameter.fill_(0.0 if name.endswith("bias") else 1.0)
     for module in list(probe.modules()):
         for name, part in module.named_children():
-            if isinstance(part, _VALUE_BY_VALUE):
+            if isinstance(part, (*ACTIVATIONS, Rescale)):
                 setattr(module, name, nn.Identity())
     side = 16 * multiple
     # Light at the end of the strip may have gone on beyond it.

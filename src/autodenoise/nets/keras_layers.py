@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "ACTIVATIONS",
     "AveragePool",
     "Concatenate",
     "CroppedConvTranspose",
@@ -31,6 +32,18 @@ __all__ = [
     "Zeros",
     "rectify",
 ]
+
+ACTIVATIONS = (
+    nn.ELU,
+    nn.Hardtanh,
+    nn.LeakyReLU,
+    nn.ReLU,
+    nn.SELU,
+    nn.SiLU,
+    nn.Sigmoid,
+    nn.Tanh,
+)
+"""What changes each value by itself, and has neither weights nor a scale."""
 
 _Sides = tuple[int, int]
 
@@ -115,7 +128,7 @@ class CroppedConvTranspose(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Map (B, in, H, W) to (B, out, H', W')."""
-        full = super().forward(x, output_size)
+        full: Tensor = super().forward(x, output_size)
         return _cut(full, self.uneven) if self.uneven else full
 
 
@@ -189,7 +202,8 @@ class Flatten(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, H * W * C)."""
-        return (x.permute(0, 2, 3, 1) if x.shape[1] > 1 else x).flatten(1)
+        pixels = x.permute(0, 2, 3, 1) if x.shape[1] > 1 else x
+        return pixels.flatten(1)
 
 
 class Reshape(nn.Module):
@@ -203,8 +217,8 @@ class Reshape(nn.Module):
         """Map (B, H * W * C) to (B, C, H, W)."""
         height, width, channels = self.sides
         if channels == 1:
-            return x.unflatten(1, (1, height, width))
-        return x.unflatten(1, self.sides).permute(0, 3, 1, 2)
+            return x.reshape(-1, 1, height, width)
+        return x.reshape(-1, *self.sides).permute(0, 3, 1, 2)
 
 
 class Scale(nn.Module):
