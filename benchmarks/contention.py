@@ -27,7 +27,7 @@ def work() -> None:
     import torch
 
     from autodenoise import nets
-    from autodenoise.learning.objectives import binary_cross_entropy
+    from autodenoise.learning.losses import binary_cross_entropy
     from autodenoise.learning.optim import Adam
     from autodenoise.learning.process import keep_freed_memory
 

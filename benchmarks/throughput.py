@@ -26,6 +26,7 @@ from autodenoise import nets
 from autodenoise.learning import data
 from autodenoise.learning.history import Row
 from autodenoise.learning.loop import Status, Training, fit
+from autodenoise.learning.objectives import Batch
 from autodenoise.learning.phases import Phase
 from autodenoise.noise import Gaussian
 
@@ -55,7 +56,7 @@ def work(path: Path, rounds: int) -> None:
         phases={"denoise": Phase(epochs=rounds, noise="once")},
         noise=Gaussian(0.4, clip=True),
         train=images,
-        validation=images[:10],
+        validation=Batch(images[:10]),
         validation_part="test",
         noisy_validation=True,
         copies=1,

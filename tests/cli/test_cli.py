@@ -169,8 +169,8 @@ def test_describe_explains_a_recipe_and_draws_its_network(
     ("arguments", "code", "says"),
     [
         (["train", "conv-mnits"], 2, "did you mean 'conv-mnist'"),
-        (["train"], 2, "name either a recipe"),
-        (["train", "digits", "--resume", "x"], 2, "name either a recipe"),
+        (["train"], 2, "name a recipe"),
+        (["train", "digits", "--resume", "x"], 2, "leave out all but"),
         (["train", "--resume", "x", "--epochs", "2"], 2, "leave out"),
         (["train", "--resume", "nothing"], 3, "no run folder"),
         (["train", "digits", "--set", "noise.sgma=1"], 2, "did you mean 'sigma'"),

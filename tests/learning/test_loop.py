@@ -23,7 +23,8 @@ from autodenoise.learning.checkpoint import (
 )
 from autodenoise.learning.history import Row
 from autodenoise.learning.loop import CHECKPOINT_NAME, Status, Training, fit
-from autodenoise.learning.objectives import charbonnier, loss_for
+from autodenoise.learning.losses import charbonnier, loss_for
+from autodenoise.learning.objectives import Batch
 from autodenoise.learning.optim import Adadelta, Adam, Cosine, Muon, OneCycle
 from autodenoise.learning.phases import Phase, is_over
 from autodenoise.learning.pictures import Pictures
@@ -63,7 +64,7 @@ def training(phases: dict[str, Phase], **changes: Any) -> Training:
         "phases": phases,
         "noise": Gaussian(0.4, clip=True),
         "train": squares(150, 0),
-        "validation": squares(50, 1),
+        "validation": Batch(squares(50, 1)),
         "validation_part": "test",
         "noisy_validation": True,
         "copies": 1,
@@ -298,7 +299,8 @@ def test_it_learns_from_crops_in_bfloat16(tmp_path: Path) -> None:
     # Smooth pictures: noise is what has detail.
     coarse = torch.rand(12, 3, 6, 7, generator=random)
     smooth = torch.nn.functional.interpolate(coarse, scale_factor=8, mode="bicubic").clamp(0, 1)
-    pictures = Pictures([*smooth[:6], *smooth[6:].transpose(2, 3)], 24, shuffle_channels=True)
+    scenes = [*smooth[:6, None], *smooth[6:, None].transpose(3, 4)]
+    pictures = Pictures(scenes, 24, shuffle_channels=True)
     network = nets.build("unet", {"channels": 3}, torch.Generator().manual_seed(0))
     phase = Phase(
         epochs=1,
@@ -314,7 +316,7 @@ def test_it_learns_from_crops_in_bfloat16(tmp_path: Path) -> None:
         {"squares": phase, "large": dataclasses.replace(phase, crop=40, loss="mse")},
         network=network,
         train=pictures,
-        validation=smooth[:, :, :40, :40].contiguous(),
+        validation=Batch(smooth[:, :, :40, :40].contiguous()),
         copies=25,
         noise=Gaussian(0.2),
     )

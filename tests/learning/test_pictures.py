@@ -43,7 +43,7 @@ def test_a_crop_is_a_part_of_its_picture_in_one_of_eight_orientations(
 ) -> None:
     whole = [ramp(channels, *size, first=100_000 * n) for n, size in enumerate(sizes)]
     rows = torch.arange(len(whole)).repeat(3)
-    crops = Pictures(whole, side).crops(rows, draw(seed))
+    crops = Pictures([one[None] for one in whole], side).crops(rows, draw(seed))[0]
     assert crops.shape == (len(rows), channels, side, side)
     for row, crop in zip(rows.tolist(), crops.numpy(), strict=True):
         # NumPy's symmetric padding says what a picture is beyond its edge.
@@ -60,7 +60,8 @@ def test_a_crop_is_a_part_of_its_picture_in_one_of_eight_orientations(
 
 
 def test_every_place_and_orientation_comes_up() -> None:
-    crops = Pictures([ramp(1, 3, 4)], 2).crops(torch.zeros(4000, dtype=torch.int64), draw(0))
+    rows = torch.zeros(4000, dtype=torch.int64)
+    crops = Pictures([ramp(1, 3, 4)[None]], 2).crops(rows, draw(0))[0]
     counts = np.unique(crops.numpy().reshape(4000, -1), axis=0, return_counts=True)[1]
     # Two rows and three columns of places, eight orientations each; 83 times each on average.
     assert len(counts) == 6 * 8
@@ -69,16 +70,19 @@ def test_every_place_and_orientation_comes_up() -> None:
 
 
 def test_the_same_generator_draws_the_same_and_the_side_can_be_another() -> None:
-    pictures = Pictures([ramp(3, 20, 30), ramp(3, 25, 9, 5000)], 8, shuffle_channels=True)
+    pictures = Pictures(
+        [ramp(3, 20, 30)[None], ramp(3, 25, 9, 5000)[None]], 8, shuffle_channels=True
+    )
     rows = torch.tensor([0, 1, 1])
     assert torch.equal(pictures.crops(rows, draw(1)), pictures.crops(rows, draw(1)))
     assert not torch.equal(pictures.crops(rows, draw(1)), pictures.crops(rows, draw(2)))
-    assert pictures.crops(rows, draw(1), 12).shape == (3, 3, 12, 12)
+    assert pictures.crops(rows, draw(1), 12).shape == (1, 3, 3, 12, 12)
 
 
 def test_channels_are_shuffled_and_stay_whole() -> None:
     flat = torch.tensor([0.1, 0.2, 0.3])[:, None, None].expand(3, 9, 9)
-    crops = Pictures([flat], 4, shuffle_channels=True).crops(torch.zeros(300).long(), draw(0))
+    rows = torch.zeros(300, dtype=torch.int64)
+    crops = Pictures([flat[None]], 4, shuffle_channels=True).crops(rows, draw(0))[0]
     assert torch.equal(crops, crops[:, :, :1, :1].expand_as(crops))
     orders = crops[:, :, 0, 0].unique(dim=0)
     assert len(orders) == 6
@@ -89,7 +93,8 @@ def test_some_crops_are_of_the_picture_shrunk() -> None:
     # Stripes of one pixel: gone where the picture is shrunk to half its sides.
     stripes = torch.zeros(1, 64, 64, dtype=torch.uint8)
     stripes[:, ::2] = 255
-    contrast = Pictures([stripes], 16, shrink=0.5).crops(torch.zeros(200).long(), draw(0))
+    rows = torch.zeros(200, dtype=torch.int64)
+    contrast = Pictures([stripes[None]], 16, shrink=0.5).crops(rows, draw(0))[0]
     spread = contrast.float().std((1, 2, 3))
     assert 20 < int((spread > 120).sum()) < 70  # a fifth of 200 are of the picture itself
     assert spread.min() < 20
@@ -111,8 +116,8 @@ def test_photos_of_both_orientations_are_learnt_from() -> None:
     assert len(splits.validation.images) == 32
     assert splits.test is splits.validation
     assert {tuple(picture.shape) for picture in splits.train.pictures} == {
-        (3, 321, 481),
-        (3, 481, 321),
+        (1, 3, 321, 481),
+        (1, 3, 481, 321),
     }
 
 

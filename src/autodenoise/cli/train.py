@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from autodenoise.learning.pictures import Holds
+    from autodenoise.recipes import Own
 
 __all__ = ["train"]
 
@@ -14,6 +18,31 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Argument(help="A built-in recipe's name (see: autodenoise recipes) or a .toml file."),
+    ] = None,
+    clean: Annotated[
+        Path | None,
+        typer.Option(help="Learn from these clean pictures, with noise put on them (see --noise)."),
+    ] = None,
+    pairs: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="NOISY CLEAN", help="Learn from two folders: pictures of one name are pairs."
+        ),
+    ] = None,
+    repeats: Annotated[
+        Path | None,
+        typer.Option(help="Learn from several noisy shots of each scene: a folder for each."),
+    ] = None,
+    noisy: Annotated[
+        Path | None,
+        typer.Option(help="Learn from noisy pictures alone: a folder, or one file."),
+    ] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            help="What is put on clean pictures: gaussian:25, gaussian:0-55, poisson:30, or the "
+            "file of a noise profile."
+        ),
     ] = None,
     resume: Annotated[
         Path | None,
@@ -53,7 +82,10 @@ def train(
         bool, typer.Option("--tensorboard", help="Write curves and pictures for TensorBoard.")
     ] = False,
 ) -> None:
-    """Train a denoising autoencoder. Ctrl-C stops it and keeps what was learnt."""
+    """Train a denoising autoencoder. Ctrl-C stops it and keeps what was learnt.
+
+    By a recipe, or from pictures of yours: --clean, --pairs, --repeats or --noisy.
+    """
     import json
 
     from rich.console import Console
@@ -63,14 +95,24 @@ def train(
     from autodenoise.errors import UsageError
     from autodenoise.runs import report
 
-    if (recipe is None) == (resume is None):
-        raise UsageError("name either a recipe, as in: autodenoise train conv-mnist, or --resume")
-    changes = (start, out, settings, epochs, minutes, seed)
+    sources: dict[Holds, tuple[Path | None, ...]] = {
+        "clean": (clean,),
+        "pairs": pairs or (None,),
+        "repeats": (repeats,),
+        "noisy": (noisy,),
+    }
+    given = {
+        holds: tuple(path for path in paths if path is not None)
+        for holds, paths in sources.items()
+        if paths[0] is not None
+    }
+    changes = (recipe, noise, start, out, settings, epochs, minutes, seed, *given.values())
     if resume is not None and any(change is not None for change in changes):
         raise UsageError(
-            "--resume goes on with the run's own recipe and folder; leave out --from, --out, "
-            "--set, --epochs, --minutes and --seed"
+            "--resume goes on with the run's own recipe, pictures and folder; leave out all but "
+            "--device and --tensorboard"
         )
+    own = _own(given, noise, start)
     console = Console()
     with Downloads(console) as downloads, TrainingProgress(console) as progress:
         if resume is not None:
@@ -83,11 +125,12 @@ def train(
             )
         else:
             run = runs.train(
-                str(recipe),
+                recipe,
                 out,
+                own=own,
                 settings=[
                     *(settings or ()),
-                    *([] if start is None else [f"start={json.dumps(start)}"]),
+                    *([] if start is None or own else [f"start={json.dumps(start)}"]),
                 ],
                 epochs=epochs,
                 minutes=minutes,
@@ -104,3 +147,18 @@ def train(
         f"{run.folder} holds the model file, and {report.REPORT_NAME} to look at; score it with:"
     )
     typer.echo(f"  autodenoise evaluate {run.folder}")
+
+
+def _own(given: dict[Holds, tuple[Path, ...]], noise: str | None, start: str | None) -> Own | None:
+    """Make one of the options that name somebody's own pictures."""
+    from autodenoise.errors import UsageError
+    from autodenoise.recipes import Own
+
+    if not given:
+        if noise is not None:
+            raise UsageError("--noise is put on --clean pictures; in a recipe, use --set noise=...")
+        return None
+    if len(given) > 1:
+        raise UsageError("name one of --clean, --pairs, --repeats and --noisy")
+    ((holds, (source, *targets)),) = given.items()
+    return Own(holds, source, targets[0] if targets else None, noise=noise or "", start=start or "")

@@ -11,7 +11,7 @@ import torch
 from autodenoise.errors import InputError, UsageError
 from autodenoise.learning import reading
 from autodenoise.learning.idx import IDX_SETS
-from autodenoise.learning.pictures import centre_crops
+from autodenoise.learning.pictures import Holds, centre_crops
 from autodenoise.learning.reading import PICTURE_SETS, SOURCES, VIEW, Part, Parts, resized
 
 if TYPE_CHECKING:
@@ -56,6 +56,21 @@ class Data:
         and mirrored. Validation and test then take the middles of theirs.
     shrink, shuffle_channels
         What else happens to a crop, see `autodenoise.learning.pictures.Pictures`.
+    holds
+        What there is of each scene: a ``clean`` picture; ``pairs``, a noisy one in `source` and, by
+        the same name, a clean one in `targets`; ``repeats``, several noisy shots; or one ``noisy``
+        picture. All but clean ones need `crop`.
+    targets
+        Of pairs.
+    shots
+        Take the recipe's noise on each clean training picture so many times, once for all, and
+        forget the picture: what there is to learn from is then noisy (1) or repeats (2 or more).
+        For comparing objectives where the truth is known.
+    samples
+        Take so many crops an epoch, as evenly from all pictures as may be, in place of `copies`.
+    normalise
+        Find what is black and what is white in the training pictures, rather than take what their
+        files could hold. The network takes pictures to that range and back.
     grey
         Take the luma of colour pictures: 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601).
     """
@@ -72,14 +87,27 @@ class Data:
     shrink: float = 1.0
     shuffle_channels: bool = False
     grey: bool = False
+    holds: Holds = "clean"
+    targets: str = ""
+    shots: int | None = None
+    samples: int | None = None
+    normalise: bool = False
 
     def __post_init__(self) -> None:
         for name in ("share", "holdout"):
             value = getattr(self, name)
             if value is not None and not 0 < value < 1:
                 raise UsageError(f"data: {name} is {value}; expected a number between 0 and 1")
-        if self.copies < 1:
-            raise UsageError(f"data: copies is {self.copies}; expected at least 1")
+        for name in ("copies", "shots", "samples"):
+            count = getattr(self, name)
+            if count is not None and count < 1:
+                raise UsageError(f"data: {name} is {count}; expected at least 1")
+        if self.holds != "clean" and self.crop is None:
+            raise UsageError(f"data: {self.holds} are learnt from by crops; set crop too")
+        if (self.holds == "pairs") != (self.targets != ""):
+            raise UsageError("data: targets are the clean pictures of pairs, and pairs need them")
+        if self.shots is not None and (self.holds != "clean" or self.crop is None):
+            raise UsageError("data: shots are taken of clean pictures that crops are cut from")
         if not 0 <= self.split_seed < 2**32:
             raise UsageError(
                 f"data: split_seed is {self.split_seed}; expected 0 or more, below 2**32"
@@ -105,7 +133,8 @@ class Splits(NamedTuple):
 
     `validation` and `test` are the same object where a data set has no more than two parts.
     `classes` says what the labels 0, 1, ... mean; empty where nobody does. `has_test` is False
-    where the source has no test part and the validation images stand in for one.
+    where the source has no test part and the validation images stand in for one. `span` is what the
+    training pictures reach from and to, where `Data.normalise` asks for that.
     """
 
     train: Part
@@ -113,6 +142,7 @@ class Splits(NamedTuple):
     test: Part
     classes: tuple[str, ...] = ()
     has_test: bool = True
+    span: tuple[float, float] = (0.0, 1.0)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -173,7 +203,8 @@ def _prepared(part: Part, data: Data) -> Part:
         return part._replace(images=resized(part.images, data.size))
     if data.crop is not None and not part.pictures:
         pictures = tuple(part.images)
-        return part._replace(images=centre_crops(pictures, VIEW), pictures=pictures)
+        scenes = tuple(picture[None] for picture in pictures)
+        return part._replace(images=centre_crops(pictures, VIEW), pictures=scenes)
     return part
 
 

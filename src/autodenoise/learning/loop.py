@@ -26,7 +26,8 @@ from autodenoise.learning.checkpoint import (
 )
 from autodenoise.learning.data import as_float
 from autodenoise.learning.history import Row, write_metrics
-from autodenoise.learning.objectives import OBJECTIVES, Batch, Objective, loss_for
+from autodenoise.learning.losses import loss_for
+from autodenoise.learning.objectives import Batch, objective_for
 from autodenoise.learning.optim import set_learning_rate
 from autodenoise.learning.phases import Phase, is_over
 from autodenoise.learning.pictures import Pictures
@@ -70,9 +71,9 @@ class Training:
         The corruption of the training images and, where `noisy_validation`, of the others.
     train
         Clean images (N, C, H, W), uint8 or float32 in [0, 1], on any device; or pictures to take
-        crops of, on `device`.
+        crops of, clean or not, on `device`.
     validation
-        Clean images (N, C, H, W).
+        Images (N, C, H, W): clean ones where there are any, else what is learnt from.
     validation_part
         ``"validation"`` or ``"test"``: which images those are. Names the noise they get, so that a
         later evaluation of the same part draws the same.
@@ -88,7 +89,7 @@ class Training:
     phases: Mapping[str, Phase]
     noise: Noise
     train: Tensor | Pictures
-    validation: Tensor
+    validation: Batch
     validation_part: str
     noisy_validation: bool
     copies: int
@@ -182,10 +183,11 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
             restore(checkpoint, tensors, network, [])
     report.begin(training, tuple(state.rows))
     watched = Validation(
-        training.validation.to(training.device),
-        training.noise if training.noisy_validation else None,
+        training.validation.map(lambda images: images.to(training.device)),
+        training.noise,
         training.seed,
         training.validation_part,
+        noisy=training.noisy_validation,
     )
     with stop_requests() as stop:
         for index, (name, phase) in enumerate(training.phases.items()):
@@ -258,26 +260,26 @@ class _Epochs:
         self.images = images if isinstance(images, Pictures) else images.to(self.device)
         self.count = len(self.images) * training.copies
         self.step_count = math.ceil(self.count / self.phase.batch_size)
-        self.objective: Objective = OBJECTIVES[self.phase.objective](
-            training.noise, loss_for(self.phase, training.device)
-        )
-        self.noisy = None
-        if self.phase.noise == "once" and isinstance(self.images, Tensor):
-            self.noisy = self._draw_once(self.images)
+        self.objective = objective_for(self.phase, training.noise)
+        self.loss = loss_for(self.phase, training.device)
+        self.noisy = self.again = None
+        if isinstance(self.images, Tensor) and self.phase.noise == "once":
+            if self.phase.objective != "reconstruction":
+                self.noisy = self._draw_once(self.images, "noise once")
+            if self.phase.objective == "noise2noise":
+                self.again = self._draw_once(self.images, "noise once again")
         halved = self.phase.precision == "bfloat16" and has_bfloat16(training.device)
         self.autocast = torch.autocast(training.device.type, torch.bfloat16, enabled=halved)
         # Summed on the device: reading it there would make every step wait for the last.
         self.loss_sum = torch.tensor(state.loss_sum, dtype=torch.float64, device=self.device)
         self.saved_at = time.monotonic()
 
-    def _draw_once(self, images: Tensor) -> Tensor | None:
-        """Give every copy of every image its one noisy version, if the objective wants any."""
-        if self.phase.objective != "supervised":
-            return None
+    def _draw_once(self, images: Tensor, purpose: str) -> Tensor:
+        """Give every copy of every image its one noisy version."""
         noisy = torch.empty(self.count, *images.shape[1:], device=images.device)
         for start in range(0, self.count, 1000):
             rows = torch.arange(start, min(start + 1000, self.count), device=noisy.device)
-            draw = self._generator("noise once", start)
+            draw = self._generator(purpose, start)
             noisy[rows] = self.training.noise(as_float(images[rows % len(images)]), draw)
         return noisy
 
@@ -289,11 +291,12 @@ class _Epochs:
         which = rows % len(images)
         if isinstance(images, Pictures):
             draw = generator(self.training.seed, "crops", self.index, state.epoch, state.step)
-            return Batch(as_float(images.crops(which, draw, self.phase.crop)))
-        clean = as_float(images[which])
-        if self.noisy is None:
-            return Batch(clean)
-        return Batch(clean, self.noisy[rows].contiguous(memory_format=torch.channels_last))
+            return images.batch(which, draw, self.phase.crop).map(as_float)
+        drawn = (
+            None if once is None else once[rows].contiguous(memory_format=torch.channels_last)
+            for once in (self.noisy, self.again)
+        )
+        return Batch(as_float(images[which]), *drawn)
 
     def _done(self) -> float:
         """Give the share of the phase that is over."""
@@ -322,7 +325,7 @@ class _Epochs:
             set_learning_rate(optimizers, state.factor)
             batch, draw = self._batch(rows), self._generator("noise", state.epoch, state.step)
             with self.autocast:
-                loss = self.objective(network, batch, draw)
+                loss = self.loss(network, *self.objective(network, batch, draw))
             for optimizer in optimizers:
                 optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

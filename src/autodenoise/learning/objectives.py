@@ -1,101 +1,85 @@
-"""What is minimised: an objective owns its corruption, calls the network and gives the loss."""
+"""What is learnt: an objective owns its corruption and says what a network is to make of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
-from torch.nn import functional
+from torch import Tensor
+
+from autodenoise.learning import blind_spots, neighbors
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from collections.abc import Callable
 
     from autodenoise.learning.phases import Phase
     from autodenoise.nets import Autoencoder
     from autodenoise.noise import Noise
 
 __all__ = [
-    "LOSSES",
-    "OBJECTIVES",
     "Batch",
-    "Loss",
+    "Neighbor2Neighbor",
+    "Noise2Noise",
+    "Noise2Void",
     "Objective",
     "Reconstruction",
     "Supervised",
-    "binary_cross_entropy",
-    "charbonnier",
-    "loss_for",
-    "mean_absolute_error",
-    "mean_squared_error",
+    "Task",
+    "objective_for",
 ]
 
 
 class Batch(NamedTuple):
-    """Clean images (B, C, H, W), and their noisy versions where those are drawn once for all."""
+    """What a step learns from: versions of the same scenes, each (B, C, H, W), as far as there are.
 
-    clean: Tensor
+    Attributes
+    ----------
+    clean
+        None where nobody has it.
+    noisy
+        None where it is to be drawn from `clean`.
+    again
+        The same as `noisy` with other noise; None where there is no second version.
+    """
+
+    clean: Tensor | None = None
     noisy: Tensor | None = None
+    again: Tensor | None = None
+
+    @property
+    def scenes(self) -> int:
+        """The number of scenes."""
+        return len(next(part for part in self if part is not None))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of each image."""
+        channels, height, width = next(part for part in self if part is not None).shape[1:]
+        return channels, height, width
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """Do something to each of the versions that there are."""
+        return Batch(*(None if part is None else change(part) for part in self))
+
+
+class Task(NamedTuple):
+    """What a network is given, what it should answer, each (B, C, H, W), and where that counts.
+
+    `where` is True at the values that count, in the same shape; None: everywhere.
+    """
+
+    given: Tensor
+    target: Tensor
+    where: Tensor | None = None
 
 
 class Objective(Protocol):
-    """What the loop minimises."""
+    """What the loop learns towards."""
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Give the mean loss of a batch."""
+    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+        """Set the task of a batch."""
         ...
-
-
-Loss = Callable[["Autoencoder", "Tensor", "Tensor"], "Tensor"]
-"""``loss(network, noisy, clean) -> mean``."""
-
-
-def binary_cross_entropy(network: Autoencoder, noisy: Tensor, clean: Tensor) -> Tensor:
-    """Mean cross-entropy in nats of the denoised image as probabilities of the grey values.
-
-    For networks that answer with logits: an image that reaches out of [0, 1] is no probability.
-    """
-    return functional.binary_cross_entropy_with_logits(network(noisy), clean)
-
-
-def mean_squared_error(network: Autoencoder, noisy: Tensor, clean: Tensor) -> Tensor:
-    """Mean squared error of the denoised image."""
-    return functional.mse_loss(network.denoise(noisy), clean)
-
-
-def mean_absolute_error(network: Autoencoder, noisy: Tensor, clean: Tensor) -> Tensor:
-    """Mean absolute error of the denoised image."""
-    return functional.l1_loss(network.denoise(noisy), clean)
-
-
-def charbonnier(network: Autoencoder, noisy: Tensor, clean: Tensor) -> Tensor:
-    """Mean of sqrt(d^2 + 0.001^2): the absolute error d, smooth where it is small.
-
-    References
-    ----------
-    Charbonnier, Blanc-Feraud, Aubert, Barlaud, "Two deterministic half-quadratic regularization
-    algorithms for computed imaging", ICIP 1994.
-    """
-    error = network.denoise(noisy) - clean
-    return (error.square() + 1e-6).sqrt().mean()
-
-
-LOSSES: dict[str, Loss] = {
-    "bce": binary_cross_entropy,
-    "mse": mean_squared_error,
-    "l1": mean_absolute_error,
-    "charbonnier": charbonnier,
-}
-"""The losses by the name that recipes write."""
-
-
-def loss_for(phase: Phase, device: torch.device) -> Loss:
-    """Give a phase's loss: on a GPU in bfloat16 compiled, and with it the network that it calls."""
-    loss = LOSSES[phase.loss]
-    if device.type != "cuda" or phase.precision != "bfloat16":
-        return loss
-    return cast("Loss", torch.compile(loss))
 
 
 @dataclass(frozen=True)
@@ -103,16 +87,12 @@ class Supervised:
     """Noisy to clean (Vincent et al., "Extracting and composing robust features", ICML 2008)."""
 
     noise: Noise
-    loss: Loss
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Tensor:
+    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
         """See `Objective`. Draws fresh noise unless the batch brings its own."""
-        noisy = batch.noisy
-        if noisy is None:
-            # A network may work in bfloat16, but in it JPEG's quantisation would be another.
-            with torch.autocast(batch.clean.device.type, enabled=False):
-                noisy = self.noise(batch.clean, generator)
-        return self.loss(network, noisy, batch.clean)
+        del network
+        assert batch.clean is not None
+        return Task(_noisy(self.noise, batch, generator), batch.clean)
 
 
 @dataclass(frozen=True)
@@ -120,16 +100,120 @@ class Reconstruction:
     """Clean to clean: a plain autoencoder."""
 
     noise: Noise
-    loss: Loss
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Tensor:
+    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
         """See `Objective`. The noise stays unused."""
-        del generator
-        return self.loss(network, batch.clean, batch.clean)
+        del network, generator
+        assert batch.clean is not None
+        return Task(batch.clean, batch.clean)
 
 
-OBJECTIVES: dict[str, type[Supervised] | type[Reconstruction]] = {
-    "supervised": Supervised,
-    "reconstruction": Reconstruction,
-}
-"""The objectives by the name that recipes write."""
+@dataclass(frozen=True)
+class Noise2Noise:
+    """Noisy to the same scene with other noise.
+
+    Noise that is zero on average, and independent between the two, moves the answer that is best
+    for a squared error by nothing: it is the clean image still.
+
+    References
+    ----------
+    Lehtinen et al., "Noise2Noise: Learning image restoration without clean data", ICML 2018.
+    """
+
+    noise: Noise
+
+    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+        """See `Objective`. Draws both from the clean image where there is one alone."""
+        del network
+        given = _noisy(self.noise, batch, generator)
+        if batch.again is not None:
+            return Task(given, batch.again)
+        return Task(given, _noisy(self.noise, Batch(batch.clean), generator))
+
+
+@dataclass(frozen=True)
+class Noise2Void:
+    """Noisy to itself, at pixels that are hidden from the network: see `blind_spots`.
+
+    Attributes
+    ----------
+    noise
+        Drawn where the batch is clean.
+    fill
+        What stands where a pixel is hidden: a ``random`` neighbour, or the ``median`` of all.
+    lines
+        Hide the pixels beside it in its ``rows`` or ``columns`` too, where noise goes along those.
+
+    References
+    ----------
+    Krull, Buchholz, Jug, "Noise2Void: Learning denoising from single noisy images", CVPR 2019.
+    Hoeck, Buchholz, Brachmann, Jug, Freytag, "N2V2: Fixing Noise2Void checkerboard artifacts with
+    modified sampling strategies and a tweaked network architecture", ECCV workshops 2022 (the
+    median). Broaddus, Krull, Weigert, Schmidt, Myers, "Removing structured noise with
+    self-supervised blind-spot networks", ISBI 2020 (the lines).
+    """
+
+    noise: Noise
+    fill: blind_spots.Fill
+    lines: blind_spots.Lines | None = None
+
+    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+        """See `Objective`."""
+        del network
+        noisy = _noisy(self.noise, batch, generator)
+        spots = blind_spots.draw(noisy, generator)
+        given = blind_spots.hide(noisy, spots, self.fill, self.lines, generator)
+        return Task(given, noisy, blind_spots.mask(noisy, spots))
+
+
+@dataclass(frozen=True)
+class Neighbor2Neighbor:
+    """One pixel of each square of four to another beside it: see `neighbors`.
+
+    Neighbours differ where the image has detail. The regulariser takes off how much they differ in
+    what the network itself makes of the whole; its weight is the paper's for Gaussian noise.
+
+    References
+    ----------
+    Huang, Li, Jia, Lu, Liu, "Neighbor2Neighbor: Self-supervised denoising from single noisy
+    images", CVPR 2021, equation 12.
+    """
+
+    noise: Noise
+    weight: float = 2.0
+
+    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+        """See `Objective`.
+
+        For squared errors, |f - a|^2 + w |f - b|^2 is (1 + w) |f - (a + w b) / (1 + w)|^2 and a
+        constant: so both terms of the paper are one target.
+        """
+        noisy = _noisy(self.noise, batch, generator)
+        cells = neighbors.draw(noisy, generator)
+        given, beside = neighbors.pick(noisy, cells)
+        with torch.no_grad():
+            one, other = neighbors.pick(network.denoise(noisy).to(noisy.dtype), cells)
+        share = self.weight / (1 + self.weight)
+        return Task(given, beside + share * (one - other))
+
+
+def objective_for(phase: Phase, noise: Noise) -> Objective:
+    """Give the objective that a phase names."""
+    kinds: dict[str, Callable[[], Objective]] = {
+        "supervised": lambda: Supervised(noise),
+        "reconstruction": lambda: Reconstruction(noise),
+        "noise2noise": lambda: Noise2Noise(noise),
+        "noise2void": lambda: Noise2Void(noise, "random", phase.lines),
+        "noise2void2": lambda: Noise2Void(noise, "median", phase.lines),
+        "neighbor2neighbor": lambda: Neighbor2Neighbor(noise),
+    }
+    return kinds[phase.objective]()
+
+
+def _noisy(noise: Noise, batch: Batch, generator: torch.Generator) -> Tensor:
+    if batch.noisy is not None:
+        return batch.noisy
+    assert batch.clean is not None
+    # A network may work in bfloat16, but in it JPEG's quantisation would be another.
+    with torch.autocast(batch.clean.device.type, enabled=False):
+        return noise(batch.clean, generator)

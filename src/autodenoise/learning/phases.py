@@ -6,12 +6,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from autodenoise.errors import UsageError
+from autodenoise.learning.blind_spots import Lines
 from autodenoise.learning.optim import Adam, Constant, Optimizer, Schedule
 
 if TYPE_CHECKING:
     from autodenoise.learning.history import Row
 
-__all__ = ["Phase", "is_over"]
+__all__ = ["ObjectiveName", "Phase", "is_over"]
+
+ObjectiveName = Literal[
+    "supervised",
+    "reconstruction",
+    "noise2noise",
+    "noise2void",
+    "noise2void2",
+    "neighbor2neighbor",
+]
+"""The objectives by the name that recipes write."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +39,11 @@ class Phase:
     crop
         The side of the squares that are learnt from, where it is not that of the data.
     objective
-        ``supervised``: noisy to clean. ``reconstruction``: clean to clean.
+        ``supervised``: noisy to clean. ``reconstruction``: clean to clean. Without clean images:
+        ``noise2noise``, ``neighbor2neighbor``, ``noise2void`` and ``noise2void2``; see
+        `autodenoise.learning.objectives`.
+    lines
+        For noise that goes along ``rows`` or ``columns``, which ``noise2void`` then hides more of.
     loss
         ``bce``, ``mse``, ``l1`` or ``charbonnier``.
     noise
@@ -52,7 +67,8 @@ class Phase:
     batch_size: int = 128
     minutes: float | None = None
     crop: int | None = None
-    objective: Literal["supervised", "reconstruction"] = "supervised"
+    objective: ObjectiveName = "supervised"
+    lines: Lines | None = None
     loss: Literal["bce", "mse", "l1", "charbonnier"] = "bce"
     noise: Literal["once", "fresh"] = "fresh"
     optimizer: Optimizer = field(default_factory=Adam)
@@ -67,6 +83,8 @@ class Phase:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"phase: {name} is {value}; expected at least 1")
+        if self.lines is not None and not self.objective.startswith("noise2void"):
+            raise UsageError(f"phase: lines is for noise2void; the objective is {self.objective}")
         for name in ("minutes", "clip"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):

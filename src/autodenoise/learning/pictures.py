@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from autodenoise.learning.objectives import Batch
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Pictures", "centre_crops"]
+__all__ = ["Holds", "Pictures", "centre_crops"]
 
-_VERSIONS = 5
+Holds = Literal["clean", "pairs", "repeats", "noisy"]
+"""What there is of each scene: a clean picture; a noisy and a clean one; several noisy shots; or a
+single noisy picture."""
+
+_SIZES = 5
 
 
 class Pictures:
@@ -22,7 +28,8 @@ class Pictures:
     Parameters
     ----------
     pictures
-        Each (C, H, W), all uint8 or all float32 in [0, 1].
+        Of each scene all versions, (V, C, H, W), all uint8 or all float32 in [0, 1]: 1 where they
+        are clean or noisy, the noisy and the clean one of a pair, and 2 or more of repeats.
     side
         Of the squares that `crops` cuts unless told otherwise, in pixels.
     shrink
@@ -32,6 +39,8 @@ class Pictures:
     shuffle_channels
         Give each crop its channels in another order: a network that sees few pictures should not
         learn that skies are blue.
+    holds
+        What the versions are.
     device
         Where they are kept, and cut.
     """
@@ -43,18 +52,20 @@ class Pictures:
         *,
         shrink: float = 1.0,
         shuffle_channels: bool = False,
+        holds: Holds = "clean",
         device: torch.device | str = "cpu",
     ) -> None:
-        shares = [1.0] if shrink == 1 else torch.linspace(1, shrink, _VERSIONS).tolist()
-        versions = [_shrunk(picture, share) for share in shares for picture in pictures]
-        self.side, self.shuffle_channels = side, shuffle_channels
-        self._count, self._versions = len(pictures), len(shares)
+        shares = [1.0] if shrink == 1 else torch.linspace(1, shrink, _SIZES).tolist()
+        scenes = [_shrunk(picture, share) for share in shares for picture in pictures]
+        self.side, self.shuffle_channels, self.holds = side, shuffle_channels, holds
+        self._count, self._shares = len(pictures), len(shares)
         # Pixel after pixel: a crop is then one gather, whatever the size of its picture.
-        pixels = [version.permute(1, 2, 0).flatten(0, 1) for version in versions]
+        pixels = [scene.permute(0, 2, 3, 1).flatten(0, 2) for scene in scenes]
         self._pixels = torch.cat(pixels).to(device)
-        self._sizes = torch.tensor([version.shape[1:] for version in versions], device=device)
-        areas = self._sizes.prod(1)
-        self._starts = areas.cumsum(0) - areas
+        self._sizes = torch.tensor([scene.shape[2:] for scene in scenes], device=device)
+        self._versions = torch.tensor([len(scene) for scene in scenes], device=device)
+        values = self._sizes.prod(1) * self._versions
+        self._starts = values.cumsum(0) - values
 
     def __len__(self) -> int:
         """Give the number of pictures."""
@@ -65,13 +76,29 @@ class Pictures:
         """(pictures, pixels of all their versions, channels, side of a crop, shuffled or not)."""
         return self._count, *self._pixels.shape, self.side, int(self.shuffle_channels)
 
+    def batch(self, rows: Tensor, generator: torch.Generator, side: int | None = None) -> Batch:
+        """Cut one square out of each of some scenes, turned and mirrored at random.
+
+        All versions of a scene are cut alike. Parameters are those of `crops`.
+        """
+        cut = self.crops(rows, generator, side)
+        match self.holds:
+            case "clean":
+                return Batch(clean=cut[0])
+            case "pairs":
+                return Batch(clean=cut[1], noisy=cut[0])
+            case "repeats":
+                return Batch(noisy=cut[0], again=cut[1])
+            case "noisy":
+                return Batch(noisy=cut[0])
+
     def crops(self, rows: Tensor, generator: torch.Generator, side: int | None = None) -> Tensor:
-        """Cut one square out of each of some pictures, turned and mirrored at random.
+        """Cut one square out of each of some scenes, out of one or two of its versions.
 
         Parameters
         ----------
         rows
-            Which pictures, (B,), where the pictures are.
+            Which scenes, (B,), where the pictures are.
         generator
             Draws everything, on the CPU: the same crops on any device.
         side
@@ -80,14 +107,16 @@ class Pictures:
         Returns
         -------
         Tensor
-            (B, C, side, side), channels last in memory, of the pictures' own type.
+            (1 or 2, B, C, side, side), channels last in memory, of the pictures' own type: the
+            noisy and the clean version of pairs, any two of repeats, or the only one.
         """
         side = self.side if side is None else side
         shrunk, y, x, flip, mirror, turn = torch.rand(6, len(rows), generator=generator).to(
             rows.device
         )
-        version = rows + (shrunk * self._versions).long() * self._count
-        sizes, starts = self._sizes[version], self._starts[version]
+        scene = rows + (shrunk * self._shares).long() * self._count
+        sizes = self._sizes[scene]
+        starts = self._starts[scene] + self._chosen(scene, generator) * sizes.prod(1)
         room = (sizes - side).clamp(min=0) + 1
         corner = (torch.stack([y, x], 1) * room).long()
         rising = torch.arange(side, device=rows.device)[None]
@@ -95,14 +124,25 @@ class Pictures:
         across = torch.where(mirror[:, None] < 0.5, rising, side - 1 - rising)
         row = _mirrored(corner[:, :1] + down, sizes[:, :1])
         column = _mirrored(corner[:, 1:] + across, sizes[:, 1:])
-        place = (starts[:, None] + row * sizes[:, 1:])[:, :, None] + column[:, None, :]
+        place = (row * sizes[:, 1:])[:, :, None] + column[:, None, :]
         place = torch.where(turn[:, None, None] < 0.5, place, place.transpose(1, 2))
-        cut = self._pixels[place]
+        cut = self._pixels[starts[:, :, None, None] + place]
         if self.shuffle_channels:
-            channels = cut.shape[3]
+            channels = cut.shape[4]
             order = torch.rand(len(rows), channels, generator=generator).argsort(1)
-            cut = cut.gather(3, order.to(rows.device)[:, None, None].expand_as(cut))
-        return cut.permute(0, 3, 1, 2)
+            cut = cut.gather(4, order.to(rows.device)[:, None, None].expand_as(cut))
+        return cut.permute(0, 1, 4, 2, 3)
+
+    def _chosen(self, scene: Tensor, generator: torch.Generator) -> Tensor:
+        """Say which versions are cut, (1 or 2, B)."""
+        if self.holds == "pairs":
+            return torch.tensor([[0], [1]], device=scene.device).expand(-1, len(scene))
+        if self.holds != "repeats":
+            return torch.zeros_like(scene)[None]
+        one, step = torch.rand(2, len(scene), generator=generator).to(scene.device)
+        count = self._versions[scene]
+        first = (one * count).long()
+        return torch.stack([first, (first + 1 + (step * (count - 1)).long()) % count])
 
 
 def centre_crops(pictures: Sequence[Tensor], side: int) -> Tensor:
@@ -130,10 +170,10 @@ def _mirrored(position: Tensor, size: Tensor) -> Tensor:
 def _shrunk(picture: Tensor, share: float) -> Tensor:
     if share == 1:
         return picture
-    size = [max(1, round(length * share)) for length in picture.shape[1:]]
+    size = [max(1, round(length * share)) for length in picture.shape[2:]]
     values = functional.interpolate(
-        picture[None].float(), size, mode="bicubic", antialias=True, align_corners=False
-    )[0]
+        picture.float(), size, mode="bicubic", antialias=True, align_corners=False
+    )
     if picture.dtype == torch.uint8:
         return values.round_().clamp_(0, 255).to(torch.uint8)
     return values.clamp_(0, 1)

@@ -40,16 +40,24 @@ class Part(NamedTuple):
     Attributes
     ----------
     images
-        (N, C, H, W) on the CPU: uint8, or float32 in [0, 1].
+        (N, C, H, W) on the CPU: uint8, or float32 in [0, 1]. Clean, where there is a clean version;
+        of repeats the mean of all shots but the first, of noisy pictures these themselves.
     labels
         (N,), int64; None where the data set has none.
     pictures
-        Where crops are learnt from: each (C, H, W) whole, `images` being their middles.
+        Where crops are learnt from: each (V, C, H, W) whole, V versions of a scene (see
+        `autodenoise.learning.pictures.Pictures`), `images` being their middles.
+    noisy
+        Noisy versions of `images`, where the source holds them: of repeats the first shot.
+    again
+        Of repeats, the second shot.
     """
 
     images: torch.Tensor
     labels: torch.Tensor | None = None
     pictures: tuple[torch.Tensor, ...] = ()
+    noisy: torch.Tensor | None = None
+    again: torch.Tensor | None = None
 
     def take(self, rows: slice | NDArray[np.int64]) -> Part:
         """Give the images and labels of these rows alone."""
@@ -57,8 +65,11 @@ class Part(NamedTuple):
             pictures = self.pictures[rows]
         else:
             pictures = tuple(self.pictures[row] for row in rows if self.pictures)
-        labels = None if self.labels is None else self.labels[rows]
-        return Part(self.images[rows], labels, pictures)
+        labels, noisy, again = (
+            None if values is None else values[rows]
+            for values in (self.labels, self.noisy, self.again)
+        )
+        return Part(self.images[rows], labels, pictures, noisy, again)
 
 
 class Parts(NamedTuple):
@@ -256,8 +267,8 @@ def _read_any_size(folder: Path) -> tuple[list[Path], Part]:
                 f"all pictures of a split must be alike in channels and depth: {file} is "
                 f"{_describe(pixels)}, {files[0]} is {_describe(first)}"
             )
-        pictures.append(_to_tensor(file, pixels[None])[0])
-    return files, Part(centre_crops(pictures, VIEW), None, tuple(pictures))
+        pictures.append(_to_tensor(file, pixels[None]))
+    return files, Part(centre_crops([one[0] for one in pictures], VIEW), None, tuple(pictures))
 
 
 def _pictures_in(folder: Path) -> list[Path]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from autodenoise.learning.data import as_float
-from autodenoise.learning.objectives import LOSSES
+from autodenoise.learning.losses import LOSSES
+from autodenoise.learning.objectives import Batch, Task, objective_for
 from autodenoise.learning.randomness import generator
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from collections.abc import Iterable, Iterator
 
     from autodenoise.learning.phases import Phase
     from autodenoise.nets import Autoencoder
     from autodenoise.noise import Noise
 
-__all__ = ["Validation", "corrupt"]
+__all__ = ["Validation", "corrupt", "take_shots"]
 
 # Images are taken this many at a time to be corrupted, which decides what noise they get...
 _DRAWN = 500
@@ -30,17 +32,23 @@ class Validation:
 
     Parameters
     ----------
-    clean
-        (N, C, H, W), uint8 or float32 in [0, 1], on the device of the network.
+    images
+        Each (N, C, H, W), uint8 or float32 in [0, 1], on the device of the network. With clean ones
+        the loss is that of denoising, whatever was learnt from; without, that of the objective.
     noise
-        Their corruption; None where the network is to be fed clean images.
+        Of clean images that have no noisy version.
     seed, part
         What the noise follows from, see `corrupt`.
+    noisy
+        Whether the network is fed noisy images or, as one tutorial has it, the clean ones.
     """
 
-    def __init__(self, clean: Tensor, noise: Noise | None, seed: int, part: str) -> None:
-        self.clean = clean
-        self.noisy = None if noise is None else corrupt(noise, clean, seed, part)
+    def __init__(
+        self, images: Batch, noise: Noise, seed: int, part: str, *, noisy: bool = True
+    ) -> None:
+        if images.clean is not None and images.noisy is None and noisy:
+            images = images._replace(noisy=corrupt(noise, images.clean, seed, part))
+        self.images, self.noise, self.seed, self.part = images, noise, seed, part
 
     @torch.no_grad()
     def loss(self, network: Autoencoder, phase: Phase) -> float:
@@ -48,15 +56,30 @@ class Validation:
         loss = LOSSES[phase.loss]
         network.eval()
         total = 0.0
-        height, width = self.clean.shape[2:]
+        _, height, width = self.images.shape
         count = min(_DRAWN, max(1, _PIXELS // (height * width)))
-        for start in range(0, len(self.clean), count):
-            rows = slice(start, start + count)
-            given = clean = as_float(self.clean[rows])
-            if self.noisy is not None and phase.objective == "supervised":
-                given = self.noisy[rows].contiguous(memory_format=torch.channels_last)
-            total += loss(network, given, clean).item() * len(clean)
-        return total / len(self.clean)
+        for start in range(0, self.images.scenes, count):
+            task = self._task(network, phase, start, count)
+            total += loss(network, *task).item() * len(task.given)
+        return total / self.images.scenes
+
+    def _task(self, network: Autoencoder, phase: Phase, start: int, count: int) -> Task:
+        batch = self.images.map(lambda images: as_float(images[start : start + count]))
+        clean, noisy, _ = batch
+        if clean is None:
+            assert noisy is not None
+            draw = generator(self.seed, "validation", start, device=noisy.device)
+            return objective_for(phase, self.noise)(network, batch, draw)
+        if noisy is None or phase.objective == "reconstruction":
+            return Task(clean, clean)
+        return Task(noisy, clean)
+
+
+def take_shots(noise: Noise, scenes: Iterable[Tensor], count: int, seed: int) -> Iterator[Tensor]:
+    """Give so many noisy versions of each clean picture (1, C, H, W), as (count, C, H, W)."""
+    for number, clean in enumerate(scenes):
+        draw = generator(seed, "shots", number)
+        yield torch.cat([noise(as_float(clean), draw) for _ in range(count)])
 
 
 def corrupt(noise: Noise, clean: Tensor, seed: int, part: str, count: int | None = None) -> Tensor:

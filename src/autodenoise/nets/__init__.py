@@ -96,6 +96,7 @@ def halo(network: Autoencoder) -> int | None:
         return None
     # Doubles: the brightness grows a hundredfold with each layer.
     probe = copy.deepcopy(network).double().cpu()
+    probe.black, probe.white = 0.0, 1.0
     for name, parameter in probe.named_parameters():
         parameter.fill_(0.0 if name.endswith("bias") else 1.0)
     for module in list(probe.modules()):

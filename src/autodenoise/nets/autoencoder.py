@@ -33,6 +33,10 @@ class Autoencoder(nn.Module):
     multiple: int | None = None
     """Sides must be multiples of this; None where only the trained size works."""
 
+    black: float = 0.0
+    white: float = 1.0
+    """What the image's values reach from and to, nominally; losses are told in units of that."""
+
     arguments: dict[str, Any]
     """The keywords it was made with by `autodenoise.nets.build`."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from autodenoise.errors import unknown_name
+from autodenoise.errors import UsageError, unknown_name
 from autodenoise.nets.autoencoder import Autoencoder
 from autodenoise.nets.layers import Add, he_uniform_, relu
 
@@ -85,7 +85,7 @@ class _Encoder(nn.Module):
 class _Decoder(nn.Module):
     """Feature maps back to an image; all that is finer than the coarsest comes in by addition."""
 
-    def __init__(self, channels: int, widths: Sequence[int], blocks: int) -> None:
+    def __init__(self, channels: int, widths: Sequence[int], blocks: int, residual: bool) -> None:
         super().__init__()
         fine, middle, coarse = widths
         self.to_middle = nn.ConvTranspose2d(coarse, middle, 2, stride=2, bias=False)
@@ -95,13 +95,14 @@ class _Decoder(nn.Module):
         self.tail = _conv(fine, 4 * channels)
         self.unfold = nn.PixelShuffle(2)
         self.add = Add()
+        self.residual = residual
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         x, fine, middle, coarse = maps
         middle = self.middle(self.add(self.to_middle(coarse), middle))
         fine = self.fine(self.add(self.to_fine(middle), fine))
-        image: Tensor = self.add(self.unfold(self.tail(fine)), x)
-        return image
+        image: Tensor = self.unfold(self.tail(fine))
+        return self.add(image, x) if self.residual else image
 
 
 class ResidualUNet(Autoencoder):
@@ -117,11 +118,17 @@ class ResidualUNet(Autoencoder):
         Of the image.
     preset
         A size of `PRESETS`.
+    residual
+        Whether the image itself is added to the answer. A network that learns from hidden pixels
+        (Noise2Void) would add back what stands in their place.
+    black, white
+        Nominal range of the images, which the network takes to [0, 1] and back. That of dim
+        microscopy may be a small part of what the file could hold.
 
     Raises
     ------
     UsageError
-        There is no such preset.
+        There is no such preset, or black is not below white.
 
     References
     ----------
@@ -135,12 +142,27 @@ class ResidualUNet(Autoencoder):
     answers = "image"
 
     def __init__(
-        self, channels: int = 1, preset: Literal["fast", "balanced", "best"] = "fast"
+        self,
+        channels: int = 1,
+        preset: Literal["fast", "balanced", "best"] = "fast",
+        residual: bool = True,
+        black: float = 0.0,
+        white: float = 1.0,
     ) -> None:
         if preset not in PRESETS:
             raise unknown_name("preset", preset, PRESETS)
+        if not black < white:
+            raise UsageError(f"network: black is {black:g}; expected less than white, {white:g}")
         size = PRESETS[preset]
-        super().__init__(channels, _Encoder(channels, *size), _Decoder(channels, *size))
+        super().__init__(channels, _Encoder(channels, *size), _Decoder(channels, *size, residual))
+        self.black, self.white = black, white
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the clean image."""
+        if (self.black, self.white) == (0, 1):
+            return super().forward(x)
+        span = self.white - self.black
+        return super().forward((x - self.black) / span) * span + self.black
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:

@@ -17,24 +17,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import tomli_w
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
 from autodenoise.errors import InputError, UsageError, unknown_name
 from autodenoise.learning.data import Data
-from autodenoise.learning.phases import Phase
+from autodenoise.learning.phases import ObjectiveName, Phase
 from autodenoise.learning.reading import SOURCES
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import AnyNoise
 from autodenoise.recipes.mistakes import explain, known_keys
+from autodenoise.recipes.own import Own, applied, template
 from autodenoise.recipes.search import Range, Space, check, flatten
 from autodenoise.recipes.settings import by_path, names_a_kind, parse, put
 
 __all__ = [
     "FigureName",
     "Network",
+    "Own",
     "Recipe",
     "builtin_names",
     "dump",
@@ -57,6 +59,15 @@ FigureName = Literal[
     "diagram",
 ]
 """The figures that can be drawn of a run, see `autodenoise.runs.drawing`."""
+
+
+_BLIND = ("neighbor2neighbor", "noise2void", "noise2void2")
+_POSSIBLE = {
+    "clean": get_args(ObjectiveName),
+    "pairs": ("supervised", "reconstruction", *_BLIND),
+    "repeats": ("noise2noise", *_BLIND),
+    "noisy": _BLIND,
+}
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,7 @@ class Network:
         arguments = checked.model_dump(exclude_unset=True)
         for key, value in arguments.items():
             counts = value if isinstance(value, tuple) else (value,)
-            if not counts or any(isinstance(count, int) and count < 1 for count in counts):
+            if not counts or any(type(count) is int and count < 1 for count in counts):
                 raise UsageError(f"network.{key} is {value!r}; expected numbers from 1 up")
         object.__setattr__(self, "arguments", arguments)
 
@@ -152,8 +163,10 @@ class Recipe:
     name: str = "recipe"
 
     def __post_init__(self) -> None:
-        if not self.noise or not self.phase:
-            raise UsageError("a recipe needs at least one noise and one phase")
+        if not self.phase:
+            raise UsageError("a recipe needs at least one phase")
+        if not self.noise and self.data.holds == "clean":
+            raise UsageError("a recipe needs at least one noise, since its pictures are clean")
         if self.seed < 0:
             raise UsageError(f"seed is {self.seed}; expected 0 or more")
         for phase in self.printed:
@@ -163,6 +176,11 @@ class Recipe:
             if part.noise == "once" and self.data.crop is not None:
                 raise UsageError(
                     f"phase.{name}.noise is once, but no crop is seen twice; use fresh"
+                )
+            if part.objective not in _POSSIBLE[self.data.holds]:
+                raise UsageError(
+                    f"phase.{name}.objective is {part.objective}, which cannot be learnt from "
+                    f"{self.data.holds}; expected one of: {', '.join(_POSSIBLE[self.data.holds])}"
                 )
             if part.crop is not None and self.data.crop is None:
                 raise UsageError(f"phase.{name}.crop needs crop in [data]")
@@ -181,9 +199,10 @@ def builtin_names() -> list[str]:
 
 
 def load(
-    recipe: str | Path,
+    recipe: str | Path | None,
     overrides: Iterable[str] = (),
     *,
+    own: Own | None = None,
     epochs: int | None = None,
     minutes: float | None = None,
     seed: int | None = None,
@@ -193,12 +212,14 @@ def load(
     Parameters
     ----------
     recipe
-        A built-in name, or the path of a ``.toml`` file.
+        A built-in name, or the path of a ``.toml`` file; None: one for pictures like `own`.
     overrides
         Settings such as ``"noise.sigma=0.5"`` or ``"phase.denoise.epochs=3"``; the value is TOML,
         or a bare word. A list of one entry needs no index: ``noise.sigma`` is ``noise.0.sigma``.
         What is set is no longer searched, and with a ``kind`` or a table all that is beside or in
         it.
+    own
+        Learn from these pictures rather than from the recipe's.
     epochs
         Train each phase for this many instead.
     minutes
@@ -213,13 +234,10 @@ def load(
     InputError
         The file is missing or is not TOML.
     """
-    name, text = _find(recipe)
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{recipe} is not TOML: {error}") from None
-    _find_data(table, Path(recipe).parent)
-    resolved = _build({"name": name, **table}, where=str(recipe))
+    table = _read(recipe) if recipe is not None else template(_given(own))
+    if own is not None:
+        table = applied(table, own)
+    resolved = _build(table, where=str(own.source if recipe is None and own else recipe))
     overrides = tuple(overrides)
     settings = [parse(override) for override in overrides]
     if epochs is not None:
@@ -251,6 +269,15 @@ def load(
     _find_data(full, Path())
     changed = _build(full, where="--set")
     return changed if minutes is None else _lasting(changed, minutes)
+
+
+def _given(own: Own | None) -> Own:
+    if own is None:
+        raise UsageError(
+            "name a recipe, as in: autodenoise train conv-mnist, or pictures of yours, as in: "
+            "autodenoise train --noisy photos/"
+        )
+    return own
 
 
 def _lasting(recipe: Recipe, minutes: float) -> Recipe:
@@ -340,6 +367,16 @@ def dump(recipe: Recipe) -> str:
     return tomli_w.dumps(_as_table(recipe))
 
 
+def _read(recipe: str | Path) -> dict[str, Any]:
+    name, text = _find(recipe)
+    try:
+        table = {"name": name, **tomllib.loads(text)}
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{recipe} is not TOML: {error}") from None
+    _find_data(table, Path(recipe).parent)
+    return table
+
+
 def _find(recipe: str | Path) -> tuple[str, str]:
     if isinstance(recipe, str) and not recipe.endswith(".toml"):
         if recipe not in builtin_names():
@@ -361,9 +398,11 @@ def _find_data(table: dict[str, Any], folder: Path) -> None:
     data = table.get("data")
     if not isinstance(data, dict):
         return
-    source = data.get("source")
-    if isinstance(source, str) and source not in SOURCES and (folder / source).exists():
-        data["source"] = str((folder / source).resolve())
+    for key in ("source", "targets"):
+        place = data.get(key)
+        if not isinstance(place, str) or place in ("", *SOURCES) or not (folder / place).exists():
+            continue
+        data[key] = str((folder / place).resolve())
 
 
 def _as_table(recipe: Recipe) -> dict[str, Any]:

@@ -45,7 +45,14 @@ _SOURCES = {
     "digits": "scikit-learn's digits",
     "bsds400": "400 photos of BSDS500",
 }
-_TASKS = {"supervised": "noisy to clean", "reconstruction": "clean to clean"}
+_TASKS = {
+    "supervised": "noisy to clean",
+    "reconstruction": "clean to clean",
+    "noise2noise": "noisy to noisy, of the same scene (Noise2Noise)",
+    "noise2void": "noisy to pixels that are hidden from it (Noise2Void)",
+    "noise2void2": "noisy to pixels that are hidden from it (N2V2)",
+    "neighbor2neighbor": "noisy to the pixels beside (Neighbor2Neighbor)",
+}
 _DRAWN = {
     "once": "Every image keeps one noisy version.",
     "fresh": "An image gets new noise each time it is seen.",
@@ -182,7 +189,7 @@ def phase(part: Phase) -> list[str]:
         f"Learns {_TASKS[part.objective]}: {long} {batches}{patience}.",
         f"Minimises {LOSS_NAMES[part.loss]} by {_optimizer(part.optimizer)}, {rate}.",
     ]
-    if part.objective == "supervised":
+    if part.objective != "reconstruction":
         said.append(_DRAWN[part.noise])
     if part.average is not None:
         said.append(f"Keeps an average of the weights, {part.average:g} of it from before a step.")

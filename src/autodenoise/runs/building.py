@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["check_crops", "network", "trained"]
 
 
-def network(recipe: Recipe, shape: tuple[int, int, int]) -> Autoencoder:
+def network(
+    recipe: Recipe, shape: tuple[int, int, int], span: tuple[float, float] = (0.0, 1.0)
+) -> Autoencoder:
     """Make a recipe's untrained network for images of a shape.
 
     Parameters
@@ -30,6 +32,8 @@ def network(recipe: Recipe, shape: tuple[int, int, int]) -> Autoencoder:
         Says which network, and seeds its weights.
     shape
         (channels, height, width).
+    span
+        What the images reach from and to, nominally.
 
     Raises
     ------
@@ -40,6 +44,13 @@ def network(recipe: Recipe, shape: tuple[int, int, int]) -> Autoencoder:
     # What the data decide, unless the recipe says otherwise.
     accepted = inspect.signature(nets.NETWORKS[recipe.network.name]).parameters
     inferred = {"channels": channels, "size": (height, width)}
+    if span != (0, 1):
+        if "black" not in accepted:
+            raise UsageError(
+                f"the network {recipe.network.name} takes images from 0 to 1 alone; leave "
+                "normalise out of [data], or use unet"
+            )
+        inferred |= dict(zip(("black", "white"), span, strict=True))
     arguments = {key: value for key, value in inferred.items() if key in accepted}
     arguments.update(recipe.network.arguments)
     try:

@@ -118,7 +118,7 @@ def _images(card: Card, name: str, on_bytes: OnBytes | None) -> tuple[Images, Im
     chosen = learnt.take(rows)
     pixels = chosen.images
     if any_size:
-        pixels = centre_crops(chosen.pictures, _SIDE)
+        pixels = centre_crops([scene[0] for scene in chosen.pictures], _SIDE)
         side = pixels.shape[2] // card.size_multiple * card.size_multiple
         pixels = centre_crops(list(pixels), side)
     _check_fit(card, name, tuple(pixels.shape[1:]))

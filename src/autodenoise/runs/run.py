@@ -143,12 +143,14 @@ class Run:
     def held_back(self, splits: datasets.Splits, count: int | None = None) -> HeldBack:
         """Draw the recipe's noise on the images that it is scored on, or on the first so many."""
         noise, seed = Compose(self.recipe.noise), self.recipe.seed
-        noisy = corrupt(noise, splits.test.images, seed, "test", count)
-        images, labels, _ = splits.test.take(slice(count))
+        part = splits.test.take(slice(count))
+        noisy = part.noisy
+        if noisy is None:
+            noisy = corrupt(noise, splits.test.images, seed, "test", count)
         return HeldBack(
-            clean=to_images(images),
+            clean=to_images(part.images),
             noisy=to_images(noisy),
-            labels=None if labels is None else labels.numpy(),
+            labels=None if part.labels is None else part.labels.numpy(),
             classes=splits.classes,
             part="test" if splits.has_test else "validation",
         )

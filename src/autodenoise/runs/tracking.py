@@ -93,9 +93,12 @@ class Tracking:
         timed = any(phase.minutes is not None for phase in training.phases.values())
         epochs = 0 if timed else sum(phase.epochs for phase in training.phases.values())
         self._every = max(1, epochs // _PICTURES)
-        images = training.validation.to(training.device)
-        noisy = corrupt(training.noise, images, training.seed, training.validation_part)
-        self._clean, self._noisy = as_float(images[:_IMAGES]), noisy[:_IMAGES]
+        clean, noisy, again = training.validation.map(lambda images: images.to(training.device))
+        if noisy is None and clean is not None:
+            noisy = corrupt(training.noise, clean, training.seed, training.validation_part)
+        beside = next(part for part in (clean, again, noisy) if part is not None)
+        assert noisy is not None
+        self._clean, self._noisy = as_float(beside[:_IMAGES]), as_float(noisy[:_IMAGES])
 
     def step(self, status: Status) -> None:
         """Wait for the epoch's end."""

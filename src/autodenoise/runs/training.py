@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import json
+import math
 import os
 import platform
 from importlib import metadata
@@ -28,9 +29,11 @@ from autodenoise.learning.loop import (
     Training,
     fit,
 )
+from autodenoise.learning.objectives import Batch
 from autodenoise.learning.pictures import Pictures
 from autodenoise.learning.randomness import generator
 from autodenoise.learning.transfer import start_from
+from autodenoise.learning.validation import take_shots
 from autodenoise.noise import Compose
 from autodenoise.runs.building import check_crops, network
 from autodenoise.runs.listeners import Listeners
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
 
     from autodenoise.learning.download import OnBytes
     from autodenoise.learning.loop import Report
-    from autodenoise.recipes import Recipe
+    from autodenoise.recipes import Own, Recipe
 
 __all__ = [
     "TENSORBOARD_NAME",
@@ -63,9 +66,10 @@ _REHEARSED = 256
 
 
 def train(
-    recipe: str | Path | Recipe,
+    recipe: str | Path | Recipe | None = None,
     out: str | os.PathLike[str] | None = None,
     *,
+    own: Own | None = None,
     settings: Iterable[str] = (),
     epochs: int | None = None,
     minutes: float | None = None,
@@ -75,15 +79,18 @@ def train(
     report: Report | None = None,
     on_bytes: OnBytes | None = None,
 ) -> Run:
-    """Train what a recipe says.
+    """Train what a recipe says, or what one's own pictures allow.
 
     Parameters
     ----------
     recipe
-        A built-in name, the path of a ``.toml`` file, or a `Recipe`.
+        A built-in name, the path of a ``.toml`` file, or a `Recipe`; None: the one for pictures
+        like `own`.
     out
         The run folder to make; by default ``runs/`` and the recipe's name. Must not exist, or be
         empty.
+    own
+        Pictures to learn from; not with a `Recipe` object.
     settings, epochs, minutes, seed
         Changes to the recipe, see `autodenoise.recipes.load`; not with a `Recipe` object.
     device
@@ -112,7 +119,7 @@ def train(
     TrainingDiverged
         The loss is no longer a number.
     """
-    resolved = resolve(recipe, settings, epochs=epochs, minutes=minutes, seed=seed)
+    resolved = resolve(recipe, settings, own=own, epochs=epochs, minutes=minutes, seed=seed)
     folder = Path("runs") / resolved.name if out is None else Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         advice = (
@@ -201,9 +208,10 @@ def reopen(folder: Path, device: str | None, on_bytes: OnBytes | None) -> Sittin
 
 
 def resolve(
-    recipe: str | Path | Recipe,
+    recipe: str | Path | Recipe | None,
     settings: Iterable[str] = (),
     *,
+    own: Own | None = None,
     epochs: int | None = None,
     minutes: float | None = None,
     seed: int | None = None,
@@ -218,11 +226,11 @@ def resolve(
         The file is missing or is not TOML.
     """
     if not isinstance(recipe, recipes.Recipe):
-        return recipes.load(recipe, settings, epochs=epochs, minutes=minutes, seed=seed)
-    if settings or any(value is not None for value in (epochs, minutes, seed)):
+        return recipes.load(recipe, settings, own=own, epochs=epochs, minutes=minutes, seed=seed)
+    if settings or any(value is not None for value in (own, epochs, minutes, seed)):
         raise UsageError(
-            "settings, epochs, minutes and seed change a recipe as it is read; change a Recipe "
-            "object with dataclasses.replace"
+            "own, settings, epochs, minutes and seed change a recipe as it is read; change a "
+            "Recipe object with dataclasses.replace"
         )
     return recipe
 
@@ -245,33 +253,42 @@ def choose_device(name: str | None) -> torch.device:
 
 
 def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device) -> Training:
-    images = splits.train.images
-    untrained = network(recipe, splits.shape)
+    data, noise = recipe.data, Compose(recipe.noise)
+    untrained = network(recipe, splits.shape, splits.span)
     # Whatever corrupting an image cannot do shows before a folder is made; with so many small ones,
     # each way of a mixture does.
-    few = datasets.as_float(images[:1, :, :16, :16].expand(_REHEARSED, -1, -1, -1))
-    Compose(recipe.noise)(few, generator(recipe.seed, "rehearsal"))
+    few = splits.train.images[:1, :, :16, :16].expand(_REHEARSED, -1, -1, -1)
+    noise(datasets.as_float(few), generator(recipe.seed, "rehearsal"))
     same = splits.validation is splits.test
-    data = recipe.data
-    train: torch.Tensor | Pictures = images
+    train: torch.Tensor | Pictures = splits.train.images
     if data.crop is not None:
         check_crops(recipe, untrained.multiple)
+        pictures, holds = splits.train.pictures, data.holds
+        if data.shots is not None:
+            pictures = tuple(take_shots(noise, pictures, data.shots, recipe.seed))
+            holds = "noisy" if data.shots == 1 else "repeats"
         train = Pictures(
-            splits.train.pictures,
+            pictures,
             data.crop,
             shrink=data.shrink,
             shuffle_channels=data.shuffle_channels,
+            holds=holds,
             device=device,
         )
+    watched = splits.validation
     return Training(
         network=untrained,
         phases=recipe.phase,
-        noise=Compose(recipe.noise),
+        noise=noise,
         train=train,
-        validation=splits.validation.images,
+        validation=Batch(
+            watched.images if data.holds in ("clean", "pairs") else None,
+            watched.noisy,
+            watched.again,
+        ),
         validation_part="test" if same else "validation",
         noisy_validation=recipe.validation == "noisy",
-        copies=data.copies,
+        copies=data.copies if data.samples is None else math.ceil(data.samples / len(train)),
         seed=recipe.seed,
         device=device,
     )
@@ -315,12 +332,13 @@ def _export(run: Run, training: Training) -> None:
             (row for row in rows if row.phase == rows[-1].phase), key=lambda r: -r.val_loss
         )
     fixed = network.multiple is None
+    channels, height, width = training.validation.shape
     card = runtime.Card(
         name=recipe.name,
         network=recipe.network.name,
         arguments=network.arguments,
-        channels=training.validation.shape[1],
-        size=tuple(training.validation.shape[2:]) if fixed else None,  # type: ignore[arg-type]
+        channels=channels,
+        size=(height, width) if fixed else None,
         size_multiple=network.multiple or 1,
         halo=nets.halo(network),
         parameters=nets.parameter_count(network),
@@ -340,7 +358,7 @@ def _export(run: Run, training: Training) -> None:
 def _compute(run: Run, training: Training) -> str:
     """Say what training has taken so far."""
     rows, told = run.rows, run.environment()
-    height, width = training.validation.shape[2:]
+    _, height, width = training.validation.shape
     pixels = 0.0
     for name, phase in run.recipe.phase.items():
         side = phase.crop or run.recipe.data.crop

@@ -1,0 +1,138 @@
+"""Recipes for people's own pictures: what is known of them decides what can be learnt, and how."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autodenoise import runtime
+from autodenoise.errors import UsageError
+from autodenoise.noise import Gaussian, Poisson
+from autodenoise.runtime import checking
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autodenoise.learning.pictures import Holds
+    from autodenoise.noise import AnyNoise
+
+__all__ = ["Own", "applied", "template"]
+
+_NUMBER = r"\d+(?:\.\d+)?"
+_STRENGTH = re.compile(rf"(gaussian|poisson):({_NUMBER})(?:-({_NUMBER}))?")
+
+# What a network learns that has learnt before: few steps, and small ones.
+_GOING_ON = {
+    "epochs": 1,
+    "optimizer": {"kind": "muon", "learning_rate": 0.001, "adamw_learning_rate": 3e-4},
+}
+
+
+@dataclass(frozen=True)
+class Own:
+    """Somebody's own pictures.
+
+    Attributes
+    ----------
+    holds
+        What there is of each scene, see `autodenoise.learning.pictures.Holds`.
+    source
+        A folder, or a file.
+    targets
+        Of pairs, the folder of clean pictures.
+    noise
+        Of clean pictures, what is put on them: ``gaussian:25`` or ``gaussian:0-55`` in 8-bit units,
+        ``poisson:30`` or ``poisson:10-100`` in photons at white, or the file of a noise profile;
+        empty: what the recipe says.
+    start
+        What training goes on from, see `autodenoise.recipes.Recipe`; empty: random weights.
+    """
+
+    holds: Holds
+    source: Path
+    targets: Path | None = None
+    noise: str = ""
+    start: str = ""
+
+    def __post_init__(self) -> None:
+        if self.noise and self.holds != "clean":
+            raise UsageError(f"noise is put on clean pictures; {self.holds} bring their own")
+
+    @property
+    def name(self) -> str:
+        """A name for what is learnt from them: that of the folder or file."""
+        source = self.source.resolve()
+        return source.name if source.is_dir() else source.stem
+
+
+def template(own: Own) -> dict[str, Any]:
+    """Give the table of the recipe for pictures of this kind, without the pictures."""
+    file = resources.files(__package__).joinpath("own", f"{own.holds}.toml")
+    table = tomllib.loads(file.read_text("utf-8"))
+    if own.start:
+        card = checking.read(runtime.find(own.start))[1]
+        inferred = ("channels", "size", "black", "white")
+        known = {key: value for key, value in card.arguments.items() if key not in inferred}
+        table["network"] = {"name": card.network, **known}
+        for phase in table["phase"].values():
+            phase |= _GOING_ON
+    return {"name": own.name, **table}
+
+
+def applied(table: Mapping[str, Any], own: Own) -> dict[str, Any]:
+    """Give the table of a recipe that learns from somebody's own pictures.
+
+    Parameters
+    ----------
+    table
+        Of a recipe, as TOML has it: its network, phases and noise stay. What is learnt from clean
+        pictures in it is learnt by the objective for what there is.
+    own
+        The pictures.
+    """
+    kept = ("crop", "samples", "normalise", "shrink", "shuffle_channels", "grey", "size", "copies")
+    before = table.get("data", {})
+    data = {
+        **{key: before[key] for key in kept if key in before},
+        "source": str(own.source.resolve()),
+        "holds": own.holds,
+        "validation": "random",
+        "share": 0.1,
+    }
+    if own.targets is not None:
+        data["targets"] = str(own.targets.resolve())
+    changed = {**table, "data": data, "printed": {}}
+    if own.noise:
+        changed["noise"] = [dataclasses.asdict(_noise(own.noise))]
+    elif own.holds != "clean":
+        changed["noise"] = []
+    if own.start:
+        changed["start"] = own.start
+    instead = {"repeats": "noise2noise", "noisy": "neighbor2neighbor"}.get(own.holds)
+    if instead is not None:
+        changed["phase"] = {
+            name: {**phase, "objective": instead}
+            if phase.get("objective", "supervised") == "supervised"
+            else phase
+            for name, phase in table.get("phase", {}).items()
+        }
+    return changed
+
+
+def _noise(text: str) -> AnyNoise:
+    found = _STRENGTH.fullmatch(text)
+    if found is None:
+        raise UsageError(
+            f"noise is '{text}'; expected gaussian:25, gaussian:0-55, poisson:30 (photons at "
+            "white), or the .toml file of a noise profile"
+        )
+    kind, low, high = found.groups()
+    unit = 255 if kind == "gaussian" else 1
+    ends = [float(end) / unit for end in (low, high) if end is not None]
+    strength = ends[0] if len(ends) == 1 else (ends[0], ends[1])
+    return Gaussian(strength) if kind == "gaussian" else Poisson(strength)
