@@ -147,7 +147,8 @@ class MaxPool(nn.MaxPool2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, C, H', W')."""
-        return super().forward(_pad(x, self.pads, -torch.inf) if self.pads else x)
+        pooled: Tensor = super().forward(_pad(x, self.pads, -torch.inf) if self.pads else x)
+        return pooled
 
 
 class AveragePool(nn.AvgPool2d):

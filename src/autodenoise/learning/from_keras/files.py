@@ -10,24 +10,25 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import re
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import h5py
 import numpy as np
 
 from autodenoise.errors import InputError
 from autodenoise.files import printable
+from autodenoise.learning.from_keras.stored import read as read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from autodenoise.learning.from_keras.stored import Stored
 
 __all__ = ["LARGEST", "KerasFile", "Place", "read"]
 
@@ -36,16 +37,10 @@ LARGEST: Final = 512 * 1024**2
 
 _LONGEST_JSON = 16 * 1024**2
 _MOST_ENTRIES = 1000
-_MOST_NAMES = 10_000
 
 _ZIP, _HDF5 = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _AS_A_WHOLE = "save the whole model, with model.save('model.keras')"
-
-# What h5py raises for a file that is damaged, or was made to be.
-_UNREADABLE = (KeyError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
-
-_Kind = TypeVar("_Kind", h5py.Group, h5py.Dataset)
 
 
 class Place(NamedTuple):
@@ -64,7 +59,7 @@ class Place(NamedTuple):
 
 
 class KerasFile(ABC):
-    """An open file.
+    """What a file holds.
 
     Attributes
     ----------
@@ -74,15 +69,16 @@ class KerasFile(ABC):
         Of the Keras that wrote it; empty if it does not tell.
     """
 
-    def __init__(self, model: dict[str, Any], version: str, stored: h5py.File) -> None:
+    def __init__(self, model: dict[str, Any], version: object, stored: Stored) -> None:
         self.model = model
-        self.version = version if re.fullmatch(r"[\w.+-]{1,40}", version) else ""
+        told = version if isinstance(version, str) else ""
+        self.version = told if re.fullmatch(r"[\w.+-]{1,40}", told) else ""
         self._stored = stored
 
     def weights(
         self, places: Sequence[Place], shapes: Mapping[str, tuple[int, ...]]
     ) -> dict[str, NDArray[np.float32]]:
-        """Read the weights of a layer.
+        """Give the weights of a layer.
 
         Parameters
         ----------
@@ -97,74 +93,69 @@ class KerasFile(ABC):
             Some are missing, of another shape, no float32, infinite or no numbers, or lie
             elsewhere.
         """
-        layer = f"the layer '{printable(places[-1].name)}'"
-        try:
-            found = self._find(places, list(shapes))
-            return {
-                name: _read(dataset, f"the {name} of {layer}", shapes[name])
-                for name, dataset in found.items()
-            }
-        except _UNREADABLE:
-            needed = " and ".join(
-                f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items()
-            )
-            raise InputError(
-                f"the weights of {layer} are missing or damaged; expected {needed}"
-            ) from None
-
-    def close(self) -> None:
-        """Close it."""
-        self._stored.close()
+        layer = printable(places[-1].name)
+        found = self._find(places, list(shapes))
+        weights = {}
+        for name, shape in shapes.items():
+            what, path = f"the {name} of its layer '{layer}'", found.get(name, "")
+            if reason := self._stored.refused.get(path):
+                raise InputError(f"{what} {reason}")
+            if path not in self._stored.arrays:
+                raise InputError(f"{what} is missing; expected {_sides(shape)} numbers")
+            values = self._stored.arrays[path]
+            if values.shape != shape:
+                raise InputError(
+                    f"{what} is {_sides(values.shape)}; by the network it should be {_sides(shape)}"
+                )
+            if not np.isfinite(values).all():
+                raise InputError(
+                    f"{what} has values that are infinite or no numbers: its training went astray"
+                )
+            weights[name] = values
+        return weights
 
     @abstractmethod
-    def _find(self, places: Sequence[Place], names: Sequence[str]) -> dict[str, h5py.Dataset]:
-        """Find the weights of a layer by their names; `KeyError` where there are none."""
+    def _find(self, places: Sequence[Place], names: Sequence[str]) -> dict[str, str]:
+        """Find where a layer's weights lie, by their names."""
 
 
 class _Archive(KerasFile):
     """A ``.keras`` file, of Keras 3 or of Keras 2.12 and later."""
 
-    def _find(self, places: Sequence[Place], names: Sequence[str]) -> dict[str, h5py.Dataset]:
-        group: h5py.Group = self._stored
-        for place in places:
-            # The name that Keras 2.12 used.
-            within = "layers" if "layers" in group else "_layer_checkpoint_dependencies"
-            group = _get(_get(group, within, h5py.Group), place.key, h5py.Group)
-        held = _get(group, "vars", h5py.Group)
-        if len(held) != len(names):
-            raise KeyError(names)
-        return {name: _get(held, str(row), h5py.Dataset) for row, name in enumerate(names)}
+    def _find(self, places: Sequence[Place], names: Sequence[str]) -> dict[str, str]:
+        # Keras 2.12 had another name for them.
+        within = ("layers", "_layer_checkpoint_dependencies")
+        groups = ("".join(f"/{layers}/{place.key}" for place in places) for layers in within)
+        for group in groups:
+            paths = {name: f"{group}/vars/{row}" for row, name in enumerate(names)}
+            if f"{group}/vars/0" in {**self._stored.arrays, **self._stored.refused}:
+                return paths
+        return {}
 
 
 class _Legacy(KerasFile):
     """A whole-model ``.h5`` file, as Keras 2 and 3 write it."""
 
-    def _find(self, places: Sequence[Place], names: Sequence[str]) -> dict[str, h5py.Dataset]:
-        outermost, layer = places[0], places[-1]
-        group = _get(_get(self._stored, "model_weights", h5py.Group), outermost.name, h5py.Group)
-        found: dict[str, h5py.Dataset] = {}
-        for path in _texts(group, "weight_names"):
+    def _find(self, places: Sequence[Place], names: Sequence[str]) -> dict[str, str]:
+        group, layer = f"/model_weights/{places[0].name}", places[-1].name
+        found: dict[str, str] = {}
+        for path in self._stored.texts.get(f"{group}@weight_names", []):
             # "conv2d/kernel:0"; Keras 3 leaves out the number, and may put the model's name first.
             *above, name = path.partition(":")[0].split("/")
-            inside = len(places) > 1
-            if name not in names or (inside and above[-1:] != [layer.name]):
+            if name not in names or (len(places) > 1 and above[-1:] != [layer]):
                 continue
             if name in found:
                 raise InputError(
-                    f"two layers are called '{printable(layer.name)}' in the model "
-                    f"'{printable(outermost.name)}', and share their names of weights; "
-                    f"{_AS_A_WHOLE} instead"
+                    f"the models in its model '{printable(places[0].name)}' have several layers "
+                    f"called '{printable(layer)}', which an .h5 file does not keep apart; save it "
+                    "as a .keras file"
                 )
-            *groups, last = path.split("/")
-            holder = group
-            for step in groups:
-                holder = _get(holder, step, h5py.Group)
-            found[name] = _get(holder, last, h5py.Dataset)
-        return {name: found[name] for name in names}
+            found[name] = f"{group}/{path}"
+        return found
 
 
 def read(path: Path) -> KerasFile:
-    """Open a file that Keras has saved; which kind it is, is seen by its content.
+    """Read a file that Keras has saved; which kind it is, is seen by its content.
 
     Raises
     ------
@@ -209,7 +200,7 @@ def _read_archive(content: bytes) -> _Archive:
     ) as error:
         raise InputError(f"it is damaged: {printable(str(error))}") from None
     model, version = _json(config, _CONFIG), _json(told, _METADATA).get("keras_version")
-    return _Archive(model, version if isinstance(version, str) else "", _open(weights))
+    return _Archive(model, version, read_stored(weights))
 
 
 def _entry(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
@@ -222,32 +213,18 @@ def _entry(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
 
 
 def _read_legacy(content: bytes) -> _Legacy:
-    stored = _open(content)
-    try:
-        if "model_config" not in stored.attrs:
-            raise InputError(
-                f"it holds weights alone, and not what network they are of; {_AS_A_WHOLE}"
-            )
-        (config,) = _texts(stored, "model_config")
-        weights = _get(stored, "model_weights", h5py.Group)
-        # Keras 2 writes it into both.
-        holder = next((part for part in (stored, weights) if "keras_version" in part.attrs), None)
-        (version,) = ("",) if holder is None else _texts(holder, "keras_version")
-    except _UNREADABLE:
-        raise InputError("it is damaged: its description of the network cannot be read") from None
-    return _Legacy(_json(config.encode(), "model_config"), version, stored)
+    stored = read_stored(content)
+    config = stored.texts.get("@model_config")
+    if not config:
+        raise InputError(f"it holds weights alone, and not what network they are of; {_AS_A_WHOLE}")
+    # Keras 2 writes it into both.
+    versions = [stored.texts.get(f"{path}@keras_version", [""]) for path in ("", "/model_weights")]
+    return _Legacy(_json(config[0], "model_config"), max(versions)[0], stored)
 
 
-def _open(content: bytes) -> h5py.File:
-    try:
-        return h5py.File(io.BytesIO(content), "r")
-    except _UNREADABLE:
-        raise InputError("it is damaged: its weights are no HDF5 file that can be read") from None
-
-
-def _json(content: bytes, name: str) -> dict[str, Any]:
+def _json(content: bytes | str, name: str) -> dict[str, Any]:
     if len(content) > _LONGEST_JSON:
-        raise InputError(f"its {name} has more than {_LONGEST_JSON:,} bytes")
+        raise InputError(f"its {name} is longer than {_LONGEST_JSON:,}")
     try:
         told = json.loads(content)
     except (RecursionError, ValueError):
@@ -257,43 +234,5 @@ def _json(content: bytes, name: str) -> dict[str, Any]:
     return told
 
 
-def _get(group: h5py.Group, name: str, kind: type[_Kind]) -> _Kind:
-    """Give what lies in a group under a name: in this file, and of this kind."""
-    link = group.get(name, getlink=True)
-    if isinstance(link, h5py.ExternalLink | h5py.SoftLink):
-        raise InputError(f"its '{printable(name)}' is a link to elsewhere, which Keras never makes")
-    found = group[name]
-    if not isinstance(found, kind):
-        raise KeyError(name)
-    return found
-
-
-def _texts(holder: h5py.Group, name: str) -> list[str]:
-    """Give the texts of an attribute; Keras splits a long list over several."""
-    if name not in holder.attrs and f"{name}0" in holder.attrs:
-        parts = [key for row in range(_MOST_NAMES) if (key := f"{name}{row}") in holder.attrs]
-        return [text for part in parts for text in _texts(holder, part)]
-    if math.prod(holder.attrs.get_id(name).shape) > _MOST_NAMES:
-        raise ValueError(name)
-    value = np.atleast_1d(holder.attrs[name])
-    return [item.decode() if isinstance(item, bytes) else str(item) for item in value.ravel()]
-
-
-def _read(dataset: h5py.Dataset, what: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Read weights that lie in the file as they are: Keras packs none, and leaves none out."""
-    if dataset.shape != shape:
-        expected, found = ("x".join(map(str, sides)) for sides in (shape, dataset.shape))
-        raise InputError(f"{what} is {found}; by the network it should be {expected}")
-    if dataset.dtype != np.float32:
-        raise InputError(f"{what} is of type {dataset.dtype}; expected float32")
-    made = dataset.id.get_create_plist()
-    plain = made.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
-    stored = dataset.id.get_storage_size()
-    if not plain or made.get_external_count() or made.get_nfilters() or stored != dataset.nbytes:
-        raise InputError(f"{what} is packed, incomplete or elsewhere, as Keras never writes it")
-    values: NDArray[np.float32] = dataset[()]
-    if not np.isfinite(values).all():
-        raise InputError(
-            f"{what} has values that are infinite or no numbers: its training went astray"
-        )
-    return values.astype(np.float32, copy=False)
+def _sides(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))

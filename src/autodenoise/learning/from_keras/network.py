@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
 import torch
 
 from autodenoise import nets
@@ -78,12 +77,8 @@ def read(path: Path, takes: Range = (0, 1), gives: Range = (0, 1)) -> Found:
         The file is damaged, or holds what we do not know, which is named.
     """
     file = files.read(path)
-    try:
-        graph = unfold(file.model)
-        translation = _translate(graph, takes, gives)
-        weights = _weights(file, translation)
-    finally:
-        file.close()
+    translation = _translate(unfold(file.model), takes, gives)
+    weights = _weights(file, translation)
     image, layers = translation.image, translation.layers
     arguments = {
         "channels": image.channels,
@@ -226,5 +221,5 @@ def _weights(file: KerasFile, translation: _Translation) -> dict[str, Tensor]:
             index -= translation.code
         arrays = made.turn(file.weights(made.call.places, made.shapes))
         for name, array in arrays.items():
-            weights[f"{part}.layers.{index}.{name}"] = torch.from_numpy(np.ascontiguousarray(array))
+            weights[f"{part}.layers.{index}.{name}"] = torch.tensor(array)
     return weights
