@@ -14,6 +14,7 @@ from autodenoise.files import printable
 from autodenoise.learning import from_keras
 from autodenoise.learning.export import export
 from autodenoise.nets.summary import Summary, summarise
+from autodenoise.runtime import checking
 
 if TYPE_CHECKING:
     import os
@@ -105,7 +106,8 @@ def import_keras(
         export(found.network, card, target)
     except InputError as error:
         raise InputError(f"{path} cannot be imported: {error}") from None
-    return Imported(target, card, summary, _doubts(found, takes, gives))
+    _, written = checking.read(target)
+    return Imported(target, written, summary, _doubts(found, takes, gives))
 
 
 def _card(found: Found, name: str) -> runtime.Card:

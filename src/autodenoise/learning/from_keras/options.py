@@ -55,6 +55,10 @@ class Options:
     def take(self, key: str, default: Any = None) -> Any:
         """Give an option as it is."""
         value = self._left.pop(key, None)
+        if isinstance(value, dict) and value.get("class_name") == "__numpy__":
+            # How Keras writes an array.
+            inside = value.get("config")
+            value = inside.get("value") if isinstance(inside, dict) else value
         return default if value is None else value
 
     def whole(self, key: str, low: int, high: int, default: int | None = None) -> int:
