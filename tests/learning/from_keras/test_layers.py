@@ -84,6 +84,8 @@ def test_any_chain_of_layers_answers_as_in_keras(
         model = keras.Sequential([*stack, *make(*chain), layers.Flatten()])
     except ValueError:
         return  # nothing is left of the image
+    if model.output_shape[1] > 5000:
+        return
     model.add(layers.Dense(height * width, activation="sigmoid"))
     model.add(layers.Reshape((height, width, 1)))
     with tempfile.TemporaryDirectory() as folder:
