@@ -84,6 +84,7 @@ def extra_of(module: str) -> str:
     """Give the name of the optional part that brings a module."""
     extras = {
         "filelock": "search",
+        "h5py": "keras",
         "optuna": "search",
         "pywt": "baselines",
         "scipy": "baselines",
