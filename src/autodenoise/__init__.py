@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autodenoise.evaluation.noise_report import profile_noise
     from autodenoise.images import Scale
     from autodenoise.recipes import Own
     from autodenoise.runs import (
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         decode,
         draw,
         encode,
+        estimate,
         evaluate,
         find_outliers,
         quantize,
@@ -50,9 +52,11 @@ _HOMES = {
     "denoise_folder": "runtime",
     "draw": "runs",
     "encode": "runs",
+    "estimate": "runs",
     "evaluate": "runs",
     "find_outliers": "runs",
     "load": "runtime",
+    "profile_noise": "evaluation.noise_report",
     "quantize": "runs",
     "resume": "runs",
     "train": "runs",
@@ -74,9 +78,11 @@ __all__ = [
     "denoise_folder",
     "draw",
     "encode",
+    "estimate",
     "evaluate",
     "find_outliers",
     "load",
+    "profile_noise",
     "quantize",
     "resume",
     "train",

@@ -16,7 +16,7 @@ from autodenoise.recipes import Own, dump, load
         ("clean", "supervised"),
         ("pairs", "supervised"),
         ("repeats", "noise2noise"),
-        ("noisy", "neighbor2neighbor"),
+        ("noisy", "recorrupted"),
     ],
 )
 def test_what_there_is_decides_what_is_learnt(holds: Any, objective: str, tmp_path: Path) -> None:
@@ -52,9 +52,15 @@ def test_other_noise_is_refused_with_what_there_is(text: str, tmp_path: Path) ->
         load(None, own=Own("clean", tmp_path, noise=text))
 
 
-def test_noise_is_not_put_on_what_is_noisy(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="noise is put on clean pictures"):
-        Own("noisy", tmp_path, noise="gaussian:25")
+def test_noise_that_is_known_is_learnt_from(tmp_path: Path) -> None:
+    recipe = load(None, own=Own("noisy", tmp_path, noise="gaussian:25"))
+    assert recipe.noise == (Gaussian(25 / 255),)
+    assert recipe.phase["denoise"].objective == "recorrupted"
+
+
+def test_noise_is_not_told_of_what_shows_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="repeats show theirs"):
+        Own("repeats", tmp_path, noise="gaussian:25")
 
 
 def test_a_recipe_keeps_its_network_and_steps(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from autodenoise.cli.evaluate import evaluate
 from autodenoise.cli.figures import figures
 from autodenoise.cli.lists import ListCommand
 from autodenoise.cli.models import models
+from autodenoise.cli.noise_profile import noise_profile
 from autodenoise.cli.quantize import quantize
 from autodenoise.cli.recipes import recipes
 from autodenoise.cli.train import train
@@ -51,6 +52,7 @@ _VERBS = (
     compare,
     encode,
     decode,
+    noise_profile,
 )
 for verb in _VERBS:
     app.command(cls=ListCommand)(verb)

@@ -83,6 +83,8 @@ class Training:
         What every random choice follows from.
     device
         Where to train.
+    notes
+        What people should know of what is learnt from.
     """
 
     network: Autoencoder
@@ -95,6 +97,7 @@ class Training:
     copies: int
     seed: int
     device: torch.device
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

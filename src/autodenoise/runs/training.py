@@ -36,14 +36,15 @@ from autodenoise.learning.transfer import start_from
 from autodenoise.learning.validation import take_shots
 from autodenoise.noise import Compose
 from autodenoise.runs.building import check_crops, network
+from autodenoise.runs.likely import assess, caution
 from autodenoise.runs.listeners import Listeners
+from autodenoise.runs.own_noise import noise_of
 from autodenoise.runs.report import write as write_report
 from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from autodenoise.images import Scale
     from autodenoise.learning.download import OnBytes
     from autodenoise.learning.loop import Report
     from autodenoise.learning.pictures import Crops
@@ -255,7 +256,7 @@ def choose_device(name: str | None) -> torch.device:
 
 
 def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device) -> Training:
-    data, noise = recipe.data, Compose(recipe.noise)
+    data, noise = recipe.data, Compose(noise_of(recipe, splits))
     untrained = network(recipe, splits.shape, splits.span)
     # Whatever corrupting an image cannot do shows before a folder is made; with so many small ones,
     # each way of a mixture does.
@@ -293,6 +294,7 @@ def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device) -> Tra
         copies=data.copies if data.samples is None else math.ceil(data.samples / len(train)),
         seed=recipe.seed,
         device=device,
+        notes=(*splits.notes, *caution(recipe, splits)),
     )
 
 
@@ -321,12 +323,14 @@ def _finish(sitting: Sitting, report: Report | None, *, tensorboard: bool) -> Ru
 
 
 def _hand_over(sitting: Sitting) -> None:
-    """Make what a run leaves for others: its model file and its report."""
-    _export(sitting.run, sitting.training, sitting.splits.scale)
+    """Make what a run leaves for others: its model file, how good it is, and its report."""
+    _export(sitting)
+    assess(sitting.run, sitting.splits)
     write_report(sitting.run, sitting.splits)
 
 
-def _export(run: Run, training: Training, scale: Scale | None) -> None:
+def _export(sitting: Sitting) -> None:
+    run, training, scale = sitting.run, sitting.training, sitting.splits.scale
     network, recipe, rows = training.network, run.recipe, run.rows
     if recipe.keep == "best" and (run.folder / BEST_NAME).exists():
         load_weights(run.folder / BEST_NAME, network)
@@ -345,7 +349,7 @@ def _export(run: Run, training: Training, scale: Scale | None) -> None:
         halo=nets.halo(network),
         range=None if scale is None else (scale.low, scale.high),
         parameters=nets.parameter_count(network),
-        noise=[dataclasses.asdict(part) for part in recipe.noise],
+        noise=[dataclasses.asdict(part) for part in noise_of(recipe, sitting.splits)],
         # The name alone: a model file is passed on, and its maker's folders are nobody's business.
         data=Path(recipe.data.source).name,
         scores={"loss": rows[-1].loss, "val_loss": rows[-1].val_loss} if rows else {},
