@@ -108,11 +108,11 @@ class Estimate:
     after: Independence | None
 
     @property
-    def worth(self) -> Literal["likely", "at best", "none"]:
-        """What `error` is worth: noise that correlates is taken for structure, and not counted."""
+    def worth(self) -> Literal["likely", "perhaps", "none"]:
+        """What `error` is worth: noise that correlates is taken for structure."""
         if self.known_from != "images" or self.before is None or self.before.direction is None:
             return "likely"
-        return "none" if self.before.certain else "at best"
+        return "none" if self.before.certain else "perhaps"
 
     @property
     def noisy_psnr(self) -> float | None:

@@ -306,6 +306,7 @@ def _principal_components(run: Run, splits: datasets.Splits) -> LinearDenoiser:
     numbers = int(np.prod(code)) if code is not None else None
     if numbers is not None and numbers >= int(np.prod(splits.shape)):
         numbers = None
-    clean = splits.train.images
-    noisy = corrupt(Compose(run.recipe.noise), clean[:_CHOOSING], run.recipe.seed, "pca")
-    return LinearDenoiser(to_images(clean), to_images(noisy), numbers)
+    clean, noisy = splits.train.images, splits.train.noisy
+    if noisy is None:
+        noisy = corrupt(Compose(run.recipe.noise), clean[:_CHOOSING], run.recipe.seed, "pca")
+    return LinearDenoiser(to_images(clean), to_images(noisy[:_CHOOSING]), numbers)
