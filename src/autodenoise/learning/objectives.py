@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autodenoise.learning.phases import Phase
-    from autodenoise.nets import Autoencoder
     from autodenoise.noise import Noise
 
 __all__ = [
     "Batch",
+    "Denoises",
     "Neighbor2Neighbor",
     "Noise2Noise",
     "Noise2Void",
@@ -73,11 +73,29 @@ class Task(NamedTuple):
     target: Tensor
     where: Tensor | None = None
 
+    @property
+    def weight(self) -> Tensor | int:
+        """How much its mean counts beside those of other parts of the same batch."""
+        return len(self.given) if self.where is None else self.where.sum()
+
+    def part(self, rows: slice) -> Task:
+        """Give the task of some of the scenes."""
+        where = None if self.where is None else self.where[rows]
+        return Task(self.given[rows], self.target[rows], where)
+
+
+class Denoises(Protocol):
+    """A network, as far as objectives are concerned."""
+
+    def denoise(self, x: Tensor) -> Tensor:
+        """Give the clean images, (B, C, H, W)."""
+        ...
+
 
 class Objective(Protocol):
     """What the loop learns towards."""
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """Set the task of a batch."""
         ...
 
@@ -88,7 +106,7 @@ class Supervised:
 
     noise: Noise
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """See `Objective`. Draws fresh noise unless the batch brings its own."""
         del network
         assert batch.clean is not None
@@ -101,7 +119,7 @@ class Reconstruction:
 
     noise: Noise
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """See `Objective`. The noise stays unused."""
         del network, generator
         assert batch.clean is not None
@@ -122,7 +140,7 @@ class Noise2Noise:
 
     noise: Noise
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """See `Objective`. Draws both from the clean image where there is one alone."""
         del network
         given = _noisy(self.noise, batch, generator)
@@ -157,7 +175,7 @@ class Noise2Void:
     fill: blind_spots.Fill
     lines: blind_spots.Lines | None = None
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """See `Objective`."""
         del network
         noisy = _noisy(self.noise, batch, generator)
@@ -182,7 +200,7 @@ class Neighbor2Neighbor:
     noise: Noise
     weight: float = 2.0
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """See `Objective`.
 
         For squared errors, |f - a|^2 + w |f - b|^2 is (1 + w) |f - (a + w b) / (1 + w)|^2 and a
