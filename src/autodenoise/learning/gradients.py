@@ -49,7 +49,7 @@ class Gradients:
         for parameter in self._network.parameters():
             parameter.grad = None
         # Of sums over all that counts; how much that is shows when the last part is through.
-        loss, weight = torch.zeros(2, device=self._device)
+        loss, weight = torch.zeros(2, device=self._device).unbind()
         for part in map(task.part, parts):
             with self._autocast:
                 mean = self._loss(self._network, *part)

@@ -134,7 +134,9 @@ def joined() -> Iterator[Processes]:
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield ALONE
         return
-    store, rank, count = next(rendezvous("env://"))
+    shared, rank, count = next(rendezvous("env://"))
+    # torchrun may start all anew, with what the last ones left there still in the store.
+    store = distributed.PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], shared)
     # What is agreed on goes through the CPU also where gradients do not.
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(backend, store=store, rank=rank, world_size=count)
