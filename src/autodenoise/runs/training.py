@@ -195,6 +195,8 @@ def start(
         spent = card.compute.partition(", begun from")[0]
         begun = card.name + (f" ({spent})" if spent else "")
     sitting = Sitting(Run(folder, recipe), training, splits)
+    # Until the others can train it too.
+    processes.wait()
     if not processes.is_first:
         return sitting
     make_folder(folder)
