@@ -38,7 +38,7 @@ def test_every_recipe_trains_two_steps_and_gives_a_model(
     if recipe.data.crop is not None:
         recipe = small(recipe)
         channels = 1 if recipe.data.grey else 3
-        pictures = tuple(few(4, channels, 48))
+        pictures = tuple(few(4, channels, 48)[:, None])
     count = 2 * max(phase.batch_size for phase in recipe.phase.values())
     images = few(count // recipe.data.copies, channels, 48 if pictures else 28)
     held = Part(images[:5])
@@ -122,9 +122,20 @@ def test_a_recipe_object_is_changed_with_replace(tmp_path: Path) -> None:
 
 def test_the_public_names_are_these() -> None:
     assert sorted(dir(autodenoise)) == [
-        *("Card", "Model", "Options", "Run", "Scale", "classify", "compare", "decode", "denoise"),
+        *(
+            "Card",
+            "Model",
+            "Options",
+            "Own",
+            "Run",
+            "Scale",
+            "classify",
+            "compare",
+            "decode",
+            "denoise",
+        ),
         *("denoise_file", "denoise_folder", "draw", "encode", "evaluate", "find_outliers", "load"),
-        *("quantize", "resume", "train", "tune"),
+        *("profile_noise", "quantize", "resume", "train", "tune"),
     ]
     for name in autodenoise.__all__:
         assert getattr(autodenoise, name) is not None

@@ -9,7 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autodenoise.evaluation.noise_report import profile_noise
     from autodenoise.images import Scale
+    from autodenoise.recipes import Own
     from autodenoise.runs import (
         Run,
         classify,
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
         decode,
         draw,
         encode,
+        estimate,
         evaluate,
         find_outliers,
         quantize,
@@ -38,6 +41,7 @@ _HOMES = {
     "Card": "runtime",
     "Model": "runtime",
     "Options": "runtime",
+    "Own": "recipes",
     "Run": "runs",
     "Scale": "images",
     "classify": "runs",
@@ -48,9 +52,11 @@ _HOMES = {
     "denoise_folder": "runtime",
     "draw": "runs",
     "encode": "runs",
+    "estimate": "runs",
     "evaluate": "runs",
     "find_outliers": "runs",
     "load": "runtime",
+    "profile_noise": "evaluation.noise_report",
     "quantize": "runs",
     "resume": "runs",
     "train": "runs",
@@ -61,6 +67,7 @@ __all__ = [
     "Card",
     "Model",
     "Options",
+    "Own",
     "Run",
     "Scale",
     "classify",
@@ -71,9 +78,11 @@ __all__ = [
     "denoise_folder",
     "draw",
     "encode",
+    "estimate",
     "evaluate",
     "find_outliers",
     "load",
+    "profile_noise",
     "quantize",
     "resume",
     "train",

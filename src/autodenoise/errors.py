@@ -97,6 +97,7 @@ def extra_of(module: str) -> str:
         "scipy": "baselines",
         "skimage": "baselines",
         "tensorboard": "tracking",
+        "zarr": "volumes",
     }
     return extras.get(module.partition(".")[0], "train")
 

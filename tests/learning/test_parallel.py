@@ -52,12 +52,14 @@ loss = "mse"
 
 # Several trainings by the command line, one after the other; what each process said of each.
 _TRAININGS = """
-import contextlib, io, json, os, shutil, signal, sys
+import contextlib, faulthandler, io, json, os, shutil, signal, sys
 from torch import distributed
 from autodenoise.cli import main
 from autodenoise.learning.gradients import Gradients
 from autodenoise.runs import training
 
+# Rather than wait for each other for ever.
+faulthandler.dump_traceback_later(300, exit=True)
 rank = int(os.environ["RANK"])
 here, told = os.getcwd(), {}
 find = Gradients.find

@@ -19,6 +19,7 @@ from autodenoise.cli.evaluate import evaluate
 from autodenoise.cli.figures import figures
 from autodenoise.cli.lists import ListCommand
 from autodenoise.cli.models import models
+from autodenoise.cli.noise_profile import noise_profile
 from autodenoise.cli.quantize import quantize
 from autodenoise.cli.recipes import recipes
 from autodenoise.cli.train import train
@@ -51,6 +52,7 @@ _VERBS = (
     compare,
     encode,
     decode,
+    noise_profile,
 )
 for verb in _VERBS:
     app.command(cls=ListCommand)(verb)
@@ -93,7 +95,7 @@ def main() -> None:
         if isinstance(error, MemoryError) or "allocate" in str(error):
             _stop(
                 "not enough memory for images of this size and number; take fewer or smaller ones, "
-                "or a smaller batch_size",
+                "a smaller batch_size, or each batch in more parts (accumulate)",
                 AutodenoiseError.exit_code,
             )
         _stop(

@@ -40,8 +40,8 @@ def train(
     noise: Annotated[
         str | None,
         typer.Option(
-            help="What is put on clean pictures: gaussian:25, gaussian:0-55, poisson:30, or the "
-            "file of a noise profile."
+            help="What is put on clean pictures, or what noisy ones have: gaussian:25, "
+            "gaussian:0-55, poisson:30, or the file of a noise profile."
         ),
     ] = None,
     resume: Annotated[
@@ -164,7 +164,9 @@ def _own(given: dict[Holds, tuple[Path, ...]], noise: str | None, start: str | N
 
     if not given:
         if noise is not None:
-            raise UsageError("--noise is put on --clean pictures; in a recipe, use --set noise=...")
+            raise UsageError(
+                "--noise is of --clean or --noisy pictures; in a recipe, use --set noise=..."
+            )
         return None
     if len(given) > 1:
         raise UsageError("name one of --clean, --pairs, --repeats and --noisy")

@@ -73,24 +73,21 @@ def hide(
     """
     reach = range(-_REACH, _REACH + 1) if lines else (0,)
     beside = [(0, step) if lines == "rows" else (step, 0) for step in reach]
-    size = torch.tensor(images.shape[2:], device=images.device)
-    around = _around(lines, images.device)
-    hidden = images.flatten(2).clone()
+    device, size = images.device, torch.tensor(images.shape[2:], device=images.device)
+    around = _around(lines, device)
     seen = images.flatten(2)
+    hidden = seen.clone()
     for offset in beside:
-        places = spots + torch.tensor(offset, device=images.device)
+        places = spots + torch.tensor(offset, device=device)
         # What lies outside the image hides nothing more than the spot itself.
         outside = ((places < 0) | (places >= size)).any(-1, keepdim=True)
         places = torch.where(outside, spots, places)
         if fill == "random":
-            drawn = torch.randint(
-                len(around), places.shape[:2], generator=generator, device=images.device
-            )
-            values = _values(seen, places + around[drawn], size)
+            drawn = torch.randint(len(around), places.shape[:2], generator=generator, device=device)
+            values = _values(seen, places, around[drawn], size)
         else:
-            near = places[:, :, None] + around
-            values = _values(seen, near.flatten(1, 2), size)
-            values = values.view(*values.shape[:2], *near.shape[1:3]).median(3).values
+            each = [_values(seen, places, step, size) for step in around]
+            values = torch.stack(each).median(0).values
         index = (places[..., 0] * size[1] + places[..., 1])[:, None].expand_as(values)
         hidden.scatter_(2, index, values)
     return hidden.view(images.shape).contiguous(memory_format=torch.channels_last)
@@ -106,9 +103,13 @@ def _around(lines: Lines | None, device: torch.device) -> Tensor:
     return offsets[~own]
 
 
-def _values(flat: Tensor, places: Tensor, size: Tensor) -> Tensor:
-    """Look up (B, C, H * W) at places (B, K, 2), mirrored at the border: (B, C, K)."""
-    last = size - 1
-    inside = last - (last - places.abs()).abs()
-    index = (inside[..., 0] * size[1] + inside[..., 1]).clamp(min=0)
+def _values(flat: Tensor, places: Tensor, steps: Tensor, size: Tensor) -> Tensor:
+    """Look up (B, C, H * W) some steps away from places (B, K, 2): (B, C, K).
+
+    A step that leads out of the image is taken the other way, which never comes back to the place.
+    """
+    there = places + steps
+    there = torch.where((there < 0) | (there >= size), places - steps, there)
+    there = torch.minimum(there.clamp(min=0), size - 1)
+    index = there[..., 0] * size[1] + there[..., 1]
     return flat.gather(2, index[:, None].expand(-1, flat.shape[1], -1))

@@ -67,6 +67,7 @@ class _InParts:
 
     def __init__(self, network: Autoencoder, parts: list[slice]) -> None:
         self._network, self._parts = network, parts
+        self.multiple = network.multiple
 
     def denoise(self, x: Tensor) -> Tensor:
         """Give the clean images; zeros for the rows of other processes."""

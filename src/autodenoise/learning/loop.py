@@ -32,7 +32,7 @@ from autodenoise.learning.objectives import Batch
 from autodenoise.learning.optim import set_learning_rate
 from autodenoise.learning.parallel import ALONE, Processes
 from autodenoise.learning.phases import Phase, is_over
-from autodenoise.learning.pictures import Pictures
+from autodenoise.learning.pictures import Crops
 from autodenoise.learning.process import keep_freed_memory
 from autodenoise.learning.randomness import generator
 from autodenoise.learning.validation import Validation
@@ -72,8 +72,8 @@ class Training:
     noise
         The corruption of the training images and, where `noisy_validation`, of the others.
     train
-        Clean images (N, C, H, W), uint8 or float32 in [0, 1], on any device; or pictures to take
-        crops of, clean or not, on `device`.
+        Clean images (N, C, H, W), uint8 or float32 in [0, 1], on any device; or crops of pictures,
+        clean or not.
     validation
         Images (N, C, H, W): clean ones where there are any, else what is learnt from.
     validation_part
@@ -92,7 +92,7 @@ class Training:
     network: Autoencoder
     phases: Mapping[str, Phase]
     noise: Noise
-    train: Tensor | Pictures
+    train: Tensor | Crops
     validation: Batch
     validation_part: str
     noisy_validation: bool
@@ -297,8 +297,7 @@ class _Epochs:
         """Train for the rest of an epoch; give way after every step, saying whether to stop."""
         state, phase, training = self.state, self.phase, self.training
         network, weights = training.network, list(training.network.parameters())
-        draw = generator(training.seed, "order", self.index, state.epoch)
-        order = torch.randperm(self.count, generator=draw).to(training.device)
+        order = self.batches.order(state.epoch)
         begun, earlier, seen = time.monotonic(), state.seconds, 0
         reported = -math.inf
         network.train()

@@ -24,6 +24,7 @@ __all__ = [
     "Noise2Void",
     "Objective",
     "Reconstruction",
+    "Recorrupted",
     "Supervised",
     "Task",
     "objective_for",
@@ -85,7 +86,12 @@ class Task(NamedTuple):
 
 
 class Denoises(Protocol):
-    """A network, as far as objectives are concerned."""
+    """What objectives need of a network; see `autodenoise.nets.Autoencoder`."""
+
+    @property
+    def multiple(self) -> int | None:
+        """What sides have to be multiples of."""
+        ...
 
     def denoise(self, x: Tensor) -> Tensor:
         """Give the clean images, (B, C, H, W)."""
@@ -207,12 +213,49 @@ class Neighbor2Neighbor:
         constant: so both terms of the paper are one target.
         """
         noisy = _noisy(self.noise, batch, generator)
+        # Half the sides have to be ones that the network takes.
+        step = 2 * (network.multiple or 1)
+        height, width = (side - side % step for side in noisy.shape[2:])
+        noisy = noisy[:, :, :height, :width]
         cells = neighbors.draw(noisy, generator)
         given, beside = neighbors.pick(noisy, cells)
         with torch.no_grad():
             one, other = neighbors.pick(network.denoise(noisy).to(noisy.dtype), cells)
         share = self.weight / (1 + self.weight)
         return Task(given, beside + share * (one - other))
+
+
+@dataclass(frozen=True)
+class Recorrupted:
+    """Noisy with still more noise to noisy with that noise taken off again, which is independent.
+
+    Needs to know the noise: with z drawn as the noise n of y = x + n, the noises of y + a z and of
+    y - z / a are not correlated, and where they are normal, independent. Two shots from one, at
+    full size, and with noise of any correlation, as long as it is known. Noise that depends on the
+    brightness is drawn for that of y, which on average is right.
+
+    Attributes
+    ----------
+    noise
+        That the pictures have; or, drawn on clean ones, get.
+    share
+        The paper's alpha: how much more noise.
+
+    References
+    ----------
+    Pang, Zheng, Quan, Ji, "Recorrupted-to-Recorrupted: Unsupervised deep learning for image
+    denoising", CVPR 2021, equation 10.
+    """
+
+    noise: Noise
+    share: float = 0.5
+
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
+        """See `Objective`."""
+        del network
+        noisy = _noisy(self.noise, batch, generator)
+        more = _noisy(self.noise, Batch(noisy), generator) - noisy
+        return Task(noisy + self.share * more, noisy - more / self.share)
 
 
 def objective_for(phase: Phase, noise: Noise) -> Objective:
@@ -224,6 +267,7 @@ def objective_for(phase: Phase, noise: Noise) -> Objective:
         "noise2void": lambda: Noise2Void(noise, "random", phase.lines),
         "noise2void2": lambda: Noise2Void(noise, "median", phase.lines),
         "neighbor2neighbor": lambda: Neighbor2Neighbor(noise),
+        "recorrupted": lambda: Recorrupted(noise),
     }
     return kinds[phase.objective]()
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, distributed
-from torch.distributed.rendezvous import rendezvous
 
 from autodenoise.errors import ProcessLost
 
@@ -105,6 +104,21 @@ class Processes:
         highest, lowest = self.largest(number, -number)
         return highest == -lowest
 
+    @contextlib.contextmanager
+    def one_first(self) -> Iterator[None]:
+        """Let one process of each machine do something before the others, such as a download.
+
+        Raises
+        ------
+        ProcessLost
+            Another process is gone.
+        """
+        if self.local > 0:
+            self.wait()
+        yield
+        if self.local == 0:
+            self.wait()
+
     def wait(self) -> None:
         """Wait until all processes are here.
 
@@ -134,9 +148,13 @@ def joined() -> Iterator[Processes]:
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield ALONE
         return
+    # Not every build of torch has them.
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
     shared, rank, count = next(rendezvous("env://"))
     # torchrun may start all anew, with what the last ones left there still in the store.
-    store = distributed.PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], shared)
+    store = PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], shared)
     # What is agreed on goes through the CPU also where gradients do not.
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(backend, store=store, rank=rank, world_size=count)

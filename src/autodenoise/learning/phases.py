@@ -21,6 +21,7 @@ ObjectiveName = Literal[
     "noise2void",
     "noise2void2",
     "neighbor2neighbor",
+    "recorrupted",
 ]
 """The objectives by the name that recipes write."""
 
@@ -43,8 +44,8 @@ class Phase:
         The side of the squares that are learnt from, where it is not that of the data.
     objective
         ``supervised``: noisy to clean. ``reconstruction``: clean to clean. Without clean images:
-        ``noise2noise``, ``neighbor2neighbor``, ``noise2void`` and ``noise2void2``; see
-        `autodenoise.learning.objectives`.
+        ``noise2noise``, ``recorrupted``, ``neighbor2neighbor``, ``noise2void`` and
+        ``noise2void2``; see `autodenoise.learning.objectives`.
     lines
         For noise that goes along ``rows`` or ``columns``, which ``noise2void`` then hides more of.
     loss

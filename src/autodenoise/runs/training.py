@@ -31,12 +31,13 @@ from autodenoise.learning.loop import (
 )
 from autodenoise.learning.objectives import Batch
 from autodenoise.learning.parallel import ALONE, Processes
-from autodenoise.learning.pictures import Pictures
 from autodenoise.learning.randomness import generator
+from autodenoise.learning.stream import crops_of
 from autodenoise.learning.transfer import start_from
 from autodenoise.learning.validation import take_shots
 from autodenoise.noise import Compose
 from autodenoise.runs.building import check_crops, network
+from autodenoise.runs.likely import assess
 from autodenoise.runs.listeners import Listeners
 from autodenoise.runs.report import write as write_report
 from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
@@ -44,8 +45,10 @@ from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from autodenoise.images import Scale
     from autodenoise.learning.download import OnBytes
     from autodenoise.learning.loop import Report
+    from autodenoise.learning.pictures import Crops
     from autodenoise.recipes import Own, Recipe
 
 __all__ = [
@@ -186,7 +189,8 @@ def start(
         As `train`; nothing is made of what cannot be trained.
     """
     chosen = choose_device(device, processes)
-    splits = datasets.load(recipe.data, on_bytes)
+    with processes.one_first():
+        splits = datasets.load(recipe.data, on_bytes)
     training = _build(recipe, splits, chosen, processes)
     begun = ""
     if recipe.start:
@@ -221,7 +225,8 @@ def reopen(
     run = Run.open(folder)
     if device is None and run.environment().get("device") == "cpu":
         device = "cpu"
-    splits = run.data(on_bytes)
+    with processes.one_first():
+        splits = run.data(on_bytes)
     training = _build(run.recipe, splits, choose_device(device, processes), processes)
     if run.recipe.start:
         load_weights(run.folder / _START_NAME, training.network)
@@ -298,14 +303,14 @@ def _build(
     few = splits.train.images[:1, :, :16, :16].expand(_REHEARSED, -1, -1, -1)
     noise(datasets.as_float(few), generator(recipe.seed, "rehearsal"))
     same = splits.validation is splits.test
-    train: torch.Tensor | Pictures = splits.train.images
+    train: torch.Tensor | Crops = splits.train.images
     if data.crop is not None:
         check_crops(recipe, untrained.multiple)
         pictures, holds = splits.train.pictures, data.holds
         if data.shots is not None:
             pictures = tuple(take_shots(noise, pictures, data.shots, recipe.seed))
             holds = "noisy" if data.shots == 1 else "repeats"
-        train = Pictures(
+        train = crops_of(
             pictures,
             data.crop,
             shrink=data.shrink,
@@ -358,16 +363,17 @@ def _finish(sitting: Sitting, report: Report | None, *, tensorboard: bool) -> Ru
 
 
 def _hand_over(sitting: Sitting) -> None:
-    """Make what a run leaves for others: its model file and its report."""
+    """Make what a run leaves for others: its model file, how good it is, and its report."""
     processes = sitting.training.processes
     if processes.is_first:
-        _export(sitting.run, sitting.training)
+        _export(sitting.run, sitting.training, sitting.splits.scale)
+        assess(sitting.run, sitting.splits)
         write_report(sitting.run, sitting.splits)
     # A process that leaves early is taken by torchrun for one that failed.
     processes.wait()
 
 
-def _export(run: Run, training: Training) -> None:
+def _export(run: Run, training: Training, scale: Scale | None) -> None:
     network, recipe, rows = training.network, run.recipe, run.rows
     if recipe.keep == "best" and (run.folder / BEST_NAME).exists():
         load_weights(run.folder / BEST_NAME, network)
@@ -384,6 +390,7 @@ def _export(run: Run, training: Training) -> None:
         size=(height, width) if fixed else None,
         size_multiple=network.multiple or 1,
         halo=nets.halo(network),
+        range=None if scale is None else (scale.low, scale.high),
         parameters=nets.parameter_count(network),
         noise=[dataclasses.asdict(part) for part in recipe.noise],
         # The name alone: a model file is passed on, and its maker's folders are nobody's business.

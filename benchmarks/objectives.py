@@ -1,0 +1,69 @@
+"""Train one network with and without clean pictures, and score what came of it.
+
+    python benchmarks/objectives.py
+
+Each objective of benchmarks/objectives.toml is a run below runs/benchmarks/objectives; one that is
+there is gone on with, or only read where it is finished. The test sets are scored once, at the end.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import _results
+
+import autodenoise
+from autodenoise.evaluation.benchmark import AddedNoise, ReferenceSet, choose, score
+from autodenoise.evaluation.sheet import PROTOCOL
+
+RUNS = Path("runs/benchmarks/objectives")
+RECIPE = Path(__file__).parent / "objectives.toml"
+_BLIND = ["data.shots=1", "network.residual=false"]
+SETTINGS = {
+    "supervised": [],
+    "noise2noise": ["data.shots=2"],
+    "recorrupted": ["data.shots=1"],
+    "neighbor2neighbor": ["data.shots=1"],
+    "noise2void2": _BLIND,
+    "noise2void": _BLIND,
+}
+
+
+def run(objective: str) -> autodenoise.Run:
+    """Train by one objective, as far as that is not done."""
+    folder = RUNS / objective
+    if folder.exists():
+        opened = autodenoise.Run.open(folder)
+        return opened if opened.is_over else autodenoise.resume(folder)
+    settings = [*SETTINGS[objective], f"phase.denoise.objective={objective}"]
+    return autodenoise.train(RECIPE, folder, settings=settings)
+
+
+def main() -> None:
+    """Train, score, write."""
+    runs = {objective: run(objective) for objective in SETTINGS}
+    psnr: dict[str, dict[str, float]] = {}
+    for name in ("bsd68", "set12"):
+        references = ReferenceSet.open(name)
+        chosen = choose([str(one.folder) for one in runs.values()], [], references)
+        with tempfile.TemporaryDirectory() as folder:
+            table = score(references, chosen, Path(folder), [AddedNoise("gaussian", 25)])
+        psnr[name] = {one.denoiser: round(one.psnr, 3) for one in table.averages}
+    rows: list[dict[str, Any]] = [
+        {
+            "objective": objective,
+            "settings": SETTINGS[objective],
+            "epochs": len(one.rows),
+            "val_loss": one.rows[-1].val_loss,
+            "psnr": {name: values[str(one.folder)] for name, values in psnr.items()},
+        }
+        for objective, one in runs.items()
+    ]
+    protocol = f"sigma 25, grey; {PROTOCOL}"
+    _results.write("objectives", {"protocol": protocol, "recipe": RECIPE.name, "runs": rows})
+
+
+if __name__ == "__main__":
+    main()

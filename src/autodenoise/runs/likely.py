@@ -1,0 +1,135 @@
+"""How good a run is likely to be where nobody has the clean images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from autodenoise.evaluation import unsupervised
+from autodenoise.evaluation.independence import check_independence, of_shots
+from autodenoise.evaluation.noise_level import Curve, NoiseLevel
+from autodenoise.learning.randomness import generator
+from autodenoise.learning.validation import corrupt
+from autodenoise.noise import Compose, Measured
+from autodenoise.runs import results
+from autodenoise.runs.run import to_images
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from autodenoise.evaluation.independence import Independence
+    from autodenoise.evaluation.unsupervised import Estimate
+    from autodenoise.learning.data import Splits
+    from autodenoise.learning.phases import Phase
+    from autodenoise.recipes import Recipe
+    from autodenoise.runs.run import Run
+
+__all__ = ["assess", "caution"]
+
+# So many are enough, and take no longer than an epoch.
+_PIXELS = 2_000_000
+_ALSO = 64
+_FLAT = 256
+_BLIND = ("neighbor2neighbor", "noise2void", "noise2void2")
+
+
+def assess(run: Run, splits: Splits) -> Estimate | None:
+    """Estimate how good a run's model file is on its held-back images, and note it in the folder.
+
+    Returns
+    -------
+    Estimate or None
+        None where there are clean images, which tell it for certain, and where the images are too
+        small for anything to be told.
+
+    Raises
+    ------
+    InputError
+        The model file is missing or damaged.
+    OutputError
+        The folder cannot be written.
+    """
+    if run.has_clean:
+        return None
+    channels, height, width = splits.shape
+    held = run.held_back(splits, max(1, _PIXELS // (height * width)))
+    model, span = run.model(), splits.span[1] - splits.span[0]
+    if held.again is not None and held.others is not None:
+        found = unsupervised.from_repeats(model, held.noisy, held.again, held.others, span=span)
+    else:
+        found = unsupervised.from_noisy(
+            model,
+            held.noisy,
+            np.random.default_rng(run.recipe.seed),
+            also=to_images(splits.train.images[:_ALSO]),
+            profile=_profile(run.recipe, channels),
+            span=span,
+        )
+    if found is not None:
+        results.write(run.folder, results.ESTIMATE_NAME, found)
+    return found
+
+
+def caution(recipe: Recipe, splits: Splits) -> str | None:
+    """Say it if the noise is such that a recipe's objectives would keep it.
+
+    Neighbor2Neighbor and Noise2Void take what neighbours have in common for structure.
+
+    Returns
+    -------
+    str or None
+        A warning in one sentence or two; None where all is well, or nothing can be told.
+    """
+    blind = [phase for phase in recipe.phase.values() if phase.objective in _BLIND]
+    found = _independence(recipe, splits) if blind else None
+    if found is None or found.direction is None:
+        return None
+    if all(_hides(phase, found.direction) for phase in blind):
+        return None
+    instead = ["learn from repeats (Noise2Noise)", "start from photo-real-color"]
+    if found.direction != "all":
+        instead.insert(1, f'hide lines (noise2void2 with lines = "{found.direction}")')
+    return (
+        f"the noise {found.verdict}: Noise2Void and Neighbor2Neighbor assume that it is "
+        f"independent from pixel to pixel, and will leave it in. Better {', or '.join(instead)}"
+    )
+
+
+def _hides(phase: Phase, direction: str) -> bool:
+    return phase.objective.startswith("noise2void") and phase.lines == direction
+
+
+def _independence(recipe: Recipe, splits: Splits) -> Independence | None:
+    """Look at the noise of some training images, in the most certain way that they allow."""
+    _, height, width = splits.shape
+    part, some = splits.train, slice(max(1, _PIXELS // (height * width)))
+    images = to_images(part.images[some])
+    if part.noisy is None:
+        noisy = to_images(corrupt(Compose(recipe.noise), part.images[some], recipe.seed, "train"))
+        return of_shots(noisy, images)
+    if recipe.data.holds == "noisy":
+        return check_independence(images)
+    return of_shots(to_images(part.noisy[some]), images)
+
+
+def _profile(recipe: Recipe, channels: int) -> unsupervised.KnownNoise | None:
+    """Give the noise that was measured for a recipe's pictures, at one strength."""
+    measured = recipe.noise[0] if len(recipe.noise) == 1 else None
+    if not isinstance(measured, Measured) or isinstance(measured.scale, tuple):
+        return None
+    random = generator(recipe.seed, "probes")
+
+    def draw(images: NDArray[np.floating]) -> NDArray[np.floating]:
+        clean = torch.from_numpy(images.astype(np.float32).transpose(0, 3, 1, 2)).contiguous()
+        return to_images(measured(clean, random) - clean)
+
+    # Grey images get the luma of what was measured in colour: so it is asked, not read.
+    flat = np.ones((1, _FLAT, _FLAT, channels), np.float32)
+    noise = np.concatenate([draw(mean * flat) for mean in measured.means])
+    variances = np.square(noise.astype(np.float64)).mean((1, 2))
+    curves = tuple(Curve(measured.means, tuple(each)) for each in variances.T.tolist())
+    together = np.corrcoef(noise.reshape(-1, channels).T).reshape(channels, channels)
+    level = NoiseLevel(curves, tuple(map(tuple, together.tolist())))
+    return unsupervised.KnownNoise(level, draw)
