@@ -16,6 +16,7 @@ import torch
 from autodenoise.learning.checkpoint import load_state, save_state
 from autodenoise.learning.history import Row
 from autodenoise.learning.loop import CHECKPOINT_NAME, Training, fit
+from autodenoise.learning.phases import Phase
 from tests.learning.test_gradients import LEARNT, from_crops
 from tests.learning.test_loop import Heard, StopNow, losses, weights
 
@@ -43,8 +44,8 @@ loop.fit(in_turn(), Path(sys.argv[1]), Heard())
 
 
 def in_turn() -> Training:
-    """Learn from repeats by all objectives, one after the other."""
-    phases = {
+    """Learn from repeats by several objectives, one after the other."""
+    phases: dict[str, Phase] = {
         objective: dataclasses.replace(
             from_crops(objective, "repeats", accumulate=2).phases["denoise"],
             lines="rows" if objective.startswith("noise2void") else None,
