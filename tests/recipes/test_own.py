@@ -16,7 +16,7 @@ from autodenoise.recipes import Own, dump, load
         ("clean", "supervised"),
         ("pairs", "supervised"),
         ("repeats", "noise2noise"),
-        ("noisy", "neighbor2neighbor"),
+        ("noisy", "recorrupted"),
     ],
 )
 def test_what_there_is_decides_what_is_learnt(holds: Any, objective: str, tmp_path: Path) -> None:

@@ -85,6 +85,8 @@ class Training:
         What every random choice follows from.
     device
         Where to train.
+    notes
+        What people should know of what is learnt from.
     processes
         Those that train it together; all have all of the above. The first one alone writes.
     """
@@ -99,6 +101,7 @@ class Training:
     copies: int
     seed: int
     device: torch.device
+    notes: tuple[str, ...] = ()
     processes: Processes = ALONE
 
 

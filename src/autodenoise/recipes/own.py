@@ -129,7 +129,7 @@ def _objective(own: Own) -> str | None:
     if own.holds == "repeats":
         return "noise2noise"
     if own.holds == "noisy":
-        return "recorrupted" if own.noise else "neighbor2neighbor"
+        return "recorrupted"
     return None
 
 

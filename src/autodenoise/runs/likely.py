@@ -72,29 +72,35 @@ def assess(run: Run, splits: Splits) -> Estimate | None:
     return found
 
 
-def caution(recipe: Recipe, splits: Splits) -> str | None:
+def caution(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
     """Say it if the noise is such that a recipe's objectives would keep it.
 
-    Neighbor2Neighbor and Noise2Void take what neighbours have in common for structure.
+    They take what neighbours have in common for structure, if nobody tells them about the noise.
 
     Returns
     -------
-    str or None
-        A warning in one sentence or two; None where all is well, or nothing can be told.
+    tuple of str
+        A warning in one sentence or two; empty where all is well, or nothing can be told.
     """
-    blind = [phase for phase in recipe.phase.values() if phase.objective in _BLIND]
+    blind = [
+        phase
+        for phase in recipe.phase.values()
+        if phase.objective in _BLIND or (phase.objective == "recorrupted" and not recipe.noise)
+    ]
     found = _independence(recipe, splits) if blind else None
     if found is None or found.direction is None:
-        return None
+        return ()
     if all(_hides(phase, found.direction) for phase in blind):
-        return None
+        return ()
     instead = ["learn from repeats (Noise2Noise)", "start from photo-real-color"]
     if found.direction != "all":
         instead.insert(1, f'hide lines (noise2void2 with lines = "{found.direction}")')
-    return (
-        f"the noise {found.verdict}: Noise2Void and Neighbor2Neighbor assume that it is "
-        f"independent from pixel to pixel, and will leave it in. Better {', or '.join(instead)}"
+    better = ", or ".join(instead)
+    said = (
+        f"the noise {found.verdict}. What is learnt from noisy pictures alone takes it to be "
+        f"independent from pixel to pixel, and will leave it in. Better {better}"
     )
+    return (said,)
 
 
 def _hides(phase: Phase, direction: str) -> bool:

@@ -37,15 +37,15 @@ from autodenoise.learning.transfer import start_from
 from autodenoise.learning.validation import take_shots
 from autodenoise.noise import Compose
 from autodenoise.runs.building import check_crops, network
-from autodenoise.runs.likely import assess
+from autodenoise.runs.likely import assess, caution
 from autodenoise.runs.listeners import Listeners
+from autodenoise.runs.own_noise import noise_of
 from autodenoise.runs.report import write as write_report
 from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from autodenoise.images import Scale
     from autodenoise.learning.download import OnBytes
     from autodenoise.learning.loop import Report
     from autodenoise.learning.pictures import Crops
@@ -290,7 +290,7 @@ def choose_device(name: str | None, processes: Processes = ALONE) -> torch.devic
 def _build(
     recipe: Recipe, splits: datasets.Splits, device: torch.device, processes: Processes
 ) -> Training:
-    data, noise = recipe.data, Compose(recipe.noise)
+    data, noise = recipe.data, Compose(noise_of(recipe, splits))
     for name, phase in recipe.phase.items():
         if phase.batch_size < processes.count:
             raise UsageError(
@@ -334,6 +334,7 @@ def _build(
         copies=data.copies if data.samples is None else math.ceil(data.samples / len(train)),
         seed=recipe.seed,
         device=device,
+        notes=(*splits.notes, *caution(recipe, splits)),
         processes=processes,
     )
 
@@ -366,14 +367,15 @@ def _hand_over(sitting: Sitting) -> None:
     """Make what a run leaves for others: its model file, how good it is, and its report."""
     processes = sitting.training.processes
     if processes.is_first:
-        _export(sitting.run, sitting.training, sitting.splits.scale)
+        _export(sitting)
         assess(sitting.run, sitting.splits)
         write_report(sitting.run, sitting.splits)
     # A process that leaves early is taken by torchrun for one that failed.
     processes.wait()
 
 
-def _export(run: Run, training: Training, scale: Scale | None) -> None:
+def _export(sitting: Sitting) -> None:
+    run, training, scale = sitting.run, sitting.training, sitting.splits.scale
     network, recipe, rows = training.network, run.recipe, run.rows
     if recipe.keep == "best" and (run.folder / BEST_NAME).exists():
         load_weights(run.folder / BEST_NAME, network)
@@ -392,7 +394,7 @@ def _export(run: Run, training: Training, scale: Scale | None) -> None:
         halo=nets.halo(network),
         range=None if scale is None else (scale.low, scale.high),
         parameters=nets.parameter_count(network),
-        noise=[dataclasses.asdict(part) for part in recipe.noise],
+        noise=[dataclasses.asdict(part) for part in noise_of(recipe, sitting.splits)],
         # The name alone: a model file is passed on, and its maker's folders are nobody's business.
         data=Path(recipe.data.source).name,
         scores={"loss": rows[-1].loss, "val_loss": rows[-1].val_loss} if rows else {},
