@@ -8,6 +8,7 @@
     ├── InputError              3    something that was read is missing, damaged or does not fit
     ├── OutputError             4    something could not be written, or is there already
     ├── TrainingDiverged        5    the loss is no longer a number
+    ├── ProcessLost             6    another process of the same training is gone
     └── Interrupted             130  stopped on request; what was done is kept
 
 A message says what was expected, what came, and what to do.
@@ -27,6 +28,7 @@ __all__ = [
     "Interrupted",
     "MissingExtra",
     "OutputError",
+    "ProcessLost",
     "TrainingDiverged",
     "UsageError",
     "extra_of",
@@ -72,6 +74,12 @@ class TrainingDiverged(AutodenoiseError):
     """The training loss became NaN or infinite."""
 
     exit_code = 5
+
+
+class ProcessLost(AutodenoiseError):
+    """Another of the processes that train together is gone."""
+
+    exit_code = 6
 
 
 class Interrupted(AutodenoiseError):

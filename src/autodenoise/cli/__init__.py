@@ -98,7 +98,7 @@ def main() -> None:
         if isinstance(error, MemoryError) or "allocate" in str(error):
             _stop(
                 "not enough memory for images of this size and number; take fewer or smaller ones, "
-                "or a smaller batch_size",
+                "a smaller batch_size, or each batch in more parts (accumulate)",
                 AutodenoiseError.exit_code,
             )
         _stop(
