@@ -364,6 +364,15 @@ def test_all_that_was_held_back_may_be_damaged(tmp_path: Path) -> None:
     assert f"{held.name} is damaged" in said(splits)
 
 
+def test_named_sets_and_archives_are_clean(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", train=photo(0, 4, 64, 64))
+    for source in ("digits", tmp_path / "a.npz"):
+        with pytest.raises(UsageError, match="holds clean images; noisy are read from"):
+            datasets.load(Data(str(source), holds="noisy", crop=8, validation="random"))
+    splits = datasets.load(Data(str(tmp_path / "a.npz"), crop=8, validation="random", share=0.5))
+    assert [tuple(picture.shape) for picture in splits.train.pictures] == [(1, 1, 64, 64)] * 2
+
+
 def test_where_all_is_damaged_nothing_can_be_learnt(tmp_path: Path) -> None:
     for name in "ab":
         path = save(tmp_path / f"{name}.png", photo(0))
@@ -551,6 +560,21 @@ def test_zarr_is_an_optional_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 # --- larger than memory ---------------------------------------------------------------------------
+
+
+def test_a_large_picture_is_learnt_from_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = places(250, 260)
+    tifffile.imwrite(tmp_path / "a.tif", code, tile=(32, 32), photometric="minisblack")
+    monkeypatch.setattr("autodenoise.learning.own.LARGEST", 10_000)
+    for memory in (1e9, 1e4):
+        splits = datasets.load(own(tmp_path / "a.tif", "noisy"), memory=memory)
+        parts = [picture.numpy() for picture in splits.train.pictures]
+        assert all(part.nbytes <= 11_000 for part in parts)
+        # Together they are what was not held back, each pixel once.
+        learnt = np.concatenate([part.ravel() for part in parts])
+        assert sorted(learnt.tolist()) == sorted(code[:, :228].ravel().tolist())
 
 
 def test_what_is_larger_than_memory_stays_on_disk(tmp_path: Path) -> None:

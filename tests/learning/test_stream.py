@@ -97,7 +97,8 @@ def test_a_window_is_used_up_before_the_next(
     if sum(sizes) <= window:
         assert max(times) - min(times) <= 1
         return
-    first, last = {}, {}
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
     for place, piece in enumerate(order):
         first.setdefault(piece, place)
         last[piece] = place

@@ -39,7 +39,8 @@ def test_a_model_denoises_floats_in_the_unit_that_it_was_trained_on(tmp_path: Pa
     runtime.denoise_file(model, folder / "0.tif", tmp_path / "clean.tif")
     clean = tifffile.imread(tmp_path / "clean.tif")
     assert clean.dtype == np.float32
-    unit = model.batch(((noisy - low) / (high - low))[None, ..., None])[0, ..., 0]
+    given = ((noisy - low) / (high - low)).astype(np.float32)
+    unit = model.batch(given[None, ..., None])[0, ..., 0]
     np.testing.assert_allclose(clean, low + unit * (high - low), atol=1e-2)
     np.testing.assert_allclose(model(noisy), clean, atol=1e-2)
     # The network works on what lies between black and white, wherever in the range that is.

@@ -157,15 +157,15 @@ def test_floats_have_the_range_that_the_model_was_trained_on(tmp_path: Path) -> 
         np.testing.assert_allclose(tifffile.imread(tmp_path / "b.tif"), expected, atol=0.51)
         np.testing.assert_allclose(half(field), expected, atol=0.51)
     # Whoever knows better says so, and so may the file; samples of 8 and 16 bits have a range.
-    field = RANDOM.uniform(0, 10, (20, 30)).astype(np.float32)
-    tifffile.imwrite(tmp_path / "a.tif", field)
+    ten = RANDOM.uniform(0, 10, (20, 30)).astype(np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", ten)
     options = runtime.Options(scale=images.Scale(0, 10))
     runtime.denoise_file(half, tmp_path / "a.tif", tmp_path / "b.tif", options, overwrite=True)
-    np.testing.assert_allclose(tifffile.imread(tmp_path / "b.tif"), field / 2, atol=1e-5)
+    np.testing.assert_allclose(tifffile.imread(tmp_path / "b.tif"), ten / 2, atol=1e-5)
     declared = [(340, "f", 1, 0.0, True), (341, "f", 1, 10.0, True)]
-    tifffile.imwrite(tmp_path / "a.tif", field, extratags=declared)
+    tifffile.imwrite(tmp_path / "a.tif", ten, extratags=declared)
     runtime.denoise_file(half, tmp_path / "a.tif", tmp_path / "b.tif", overwrite=True)
-    np.testing.assert_allclose(tifffile.imread(tmp_path / "b.tif"), field / 2, atol=1e-5)
+    np.testing.assert_allclose(tifffile.imread(tmp_path / "b.tif"), ten / 2, atol=1e-5)
     pixels = RANDOM.integers(0, 256, (20, 30), np.uint8)
     np.testing.assert_allclose(half(pixels), pixels / 2, atol=0.51)
 

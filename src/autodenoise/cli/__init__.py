@@ -17,6 +17,7 @@ from autodenoise.cli.describe import describe
 from autodenoise.cli.encode import encode
 from autodenoise.cli.evaluate import evaluate
 from autodenoise.cli.figures import figures
+from autodenoise.cli.import_ import import_
 from autodenoise.cli.lists import ListCommand
 from autodenoise.cli.models import models
 from autodenoise.cli.noise_profile import noise_profile
@@ -47,6 +48,7 @@ _VERBS = (
     evaluate,
     figures,
     models,
+    import_,
     quantize,
     denoise,
     compare,
@@ -55,7 +57,8 @@ _VERBS = (
     noise_profile,
 )
 for verb in _VERBS:
-    app.command(cls=ListCommand)(verb)
+    # The name of one is a word of Python's own.
+    app.command(verb.__name__.rstrip("_"), cls=ListCommand)(verb)
 
 
 @app.callback(invoke_without_command=True)
@@ -95,7 +98,7 @@ def main() -> None:
         if isinstance(error, MemoryError) or "allocate" in str(error):
             _stop(
                 "not enough memory for images of this size and number; take fewer or smaller ones, "
-                "or a smaller batch_size",
+                "a smaller batch_size, or each batch in more parts (accumulate)",
                 AutodenoiseError.exit_code,
             )
         _stop(

@@ -11,7 +11,7 @@ __all__ = ["decode"]
 
 
 def decode(
-    run: Annotated[Path, typer.Argument(help="The run folder that encoded them.")],
+    run: Annotated[Path, typer.Argument(help="The run folder or model file that encoded them.")],
     codes: Annotated[Path, typer.Argument(help="A file that encode wrote.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder for the pictures.")],
 ) -> None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autodenoise.cli.layers import images_in_words, layers_table, size_in_words
+
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from autodenoise.nets.summary import Summary
     from autodenoise.runs import Description
 
 __all__ = ["describe"]
@@ -43,7 +44,7 @@ def describe(
     console.print()
     console.print(_facts(description))
     console.print()
-    console.print(_layers(description.summary))
+    console.print(layers_table(description.summary))
     if diagram is not None:
         typer.echo(f"\ndiagram: {diagram}")
 
@@ -66,38 +67,10 @@ def _facts(description: Description) -> Table:
         facts[f"printed {name}"] = f"validation loss after epoch {printed}"
     arguments = ", ".join(f"{key} = {value}" for key, value in recipe.network.arguments.items())
     facts["network"] = recipe.network.name + (f" with {arguments}" if arguments else "")
-    facts["size"] = (
-        f"{summary.parameters:,} parameters, {summary.parameters * 4 / 1024:,.1f} KiB; "
-        f"{summary.macs / 1e6:.2f} million multiply-adds an image"
-    )
+    facts["size"] = size_in_words(summary)
     facts["code"] = summary.code_in_words
-    height, width = summary.layers[0].shape[1:]
-    facts["images"] = (
-        f"{width}x{height} pixels only"
-        if description.multiple is None
-        else f"any size that {description.multiple} divides; "
-        f"an output sees {description.halo} pixels around it"
-    )
+    facts["images"] = images_in_words(summary, description.multiple, description.halo)
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, told in facts.items():
         table.add_row(name, told)
-    return table
-
-
-def _layers(summary: Summary) -> Table:
-    from rich.table import Table
-
-    from autodenoise.nets.summary import in_words
-
-    table = Table(box=None, pad_edge=False, show_footer=True)
-    table.add_column("", justify="right")
-    table.add_column("layer", "total")
-    table.add_column("output", justify="right")
-    table.add_column("parameters", f"{summary.parameters:,}", justify="right")
-    table.add_column("")
-    for row, layer in enumerate(summary.layers):
-        note = "code" if row == summary.code[-1] else ""
-        if layer.inputs not in ((), (row - 1,)):
-            note = "of " + " and ".join(str(source) for source in layer.inputs)
-        table.add_row(str(row), layer.does, in_words(layer.shape), f"{layer.parameters:,}", note)
     return table

@@ -11,7 +11,9 @@ __all__ = ["encode"]
 
 
 def encode(
-    run: Annotated[Path, typer.Argument(help="A run folder whose network has a bottleneck.")],
+    run: Annotated[
+        Path, typer.Argument(help="A run folder or a model file whose network has a bottleneck.")
+    ],
     images: Annotated[
         str, typer.Argument(help="A folder of pictures, or a data set as recipes name it.")
     ],

@@ -93,6 +93,7 @@ def train(
     from autodenoise import runs
     from autodenoise.cli.progress import Downloads, TrainingProgress
     from autodenoise.errors import UsageError
+    from autodenoise.learning.parallel import joined
     from autodenoise.runs import report
 
     sources: dict[Holds, tuple[Path | None, ...]] = {
@@ -106,47 +107,54 @@ def train(
         for holds, paths in sources.items()
         if paths[0] is not None
     }
-    changes = (recipe, noise, start, out, settings, epochs, minutes, seed, *given.values())
-    if resume is not None and any(change is not None for change in changes):
-        raise UsageError(
-            "--resume goes on with the run's own recipe, pictures and folder; leave out all but "
-            "--device and --tensorboard"
+    # Also around what is wrong with the words: one process says it for all.
+    with joined() as processes:
+        changes = (recipe, noise, start, out, settings, epochs, minutes, seed, *given.values())
+        if resume is not None and any(change is not None for change in changes):
+            raise UsageError(
+                "--resume goes on with the run's own recipe, pictures and folder; leave out all "
+                "but --device and --tensorboard"
+            )
+        own = _own(given, noise, start)
+        console = Console(quiet=not processes.is_first)
+        with Downloads(console) as downloads, TrainingProgress(console) as progress:
+            if resume is not None:
+                run = runs.resume(
+                    resume,
+                    device=device,
+                    tensorboard=tensorboard,
+                    report=progress,
+                    on_bytes=downloads,
+                    processes=processes,
+                )
+            else:
+                run = runs.train(
+                    recipe,
+                    out,
+                    own=own,
+                    settings=[
+                        *(settings or ()),
+                        *([] if start is None or own else [f"start={json.dumps(start)}"]),
+                    ],
+                    epochs=epochs,
+                    minutes=minutes,
+                    seed=seed,
+                    device=device,
+                    tensorboard=tensorboard,
+                    report=progress,
+                    on_bytes=downloads,
+                    processes=processes,
+                )
+        if not processes.is_first:
+            return
+        tracked = run.folder / runs.TENSORBOARD_NAME
+        if tracked.is_dir():
+            typer.echo(f"see how it went with:\n  tensorboard --logdir {tracked}")
+        typer.echo(
+            f"{run.folder} holds the model file, and {report.REPORT_NAME} to look at; score it "
+            "with:"
         )
-    own = _own(given, noise, start)
-    console = Console()
-    with Downloads(console) as downloads, TrainingProgress(console) as progress:
-        if resume is not None:
-            run = runs.resume(
-                resume,
-                device=device,
-                tensorboard=tensorboard,
-                report=progress,
-                on_bytes=downloads,
-            )
-        else:
-            run = runs.train(
-                recipe,
-                out,
-                own=own,
-                settings=[
-                    *(settings or ()),
-                    *([] if start is None or own else [f"start={json.dumps(start)}"]),
-                ],
-                epochs=epochs,
-                minutes=minutes,
-                seed=seed,
-                device=device,
-                tensorboard=tensorboard,
-                report=progress,
-                on_bytes=downloads,
-            )
-    tracked = run.folder / runs.TENSORBOARD_NAME
-    if tracked.is_dir():
-        typer.echo(f"see how it went with:\n  tensorboard --logdir {tracked}")
-    typer.echo(
-        f"{run.folder} holds the model file, and {report.REPORT_NAME} to look at; score it with:"
-    )
-    typer.echo(f"  autodenoise evaluate {run.folder}")
+        typer.echo(f"  autodenoise evaluate {run.folder}")
 
 
 def _own(given: dict[Holds, tuple[Path, ...]], noise: str | None, start: str | None) -> Own | None:

@@ -48,7 +48,8 @@ class Data:
         ``x_train`` and ``x_test``; labels as ``y_train`` and ``y_test``), an ``.npy`` with one
         array, a ``.csv`` as Kaggle publishes them (plain, gzipped or zipped), or a folder with one
         folder of pictures a split (``train``, ``test`` and, if wanted, ``validation``) or with
-        pictures.
+        pictures. With `crop`, a folder may hold pictures and volumes of any kind and size, and one
+        such file will do: see `autodenoise.learning.gathering`.
     part
         The part of it that is learnt from.
     validation
@@ -191,6 +192,11 @@ def load(data: Data, on_bytes: OnBytes | None = None, memory: float | None = Non
         read = own.load(data, places, _memory() if memory is None else memory)
         train, watched, test, apart = read.split
         return Splits(train, watched, test, (), apart, read.span, read.scale, read.notes)
+    if data.holds != "clean":
+        raise UsageError(
+            f"{data.source} holds clean images; {data.holds} are read from files of pictures, .npy "
+            "and .zarr, and folders of these"
+        )
     parts = {
         name: _prepared(part, data) for name, part in reading.read(data.source, on_bytes).items()
     }

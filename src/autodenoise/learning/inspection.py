@@ -94,9 +94,9 @@ def inspect(pieces: Sequence[Piece], *, normalise: bool) -> Seen:
         *evenly([piece for piece in pieces if _is_declared(piece)], _INSPECTED),
         *evenly([piece for piece in pieces if not _is_declared(piece)], _INSPECTED),
     ]
-    aligned = {piece.name for piece in evenly(chosen, _ALIGNED)}
+    aligned = {*evenly(chosen, _ALIGNED)}
     with ThreadPoolExecutor(THREADS) as pool:
-        told = list(pool.map(lambda piece: _look(piece, aligned=piece.name in aligned), chosen))
+        told = list(pool.map(lambda piece: _look(piece, aligned=piece in aligned), chosen))
     looks = [look for look in told if isinstance(look, _Looks)]
     if not looks:
         raise InputError(f"not one of {len(chosen)} pictures can be decoded; the first: {told[0]}")

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autodenoise.learning.phases import Phase
-    from autodenoise.nets import Autoencoder
     from autodenoise.noise import Noise
 
 __all__ = [
     "Batch",
+    "Denoises",
     "Neighbor2Neighbor",
     "Noise2Noise",
     "Noise2Void",
@@ -74,11 +74,34 @@ class Task(NamedTuple):
     target: Tensor
     where: Tensor | None = None
 
+    @property
+    def weight(self) -> Tensor | int:
+        """How much its mean counts beside those of other parts of the same batch."""
+        return len(self.given) if self.where is None else self.where.sum()
+
+    def part(self, rows: slice) -> Task:
+        """Give the task of some of the scenes."""
+        where = None if self.where is None else self.where[rows]
+        return Task(self.given[rows], self.target[rows], where)
+
+
+class Denoises(Protocol):
+    """What objectives need of a network; see `autodenoise.nets.Autoencoder`."""
+
+    @property
+    def multiple(self) -> int | None:
+        """What sides have to be multiples of."""
+        ...
+
+    def denoise(self, x: Tensor) -> Tensor:
+        """Give the clean images, (B, C, H, W)."""
+        ...
+
 
 class Objective(Protocol):
     """What the loop learns towards."""
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """Set the task of a batch."""
         ...
 
@@ -89,7 +112,7 @@ class Supervised:
 
     noise: Noise
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """See `Objective`. Draws fresh noise unless the batch brings its own."""
         del network
         assert batch.clean is not None
@@ -102,7 +125,7 @@ class Reconstruction:
 
     noise: Noise
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """See `Objective`. The noise stays unused."""
         del network, generator
         assert batch.clean is not None
@@ -123,7 +146,7 @@ class Noise2Noise:
 
     noise: Noise
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """See `Objective`. Draws both from the clean image where there is one alone."""
         del network
         given = _noisy(self.noise, batch, generator)
@@ -158,7 +181,7 @@ class Noise2Void:
     fill: blind_spots.Fill
     lines: blind_spots.Lines | None = None
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """See `Objective`."""
         del network
         noisy = _noisy(self.noise, batch, generator)
@@ -183,7 +206,7 @@ class Neighbor2Neighbor:
     noise: Noise
     weight: float = 2.0
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """See `Objective`.
 
         For squared errors, |f - a|^2 + w |f - b|^2 is (1 + w) |f - (a + w b) / (1 + w)|^2 and a
@@ -227,7 +250,7 @@ class Recorrupted:
     noise: Noise
     share: float = 0.5
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """See `Objective`."""
         del network
         noisy = _noisy(self.noise, batch, generator)

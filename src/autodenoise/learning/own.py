@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     _Damaged = dict[tuple[Plane, ...], PassedOver]
 
-__all__ = ["Own", "load", "places", "shape"]
+__all__ = ["Prepared", "load", "places", "shape"]
 
 # A picture that is the only one is cut: a band of it is held back.
 _BAND = 0.15
@@ -44,7 +44,7 @@ _MOST_WATCHED, _LEAST_WATCHED = 64, 16
 _SHOWN = 16
 
 
-class Own(NamedTuple):
+class Prepared(NamedTuple):
     """See `autodenoise.learning.data.Splits`."""
 
     split: Split[Part]
@@ -75,7 +75,7 @@ def shape(data: Data, found: Mapping[str, Path]) -> tuple[int, int, int]:
     return plan.channels, plan.side, plan.side
 
 
-def load(data: Data, found: Mapping[str, Path], memory: float) -> Own:
+def load(data: Data, found: Mapping[str, Path], memory: float) -> Prepared:
     """Read what is learnt from, unless it takes more bytes than `memory`, and what is watched.
 
     Parameters
@@ -97,11 +97,14 @@ def load(data: Data, found: Mapping[str, Path], memory: float) -> Own:
     return _load(data, found, memory, {})
 
 
-def _load(data: Data, found: Mapping[str, Path], memory: float, damaged: _Damaged) -> Own:
+def _load(data: Data, found: Mapping[str, Path], memory: float, damaged: _Damaged) -> Prepared:
     """Load what is not known to be damaged."""
     plan = _plan(data, found, damaged)
     train, watched, test, has_test = plan.split
-    seen = inspect(train.pieces, normalise=data.normalise)
+    # Large ones in parts, which are read by themselves.
+    largest = LARGEST / (plan.channels * plan.coding.dtype.itemsize)
+    pieces = [part for piece in train.pieces for part in piece.cut(largest)]
+    seen = inspect(pieces, normalise=data.normalise)
     coding = replace(plan.coding, scale=seen.scale)
 
     def read(pieces: Sequence[Piece]) -> tuple[Tensor, ...]:
@@ -117,14 +120,14 @@ def _load(data: Data, found: Mapping[str, Path], memory: float, damaged: _Damage
         # All of the few that were held back, say: then others are.
         return _load(data, found, memory, damaged)
     learnt, validation, *others = (_part(part, data.holds) for part in squares)
-    pieces = Pieces(train.parts(coding), coding)
-    notes, needed = [*plan.notes, *seen.notes], pieces.bytes(data.shrink)
+    on_disk = Pieces(pieces, coding)
+    notes, needed = [*plan.notes, *seen.notes], on_disk.bytes(data.shrink)
     if needed <= memory:
-        learnt = learnt._replace(pictures=read(pieces.pieces))
+        learnt = learnt._replace(pictures=read(pieces))
     elif data.shots is not None:
         raise UsageError("shots are taken of pictures that fit into memory; these are too many")
     else:
-        learnt = learnt._replace(pictures=pieces)
+        learnt = learnt._replace(pictures=on_disk)
         notes.append(
             f"the pictures take {needed / 2**30:.1f} GiB, more than there is memory for "
             f"({memory / 2**30:.1f} GiB): they are read from their files while training"
@@ -138,7 +141,9 @@ def _load(data: Data, found: Mapping[str, Path], memory: float, damaged: _Damage
     if damaged:
         notes.append(f"{len(damaged):,} cannot be decoded:\n{listing([*damaged.values()])}")
     scored = others[0] if others else validation
-    return Own(Split(learnt, validation, scored, has_test), seen.span, seen.scale, tuple(notes))
+    return Prepared(
+        Split(learnt, validation, scored, has_test), seen.span, seen.scale, tuple(notes)
+    )
 
 
 class _Portion(NamedTuple):
@@ -146,11 +151,6 @@ class _Portion(NamedTuple):
 
     pieces: tuple[Piece, ...]
     crop: int
-
-    def parts(self, coding: Coding) -> list[Piece]:
-        """Give them as they are learnt from: large ones in parts that are read by themselves."""
-        most = LARGEST / (_channels(self.pieces, coding) * coding.dtype.itemsize)
-        return [part for piece in self.pieces for part in piece.cut(most)]
 
     def hold_back(self, way: Way, share: float, seed: int) -> tuple[_Portion, _Portion]:
         """See `autodenoise.learning.splitting.Divisible`. A single scene is cut."""

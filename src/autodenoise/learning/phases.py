@@ -34,6 +34,9 @@ class Phase:
     ----------
     epochs, batch_size
         How long, and how many images a step; the last step of an epoch takes what is left.
+    accumulate
+        Send a step's images through the network in so many parts, one after the other: the same
+        step up to rounding, in the memory that one part takes.
     minutes
         Train for so long instead, with the schedule stretched to it, whatever the machine can do
         in that time; `epochs` then counts for nothing.
@@ -66,6 +69,7 @@ class Phase:
 
     epochs: int
     batch_size: int = 128
+    accumulate: int = 1
     minutes: float | None = None
     crop: int | None = None
     objective: ObjectiveName = "supervised"
@@ -80,7 +84,7 @@ class Phase:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "crop", "patience"):
+        for name in ("epochs", "batch_size", "accumulate", "crop", "patience"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"phase: {name} is {value}; expected at least 1")

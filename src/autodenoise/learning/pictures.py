@@ -223,9 +223,12 @@ class Pictures(Crops):
             window=window,
         )
         scenes = [_shrunk(picture, share) for share in self.shares for picture in pictures]
+        self._dtype = pictures[0].dtype
         # Pixel after pixel: a crop is then one gather, whatever the size of its picture.
         pixels = [scene.permute(0, 2, 3, 1).flatten(0, 2) for scene in scenes]
-        self._pixels = torch.cat(pixels).to(device)
+        # The same bits of a type that more can be done with.
+        kept = torch.int16 if self._dtype == torch.uint16 else self._dtype
+        self._pixels = torch.cat(pixels).view(kept).to(device)
         self._sizes = torch.tensor([scene.shape[2:] for scene in scenes], device=device)
         self._versions = torch.tensor([len(scene) for scene in scenes], device=device)
         values = self._sizes.prod(1) * self._versions
@@ -250,10 +253,8 @@ class Pictures(Crops):
         cut = self._pixels[starts[:, :, None, None] + place]
         if draws.channels is not None:
             order = draws.channels.to(device)[:, None, None].expand_as(cut)
-            # There is no gather of uint16.
-            wide = cut.view(torch.int16) if cut.dtype == torch.uint16 else cut
-            cut = wide.gather(4, order).view(cut.dtype)
-        return cut.permute(0, 1, 4, 2, 3).to(rows.device)
+            cut = cut.gather(4, order)
+        return cut.permute(0, 1, 4, 2, 3).to(rows.device).view(self._dtype)
 
     def _chosen(self, scene: Tensor, versions: Tensor) -> Tensor:
         """Say which versions are cut, (1 or 2, B)."""

@@ -6,8 +6,11 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from autodenoise.nets.autoencoder import Autoencoder
+from autodenoise.nets.keras_layers import ACTIVATIONS, Rescale
+from autodenoise.nets.layered import LayeredAutoencoder
 from autodenoise.nets.residual_unet import ResidualUNet
 from autodenoise.nets.tutorials import (
     BlurAutoencoder,
@@ -33,6 +36,7 @@ NETWORKS: dict[str, type[Autoencoder]] = {
     "deep-bottleneck": DeepBottleneckAutoencoder,
     "swift": SwiftAutoencoder,
     "unet": ResidualUNet,
+    "layers": LayeredAutoencoder,
 }
 """The name of each architecture, as recipes and model cards write it."""
 
@@ -83,8 +87,9 @@ def halo(network: Autoencoder) -> int | None:
 
     Found by probing: with all weights positive and biases zero, every layer here (convolution,
     pooling, ReLU, enlargement, sum) is monotonic, so a single bright line on black lights up
-    exactly the outputs that can see it. Each offset within one size multiple is tried, since
-    strided layers see differently from each.
+    exactly the outputs that can see it. What changes each value by itself sees no further, and is
+    left out, as it may be flat or give light for black. Each offset within one size multiple is
+    tried, since strided layers see differently from each.
     """
     multiple = network.multiple
     if multiple is None:
@@ -94,6 +99,10 @@ def halo(network: Autoencoder) -> int | None:
     probe.black, probe.white = 0.0, 1.0
     for name, parameter in probe.named_parameters():
         parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+    for module in list(probe.modules()):
+        for name, part in module.named_children():
+            if isinstance(part, (*ACTIVATIONS, Rescale)):
+                setattr(module, name, nn.Identity())
     side = 16 * multiple
     # Light at the end of the strip may have gone on beyond it.
     while (reach := _reach(probe, multiple, side)) >= side // 2 - multiple:

@@ -30,7 +30,7 @@ class Autoencoder(nn.Module):
     answers: ClassVar[Literal["logits", "image"]] = "logits"
     """What calling it gives."""
 
-    multiple: ClassVar[int | None] = None
+    multiple: int | None = None
     """Sides must be multiples of this; None where only the trained size works."""
 
     black: float = 0.0

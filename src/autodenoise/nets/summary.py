@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from autodenoise.nets.keras_layers import ACTIVATIONS
 from autodenoise.nets.layers import Pad
 
 if TYPE_CHECKING:
@@ -121,9 +122,10 @@ def summarise(network: Autoencoder, shape: tuple[int, int, int]) -> Summary:
 
     def note(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
         sources = tuple(rows[id(value)] for value in inputs if isinstance(value, Tensor))
-        if isinstance(module, nn.ReLU):
+        if isinstance(module, ACTIVATIONS):
             (row,) = sources
-            layers[row] = replace(layers[row], does=f"{layers[row].does} + ReLU")
+            words = _activation(module)
+            layers[row] = replace(layers[row], does=f"{layers[row].does} + {words}")
         else:
             row = len(layers)
             layers.append(_layer(module, inputs[0], output, sources))
@@ -173,9 +175,13 @@ def _does(module: nn.Module, x: Tensor, y: Tensor) -> str:
             # The convolution that it is the transpose of maps y to x.
             return f"ConvTranspose {_kernel(module, y, x)}"
         case nn.MaxPool2d():
-            return f"MaxPool {module.kernel_size}x{module.kernel_size}"
+            return f"MaxPool {_window(module)}"
+        case nn.AvgPool2d():
+            return f"AveragePool {_window(module)}"
         case nn.Upsample():
-            return f"Upsample x{module.scale_factor:g}, {module.mode}"
+            factors = _two(module.scale_factor)
+            times = factors if len(set(factors)) > 1 else factors[:1]
+            return f"Upsample x{'x'.join(f'{factor:g}' for factor in times)}, {module.mode}"
         case nn.Linear():
             return "Dense"
         case nn.Unflatten():
@@ -190,12 +196,34 @@ def _does(module: nn.Module, x: Tensor, y: Tensor) -> str:
             return type(module).__name__
 
 
+def _activation(module: nn.Module) -> str:
+    match module:
+        case nn.Sigmoid() | nn.Tanh():
+            return type(module).__name__.lower()
+        case nn.Hardtanh():
+            return f"ReLU up to {module.max_val:g}"
+        case _:
+            return type(module).__name__
+
+
+def _two(sides: Any) -> tuple[Any, Any]:
+    return sides if isinstance(sides, tuple) else (sides, sides)
+
+
+def _window(pool: nn.MaxPool2d | nn.AvgPool2d) -> str:
+    kernel, stride = _two(pool.kernel_size), _two(pool.stride)
+    words = f"{kernel[0]}x{kernel[1]}"
+    return words if stride == kernel else f"{words} stride {stride[0]}"
+
+
 def _kernel(layer: nn.Conv2d | nn.ConvTranspose2d, large: Tensor, small: Tensor) -> str:
     """Kernel, stride and padding in Keras's words."""
     (rows, columns), (stride, _) = layer.kernel_size, layer.stride
     words = f"{rows}x{columns}"
     if stride > 1:
         words += f" stride {stride}"
+    if max(layer.dilation) > 1:
+        words += f" dilation {max(layer.dilation)}"
     # Kernels that do not overlap leave nothing to pad.
     if rows > stride:
         same = small.shape[2] == math.ceil(large.shape[2] / stride)

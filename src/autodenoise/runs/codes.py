@@ -7,6 +7,7 @@ import io
 import math
 import zipfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,20 +22,26 @@ from autodenoise.evaluation.codes import code_map
 from autodenoise.files import make_folder, write_bytes
 from autodenoise.learning import data as datasets
 from autodenoise.learning.reading import Part, read_pictures
+from autodenoise.learning.transfer import revive
 from autodenoise.runs.building import trained
 from autodenoise.runs.run import Run, to_images
+from autodenoise.runtime.tiling import check_size
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
     from autodenoise.learning.download import OnBytes
     from autodenoise.nets import Autoencoder
+    from autodenoise.runtime import Card
 
 __all__ = ["Codes", "decode", "encode"]
 
 _BATCH = 500
+
+_Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,40 @@ class Codes:
         return math.prod(self.image) / math.prod(self.code)
 
 
+@dataclass(frozen=True)
+class _Coder:
+    """A run, or a model file alone, as what makes codes."""
+
+    source: Path
+    name: str
+    size: tuple[int, int] | None
+    network: Callable[[_Shape], Autoencoder]
+
+    @classmethod
+    def open(cls, source: str | os.PathLike[str]) -> _Coder:
+        path = Path(source)
+        if path.is_file():
+            network, card = revive(path)
+            return cls(path, card.name, card.size, partial(_fitting, network, card))
+        run = Run.open(path)
+        return cls(run.folder, run.recipe.name, run.recipe.data.size, partial(trained, run))
+
+
+def _fitting(network: Autoencoder, card: Card, shape: _Shape) -> Autoencoder:
+    channels, height, width = shape
+    if channels != card.channels:
+        raise InputError(
+            f"the model {card.name} takes {card.channels} channel(s), the images have {channels}"
+        )
+    check_size(card, height, width)
+    if height % card.size_multiple or width % card.size_multiple:
+        raise InputError(
+            f"the model {card.name} makes codes of images whose sides are multiples of "
+            f"{card.size_multiple}, these have {width}x{height}"
+        )
+    return network
+
+
 def encode(
     folder: str | os.PathLike[str],
     source: str,
@@ -81,10 +122,10 @@ def encode(
     Parameters
     ----------
     folder
-        The run folder.
+        The run folder, or a model file.
     source
         A folder of pictures or anything else that a recipe's data may be, whose test part is
-        taken. The recipe's ``size`` is applied.
+        taken. They are brought to the size that the recipe, or the model file, has.
     out
         The file to write.
     chart
@@ -101,14 +142,14 @@ def encode(
     OutputError
         A file to write exists already or cannot be written.
     """
-    run = Run.open(folder)
+    coder = _Coder.open(folder)
     targets = [_free(Path(out), ".npz")]
     if chart is not None:
         targets.append(_free(Path(chart), ".png", ".svg"))
-    names, part, classes = _read(run, source, on_bytes)
+    names, part, classes = _read(coder.size, source, on_bytes)
     channels, height, width = part.images.shape[1:]
     shape = (channels, height, width)
-    network, code = _with_bottleneck(run, shape)
+    network, code = _with_bottleneck(coder, shape)
     codes = np.concatenate(
         [
             network.encoder(datasets.as_float(part.images[start : start + _BATCH])).numpy()
@@ -129,7 +170,7 @@ def encode(
     if chart is not None:
         # First, so that a map that cannot be drawn leaves no codes behind to be in the way.
         shown = to_images(part.images)
-        figure = code_map(codes, shown, labels, classes, run.recipe.name)
+        figure = code_map(codes, shown, labels, classes, coder.name)
         figures.save(figure, targets[1])
     write_bytes(targets[0], content.getvalue())
     return Codes(len(codes), code, shape, len(content.getvalue()))
@@ -143,7 +184,7 @@ def decode(
     Parameters
     ----------
     folder
-        The run folder whose network made the codes.
+        The run folder, or the model file, whose network made the codes.
     codes
         A file that `encode` wrote.
     out
@@ -161,15 +202,15 @@ def decode(
     OutputError
         A picture exists already or cannot be written.
     """
-    run = Run.open(folder)
+    coder = _Coder.open(folder)
     path = Path(codes)
     arrays = _load(path)
     channels, height, width = (int(side) for side in arrays["shape"])
-    network, code = _with_bottleneck(run, (channels, height, width))
+    network, code = _with_bottleneck(coder, (channels, height, width))
     values = arrays["codes"]
     if str(arrays["network"]) != _digest(network) or values.shape[1:] != code:
         raise InputError(
-            f"{path} holds codes of another network than that of {run.folder}, or of the same "
+            f"{path} holds codes of another network than that of {coder.source}, or of the same "
             "before it was trained on; decode with the run that encoded"
         )
     # A name may come from anywhere: only its last part decides where a file goes.
@@ -179,8 +220,9 @@ def decode(
     targets = [_free(Path(out) / f"{stem}.png", ".png") for stem in stems]
     make_folder(Path(out))
     for start in range(0, len(values), _BATCH):
-        logits = network.decoder(torch.from_numpy(values[start : start + _BATCH]))
-        decoded = to_images(torch.sigmoid(logits).float())
+        answer = network.decoder(torch.from_numpy(values[start : start + _BATCH]))
+        image = torch.sigmoid(answer) if network.answers == "logits" else answer.clamp(0, 1)
+        decoded = to_images(image.float())
         for target, image in zip(targets[start : start + _BATCH], decoded, strict=True):
             pictures.write(target, pictures.from_float(image, np.dtype(np.uint8)))
     return targets
@@ -195,10 +237,9 @@ def _free(path: Path, *suffixes: str) -> Path:
 
 
 def _read(
-    run: Run, source: str, on_bytes: OnBytes | None
+    size: tuple[int, int] | None, source: str, on_bytes: OnBytes | None
 ) -> tuple[list[str], Part, tuple[str, ...]]:
     """Give the names, the images and labels, and the classes of a source."""
-    size = run.recipe.data.size
     if Path(source).is_dir() and not (Path(source) / "train").is_dir():
         files, part = read_pictures(Path(source), size)
         # Two files of one stem keep apart by their endings.
@@ -212,14 +253,14 @@ def _read(
 
 
 @torch.no_grad()
-def _with_bottleneck(run: Run, shape: tuple[int, int, int]) -> tuple[Autoencoder, tuple[int, ...]]:
-    network = trained(run, shape).requires_grad_(requires_grad=False)
+def _with_bottleneck(coder: _Coder, shape: _Shape) -> tuple[Autoencoder, tuple[int, ...]]:
+    network = coder.network(shape).requires_grad_(requires_grad=False)
     code = nets.code_shape(network, shape)
     values = math.prod(shape)
     if code is None or math.prod(code) >= values:
         found = "hands more than one tensor on" if code is None else f"has {_said(code)}"
         raise UsageError(
-            f"the network of {run.folder} has no bottleneck: its encoder {found} for the image's "
+            f"the network of {coder.source} has no bottleneck: its encoder {found} for the image's "
             f"{values:,} values, so nothing would be compressed. Choose a run of dense-mnist, "
             "dense-fashion, blur-mnist or bottleneck-mnist-program, or of a recipe of yours with "
             "such a network"

@@ -30,6 +30,7 @@ LARGEST: Final = 512 * 1024**2
 OPERATORS: Final = frozenset(
     {
         "Add",
+        "AveragePool",
         "Clip",
         "Concat",
         "Conv",
@@ -37,7 +38,9 @@ OPERATORS: Final = frozenset(
         "DepthToSpace",
         "DequantizeLinear",
         "Div",
+        "Elu",
         "Gemm",
+        "LeakyRelu",
         "MaxPool",
         "Mul",
         "Pad",
@@ -45,9 +48,11 @@ OPERATORS: Final = frozenset(
         "Relu",
         "Reshape",
         "Resize",
+        "Selu",
         "Shape",
         "Sigmoid",
         "Slice",
+        "Tanh",
         "Transpose",
     }
 )
@@ -62,8 +67,9 @@ _SETTINGS = {
     **dict.fromkeys(("output_padding", "pads"), (0, 64)),
     **dict.fromkeys(("axis", "end", "perm", "start"), (-_MOST_AXES, _MOST_AXES)),
     **dict.fromkeys(
-        ("allowzero", "antialias", "ceil_mode", "exclude_outside", "storage_order"), (0, 1)
+        ("allowzero", "antialias", "ceil_mode", "count_include_pad", "exclude_outside"), (0, 1)
     ),
+    "storage_order": (0, 1),
     **dict.fromkeys(("transA", "transB"), (0, 1)),
 }
 """The least and the most that each setting of an operator may be, where it is a whole number.
@@ -71,6 +77,9 @@ _SETTINGS = {
 ONNX Runtime does not look at all of them: no groups or a kernel spread far beyond the image end the
 process.
 """
+
+_SETTINGS_OF = {("Conv", "dilations"): (1, 16), ("Conv", "group"): (1, 65_536)}
+"""Where one operator may have more: of a convolution's, ONNX Runtime does look at both."""
 
 _ROUNDING = ("QuantizeLinear", "DequantizeLinear")
 """Operators that have no setting but an axis, the first."""
@@ -348,7 +357,9 @@ def _check_setting(operator: str, setting: Message) -> None:
     numbers = [*setting["i"], *setting["ints"]]
     if not numbers and setting.first("type", 0) == _WHOLE_NUMBER:
         numbers = [0]  # what ONNX Runtime takes for one that is left out
-    low, high = (0, 0) if operator in _ROUNDING else _SETTINGS.get(name, (0, -1))
+    low, high = _SETTINGS_OF.get((operator, name), _SETTINGS.get(name, (0, -1)))
+    if operator in _ROUNDING:
+        low, high = 0, 0
     for number in numbers:
         if not low <= number <= high:
             raise InputError(

@@ -1,0 +1,48 @@
+"""A network as the command line shows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from autodenoise.nets.summary import Summary
+
+__all__ = ["images_in_words", "layers_table", "size_in_words"]
+
+
+def size_in_words(summary: Summary) -> str:
+    """Say how large a network is."""
+    return (
+        f"{summary.parameters:,} parameters, {summary.parameters * 4 / 1024:,.1f} KiB; "
+        f"{summary.macs / 1e6:.2f} million multiply-adds an image"
+    )
+
+
+def images_in_words(summary: Summary, multiple: int | None, halo: int | None) -> str:
+    """Say which sizes of images a network takes."""
+    height, width = summary.layers[0].shape[1:]
+    if multiple is None:
+        return f"{width}x{height} pixels only"
+    return f"any size that {multiple} divides; an output sees {halo} pixels around it"
+
+
+def layers_table(summary: Summary) -> Table:
+    """Lay out a network, a layer a line."""
+    from rich.table import Table
+
+    from autodenoise.nets.summary import in_words
+
+    table = Table(box=None, pad_edge=False, show_footer=True)
+    table.add_column("", justify="right")
+    table.add_column("layer", "total")
+    table.add_column("output", justify="right")
+    table.add_column("parameters", f"{summary.parameters:,}", justify="right")
+    table.add_column("")
+    for row, layer in enumerate(summary.layers):
+        note = "code" if row == summary.code[-1] else ""
+        if layer.inputs not in ((), (row - 1,)):
+            note = "of " + " and ".join(str(source) for source in layer.inputs)
+        table.add_row(str(row), layer.does, in_words(layer.shape), f"{layer.parameters:,}", note)
+    return table
