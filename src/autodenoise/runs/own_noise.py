@@ -46,7 +46,8 @@ def noise_of(recipe: Recipe, splits: Splits) -> tuple[AnyNoise, ...]:
         )
     means = sorted({mean for curve in level.channels for mean in curve.means})
     variances = [np.interp(means, curve.means, curve.variances) for curve in level.channels]
-    between = np.array(level.correlation)
+    between = np.array(level.correlation).clip(-1, 1)
+    np.fill_diagonal(between, 1)  # which rounding may have missed
     pairs = zip(*np.triu_indices(len(variances)), strict=True)
     measured = Measured(
         means=tuple(means),
