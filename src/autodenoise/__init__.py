@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         resume,
         train,
     )
+    from autodenoise.runs.importing import import_keras
     from autodenoise.runs.search import tune
     from autodenoise.runtime import (
         Card,
@@ -50,6 +51,7 @@ _HOMES = {
     "encode": "runs",
     "evaluate": "runs",
     "find_outliers": "runs",
+    "import_keras": "runs.importing",
     "load": "runtime",
     "quantize": "runs",
     "resume": "runs",
@@ -73,6 +75,7 @@ __all__ = [
     "encode",
     "evaluate",
     "find_outliers",
+    "import_keras",
     "load",
     "quantize",
     "resume",
