@@ -30,6 +30,7 @@ from autodenoise.learning.loop import (
     fit,
 )
 from autodenoise.learning.objectives import Batch
+from autodenoise.learning.pictures import Crops
 from autodenoise.learning.randomness import generator
 from autodenoise.learning.stream import crops_of
 from autodenoise.learning.transfer import start_from
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
     from autodenoise.learning.download import OnBytes
     from autodenoise.learning.loop import Report
-    from autodenoise.learning.pictures import Crops
     from autodenoise.recipes import Own, Recipe
 
 __all__ = [
@@ -325,8 +325,11 @@ def _finish(sitting: Sitting, report: Report | None, *, tensorboard: bool) -> Ru
 def _hand_over(sitting: Sitting) -> None:
     """Make what a run leaves for others: its model file, how good it is, and its report."""
     _export(sitting)
-    assess(sitting.run, sitting.splits)
-    write_report(sitting.run, sitting.splits)
+    splits, train = sitting.splits, sitting.training.train
+    assess(sitting.run, splits)
+    if isinstance(train, Crops):
+        splits = splits._replace(notes=(*splits.notes, *train.notes))
+    write_report(sitting.run, splits)
 
 
 def _export(sitting: Sitting) -> None:
