@@ -124,7 +124,15 @@ def test_the_public_names_are_these() -> None:
     assert sorted(dir(autodenoise)) == [
         *("Card", "Model", "Options", "Own", "Run", "Scale"),
         *("classify", "compare", "decode", "denoise", "denoise_file", "denoise_folder", "draw"),
-        *("encode", "evaluate", "find_outliers", "import_keras", "load", "profile_noise"),
+        *(
+            "encode",
+            "estimate",
+            "evaluate",
+            "find_outliers",
+            "import_keras",
+            "load",
+            "profile_noise",
+        ),
         *("quantize", "resume", "train", "tune"),
     ]
     for name in autodenoise.__all__:
