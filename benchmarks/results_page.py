@@ -233,12 +233,11 @@ def without_clean(content: dict[str, Any], file: Path) -> str:
 
 
 _WITHOUT_CLEAN = """
-**Ours**: one network (the fast size), one noise (sigma 25, and for no other), and the same number of
-steps on the same photos, by `python benchmarks/objectives.py`
+**Ours**: one network (the fast size), one noise (sigma 25, and for no other), and the same number
+of steps on the same photos, by `python benchmarks/objectives.py`
 ([objectives.json](../benchmarks/results/objectives.json)); far fewer than the papers'. But for
-*supervised*, no clean pixel was learnt from: each photo got its noise once, for *noise2noise* twice,
-and was forgotten. *recorrupted* is told the noise. [What each of these
-is](objectives.md).
+*supervised*, no clean pixel was learnt from: each photo got its noise once, for *noise2noise*
+twice, and was forgotten. *recorrupted* is told the noise. [What each of these is](objectives.md).
 """
 
 

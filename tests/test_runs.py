@@ -122,20 +122,18 @@ def test_a_recipe_object_is_changed_with_replace(tmp_path: Path) -> None:
 
 def test_the_public_names_are_these() -> None:
     assert sorted(dir(autodenoise)) == [
+        *("Card", "Model", "Options", "Own", "Run", "Scale"),
+        *("classify", "compare", "decode", "denoise", "denoise_file", "denoise_folder", "draw"),
         *(
-            "Card",
-            "Model",
-            "Options",
-            "Own",
-            "Run",
-            "Scale",
-            "classify",
-            "compare",
-            "decode",
-            "denoise",
+            "encode",
+            "estimate",
+            "evaluate",
+            "find_outliers",
+            "import_keras",
+            "load",
+            "profile_noise",
         ),
-        *("denoise_file", "denoise_folder", "draw", "encode", "evaluate", "find_outliers", "load"),
-        *("profile_noise", "quantize", "resume", "train", "tune"),
+        *("quantize", "resume", "train", "tune"),
     ]
     for name in autodenoise.__all__:
         assert getattr(autodenoise, name) is not None

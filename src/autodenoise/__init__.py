@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         resume,
         train,
     )
+    from autodenoise.runs.importing import import_keras
     from autodenoise.runs.search import tune
     from autodenoise.runtime import (
         Card,
@@ -55,6 +56,7 @@ _HOMES = {
     "estimate": "runs",
     "evaluate": "runs",
     "find_outliers": "runs",
+    "import_keras": "runs.importing",
     "load": "runtime",
     "profile_noise": "evaluation.noise_report",
     "quantize": "runs",
@@ -81,6 +83,7 @@ __all__ = [
     "estimate",
     "evaluate",
     "find_outliers",
+    "import_keras",
     "load",
     "profile_noise",
     "quantize",

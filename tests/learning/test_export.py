@@ -15,6 +15,7 @@ from autodenoise.errors import InputError, OutputError
 from autodenoise.images import Scale
 from autodenoise.learning.export import export
 from autodenoise.learning.quantisation import quantise
+from autodenoise.nets.layered import SMALL
 from autodenoise.runtime import checking
 from autodenoise.runtime.tiling import denoise_rows, plan
 
@@ -161,6 +162,20 @@ def test_our_networks_need_just_the_operators_that_are_let_in(tmp_path: Path) ->
         needed |= set(contents.operators)
         # Nothing of the machine that it was made on.
         assert str(Path(nets.__file__).parent).encode() not in path.read_bytes()
+    # What a list of layers may hold besides.
+    layers = (
+        *({"kind": kind} for kind in ("leaky-relu", "elu", "selu", "silu", "tanh")),
+        {"kind": "average-pool", "kernel": [2, 2], "stride": [2, 2]},
+        *SMALL[3:4],
+        *SMALL[:2],
+        {"kind": "conv", "channels_in": 8, "channels_out": 4, "kernel": [1, 1], "groups": 2},
+        {"kind": "conv", "channels_in": 4, "channels_out": 1, "kernel": [1, 2], "dilation": [1, 2]},
+        {"kind": "zeros", "pads": [0, 0, 2, 0]},
+    )
+    arguments = {"layers": layers, "multiple": 2}
+    network = nets.build("layers", arguments, torch.Generator().manual_seed(1))
+    export(network, card(network, "layers"), tmp_path / "layers.onnx")
+    needed |= set(checking.inspect((tmp_path / "layers.onnx").read_bytes()).operators)
     image = np.full((1, 32, 32, 1), 0.5, np.float32)
     quantise(tmp_path / "unet.onnx", tmp_path / "int8.onnx", image, "one image")
     needed |= set(checking.inspect((tmp_path / "int8.onnx").read_bytes()).operators)

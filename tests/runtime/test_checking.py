@@ -158,6 +158,16 @@ def kernel_beyond_the_image(model: Any) -> None:
     model.graph.node[0].attribute.append(helper.make_attribute("dilations", [127, 1]))
 
 
+def groups_of_another_operator(model: Any) -> None:
+    model.graph.node[0].op_type = "ConvTranspose"
+    model.graph.node[0].attribute.append(helper.make_attribute("group", 2))
+
+
+def window_with_gaps(model: Any) -> None:
+    model.graph.node[0].op_type = "MaxPool"
+    model.graph.node[0].attribute.append(helper.make_attribute("dilations", [2, 2]))
+
+
 def overflowing_blocks(model: Any) -> None:
     node = helper.make_node("DepthToSpace", ["noisy"], ["clean"], blocksize=2**62)
     model.graph.node[0].CopyFrom(node)
@@ -196,6 +206,8 @@ def endless_parts(model: Any) -> None:
         (division_by_no_groups, "group = 0"),
         (division_by_groups_left_out, "group = 0"),
         (kernel_beyond_the_image, "dilations = 127"),
+        (groups_of_another_operator, "group = 2"),
+        (window_with_gaps, "dilations = 2"),
         (overflowing_blocks, f"blocksize = {2**62}"),
         (endless_parts, "more than 200,000 parts"),
     ],
@@ -205,6 +217,22 @@ def test_what_no_denoiser_needs_is_refused(
 ) -> None:
     spoil(good)
     assert_refused(good.SerializeToString(), says)
+
+
+@pytest.mark.parametrize(("group", "dilation"), [(1, 16), (7, 1), (65_536, 3)])
+def test_groups_and_dilations_that_do_not_fit_end_no_process(
+    tmp_path: Path, good: Any, group: int, dilation: int
+) -> None:
+    good.graph.node[0].attribute.extend(
+        [
+            helper.make_attribute("group", group),
+            helper.make_attribute("dilations", [dilation, dilation]),
+        ]
+    )
+    onnx.save(good, tmp_path / "odd.onnx")
+    model = runtime.load(tmp_path / "odd.onnx")
+    with pytest.raises(InputError, match="cannot work on 8x8 pixels"):
+        model.batch(np.zeros((1, 8, 8, 1), np.float32))
 
 
 def test_what_readers_disagree_about_is_refused(good: Any) -> None:

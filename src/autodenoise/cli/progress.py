@@ -98,7 +98,8 @@ class TrainingProgress(_TrainingBar):
         """Print what is worth knowing of the pictures."""
         del rows
         for note in training.notes:
-            self._print(f"note: {note}")
+            for line in f"note: {note}".splitlines():
+                self._print(line)
 
     def step(self, status: Status) -> None:
         """Show the state of things."""

@@ -93,8 +93,10 @@ def train(
     from autodenoise import runs
     from autodenoise.cli.progress import Downloads, TrainingProgress
     from autodenoise.errors import UsageError
+    from autodenoise.evaluation import verdict
+    from autodenoise.evaluation.unsupervised import Estimate
     from autodenoise.learning.parallel import joined
-    from autodenoise.runs import report
+    from autodenoise.runs import report, results
 
     sources: dict[Holds, tuple[Path | None, ...]] = {
         "clean": (clean,),
@@ -150,6 +152,9 @@ def train(
         tracked = run.folder / runs.TENSORBOARD_NAME
         if tracked.is_dir():
             typer.echo(f"see how it went with:\n  tensorboard --logdir {tracked}")
+        likely = results.read(run.folder, results.ESTIMATE_NAME, Estimate).result
+        if likely is not None:
+            typer.echo(verdict.headline(likely))
         typer.echo(
             f"{run.folder} holds the model file, and {report.REPORT_NAME} to look at; score it "
             "with:"

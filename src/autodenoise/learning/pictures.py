@@ -120,6 +120,11 @@ class Crops(ABC):
         pixels = int(self._pixels_of.sum())
         return len(self), pixels, self._channels, self.side, int(self.shuffle_channels)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of the pictures, as far as only taking crops shows it."""
+        return ()
+
     def order(self, count: int, generator: torch.Generator) -> Tensor:
         """Say which pictures an epoch of so many crops takes them of, (count,).
 

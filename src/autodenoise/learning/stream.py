@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from autodenoise.errors import InputError
+from autodenoise.learning.gathering import listing
 from autodenoise.learning.pictures import WINDOW, Crops, Draws, Pictures, stored_bytes
 from autodenoise.learning.pieces import THREADS, Pieces
 from autodenoise.learning.planes import Reader
@@ -69,9 +70,13 @@ class Stream(Crops):
         self._place: dict[int, int] = {}
 
     @property
-    def damaged(self) -> tuple[PassedOver, ...]:
-        """The pictures that could not be decoded so far; others take their turns."""
-        return tuple(PassedOver(*told) for told in sorted(self._shelf.damaged.items()))
+    def notes(self) -> tuple[str, ...]:
+        """See `Crops`: the pictures that could not be decoded so far."""
+        damaged = [PassedOver(*told) for told in sorted(self._shelf.damaged.items())]
+        if not damaged:
+            return ()
+        told = f"{len(damaged):,} cannot be decoded; others took their turns"
+        return (f"{told}:\n{listing(damaged)}",)
 
     def order(self, count: int, generator: torch.Generator) -> Tensor:
         """See `Crops`. What is read ahead follows the last order that was asked for."""

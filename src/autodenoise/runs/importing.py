@@ -127,15 +127,16 @@ def _card(found: Found, name: str) -> runtime.Card:
 
 
 def _doubts(found: Found, takes: Range, gives: Range) -> tuple[str, ...]:
-    """Say where the network looks as if black and white were not 0 and 1."""
-    layers = found.network.arguments["layers"]
+    """Say where it looks as if black and white were not 0 and 1."""
+    kinds = [layer["kind"] for layer in found.network.arguments["layers"]]
+    kinds = [kind for kind in kinds if kind not in ("flatten", "reshape")]
     doubts = []
-    if takes == (0, 1) and layers[0]["kind"] == "rescale":
+    if takes == (0, 1) and kinds[0] == "rescale":
         doubts.append(
             "Its first layer changes the scale of the values. If it was trained on images from 0 "
             "to 255, import it with --takes 0 255."
         )
-    if gives == (0, 1) and layers[-1]["kind"] == "tanh":
+    if gives == (0, 1) and kinds[-1] == "tanh":
         doubts.append(
             "Its last layer is a tanh. If it was trained on images from -1 to 1, import it with "
             "--takes -1 1."

@@ -21,6 +21,7 @@ __all__ = ["noise_of"]
 
 # What the middles of a few pictures hold; one picture is measured as a whole.
 _ENOUGH = 500_000
+_BRIGHTNESSES = 2
 
 
 def noise_of(recipe: Recipe, splits: Splits) -> tuple[AnyNoise, ...]:
@@ -38,15 +39,17 @@ def noise_of(recipe: Recipe, splits: Splits) -> tuple[AnyNoise, ...]:
     if recipe.noise or not wanted:
         return recipe.noise
     level = from_images(_images(splits.train))
-    if level is None:
+    # One brightness alone would be the one with the least noise.
+    if level is None or min(len(curve.means) for curve in level.channels) < _BRIGHTNESSES:
         raise UsageError(
-            "the pictures are too small or too few to measure their noise. Name it, as in "
-            "--noise gaussian:25, or learn without knowing it, by "
+            "the pictures are too small or too few to measure their noise on (about 200x200 pixels "
+            "together). Name it, as in --noise gaussian:25, or learn without knowing it, by "
             "--set phase.denoise.objective=neighbor2neighbor"
         )
     means = sorted({mean for curve in level.channels for mean in curve.means})
     variances = [np.interp(means, curve.means, curve.variances) for curve in level.channels]
-    between = np.array(level.correlation)
+    between = np.array(level.correlation).clip(-1, 1)
+    np.fill_diagonal(between, 1)  # which rounding may have missed
     pairs = zip(*np.triu_indices(len(variances)), strict=True)
     measured = Measured(
         means=tuple(means),

@@ -31,6 +31,7 @@ from autodenoise.learning.loop import (
 )
 from autodenoise.learning.objectives import Batch
 from autodenoise.learning.parallel import ALONE, Processes
+from autodenoise.learning.pictures import Crops
 from autodenoise.learning.randomness import generator
 from autodenoise.learning.stream import crops_of
 from autodenoise.learning.transfer import start_from
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 
     from autodenoise.learning.download import OnBytes
     from autodenoise.learning.loop import Report
-    from autodenoise.learning.pictures import Crops
     from autodenoise.recipes import Own, Recipe
 
 __all__ = [
@@ -367,9 +367,12 @@ def _hand_over(sitting: Sitting) -> None:
     """Make what a run leaves for others: its model file, how good it is, and its report."""
     processes = sitting.training.processes
     if processes.is_first:
+        splits, train = sitting.splits, sitting.training.train
         _export(sitting)
-        assess(sitting.run, sitting.splits)
-        write_report(sitting.run, sitting.splits)
+        assess(sitting.run, splits)
+        if isinstance(train, Crops):
+            splits = splits._replace(notes=(*splits.notes, *train.notes))
+        write_report(sitting.run, splits)
     # A process that leaves early is taken by torchrun for one that failed.
     processes.wait()
 

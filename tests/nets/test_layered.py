@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from autodenoise import nets
+from autodenoise.errors import UsageError
+from autodenoise.nets.layered import LAYERS, SMALL
+from autodenoise.nets.summary import summarise
+
+
+def conv(channels_in: int, channels_out: int, side: int, **more: Any) -> dict[str, Any]:
+    around = [(side - 1) // 2, side // 2] * 2
+    sizes = {"channels_in": channels_in, "channels_out": channels_out, "kernel": [side, side]}
+    return {"kind": "conv", **sizes, "pads": around, **more}
+
+
+def build(layers: tuple[dict[str, Any], ...], **arguments: Any) -> nets.Autoencoder:
+    whole = {"layers": layers, **arguments}
+    return nets.build("layers", whole, torch.Generator().manual_seed(0))
+
+
+ACTIVATIONS = ("leaky-relu", "elu", "selu", "silu", "sigmoid", "tanh", "relu")
+ODD = (
+    {"kind": "rescale", "factor": -255.0, "offset": 3.0},
+    conv(1, 2, 3, dilation=[2, 2], pads=[2, 2, 2, 2]),
+    *({"kind": kind} for kind in ACTIVATIONS),
+    {"kind": "relu", "most": 6.0},
+    {"kind": "scale", "channels": 2},
+    {"kind": "max-pool", "kernel": [3, 3], "stride": [2, 2], "pads": [0, 1, 0, 1]},
+    {"kind": "average-pool", "kernel": [3, 3], "stride": [1, 1], "pads": [1, 1]},
+    {"kind": "upsample", "factors": [2, 2], "mode": "bilinear"},
+    conv(2, 1, 2),
+    # What was subtracted from itself would be dark everywhere.
+    {"kind": "rescale", "factor": -1.0},
+    {"kind": "add", "of": [16, 15]},
+)
+
+
+def test_what_an_output_sees_does_not_depend_on_its_activations() -> None:
+    # 2 for the dilated kernel, 1 behind the image's for a pooling of 3 and 3 of an average at half
+    # the size, 1 of it for a line between pixels, 1 for the last.
+    network = build(ODD, code=11, multiple=2)
+    assert nets.halo(network) == 8
+    plain = build((conv(1, 1, 5), {"kind": "sigmoid"}), code=1, multiple=1)
+    assert nets.halo(plain) == 2
+
+
+@torch.no_grad()
+def test_nothing_beyond_the_halo_changes_an_output() -> None:
+    # In doubles: what is far away counts for little.
+    network = build(ODD, code=11, multiple=2).double()
+    halo = nets.halo(network)
+    draw = torch.Generator().manual_seed(1)
+    for weight in network.parameters():
+        weight.uniform_(-1, 1, generator=draw)
+    image = 0.01 * torch.rand(1, 1, 40, 40, generator=draw).double()
+    reached = 0
+    for axis, offset in ((2, 18), (2, 19), (3, 18), (3, 19)):
+        changed = image.clone()
+        changed.select(axis, offset).add_(0.01)
+        moved = (network(changed) != network(image)).nonzero()[:, axis]
+        reached = max(reached, int((moved - offset).abs().max()))
+    assert reached == halo
+
+
+def test_skips_pass_the_code_by() -> None:
+    layers = (
+        conv(1, 4, 3),
+        {"kind": "max-pool", "kernel": [2, 2], "stride": [2, 2]},
+        {"kind": "upsample", "factors": [2, 2]},
+        {"kind": "concatenate", "of": [3, 1, 0]},
+        conv(9, 1, 3),
+    )
+    network = build(layers, code=2, multiple=2)
+    image = torch.rand(1, 1, 8, 8)
+    handed = network.encoder(image)
+    assert [tuple(one.shape[1:]) for one in handed] == [(1, 8, 8), (4, 8, 8), (4, 4, 4)]
+    assert nets.code_shape(network, (1, 8, 8)) is None
+    assert network(image).shape == image.shape
+    rows = summarise(network, (1, 8, 8)).layers
+    assert rows[4].does == "Concatenate"
+    assert rows[4].inputs == (3, 1, 0)
+
+
+def test_the_whole_may_be_the_encoder() -> None:
+    network = build((conv(1, 1, 3),), code=1)
+    image = torch.rand(1, 1, 8, 8)
+    assert torch.equal(network.decoder(network.encoder(image)), network(image))
+
+
+@pytest.mark.parametrize(
+    ("layers", "code", "says"),
+    [
+        (({"kind": "cnov"},), 1, "unknown kind of layer 'cnov'; did you mean 'conv'?"),
+        (({},), 1, "unknown kind of layer ''; known: conv, "),
+        (({"kind": "conv", "filters": 3},), 1, "layer 1, conv, cannot be made with {'filters': 3}"),
+        (({"kind": "relu", "of": [1]},), 1, r"layer 1 is of \[1\]; expected numbers below its own"),
+        (({"kind": "relu", "of": []},), 1, r"layer 1 is of \[\]; expected numbers below"),
+        (({"kind": "relu"},), 2, "code is 2; expected 1 to 1"),
+        ((), 1, "code is 1; expected 1 to 0"),
+    ],
+)
+def test_what_is_no_list_of_layers(layers: Any, code: int, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        build(layers, code=code)
+
+
+def test_every_kind_of_layer_says_what_it_does() -> None:
+    rows = summarise(build(ODD, code=11, multiple=2), (1, 8, 8)).layers
+    words = ("LeakyReLU", "ELU", "SELU", "SiLU", "sigmoid", "tanh", "ReLU", "ReLU up to 6")
+    assert [row.does for row in rows] == [
+        "Image",
+        "Rescale",
+        f"Conv 3x3 dilation 2 same + {' + '.join(words)}",
+        "Scale",
+        "MaxPool 3x3 stride 2",
+        "AveragePool 3x3 stride 1",
+        "Upsample x2, bilinear",
+        "Conv 2x2 same",
+        "Rescale",
+        "Add",
+    ]
+    used = {layer["kind"] for layer in (*ODD, *SMALL)}
+    assert set(LAYERS) - used == {
+        *("conv-transpose", "dense", "flatten", "reshape", "zeros", "cut", "concatenate"),
+    }
