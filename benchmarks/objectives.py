@@ -24,6 +24,7 @@ _BLIND = ["data.shots=1", "network.residual=false"]
 SETTINGS = {
     "supervised": [],
     "noise2noise": ["data.shots=2"],
+    "recorrupted": ["data.shots=1"],
     "neighbor2neighbor": ["data.shots=1"],
     "noise2void2": _BLIND,
     "noise2void": _BLIND,

@@ -9,7 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autodenoise.evaluation.noise_report import profile_noise
     from autodenoise.images import Scale
+    from autodenoise.recipes import Own
     from autodenoise.runs import (
         Run,
         classify,
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
         decode,
         draw,
         encode,
+        estimate,
         evaluate,
         find_outliers,
         quantize,
@@ -39,6 +42,7 @@ _HOMES = {
     "Card": "runtime",
     "Model": "runtime",
     "Options": "runtime",
+    "Own": "recipes",
     "Run": "runs",
     "Scale": "images",
     "classify": "runs",
@@ -49,10 +53,12 @@ _HOMES = {
     "denoise_folder": "runtime",
     "draw": "runs",
     "encode": "runs",
+    "estimate": "runs",
     "evaluate": "runs",
     "find_outliers": "runs",
     "import_keras": "runs.importing",
     "load": "runtime",
+    "profile_noise": "evaluation.noise_report",
     "quantize": "runs",
     "resume": "runs",
     "train": "runs",
@@ -63,6 +69,7 @@ __all__ = [
     "Card",
     "Model",
     "Options",
+    "Own",
     "Run",
     "Scale",
     "classify",
@@ -73,10 +80,12 @@ __all__ = [
     "denoise_folder",
     "draw",
     "encode",
+    "estimate",
     "evaluate",
     "find_outliers",
     "import_keras",
     "load",
+    "profile_noise",
     "quantize",
     "resume",
     "train",

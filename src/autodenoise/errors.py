@@ -8,6 +8,7 @@
     ├── InputError              3    something that was read is missing, damaged or does not fit
     ├── OutputError             4    something could not be written, or is there already
     ├── TrainingDiverged        5    the loss is no longer a number
+    ├── ProcessLost             6    another process of the same training is gone
     └── Interrupted             130  stopped on request; what was done is kept
 
 A message says what was expected, what came, and what to do.
@@ -27,6 +28,7 @@ __all__ = [
     "Interrupted",
     "MissingExtra",
     "OutputError",
+    "ProcessLost",
     "TrainingDiverged",
     "UsageError",
     "extra_of",
@@ -74,6 +76,12 @@ class TrainingDiverged(AutodenoiseError):
     exit_code = 5
 
 
+class ProcessLost(AutodenoiseError):
+    """Another of the processes that train together is gone."""
+
+    exit_code = 6
+
+
 class Interrupted(AutodenoiseError):
     """The work was stopped on request; what was done is kept."""
 
@@ -90,6 +98,7 @@ def extra_of(module: str) -> str:
         "scipy": "baselines",
         "skimage": "baselines",
         "tensorboard": "tracking",
+        "zarr": "volumes",
     }
     return extras.get(module.partition(".")[0], "train")
 

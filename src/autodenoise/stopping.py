@@ -14,11 +14,12 @@ __all__ = ["stop_requests"]
 
 
 @contextlib.contextmanager
-def stop_requests() -> Iterator[threading.Event]:
+def stop_requests(*, repeated: bool = False) -> Iterator[threading.Event]:
     """Turn the first SIGINT or SIGTERM into a flag, so that a step is never cut in two.
 
-    A second one acts as usual. Signals reach Python in the main thread alone; elsewhere the
-    caller's own handling stays in place.
+    A second one acts as usual, unless requests may come `repeated`: whoever started several
+    processes passes on to each what it may have been sent itself. Signals reach Python in the main
+    thread alone; elsewhere the caller's own handling stays in place.
     """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -32,7 +33,8 @@ def stop_requests() -> Iterator[threading.Event]:
 
     def request(*_: object) -> None:
         stop.set()
-        restore_handlers()
+        if not repeated:
+            restore_handlers()
 
     for number in before:
         signal.signal(number, request)

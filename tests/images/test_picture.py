@@ -276,3 +276,61 @@ def test_a_range_that_is_none_is_no_range(tmp_path: Path) -> None:
     endless = [(340, "f", 1, 0.0, True), (341, "f", 1, float("inf"), True)]
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 5), np.float32), extratags=endless)
     assert images.open_picture(tmp_path / "a.tif").scale is None
+
+
+# --- parts ----------------------------------------------------------------------------------------
+
+
+def written(path: Path, kind: str) -> tuple[Path, Pixels]:
+    """Write a picture, or 3 pages, and give what it is upright, (pages, H, W, C)."""
+    random = np.random.default_rng(0)
+    colours = random.integers(0, 256, (40, 50, 3), np.uint8)
+    stack = random.integers(0, 65536, (3, 70, 60), np.uint16)
+    if kind == "png":
+        Image.fromarray(colours).save(path)
+        return path, colours[None]
+    if kind == "turned":
+        exif = Image.Exif()
+        exif[0x0112] = 6  # the camera was turned
+        Image.fromarray(colours).save(path, exif=exif)
+        return path, np.rot90(colours, -1)[None]
+    options = {
+        "tiled": {"tile": (16, 32), "compression": "deflate"},
+        "strips": {"rowsperstrip": 7, "compression": "deflate"},
+        "imagej": {"imagej": True},
+        "big-endian": {"byteorder": ">"},
+    }
+    tifffile.imwrite(path, stack, **options[kind], photometric="minisblack")  # type: ignore[arg-type]
+    if kind == "imagej":
+        # A stack of ImageJ's beyond 4 GiB has one directory for all planes.
+        content = bytearray(path.read_bytes())
+        first = struct.unpack_from("<I", content, 4)[0]
+        entries = struct.unpack_from("<H", content, first)[0]
+        struct.pack_into("<I", content, first + 2 + 12 * entries, 0)
+        path.write_bytes(content)
+    return path, stack[..., None]
+
+
+@pytest.mark.parametrize("kind", ["png", "turned", "tiled", "strips", "imagej", "big-endian"])
+def test_a_part_is_that_of_the_whole(tmp_path: Path, kind: str) -> None:
+    path, whole = written(tmp_path / ("a.png" if kind in ("png", "turned") else "a.tif"), kind)
+    picture = images.open_picture(path, upright=True)
+    assert picture.pages == len(whole)
+    parts = [(0, 5, 7, 20, 30), (picture.pages - 1, 0, 0, *whole.shape[1:3]), (0, 39, 3, 1, 37)]
+    # Several threads at a time, in any order.
+    with ThreadPoolExecutor(4) as pool:
+        given = list(pool.map(lambda part: picture.part(*part), 3 * parts))
+    for (page, top, left, height, width), samples in zip(3 * parts, given, strict=True):
+        expected = whole[page, top : top + height, left : left + width]
+        np.testing.assert_array_equal(samples, expected)
+    np.testing.assert_array_equal(
+        np.concatenate(list(picture.rows())), whole.reshape(-1, *whole.shape[2:])
+    )
+
+
+def test_a_part_of_a_damaged_picture_is_an_error(tmp_path: Path) -> None:
+    path, _ = written(tmp_path / "a.tif", "strips")
+    picture = images.open_picture(path)
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(InputError, match="is damaged or cut off"):
+        picture.part(2, 0, 0, 70, 60)

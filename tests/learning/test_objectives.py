@@ -20,13 +20,14 @@ from autodenoise.learning.objectives import (
     Neighbor2Neighbor,
     Noise2Noise,
     Noise2Void,
+    Recorrupted,
     Supervised,
 )
 from autodenoise.learning.optim import Cosine, Muon
 from autodenoise.learning.phases import ObjectiveName, Phase
 from autodenoise.learning.pictures import Pictures
 from autodenoise.learning.validation import take_shots
-from autodenoise.noise import Gaussian, Jpeg
+from autodenoise.noise import Gaussian, Jpeg, Noise, Poisson
 from tests.learning.test_loop import Heard
 
 
@@ -60,6 +61,20 @@ def test_noise2noise_takes_two_shots_or_draws_them() -> None:
     assert (given - clean).std() == pytest.approx(0.1, rel=0.15)
     correlation = np.corrcoef((given - clean).ravel(), (target - clean).ravel())[0, 1]
     assert abs(correlation) < 0.15
+
+
+@pytest.mark.parametrize("noise", [Gaussian(0.1), Poisson(60.0)])
+def test_recorrupted_noises_are_not_correlated(noise: Noise) -> None:
+    network = nets.build("conv", {"channels": 1}, draw(0))
+    clean = torch.full((4, 1, 200, 200), 0.6)
+    noisy = noise(clean, draw(1))
+    given, target, _ = Recorrupted(noise)(network, Batch(noisy=noisy), draw(2))
+    variance = float((noisy - clean).var())
+    one, other = given - clean, target - clean
+    assert float(one.mean()) == pytest.approx(0, abs=0.002)
+    assert float(one.var()) == pytest.approx(1.25 * variance, rel=0.02)
+    assert float(other.var()) == pytest.approx(5 * variance, rel=0.02)
+    assert abs(np.corrcoef(one.numpy().ravel(), other.numpy().ravel())[0, 1]) < 0.01
 
 
 # --- Neighbor2Neighbor ----------------------------------------------------------------------------
@@ -112,6 +127,13 @@ def test_neighbor2neighbor_has_the_gradient_of_its_paper() -> None:
     assert len(ours) == len(papers)
     for own, expected in zip(ours, papers, strict=True):
         torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_neighbor2neighbor_cuts_what_half_of_would_not_fit_the_network() -> None:
+    network = nets.build("unet", {"channels": 1}, draw(0))
+    noisy = torch.rand(1, 1, 40, 72, generator=draw(1))
+    task = Neighbor2Neighbor(Gaussian(0.0))(network, Batch(noisy=noisy), draw(2))
+    assert task.given.shape == task.target.shape == (1, 1, 16, 32)
 
 
 # --- Noise2Void -----------------------------------------------------------------------------------
@@ -204,6 +226,7 @@ def smooth(count: int, side: int, seed: int) -> Tensor:
     [
         ("supervised", None, 0.3),
         ("noise2noise", 2, 0.3),
+        ("recorrupted", 1, 0.4),
         ("neighbor2neighbor", 1, 0.5),
         ("noise2void", 1, 0.45),
         ("noise2void2", 1, 0.35),

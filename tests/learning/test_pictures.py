@@ -12,7 +12,7 @@ from PIL import Image
 from autodenoise import images
 from autodenoise.errors import InputError, UsageError
 from autodenoise.learning.data import Data, load
-from autodenoise.learning.pictures import Pictures, centre_crops
+from autodenoise.learning.pictures import Pictures, as_float, centre_crops
 
 
 def ramp(channels: int, height: int, width: int, first: float = 0) -> torch.Tensor:
@@ -130,18 +130,29 @@ def test_grey_is_the_luma_that_pillow_takes(tmp_path: Path) -> None:
     np.testing.assert_allclose(grey[:, 0].numpy(), expected[: len(grey)], atol=1)
 
 
-def test_pictures_of_other_depth_or_channels_are_refused(tmp_path: Path) -> None:
-    folder = tmp_path
+def test_pictures_of_any_size_need_crops(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    images.write(folder / "a.png", random.integers(0, 256, (30, 40, 3), np.uint8))
-    images.write(folder / "b.png", random.integers(0, 256, (50, 20, 3), np.uint8))
-    data = Data(str(folder), crop=16, validation="random", share=0.5)
-    assert load(data).shape == (3, 16, 16)
+    images.write(tmp_path / "a.png", random.integers(0, 256, (30, 40, 3), np.uint8))
+    images.write(tmp_path / "b.png", random.integers(0, 256, (50, 20, 3), np.uint8))
+    assert load(Data(str(tmp_path), crop=16, validation="random", share=0.5)).shape == (3, 16, 16)
     with pytest.raises(InputError, match="crop = 96"):
-        load(Data(str(folder), validation="random", share=0.5))
-    images.write(folder / "c.png", random.integers(0, 256, (30, 40, 1), np.uint8))
-    with pytest.raises(InputError, match="alike in channels and depth"):
-        load(data)
+        load(Data(str(tmp_path), validation="random", share=0.5))
+
+
+def test_pictures_of_16_bits_stay_so() -> None:
+    values = torch.arange(3 * 20 * 30).reshape(3, 20, 30).to(torch.uint16)
+    rows = torch.zeros(50, dtype=torch.int64)
+    pictures = Pictures([values[None]], 8, shuffle_channels=True)
+    cut = pictures.crops(rows, draw(0))[0]
+    wide = Pictures([values[None].float()], 8, shuffle_channels=True).crops(rows, draw(0))[0]
+    assert cut.dtype == torch.uint16
+    assert torch.equal(cut.float(), wide)
+    torch.testing.assert_close(as_float(cut), wide / 65535)
+    # Shrunk they are rounded, and stay within what 16 bits hold.
+    high = torch.full((1, 1, 40, 40), 65535.0)
+    high[..., ::2] = 65000
+    shrunk = Pictures([high.to(torch.uint16)], 8, shrink=0.5).crops(rows, draw(0))
+    assert 65000 <= int(shrunk.to(torch.int64).min()) <= int(shrunk.to(torch.int64).max()) <= 65535
 
 
 def test_middles_of_all_parts_are_alike_and_fit_most_networks(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from autodenoise.noise import (
     Gaussian,
     Grain,
     Jpeg,
+    Measured,
     Mixture,
     Noise,
     Part,
@@ -33,6 +34,8 @@ from autodenoise.noise import (
     Uniform,
 )
 
+WHITE, APART = ((1.0,),), ((0.3,),)
+RIPPLE = ((0.0, 0.1, 0.0), (0.4, 1.0, 0.4), (0.0, 0.1, 0.0))
 EXAMPLES: list[Noise] = [
     Gaussian(0.4, clip=True),
     Gaussian((0.0, 0.3)),
@@ -49,6 +52,8 @@ EXAMPLES: list[Noise] = [
     CorrelatedGaussian((0.0, 0.2), channel_correlation=(0.0, 1.0)),
     Grain((0.01, 0.1)),
     Scan((0.01, 0.1), (0.0, 3.0), (0.0, 0.1)),
+    Measured((0.1, 0.5, 0.9), ((0.01, 0.03, 0.02),), (RIPPLE,), (0.5, 2.0), clip=True),
+    Measured((0.0,), ((0.02,),) * 3, (WHITE, APART, APART, WHITE, APART, WHITE)),
     Mixture((Part(1.0), Part(2.0, (Camera(), Jpeg(50.0))), Part(1.0, (Gaussian(0.1),)))),
     Compose((Blur((0.0, 2.0)), Uniform((0.01, 1.5), symmetric=True))),
 ]

@@ -16,6 +16,7 @@ from autodenoise.noise import (
     Gaussian,
     Grain,
     Jpeg,
+    Measured,
     Mixture,
     Part,
     Poisson,
@@ -56,6 +57,14 @@ SAID: list[tuple[AnyNoise, str]] = [
     (
         Scan(0.01, 2.0, 0.02),
         "Scanned: dust on a share of 0.01 of the area, 2 scratches, rows banded by 0.02",
+    ),
+    (
+        Measured((0.0, 1.0), ((0.01, 0.03), (0.02, 0.025)), (((1.0,),), ((0.0,),), ((1.0,),))),
+        "Noise as it was measured, of sigma 0.01 to 0.03",
+    ),
+    (
+        Measured((0.5,), ((0.02,),), (((1.0,),),), (0.5, 2.0)),
+        "Noise as it was measured, of sigma 0.02 times 0.5 to 2 (drawn for each image)",
     ),
     (
         Mixture(

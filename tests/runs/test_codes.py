@@ -29,7 +29,7 @@ def test_codes_come_back_as_what_the_model_file_makes_of_the_images(
     folder: Path, tmp_path: Path
 ) -> None:
     run = autodenoise.Run.open(folder)
-    clean = run.held_back(run.data()).clean[:7]
+    clean = run.held_back(run.data()).known("a test")[:7]
     (tmp_path / "in").mkdir()
     for index, image in enumerate(clean):
         images.write(tmp_path / "in" / f"digit {index}.png", (image * 255).round().astype(np.uint8))

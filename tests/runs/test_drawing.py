@@ -71,7 +71,11 @@ def test_pictures_are_of_the_images_asked_for(folder: Path) -> None:
     made = scene(folder, 7, 3)
     held, model = made.held, made.model
     rows = [7, 3]
-    expected = [held.clean[rows], held.noisy[rows].clip(0, 1), model.batch(held.noisy[rows])]
+    expected = [
+        held.known("a test")[rows],
+        held.noisy[rows].clip(0, 1),
+        model.batch(held.noisy[rows]),
+    ]
     shown = cells(drawing._denoised(made))
     np.testing.assert_array_equal(shown, np.concatenate(expected)[..., 0])
     triptychs = cells(drawing._triptychs(made)).reshape(2, 3, 16, 16)
@@ -92,7 +96,7 @@ def test_reconstructions_are_of_the_phase_that_learnt_them(folder: Path, tmp_pat
     early = cells(drawing._reconstructed(made))[1]
     settings = [*SETTINGS, "phase={reconstruct = {objective = 'reconstruction', epochs = 2}}"]
     alone = autodenoise.train("digits", tmp_path / "run", settings=settings)
-    clean = made.held.clean[1:2]
+    clean = made.held.known("a test")[1:2]
     np.testing.assert_allclose(early, alone.model().batch(clean)[0, ..., 0], atol=1e-5)
     assert np.abs(early - made.model.batch(clean)[0, ..., 0]).max() > 0.01
     np.testing.assert_allclose(
@@ -104,7 +108,7 @@ def test_degradation_goes_from_the_clean_image_into_the_noise(folder: Path) -> N
     made = scene(folder, 4, 5)
     shown = cells(drawing._degradation(made)).reshape(2, 2, 6, 16, 16)
     for row, (given, _) in zip((4, 5), shown, strict=True):
-        clean = made.held.clean[row, ..., 0]
+        clean = made.held.known("a test")[row, ..., 0]
         np.testing.assert_array_equal(given[0], clean)
         errors = [np.square(step - clean).mean() for step in given]
         assert errors == sorted(errors)

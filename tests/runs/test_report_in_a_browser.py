@@ -16,7 +16,10 @@ from PIL import Image
 
 import autodenoise
 from autodenoise.images import from_float
+from autodenoise.recipes import Own
 from autodenoise.runs import Run
+from tests.evaluation.scenes import smooth_scenes, white
+from tests.runs.test_likely import make, stored, write
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -92,11 +95,31 @@ def run(browser: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
-def visit(browser: str, page: Path, width: int, image: int = 2) -> tuple[Any, Image.Image]:
+# What there is to see of a run without clean images.
+GLANCE = """<pre id="outcome"></pre>
+<script>
+{
+  const images = () => ["noisy", "denoised", "removed"].map(
+    (id) => document.querySelector(`#${id}`).src,
+  );
+  const begun = images();
+  document.querySelectorAll(".strip input")[%(image)d].click();
+  const map = document.querySelector(".maps svg").getBoundingClientRect();
+  const wide = document.documentElement.scrollWidth;
+  const outcome = { faults, begun, chosen: images(), map: [map.width, map.height], wide };
+  document.querySelector("#outcome").textContent = JSON.stringify(outcome);
+}
+</script>
+</body>"""
+
+
+def visit(
+    browser: str, page: Path, width: int, image: int = 2, program: str = VISIT
+) -> tuple[Any, Image.Image]:
     """Give what the visitor's program saw, and a picture of the page as it left it."""
     text = page.read_text("utf-8")
     visited = page.parent / f"visited-{width}.html"
-    text = text.replace("</head>", LISTEN, 1).replace("</body>", VISIT % {"image": image})
+    text = text.replace("</head>", LISTEN, 1).replace("</body>", program % {"image": image})
     visited.write_text(text, "utf-8")
     picture = page.parent / f"visited-{width}.png"
     command = [
@@ -154,3 +177,17 @@ def test_the_chart_reads_out_the_epoch_under_the_pointer(browser: str, run: Run)
     assert first == f"Epoch 1: training {rows[0].loss:.4f}, validation {rows[0].val_loss:.4f}"
     assert last == f"Epoch 3: training {rows[2].loss:.4f}, validation {rows[2].val_loss:.4f}"
     assert resting == left
+
+
+@pytest.mark.parametrize("width", [1200, 520])
+def test_a_page_without_clean_images(browser: str, tmp_path: Path, width: int) -> None:
+    scenes = stored(smooth_scenes(6, 96) + 0.1 * white((6, 96, 96, 1)))
+    run = make(Own("noisy", write(tmp_path / "noisy", scenes)), tmp_path / "run")
+    autodenoise.estimate(run.folder)
+    outcome, _ = visit(browser, run.folder / "report.html", width, image=1, program=GLANCE)
+    assert outcome["faults"] == []
+    assert outcome["wide"] <= width
+    assert not set(outcome["begun"]) & set(outcome["chosen"])
+    across, down = outcome["map"]
+    assert across == pytest.approx(down, abs=1)
+    assert 100 < across < 260

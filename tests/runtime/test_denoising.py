@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -143,6 +144,30 @@ def test_floats_need_a_range(tmp_path: Path, blur: runtime.Model) -> None:
     with pytest.raises(InputError, match=r"1 samples .* NaN or infinite, the first at row 3"):
         runtime.denoise_file(blur, source, target, options, overwrite=True)
     np.testing.assert_allclose(tifffile.imread(target), expected, atol=1e-5)
+
+
+def test_floats_have_the_range_that_the_model_was_trained_on(tmp_path: Path) -> None:
+    half = runtime.load(gains(tmp_path / "gains.onnx", (0.5,)))
+    half.card = dataclasses.replace(half.card, range=(-100.0, 300.0))
+    for dtype in (np.float32, np.int16):
+        field = RANDOM.uniform(-100, 300, (20, 30)).astype(dtype)
+        tifffile.imwrite(tmp_path / "a.tif", field)
+        runtime.denoise_file(half, tmp_path / "a.tif", tmp_path / "b.tif", overwrite=True)
+        expected = (field.astype(np.float64) + 100) / 2 - 100
+        np.testing.assert_allclose(tifffile.imread(tmp_path / "b.tif"), expected, atol=0.51)
+        np.testing.assert_allclose(half(field), expected, atol=0.51)
+    # Whoever knows better says so, and so may the file; samples of 8 and 16 bits have a range.
+    ten = RANDOM.uniform(0, 10, (20, 30)).astype(np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", ten)
+    options = runtime.Options(scale=images.Scale(0, 10))
+    runtime.denoise_file(half, tmp_path / "a.tif", tmp_path / "b.tif", options, overwrite=True)
+    np.testing.assert_allclose(tifffile.imread(tmp_path / "b.tif"), ten / 2, atol=1e-5)
+    declared = [(340, "f", 1, 0.0, True), (341, "f", 1, 10.0, True)]
+    tifffile.imwrite(tmp_path / "a.tif", ten, extratags=declared)
+    runtime.denoise_file(half, tmp_path / "a.tif", tmp_path / "b.tif", overwrite=True)
+    np.testing.assert_allclose(tifffile.imread(tmp_path / "b.tif"), ten / 2, atol=1e-5)
+    pixels = RANDOM.integers(0, 256, (20, 30), np.uint8)
+    np.testing.assert_allclose(half(pixels), pixels / 2, atol=0.51)
 
 
 def test_twelve_bits_in_sixteen(tmp_path: Path) -> None:

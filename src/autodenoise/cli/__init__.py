@@ -20,6 +20,7 @@ from autodenoise.cli.figures import figures
 from autodenoise.cli.import_ import import_
 from autodenoise.cli.lists import ListCommand
 from autodenoise.cli.models import models
+from autodenoise.cli.noise_profile import noise_profile
 from autodenoise.cli.quantize import quantize
 from autodenoise.cli.recipes import recipes
 from autodenoise.cli.train import train
@@ -53,6 +54,7 @@ _VERBS = (
     compare,
     encode,
     decode,
+    noise_profile,
 )
 for verb in _VERBS:
     # The name of one is a word of Python's own.
@@ -96,7 +98,7 @@ def main() -> None:
         if isinstance(error, MemoryError) or "allocate" in str(error):
             _stop(
                 "not enough memory for images of this size and number; take fewer or smaller ones, "
-                "or a smaller batch_size",
+                "a smaller batch_size, or each batch in more parts (accumulate)",
                 AutodenoiseError.exit_code,
             )
         _stop(

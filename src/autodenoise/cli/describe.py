@@ -58,10 +58,10 @@ def _facts(description: Description) -> Table:
     facts = {
         "source": recipe.source or "-",
         "data": words.data(recipe),
-        "noise": "\n".join(words.noise(part) for part in recipe.noise),
+        "noise": "\n".join(words.noises(recipe)),
     }
     for name, phase in recipe.phase.items():
-        facts[f"phase {name}"] = " ".join(words.phase(phase))
+        facts[f"phase {name}"] = " ".join(words.phase(phase, recipe.data))
     for name, losses in recipe.printed.items():
         printed = ", ".join(f"{epoch}: {loss:.4f}" for epoch, loss in losses.items())
         facts[f"printed {name}"] = f"validation loss after epoch {printed}"

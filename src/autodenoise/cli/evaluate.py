@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from autodenoise.evaluation.scores import Scores
     from autodenoise.evaluation.sheet import Average
+    from autodenoise.evaluation.unsupervised import Estimate
 
 __all__ = ["evaluate"]
 
@@ -108,6 +109,8 @@ def evaluate(
 ) -> None:
     """Score a run on its own test images, or denoisers on pictures whose clean version is known.
 
+    Where a run's data hold no clean images, it tells how good the run is likely to be.
+
     A table that was stopped goes on when the same command is given again.
     """
     from autodenoise.errors import UsageError
@@ -148,11 +151,16 @@ def _evaluate_run(run: Path, outliers: str | None, against: list[str], *, classi
     console = Console()
     figures = run / FIGURES_FOLDER
     with Downloads(console) as downloads:
-        result = runs.evaluate(run, on_bytes=downloads)
-        console.print(f"{result.images:,} test images")
-        rows = (("noisy", None, result.noisy), ("denoised", None, result.denoised))
-        _print_scores(console, rows)
-        typer.echo(f"scores: {run / results.EVALUATION_NAME}\npicture: {figures / 'denoised.png'}")
+        if runs.Run.open(run).has_clean:
+            result = runs.evaluate(run, on_bytes=downloads)
+            console.print(f"{result.images:,} test images")
+            rows = (("noisy", None, result.noisy), ("denoised", None, result.denoised))
+            _print_scores(console, rows)
+            numbers = results.EVALUATION_NAME
+        else:
+            _print_estimate(console, runs.estimate(run, on_bytes=downloads))
+            numbers = results.ESTIMATE_NAME
+        typer.echo(f"scores: {run / numbers}\npicture: {figures / 'denoised.png'}")
         if classifier:
             with Steps(console, "training a classifier") as steps:
                 accuracy = runs.classify(run, on_step=steps, on_bytes=downloads)
@@ -227,6 +235,24 @@ def _print_averages(console: Console, averages: list[Average]) -> None:
             *(("-", "-") if one.denoiser == INPUT else times),
         )
     console.print(table)
+
+
+def _print_estimate(console: Console, estimate: Estimate) -> None:
+    from rich.table import Table
+
+    from autodenoise.evaluation import verdict
+
+    said = [verdict.headline(estimate)]
+    if estimate.worth != "none":
+        table = Table(box=None, pad_edge=False)
+        for heading in (f"{estimate.images:,} noisy images", "error, % of white", "PSNR dB"):
+            table.add_column(heading, justify="right" if table.columns else "left")
+        for name, *numbers in verdict.parts(estimate):
+            table.add_row(name, *("-" if value is None else f"{value:.2f}" for value in numbers))
+        console.print(table)
+        said += [verdict.assumption(estimate), verdict.taken_out(estimate)]
+    for sentence in (*said, *verdict.cautions(estimate)):
+        console.print(sentence, highlight=False, soft_wrap=True)
 
 
 def _print_scores(console: Console, rows: Iterable[tuple[str, int | None, Scores]]) -> None:

@@ -93,7 +93,9 @@ def _noise(part: dict[str, Any]) -> str:
             said.append(key)
         elif key != "kind" and value is not False:
             values = value if isinstance(value, list) else [value]
-            said.append(f"{key} {' to '.join(str(number) for number in values)}")
+            # What was measured is too much for a line.
+            if len(values) <= 2 and not any(isinstance(number, list) for number in values):
+                said.append(f"{key} {' to '.join(str(number) for number in values)}")
     return ", ".join(said)
 
 

@@ -95,7 +95,11 @@ class TrainingProgress(_TrainingBar):
     """A report of training: phase, epoch, loss, throughput and time left."""
 
     def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
-        """Wait for the first step."""
+        """Print what is worth knowing of the pictures."""
+        del rows
+        for note in training.notes:
+            for line in f"note: {note}".splitlines():
+                self._print(line)
 
     def step(self, status: Status) -> None:
         """Show the state of things."""

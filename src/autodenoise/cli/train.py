@@ -40,8 +40,8 @@ def train(
     noise: Annotated[
         str | None,
         typer.Option(
-            help="What is put on clean pictures: gaussian:25, gaussian:0-55, poisson:30, or the "
-            "file of a noise profile."
+            help="What is put on clean pictures, or what noisy ones have: gaussian:25, "
+            "gaussian:0-55, poisson:30, or the file of a noise profile."
         ),
     ] = None,
     resume: Annotated[
@@ -93,7 +93,10 @@ def train(
     from autodenoise import runs
     from autodenoise.cli.progress import Downloads, TrainingProgress
     from autodenoise.errors import UsageError
-    from autodenoise.runs import report
+    from autodenoise.evaluation import verdict
+    from autodenoise.evaluation.unsupervised import Estimate
+    from autodenoise.learning.parallel import joined
+    from autodenoise.runs import report, results
 
     sources: dict[Holds, tuple[Path | None, ...]] = {
         "clean": (clean,),
@@ -106,47 +109,57 @@ def train(
         for holds, paths in sources.items()
         if paths[0] is not None
     }
-    changes = (recipe, noise, start, out, settings, epochs, minutes, seed, *given.values())
-    if resume is not None and any(change is not None for change in changes):
-        raise UsageError(
-            "--resume goes on with the run's own recipe, pictures and folder; leave out all but "
-            "--device and --tensorboard"
+    # Also around what is wrong with the words: one process says it for all.
+    with joined() as processes:
+        changes = (recipe, noise, start, out, settings, epochs, minutes, seed, *given.values())
+        if resume is not None and any(change is not None for change in changes):
+            raise UsageError(
+                "--resume goes on with the run's own recipe, pictures and folder; leave out all "
+                "but --device and --tensorboard"
+            )
+        own = _own(given, noise, start)
+        console = Console(quiet=not processes.is_first)
+        with Downloads(console) as downloads, TrainingProgress(console) as progress:
+            if resume is not None:
+                run = runs.resume(
+                    resume,
+                    device=device,
+                    tensorboard=tensorboard,
+                    report=progress,
+                    on_bytes=downloads,
+                    processes=processes,
+                )
+            else:
+                run = runs.train(
+                    recipe,
+                    out,
+                    own=own,
+                    settings=[
+                        *(settings or ()),
+                        *([] if start is None or own else [f"start={json.dumps(start)}"]),
+                    ],
+                    epochs=epochs,
+                    minutes=minutes,
+                    seed=seed,
+                    device=device,
+                    tensorboard=tensorboard,
+                    report=progress,
+                    on_bytes=downloads,
+                    processes=processes,
+                )
+        if not processes.is_first:
+            return
+        tracked = run.folder / runs.TENSORBOARD_NAME
+        if tracked.is_dir():
+            typer.echo(f"see how it went with:\n  tensorboard --logdir {tracked}")
+        likely = results.read(run.folder, results.ESTIMATE_NAME, Estimate).result
+        if likely is not None:
+            typer.echo(verdict.headline(likely))
+        typer.echo(
+            f"{run.folder} holds the model file, and {report.REPORT_NAME} to look at; score it "
+            "with:"
         )
-    own = _own(given, noise, start)
-    console = Console()
-    with Downloads(console) as downloads, TrainingProgress(console) as progress:
-        if resume is not None:
-            run = runs.resume(
-                resume,
-                device=device,
-                tensorboard=tensorboard,
-                report=progress,
-                on_bytes=downloads,
-            )
-        else:
-            run = runs.train(
-                recipe,
-                out,
-                own=own,
-                settings=[
-                    *(settings or ()),
-                    *([] if start is None or own else [f"start={json.dumps(start)}"]),
-                ],
-                epochs=epochs,
-                minutes=minutes,
-                seed=seed,
-                device=device,
-                tensorboard=tensorboard,
-                report=progress,
-                on_bytes=downloads,
-            )
-    tracked = run.folder / runs.TENSORBOARD_NAME
-    if tracked.is_dir():
-        typer.echo(f"see how it went with:\n  tensorboard --logdir {tracked}")
-    typer.echo(
-        f"{run.folder} holds the model file, and {report.REPORT_NAME} to look at; score it with:"
-    )
-    typer.echo(f"  autodenoise evaluate {run.folder}")
+        typer.echo(f"  autodenoise evaluate {run.folder}")
 
 
 def _own(given: dict[Holds, tuple[Path, ...]], noise: str | None, start: str | None) -> Own | None:
@@ -156,7 +169,9 @@ def _own(given: dict[Holds, tuple[Path, ...]], noise: str | None, start: str | N
 
     if not given:
         if noise is not None:
-            raise UsageError("--noise is put on --clean pictures; in a recipe, use --set noise=...")
+            raise UsageError(
+                "--noise is of --clean or --noisy pictures; in a recipe, use --set noise=..."
+            )
         return None
     if len(given) > 1:
         raise UsageError("name one of --clean, --pairs, --repeats and --noisy")

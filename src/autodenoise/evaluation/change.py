@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.float32]
 
-__all__ = ["MOST_PIXELS", "Change", "Pair", "measure"]
+__all__ = ["MOST_PIXELS", "Change", "Pair", "gain", "measure"]
 
 MOST_PIXELS = 250_000_000
 """Larger pictures are refused: both are held in memory, 6 bytes a pixel if they are 8-bit RGB."""
 
 _LEVELS = 255
+_MOST_GAIN, _BRIGHT = 64, 32 / 255
 _BATCH = 1 << 18  # pixels in floats at a time
 _SSIM_SIDE = 11
 # Half a step of 16 bits. Floats round: laid on grey, an opaque picture is not itself to the bit.
@@ -300,3 +301,15 @@ class _Noise:
             return 0.0
         median = 1 + int(np.searchsorted(total, total[-1] / 2))
         return _LEVELS * median / _NOISE_STEPS / _NORMAL_MEDIAN
+
+
+def gain(difference: Pixels) -> int:
+    """Give the power of two, up to 64, with which a difference is seen best around mid-grey.
+
+    It is the largest with which the mean change is at most 32 of 255.
+    """
+    mean = float(np.abs(difference).mean())
+    found = _MOST_GAIN
+    while found > 1 and found * mean > _BRIGHT:
+        found //= 2
+    return found

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from autodenoise.evaluation.figures import Curve
 
-__all__ = ["Chart", "Point", "Tick", "lay_out"]
+__all__ = ["Chart", "Point", "Tick", "alike", "lay_out"]
 
 _WIDTH, _HEIGHT = 480.0, 270.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 14.0, 12.0, 46.0
@@ -102,11 +102,11 @@ def lay_out(curve: Curve) -> Chart:
         printed=points(curve.within_reach.items()),
         dots=len(curve.loss) <= _FEW,
         epochs=[Tick(x(epoch), f"{epoch:.0f}") for epoch in epochs],
-        losses=[Tick(y(mark), label) for mark, label in zip(losses, _alike(losses), strict=True)],
+        losses=[Tick(y(mark), label) for mark, label in zip(losses, alike(losses), strict=True)],
     )
 
 
-def _alike(values: Sequence[float]) -> list[str]:
+def alike(values: Sequence[float]) -> list[str]:
     """Write evenly spaced numbers with as many decimals as tell them apart, all alike."""
     step = min((b - a for a, b in pairwise(values)), default=1.0)
     exact = (d for d in range(12) if all(abs(round(v, d) - v) < step / 100 for v in values))

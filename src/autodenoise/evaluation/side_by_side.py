@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from autodenoise import images
 from autodenoise.errors import OutputError, UsageError
-from autodenoise.evaluation.change import Change, Pair, measure
+from autodenoise.evaluation.change import Change, Pair, gain, measure
 from autodenoise.evaluation.panels import GAP, Panel, laid_out
 from autodenoise.images import Scale
 from autodenoise.images.libvips import pyvips
@@ -32,7 +32,6 @@ _ZOOM = 4
 MOST_CROP = _COLUMN
 """A larger detail would not fit in the picture at its real pixels."""
 
-_MOST_GAIN, _BRIGHT = 64, 32 / 255
 _CELLS = 8
 
 
@@ -108,14 +107,14 @@ def compose(pair: Pair, crop: Crop | None = None) -> SideBySide:
     zoom = max(1, column // max(crop.width, crop.height))
 
     rows, columns = slice(crop.y, crop.y + crop.height), slice(crop.x, crop.x + crop.width)
-    detail_gain, detail = _panels(*pair.part(rows, columns), zoom)
+    detail_times, detail = _panels(*pair.part(rows, columns), zoom)
     if small:
-        return SideBySide(laid_out([detail]), (detail_gain,), crop, zoom)
-    gain, whole = _panels(*_shrunk(pair, width, height))
+        return SideBySide(laid_out([detail]), (detail_times,), crop, zoom)
+    times, whole = _panels(*_shrunk(pair, width, height))
     for panel in whole:
         _frame(panel.pixels, crop, width / pair.width, height / pair.height)
     above = [[panel] for panel in whole] if panorama else [whole]
-    return SideBySide(laid_out([*above, detail]), (gain, detail_gain), crop, zoom)
+    return SideBySide(laid_out([*above, detail]), (times, detail_times), crop, zoom)
 
 
 def compare_files(
@@ -230,13 +229,10 @@ def _resize(image: Pixels, width: int, height: int) -> Pixels:
 def _panels(before: Pixels, after: Pixels, zoom: int = 1) -> tuple[int, list[Panel]]:
     """Make the three panels of a row, and tell the difference's gain."""
     difference = after - before
-    mean = float(np.abs(difference).mean())
-    gain = _MOST_GAIN
-    while gain > 1 and gain * mean > _BRIGHT:
-        gain //= 2
-    shown = {"before": before, "after": after, f"difference x{gain}": 0.5 + gain * difference}
+    times = gain(difference)
+    shown = {"before": before, "after": after, f"difference x{times}": 0.5 + times * difference}
     enlarged = f", zoom {zoom}x" if zoom > 1 else ""
-    return gain, [Panel.of(label + enlarged, image, zoom) for label, image in shown.items()]
+    return times, [Panel.of(label + enlarged, image, zoom) for label, image in shown.items()]
 
 
 def _frame(pixels: Canvas, crop: Crop, across: float, down: float) -> None:

@@ -86,6 +86,8 @@ class Picture:
         Significant bits of a sample; below 8 the samples are spread over 8.
     cmyk
         Whether the file holds CMYK.
+    turned
+        Whether the samples lie otherwise than in the file, since they were to come upright.
     pyramid
         Whether the file holds smaller versions of the picture too.
     imagej
@@ -114,6 +116,7 @@ class Picture:
     scale: Scale | None
     bits: int
     cmyk: bool
+    turned: bool
     pyramid: bool
     imagej: bool
     byte_order: ByteOrder
@@ -147,6 +150,30 @@ class Picture:
                         f"{self.path} is damaged or cut off: {reason(error)}"
                     ) from None
                 yield np.frombuffer(samples, self.dtype).reshape(count, self.width, self.bands)
+
+    def part(self, page: int, top: int, left: int, height: int, width: int) -> NDArray[Any]:
+        """Decode a part of a page, (height, width, bands), by itself: any thread may.
+
+        Of a tiled TIFF file only the tiles that it lies in are decoded, of others all rows down to
+        its last.
+
+        Raises
+        ------
+        InputError
+            The file is damaged.
+        """
+        try:
+            if len(self.tags) == 1 < self.pages:
+                image = _load(self.path, self.format, 1, whole=False)
+                image = _gapless(self.path, image, self.tags[0], self.pages, self.byte_order)
+                top += page * self.height
+            else:
+                image = _load(self.path, self.format, 1, first=page, whole=self.turned)
+                image = image.autorot() if self.turned else image
+            samples = pyvips.Region.new(_decoded(image)).fetch(left, top, width, height)
+        except pyvips.Error as error:
+            raise InputError(f"{self.path} is damaged or cut off: {reason(error)}") from None
+        return np.frombuffer(samples, self.dtype).reshape(height, width, self.bands)
 
 
 def open_picture(path: Path, *, upright: bool = False) -> Picture:
@@ -188,7 +215,8 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
         if len(tags) == 1 and stack > 1:
             header, pages = _gapless(path, header, tags[0], stack, order), stack
         _check_declared(path, form, header)
-        if upright and _field(header, "orientation", 1) > 1 and pages == 1:
+        turned = upright and _field(header, "orientation", 1) > 1 and pages == 1
+        if turned:
             # To turn a picture is to read it out of order.
             header = _load(path, form, pages, whole=True).autorot()
         image = _decoded(header)
@@ -221,6 +249,7 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
         scale=_declared_range(tags) if dtype.kind == "f" else Scale.of(dtype),
         bits=bits,
         cmyk=cmyk,
+        turned=turned,
         pyramid=pyramid,
         imagej=stack > 0 and imagej.fits((height, image.width, image.bands), dtype) and not cmyk,
         byte_order=order,
@@ -237,8 +266,8 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
     )
 
 
-def _load(path: Path, form: Format, pages: int, *, whole: bool) -> pyvips.Image:
-    several = {"n": pages} if form.pages else {}
+def _load(path: Path, form: Format, pages: int, *, whole: bool, first: int = 0) -> pyvips.Image:
+    several = {"n": pages, "page": first} if form.pages else {}
     access = "random" if whole else "sequential"
     image: pyvips.Image = pyvips.Operation.call(
         form.loader, os.fsencode(path), access=access, fail_on="truncated", **several

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import numpy as np
-import torch
-
 from autodenoise.errors import InputError, UsageError
-from autodenoise.learning import reading
+from autodenoise.learning import own, reading
+from autodenoise.learning.gathering import is_pictures
 from autodenoise.learning.idx import IDX_SETS
-from autodenoise.learning.pictures import Holds, centre_crops
-from autodenoise.learning.reading import PICTURE_SETS, SOURCES, VIEW, Part, Parts, resized
+from autodenoise.learning.pictures import Holds, as_float, centre_crops, fitting
+from autodenoise.learning.pieces import to_grey
+from autodenoise.learning.reading import (
+    PICTURE_SETS,
+    SOURCES,
+    VIEW,
+    Part,
+    check_path,
+    find_parts,
+    resized,
+)
+from autodenoise.learning.splitting import split
+from autodenoise.runtime.tiling import free_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
+    from pathlib import Path
 
+    from autodenoise.images import Scale
     from autodenoise.learning.download import OnBytes
 
 __all__ = ["SOURCES", "Data", "Splits", "as_float", "load", "shape"]
+
+# Bytes for pictures where nobody can tell what is free.
+_UNTOLD = 4 * 2**30
 
 
 @dataclass(frozen=True)
@@ -33,7 +48,8 @@ class Data:
         ``x_train`` and ``x_test``; labels as ``y_train`` and ``y_test``), an ``.npy`` with one
         array, a ``.csv`` as Kaggle publishes them (plain, gzipped or zipped), or a folder with one
         folder of pictures a split (``train``, ``test`` and, if wanted, ``validation``) or with
-        pictures.
+        pictures. With `crop`, a folder may hold pictures and volumes of any kind and size, and one
+        such file will do: see `autodenoise.learning.gathering`.
     part
         The part of it that is learnt from.
     validation
@@ -124,17 +140,15 @@ class Data:
             raise UsageError(f"data: size is {self.size}; expected two sides of at least 1")
 
 
-# What the sides of an image have to be multiples of, for most networks.
-_MULTIPLE = 8
-
-
 class Splits(NamedTuple):
     """Images to train on, to watch while training, and to score at the end.
 
     `validation` and `test` are the same object where a data set has no more than two parts.
     `classes` says what the labels 0, 1, ... mean; empty where nobody does. `has_test` is False
     where the source has no test part and the validation images stand in for one. `span` is what the
-    training pictures reach from and to, where `Data.normalise` asks for that.
+    training pictures reach from and to, where `Data.normalise` asks for that. `scale` is what black
+    and white were taken for in files that do not say. `notes` are what people should know of their
+    pictures: what was left out and why, what looks wrong.
     """
 
     train: Part
@@ -143,6 +157,8 @@ class Splits(NamedTuple):
     classes: tuple[str, ...] = ()
     has_test: bool = True
     span: tuple[float, float] = (0.0, 1.0)
+    scale: Scale | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -151,7 +167,7 @@ class Splits(NamedTuple):
         return channels, height, width
 
 
-def load(data: Data, on_bytes: OnBytes | None = None) -> Splits:
+def load(data: Data, on_bytes: OnBytes | None = None, memory: float | None = None) -> Splits:
     """Read a data set and split it.
 
     Parameters
@@ -160,6 +176,9 @@ def load(data: Data, on_bytes: OnBytes | None = None) -> Splits:
         What to read, and how to split it.
     on_bytes
         Hears of a download's progress.
+    memory
+        Bytes that pictures to take crops of may take; of more, they are read while training. By
+        default half of what is free.
 
     Raises
     ------
@@ -168,96 +187,57 @@ def load(data: Data, on_bytes: OnBytes | None = None) -> Splits:
     UsageError
         No data set has this name, or it lacks the part that was asked for.
     """
-    parts = reading.read(data.source, whole=data.crop is not None, on_bytes=on_bytes)
-    done = {
-        name: _prepared(part, data) for name, part in parts._asdict().items() if part is not None
+    places = _places(data)
+    if places:
+        read = own.load(data, places, _memory() if memory is None else memory)
+        train, watched, test, apart = read.split
+        return Splits(train, watched, test, (), apart, read.span, read.scale, read.notes)
+    if data.holds != "clean":
+        raise UsageError(
+            f"{data.source} holds clean images; {data.holds} are read from files of pictures, .npy "
+            "and .zarr, and folders of these"
+        )
+    parts = {
+        name: _prepared(part, data) for name, part in reading.read(data.source, on_bytes).items()
     }
-    if data.crop is not None:
-        side = _middle(done.values())
-        done = {
-            name: part._replace(images=centre_crops(tuple(part.images), side))
-            for name, part in done.items()
-        }
-    parts = Parts(**done)
-    for name, part in zip(Parts._fields, parts, strict=True):
-        if part is not None and part.images.shape[1:] != parts.train.images.shape[1:]:
+    for name, part in parts.items():
+        if part.images.shape[1:] != parts["train"].images.shape[1:]:
             raise InputError(
                 f"{data.source}: all parts must have images of one shape; '{name}' has "
                 f"{tuple(part.images.shape[1:])} (channels, height, width), 'train' has "
-                f"{tuple(parts.train.images.shape[1:])}"
+                f"{tuple(parts['train'].images.shape[1:])}"
             )
-    splits = _split(data, parts)
-    if data.holdout is None:
-        return splits
-    train, watched = _last(splits.train, data.holdout)
-    return splits._replace(train=train, validation=watched)
+    train, watched, test, apart = split(data, parts)
+    return Splits(train, watched, test, _classes(data.source, parts), apart)
+
+
+def _memory() -> float:
+    free = free_memory()
+    return free / 2 if math.isfinite(free) else _UNTOLD
+
+
+def _places(data: Data) -> dict[str, Path]:
+    """Give where the pictures of each part lie if crops are taken of files; else nothing."""
+    if data.crop is None or data.source in (*IDX_SETS, "digits"):
+        return {}
+    if data.source in PICTURE_SETS:
+        return find_parts(data.source)
+    path = check_path(data.source)
+    return own.places(path, data.holds) if is_pictures(path) else {}
 
 
 def _prepared(part: Part, data: Data) -> Part:
     """Do to a part's images what is asked for."""
     if data.grey:
-        part = part._replace(
-            images=_to_grey(part.images), pictures=tuple(map(_to_grey, part.pictures))
-        )
+        part = part._replace(images=to_grey(part.images))
     if data.size is not None:
         return part._replace(images=resized(part.images, data.size))
-    if data.crop is not None and not part.pictures:
+    if data.crop is not None:
         pictures = tuple(part.images)
         scenes = tuple(picture[None] for picture in pictures)
-        return part._replace(images=centre_crops(pictures, VIEW), pictures=scenes)
+        side = fitting(min(VIEW, *part.images.shape[2:]))
+        return part._replace(images=centre_crops(pictures, side), pictures=scenes)
     return part
-
-
-def _middle(parts: Iterable[Part]) -> int:
-    """Give the side of the middles that all pictures have, one that most networks take."""
-    side = min(min(part.images.shape[2:]) for part in parts)
-    return side if side < _MULTIPLE else side - side % _MULTIPLE
-
-
-def _split(data: Data, parts: Parts) -> Splits:
-    classes = _classes(data.source, parts)
-    learnt: Part | None = getattr(parts, data.part)
-    if learnt is None:
-        raise UsageError(f"{data.source} has no part '{data.part}'")
-    if data.validation == "test":
-        watched = parts.test if parts.validation is None else parts.validation
-        if watched is None or data.part == "test":
-            raise UsageError(
-                f"{data.source} has no images besides those trained on to validate with; "
-                "use validation = 'random' or 'last' in the recipe's [data]"
-            )
-        test = watched if parts.test is None else parts.test
-        return Splits(learnt, watched, test, classes, parts.test is not None)
-    if data.validation == "last":
-        train, watched = _last(learnt, data.share)
-    else:
-        train, watched = _random(learnt, data.share, data.split_seed)
-    apart = parts.test is not None and data.part == "train"
-    test = parts.test if apart and parts.test else watched
-    return Splits(train, watched, test, classes, apart)
-
-
-def _last(part: Part, share: float) -> tuple[Part, Part]:
-    count = len(part.images)
-    border = int(count * (1 - share))  # as Keras's validation_split
-    if border in (0, count):
-        raise _too_few(count, share)
-    return part.take(slice(border)), part.take(slice(border, None))
-
-
-def _random(part: Part, share: float, seed: int) -> tuple[Part, Part]:
-    from sklearn.model_selection import train_test_split
-
-    count = len(part.images)
-    try:
-        kept, held = train_test_split(np.arange(count), test_size=share, random_state=seed)
-    except ValueError:
-        raise _too_few(count, share) from None
-    return part.take(kept), part.take(held)
-
-
-def _too_few(count: int, share: float) -> UsageError:
-    return UsageError(f"{count} image(s) are too few to hold back {share:.0%} of them")
 
 
 def shape(data: Data, on_bytes: OnBytes | None = None) -> tuple[int, int, int]:
@@ -271,29 +251,17 @@ def shape(data: Data, on_bytes: OnBytes | None = None) -> tuple[int, int, int]:
     known = {"digits": (1, 8, 8), **dict.fromkeys(IDX_SETS, (1, 28, 28))}
     if data.source in PICTURE_SETS and data.crop is not None:
         return (1 if data.grey else 3, VIEW, VIEW)
+    places = {} if data.source in known else _places(data)
+    if places:
+        return own.shape(data, places)
     if data.source not in known:
         return load(data, on_bytes).shape
     channels, height, width = known[data.source]
     return (channels, *(data.size or (height, width)))
 
 
-def _classes(source: str, parts: Parts) -> tuple[str, ...]:
+def _classes(source: str, parts: Mapping[str, Part]) -> tuple[str, ...]:
     if source in IDX_SETS:
         return IDX_SETS[source].classes
-    labels = [part.labels for part in parts if part is not None and part.labels is not None]
+    labels = [part.labels for part in parts.values() if part.labels is not None]
     return tuple(str(n) for n in range(1 + max((int(part.max()) for part in labels), default=-1)))
-
-
-def _to_grey(pixels: torch.Tensor) -> torch.Tensor:
-    """Turn (..., 3, H, W) into (..., 1, H, W); what is grey stays as it is."""
-    if pixels.shape[-3] != 3:
-        return pixels
-    luma = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
-    grey = (pixels.float() * luma).sum(-3, keepdim=True)
-    return grey.round_().to(torch.uint8) if pixels.dtype == torch.uint8 else grey
-
-
-def as_float(pixels: torch.Tensor) -> torch.Tensor:
-    """Scale a batch of a split to [0, 1], as channels-last floats, which oneDNN's kernels want."""
-    values = pixels.to(torch.float32, memory_format=torch.channels_last)
-    return values.div_(255) if pixels.dtype == torch.uint8 else values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from autodenoise.errors import InputError, Interrupted, TrainingDiverged
 from autodenoise.learning.averaging import Average
+from autodenoise.learning.batches import Batches
 from autodenoise.learning.checkpoint import (
     State,
     load_state,
@@ -24,14 +26,14 @@ from autodenoise.learning.checkpoint import (
     save_state,
     save_weights,
 )
-from autodenoise.learning.data import as_float
+from autodenoise.learning.gradients import Gradients
 from autodenoise.learning.history import Row, write_metrics
-from autodenoise.learning.losses import loss_for
-from autodenoise.learning.objectives import Batch, objective_for
+from autodenoise.learning.objectives import Batch
 from autodenoise.learning.optim import set_learning_rate
+from autodenoise.learning.parallel import ALONE, Processes
 from autodenoise.learning.phases import Phase, is_over
-from autodenoise.learning.pictures import Pictures
-from autodenoise.learning.process import has_bfloat16, keep_freed_memory
+from autodenoise.learning.pictures import Crops
+from autodenoise.learning.process import keep_freed_memory
 from autodenoise.learning.randomness import generator
 from autodenoise.learning.validation import Validation
 from autodenoise.nets import Autoencoder
@@ -70,8 +72,8 @@ class Training:
     noise
         The corruption of the training images and, where `noisy_validation`, of the others.
     train
-        Clean images (N, C, H, W), uint8 or float32 in [0, 1], on any device; or pictures to take
-        crops of, clean or not, on `device`.
+        Clean images (N, C, H, W), uint8 or float32 in [0, 1], on any device; or crops of pictures,
+        clean or not.
     validation
         Images (N, C, H, W): clean ones where there are any, else what is learnt from.
     validation_part
@@ -83,18 +85,24 @@ class Training:
         What every random choice follows from.
     device
         Where to train.
+    notes
+        What people should know of what is learnt from.
+    processes
+        Those that train it together; all have all of the above. The first one alone writes.
     """
 
     network: Autoencoder
     phases: Mapping[str, Phase]
     noise: Noise
-    train: Tensor | Pictures
+    train: Tensor | Crops
     validation: Batch
     validation_part: str
     noisy_validation: bool
     copies: int
     seed: int
     device: torch.device
+    notes: tuple[str, ...] = ()
+    processes: Processes = ALONE
 
 
 @dataclass(frozen=True)
@@ -134,9 +142,9 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
     """Train, from the folder's checkpoint if it has one.
 
     The checkpoint is written after each epoch, every two minutes, and when SIGINT or SIGTERM asks
-    to stop. Going on from it is bit-exact on the same machine's CPU: every random number follows
-    from the seed and its place, see `autodenoise.learning.randomness`. Not so where a phase is
-    given minutes: its schedule follows the clock.
+    to stop. Going on from it, with as many processes, is bit-exact on the same machine's CPU: every
+    random number follows from the seed and its place, see `autodenoise.learning.randomness`. Not so
+    where a phase is given minutes: its schedule follows the clock.
 
     Parameters
     ----------
@@ -159,16 +167,19 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
     Interrupted
         A signal asked to stop; the state is saved.
     InputError
-        The checkpoint is damaged, or was written by another recipe.
+        The checkpoint is damaged, or was written by another recipe; or the processes do not have
+        the same.
     TrainingDiverged
         The loss is no longer a number. The checkpoint is that of the last good epoch.
+    ProcessLost
+        Another of the processes is gone.
     """
     if training.device.type == "cpu":
         keep_freed_memory()
     else:
         # TensorFloat-32 products: ten bits of mantissa, float32 sums.
         torch.set_float32_matmul_precision("high")
-    network = training.network.to(training.device)
+    network, processes = training.network.to(training.device), training.processes
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     checkpoint = folder / CHECKPOINT_NAME
     state, tensors = State(fingerprint=_fingerprint(training)), None
@@ -181,6 +192,11 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
             )
         if state.phase == len(training.phases):
             restore(checkpoint, tensors, network, [])
+    if not processes.agree(f"{state.fingerprint} {state.phase} {state.epoch} {state.step}"):
+        raise InputError(
+            "the processes do not train the same: give all the same recipe, settings and data, and "
+            "to go on, a run folder that all can see"
+        )
     report.begin(training, tuple(state.rows))
     watched = Validation(
         training.validation.map(lambda images: images.to(training.device)),
@@ -189,7 +205,7 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
         training.validation_part,
         noisy=training.noisy_validation,
     )
-    with stop_requests() as stop:
+    with stop_requests(repeated=processes.count > 1) as stop:
         for index, (name, phase) in enumerate(training.phases.items()):
             if index < state.phase:
                 continue
@@ -202,11 +218,11 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
             tensors = None
             epochs = _Epochs(training, index, name, state, report)
             while not is_over(state.rows, name, phase):
-                for _ in epochs.steps(optimizers, average):
-                    if stop.is_set() or epochs.checkpoint_is_due():
+                for stopped in epochs.steps(optimizers, average, stop):
+                    if processes.is_first and (stopped or epochs.checkpoint_is_due()):
                         epochs.settle()
                         save_state(checkpoint, state, network, optimizers, average)
-                    if stop.is_set():
+                    if stopped:
                         if average is not None:
                             average.settle()
                         raise Interrupted(
@@ -214,20 +230,23 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
                             f"autodenoise train --resume {folder}"
                         )
                 with _shown(average):
-                    row = epochs.finish(watched.loss(network, phase))
+                    row = epochs.finish(watched.loss(network, phase, processes))
                     state.rows.append(row)
-                    if row.val_loss == min(r.val_loss for r in state.rows if r.phase == name):
+                    best = min(r.val_loss for r in state.rows if r.phase == name)
+                    if processes.is_first and row.val_loss == best:
                         save_weights(folder / BEST_NAME, network)
-                write_metrics(folder / METRICS_NAME, state.rows)
-                save_state(checkpoint, state, network, optimizers, average)
+                if processes.is_first:
+                    write_metrics(folder / METRICS_NAME, state.rows)
+                    save_state(checkpoint, state, network, optimizers, average)
                 with _shown(average):
                     report.epoch(row)
             if average is not None:
                 average.settle()
-            if index + 1 < len(training.phases):
-                save_weights(folder / weights_name(name), network)
             state.phase, state.epoch = index + 1, 0
-            save_state(checkpoint, state, network, [])
+            if processes.is_first:
+                if state.phase < len(training.phases):
+                    save_weights(folder / weights_name(name), network)
+                save_state(checkpoint, state, network, [])
     return state.rows
 
 
@@ -256,47 +275,13 @@ class _Epochs:
     ) -> None:
         self.training, self.index, self.name = training, index, name
         self.phase, self.state, self.report = training.phases[name], state, report
-        self.device, images = training.device, training.train
-        self.images = images if isinstance(images, Pictures) else images.to(self.device)
-        self.count = len(self.images) * training.copies
+        self.batches = Batches(training, index, name)
+        self.count = len(self.batches)
         self.step_count = math.ceil(self.count / self.phase.batch_size)
-        self.objective = objective_for(self.phase, training.noise)
-        self.loss = loss_for(self.phase, training.device)
-        self.noisy = self.again = None
-        if isinstance(self.images, Tensor) and self.phase.noise == "once":
-            if self.phase.objective != "reconstruction":
-                self.noisy = self._draw_once(self.images, "noise once")
-            if self.phase.objective == "noise2noise":
-                self.again = self._draw_once(self.images, "noise once again")
-        halved = self.phase.precision == "bfloat16" and has_bfloat16(training.device)
-        self.autocast = torch.autocast(training.device.type, torch.bfloat16, enabled=halved)
+        self.gradients = Gradients(training, self.phase)
         # Summed on the device: reading it there would make every step wait for the last.
-        self.loss_sum = torch.tensor(state.loss_sum, dtype=torch.float64, device=self.device)
+        self.loss_sum = torch.tensor(state.loss_sum, dtype=torch.float64, device=training.device)
         self.saved_at = time.monotonic()
-
-    def _draw_once(self, images: Tensor, purpose: str) -> Tensor:
-        """Give every copy of every image its one noisy version."""
-        noisy = torch.empty(self.count, *images.shape[1:], device=images.device)
-        for start in range(0, self.count, 1000):
-            rows = torch.arange(start, min(start + 1000, self.count), device=noisy.device)
-            draw = self._generator(purpose, start)
-            noisy[rows] = self.training.noise(as_float(images[rows % len(images)]), draw)
-        return noisy
-
-    def _generator(self, purpose: str, *place: int) -> torch.Generator:
-        return generator(self.training.seed, purpose, self.index, *place, device=self.device)
-
-    def _batch(self, rows: Tensor) -> Batch:
-        images, state = self.images, self.state
-        which = rows % len(images)
-        if isinstance(images, Pictures):
-            draw = generator(self.training.seed, "crops", self.index, state.epoch, state.step)
-            return images.batch(which, draw, self.phase.crop).map(as_float)
-        drawn = (
-            None if once is None else once[rows].contiguous(memory_format=torch.channels_last)
-            for once in (self.noisy, self.again)
-        )
-        return Batch(as_float(images[which]), *drawn)
 
     def _done(self) -> float:
         """Give the share of the phase that is over."""
@@ -307,14 +292,15 @@ class _Epochs:
         return min(1.0, spent / (60 * phase.minutes))
 
     def steps(
-        self, optimizers: list[torch.optim.Optimizer], average: Average | None
-    ) -> Iterator[None]:
-        """Train for the rest of an epoch, giving way after every step."""
-        state, phase, network = self.state, self.phase, self.training.network
-        weights = list(network.parameters())
-        order = torch.randperm(
-            self.count, generator=generator(self.training.seed, "order", self.index, state.epoch)
-        ).to(self.device)
+        self,
+        optimizers: list[torch.optim.Optimizer],
+        average: Average | None,
+        stop: threading.Event,
+    ) -> Iterator[bool]:
+        """Train for the rest of an epoch; give way after every step, saying whether to stop."""
+        state, phase, training = self.state, self.phase, self.training
+        network, weights = training.network, list(training.network.parameters())
+        order = self.batches.order(state.epoch)
         begun, earlier, seen = time.monotonic(), state.seconds, 0
         reported = -math.inf
         network.train()
@@ -323,12 +309,9 @@ class _Epochs:
             rows = order[state.step * phase.batch_size : (state.step + 1) * phase.batch_size]
             state.factor = phase.schedule.factor(self._done())
             set_learning_rate(optimizers, state.factor)
-            batch, draw = self._batch(rows), self._generator("noise", state.epoch, state.step)
-            with self.autocast:
-                loss = self.loss(network, *self.objective(network, batch, draw))
-            for optimizer in optimizers:
-                optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            place = (state.epoch, state.step)
+            draw = generator(training.seed, "noise", self.index, *place, device=training.device)
+            loss = self.gradients.find(self.batches.batch(rows, *place), draw)
             if phase.clip is not None:
                 nn.utils.clip_grad_norm_(weights, phase.clip)
             for optimizer in optimizers:
@@ -337,16 +320,18 @@ class _Epochs:
             if average is not None:
                 average.update()
 
-            self.loss_sum += loss.detach() * len(rows)
+            self.loss_sum += loss * len(rows)
             state.step += 1
             seen += len(rows)
             now = time.monotonic()
-            state.seconds = earlier + now - begun
+            state.seconds, stopped = training.processes.largest(
+                earlier + now - begun, stop.is_set()
+            )
             if now - reported > _REPORT_SECONDS or state.step == self.step_count:
                 reported = now
                 self.settle()
                 self.report.step(self._status(seen / (now - begun)))
-            yield
+            yield bool(stopped)
 
     def settle(self) -> None:
         """Bring the state's loss up to date.

@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autodenoise.learning.phases import Phase
-    from autodenoise.nets import Autoencoder
     from autodenoise.noise import Noise
 
 __all__ = [
     "Batch",
+    "Denoises",
     "Neighbor2Neighbor",
     "Noise2Noise",
     "Noise2Void",
     "Objective",
     "Reconstruction",
+    "Recorrupted",
     "Supervised",
     "Task",
     "objective_for",
@@ -73,11 +74,34 @@ class Task(NamedTuple):
     target: Tensor
     where: Tensor | None = None
 
+    @property
+    def weight(self) -> Tensor | int:
+        """How much its mean counts beside those of other parts of the same batch."""
+        return len(self.given) if self.where is None else self.where.sum()
+
+    def part(self, rows: slice) -> Task:
+        """Give the task of some of the scenes."""
+        where = None if self.where is None else self.where[rows]
+        return Task(self.given[rows], self.target[rows], where)
+
+
+class Denoises(Protocol):
+    """What objectives need of a network; see `autodenoise.nets.Autoencoder`."""
+
+    @property
+    def multiple(self) -> int | None:
+        """What sides have to be multiples of."""
+        ...
+
+    def denoise(self, x: Tensor) -> Tensor:
+        """Give the clean images, (B, C, H, W)."""
+        ...
+
 
 class Objective(Protocol):
     """What the loop learns towards."""
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """Set the task of a batch."""
         ...
 
@@ -88,7 +112,7 @@ class Supervised:
 
     noise: Noise
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """See `Objective`. Draws fresh noise unless the batch brings its own."""
         del network
         assert batch.clean is not None
@@ -101,7 +125,7 @@ class Reconstruction:
 
     noise: Noise
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """See `Objective`. The noise stays unused."""
         del network, generator
         assert batch.clean is not None
@@ -122,7 +146,7 @@ class Noise2Noise:
 
     noise: Noise
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """See `Objective`. Draws both from the clean image where there is one alone."""
         del network
         given = _noisy(self.noise, batch, generator)
@@ -157,7 +181,7 @@ class Noise2Void:
     fill: blind_spots.Fill
     lines: blind_spots.Lines | None = None
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """See `Objective`."""
         del network
         noisy = _noisy(self.noise, batch, generator)
@@ -182,19 +206,56 @@ class Neighbor2Neighbor:
     noise: Noise
     weight: float = 2.0
 
-    def __call__(self, network: Autoencoder, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
         """See `Objective`.
 
         For squared errors, |f - a|^2 + w |f - b|^2 is (1 + w) |f - (a + w b) / (1 + w)|^2 and a
         constant: so both terms of the paper are one target.
         """
         noisy = _noisy(self.noise, batch, generator)
+        # Half the sides have to be ones that the network takes.
+        step = 2 * (network.multiple or 1)
+        height, width = (side - side % step for side in noisy.shape[2:])
+        noisy = noisy[:, :, :height, :width]
         cells = neighbors.draw(noisy, generator)
         given, beside = neighbors.pick(noisy, cells)
         with torch.no_grad():
             one, other = neighbors.pick(network.denoise(noisy).to(noisy.dtype), cells)
         share = self.weight / (1 + self.weight)
         return Task(given, beside + share * (one - other))
+
+
+@dataclass(frozen=True)
+class Recorrupted:
+    """Noisy with still more noise to noisy with that noise taken off again, which is independent.
+
+    Needs to know the noise: with z drawn as the noise n of y = x + n, the noises of y + a z and of
+    y - z / a are not correlated, and where they are normal, independent. Two shots from one, at
+    full size, and with noise of any correlation, as long as it is known. Noise that depends on the
+    brightness is drawn for that of y, which on average is right.
+
+    Attributes
+    ----------
+    noise
+        That the pictures have; or, drawn on clean ones, get.
+    share
+        The paper's alpha: how much more noise.
+
+    References
+    ----------
+    Pang, Zheng, Quan, Ji, "Recorrupted-to-Recorrupted: Unsupervised deep learning for image
+    denoising", CVPR 2021, equation 10.
+    """
+
+    noise: Noise
+    share: float = 0.5
+
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
+        """See `Objective`."""
+        del network
+        noisy = _noisy(self.noise, batch, generator)
+        more = _noisy(self.noise, Batch(noisy), generator) - noisy
+        return Task(noisy + self.share * more, noisy - more / self.share)
 
 
 def objective_for(phase: Phase, noise: Noise) -> Objective:
@@ -206,6 +267,7 @@ def objective_for(phase: Phase, noise: Noise) -> Objective:
         "noise2void": lambda: Noise2Void(noise, "random", phase.lines),
         "noise2void2": lambda: Noise2Void(noise, "median", phase.lines),
         "neighbor2neighbor": lambda: Neighbor2Neighbor(noise),
+        "recorrupted": lambda: Recorrupted(noise),
     }
     return kinds[phase.objective]()
 

@@ -21,6 +21,7 @@ ObjectiveName = Literal[
     "noise2void",
     "noise2void2",
     "neighbor2neighbor",
+    "recorrupted",
 ]
 """The objectives by the name that recipes write."""
 
@@ -33,6 +34,9 @@ class Phase:
     ----------
     epochs, batch_size
         How long, and how many images a step; the last step of an epoch takes what is left.
+    accumulate
+        Send a step's images through the network in so many parts, one after the other: the same
+        step up to rounding, in the memory that one part takes.
     minutes
         Train for so long instead, with the schedule stretched to it, whatever the machine can do
         in that time; `epochs` then counts for nothing.
@@ -40,8 +44,8 @@ class Phase:
         The side of the squares that are learnt from, where it is not that of the data.
     objective
         ``supervised``: noisy to clean. ``reconstruction``: clean to clean. Without clean images:
-        ``noise2noise``, ``neighbor2neighbor``, ``noise2void`` and ``noise2void2``; see
-        `autodenoise.learning.objectives`.
+        ``noise2noise``, ``recorrupted``, ``neighbor2neighbor``, ``noise2void`` and
+        ``noise2void2``; see `autodenoise.learning.objectives`.
     lines
         For noise that goes along ``rows`` or ``columns``, which ``noise2void`` then hides more of.
     loss
@@ -65,6 +69,7 @@ class Phase:
 
     epochs: int
     batch_size: int = 128
+    accumulate: int = 1
     minutes: float | None = None
     crop: int | None = None
     objective: ObjectiveName = "supervised"
@@ -79,7 +84,7 @@ class Phase:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "crop", "patience"):
+        for name in ("epochs", "batch_size", "accumulate", "crop", "patience"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"phase: {name} is {value}; expected at least 1")

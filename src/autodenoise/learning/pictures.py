@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -11,27 +14,72 @@ from torch.nn import functional
 from autodenoise.learning.objectives import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["Holds", "Pictures", "centre_crops"]
+__all__ = [
+    "WINDOW",
+    "Crops",
+    "Draws",
+    "Holds",
+    "Pictures",
+    "as_float",
+    "centre_crops",
+    "fitting",
+    "stored_bytes",
+]
 
 Holds = Literal["clean", "pairs", "repeats", "noisy"]
 """What there is of each scene: a clean picture; a noisy and a clean one; several noisy shots; or a
 single noisy picture."""
 
+WINDOW = 2**30
+"""Bytes of pictures that an epoch stays with before it goes on to others, where there are more."""
+
+# So many crops, at least, it takes of a picture while that is at hand.
+_LEAST_CROPS = 16
+
 _SIZES = 5
+_MULTIPLE = 8
+_WHITE = {torch.uint8: 255, torch.uint16: 65535}
 
 
-class Pictures:
-    """Pictures of one number of channels, each of its own size, in one tensor on any device.
+class Draws(NamedTuple):
+    """What is drawn for each of some crops, before it is known what they are cut from.
+
+    Attributes
+    ----------
+    place
+        (6, B) in [0, 1): how much the picture is shrunk, where the crop lies down and across,
+        whether it is flipped, mirrored, turned.
+    versions
+        (2, B) in [0, 1): which two versions.
+    channels
+        (B, C): the order of the channels; None: as they are.
+    """
+
+    place: Tensor
+    versions: Tensor
+    channels: Tensor | None
+
+    def take(self, which: Tensor) -> Draws:
+        """Give what is drawn for some of the crops."""
+        channels = None if self.channels is None else self.channels[which]
+        return Draws(self.place[:, which], self.versions[:, which], channels)
+
+
+class Crops(ABC):
+    """Random squares of pictures, wherever those are.
+
+    What comes next follows from the pictures' sizes and a generator alone.
 
     Parameters
     ----------
-    pictures
-        Of each scene all versions, (V, C, H, W), all uint8 or all float32 in [0, 1]: 1 where they
-        are clean or noisy, the noisy and the clean one of a pair, and 2 or more of repeats.
+    shapes
+        Of each scene, (V, C, H, W): versions, channels, height and width.
+    dtype
+        uint8, uint16, or float32 in [0, 1] nominally.
     side
-        Of the squares that `crops` cuts unless told otherwise, in pixels.
+        Of the squares, unless told otherwise, in pixels.
     shrink
         Take a crop as often from a smaller version of its picture as from itself: from one of four
         whose sides are down to this share of it. That hides what JPEG did to pictures, and shows
@@ -41,40 +89,60 @@ class Pictures:
         learn that skies are blue.
     holds
         What the versions are.
-    device
-        Where they are kept, and cut.
+    window
+        See `WINDOW`.
     """
 
     def __init__(
         self,
-        pictures: Sequence[Tensor],
+        shapes: Sequence[tuple[int, ...]],
+        dtype: torch.dtype,
         side: int,
         *,
-        shrink: float = 1.0,
-        shuffle_channels: bool = False,
-        holds: Holds = "clean",
-        device: torch.device | str = "cpu",
+        shrink: float,
+        shuffle_channels: bool,
+        holds: Holds,
+        window: int,
     ) -> None:
-        shares = [1.0] if shrink == 1 else torch.linspace(1, shrink, _SIZES).tolist()
-        scenes = [_shrunk(picture, share) for share in shares for picture in pictures]
         self.side, self.shuffle_channels, self.holds = side, shuffle_channels, holds
-        self._count, self._shares = len(pictures), len(shares)
-        # Pixel after pixel: a crop is then one gather, whatever the size of its picture.
-        pixels = [scene.permute(0, 2, 3, 1).flatten(0, 2) for scene in scenes]
-        self._pixels = torch.cat(pixels).to(device)
-        self._sizes = torch.tensor([scene.shape[2:] for scene in scenes], device=device)
-        self._versions = torch.tensor([len(scene) for scene in scenes], device=device)
-        values = self._sizes.prod(1) * self._versions
-        self._starts = values.cumsum(0) - values
+        self.shares = _shares(shrink)
+        self._channels = shapes[0][1]
+        self._pixels_of = np.array([_pixels(shape, self.shares) for shape in shapes])
+        self._window = max(1, window // (self._channels * dtype.itemsize))
 
     def __len__(self) -> int:
         """Give the number of pictures."""
-        return self._count
+        return len(self._pixels_of)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(pictures, pixels of all their versions, channels, side of a crop, shuffled or not)."""
-        return self._count, *self._pixels.shape, self.side, int(self.shuffle_channels)
+        pixels = int(self._pixels_of.sum())
+        return len(self), pixels, self._channels, self.side, int(self.shuffle_channels)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of the pictures, as far as only taking crops shows it."""
+        return ()
+
+    def order(self, count: int, generator: torch.Generator) -> Tensor:
+        """Say which pictures an epoch of so many crops takes them of, (count,).
+
+        Small sets are shuffled. Of others, a window of pictures is used up before the next.
+        """
+        return torch.cat(self._windows(count, generator))
+
+    def _windows(self, count: int, generator: torch.Generator) -> list[Tensor]:
+        """Give the order of an epoch, window by window."""
+        if self._pixels_of.sum() <= self._window:
+            return [torch.randperm(count, generator=generator) % len(self)]
+        crops = max(-(-count // len(self)), min(_LEAST_CROPS, count))
+        chosen = torch.randperm(len(self), generator=generator)[: -(-count // crops)]
+        filled = self._pixels_of[chosen.numpy()].cumsum()
+        ends = np.flatnonzero(np.diff((filled - 1) // self._window, append=-1)) + 1
+        # The last picture has fewer crops where the count says so.
+        windows = chosen.repeat_interleave(crops)[:count].tensor_split((ends[:-1] * crops).tolist())
+        return [part[torch.randperm(len(part), generator=generator)] for part in windows]
 
     def batch(self, rows: Tensor, generator: torch.Generator, side: int | None = None) -> Batch:
         """Cut one square out of each of some scenes, turned and mirrored at random.
@@ -98,7 +166,7 @@ class Pictures:
         Parameters
         ----------
         rows
-            Which scenes, (B,), where the pictures are.
+            Which scenes, (B,), on the device of the crops.
         generator
             Draws everything, on the CPU: the same crops on any device.
         side
@@ -110,16 +178,77 @@ class Pictures:
             (1 or 2, B, C, side, side), channels last in memory, of the pictures' own type: the
             noisy and the clean version of pairs, any two of repeats, or the only one.
         """
-        side = self.side if side is None else side
-        shrunk, y, x, flip, mirror, turn = torch.rand(6, len(rows), generator=generator).to(
-            rows.device
+        count = len(rows)
+        place = torch.rand(6, count, generator=generator)
+        versions = torch.zeros(2, count)
+        if self.holds == "repeats":
+            versions = torch.rand(2, count, generator=generator)
+        channels = None
+        if self.shuffle_channels:
+            channels = torch.rand(count, self._channels, generator=generator).argsort(1)
+        return self.cut(rows, Draws(place, versions, channels), side or self.side)
+
+    @abstractmethod
+    def cut(self, rows: Tensor, draws: Draws, side: int) -> Tensor:
+        """Cut what was drawn; see `crops`."""
+
+
+class Pictures(Crops):
+    """Pictures of one number of channels, each of its own size, in one tensor on any device.
+
+    Parameters
+    ----------
+    pictures
+        Of each scene all versions, (V, C, H, W), all of one dtype: 1 where they are clean or noisy,
+        the noisy and the clean one of a pair, and 2 or more of repeats.
+    side, shrink, shuffle_channels, holds, window
+        See `Crops`.
+    device
+        Where they are kept.
+    """
+
+    def __init__(
+        self,
+        pictures: Sequence[Tensor],
+        side: int,
+        *,
+        shrink: float = 1.0,
+        shuffle_channels: bool = False,
+        holds: Holds = "clean",
+        window: int = WINDOW,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__(
+            [tuple(picture.shape) for picture in pictures],
+            pictures[0].dtype,
+            side,
+            shrink=shrink,
+            shuffle_channels=shuffle_channels,
+            holds=holds,
+            window=window,
         )
-        scene = rows + (shrunk * self._shares).long() * self._count
+        scenes = [_shrunk(picture, share) for share in self.shares for picture in pictures]
+        self._dtype = pictures[0].dtype
+        # Pixel after pixel: a crop is then one gather, whatever the size of its picture.
+        pixels = [scene.permute(0, 2, 3, 1).flatten(0, 2) for scene in scenes]
+        # The same bits of a type that more can be done with.
+        kept = torch.int16 if self._dtype == torch.uint16 else self._dtype
+        self._pixels = torch.cat(pixels).view(kept).to(device)
+        self._sizes = torch.tensor([scene.shape[2:] for scene in scenes], device=device)
+        self._versions = torch.tensor([len(scene) for scene in scenes], device=device)
+        values = self._sizes.prod(1) * self._versions
+        self._starts = values.cumsum(0) - values
+
+    def cut(self, rows: Tensor, draws: Draws, side: int) -> Tensor:
+        """See `Crops`."""
+        device = self._pixels.device
+        shrunk, y, x, flip, mirror, turn = draws.place.to(device)
+        scene = rows.to(device) + (shrunk * len(self.shares)).long() * len(self)
         sizes = self._sizes[scene]
-        starts = self._starts[scene] + self._chosen(scene, generator) * sizes.prod(1)
+        starts = self._starts[scene] + self._chosen(scene, draws.versions) * sizes.prod(1)
         room = (sizes - side).clamp(min=0) + 1
         corner = (torch.stack([y, x], 1) * room).long()
-        rising = torch.arange(side, device=rows.device)[None]
+        rising = torch.arange(side, device=device)[None]
         down = torch.where(flip[:, None] < 0.5, rising, side - 1 - rising)
         across = torch.where(mirror[:, None] < 0.5, rising, side - 1 - rising)
         row = _mirrored(corner[:, :1] + down, sizes[:, :1])
@@ -127,22 +256,27 @@ class Pictures:
         place = (row * sizes[:, 1:])[:, :, None] + column[:, None, :]
         place = torch.where(turn[:, None, None] < 0.5, place, place.transpose(1, 2))
         cut = self._pixels[starts[:, :, None, None] + place]
-        if self.shuffle_channels:
-            channels = cut.shape[4]
-            order = torch.rand(len(rows), channels, generator=generator).argsort(1)
-            cut = cut.gather(4, order.to(rows.device)[:, None, None].expand_as(cut))
-        return cut.permute(0, 1, 4, 2, 3)
+        if draws.channels is not None:
+            order = draws.channels.to(device)[:, None, None].expand_as(cut)
+            cut = cut.gather(4, order)
+        return cut.permute(0, 1, 4, 2, 3).to(rows.device).view(self._dtype)
 
-    def _chosen(self, scene: Tensor, generator: torch.Generator) -> Tensor:
+    def _chosen(self, scene: Tensor, versions: Tensor) -> Tensor:
         """Say which versions are cut, (1 or 2, B)."""
         if self.holds == "pairs":
             return torch.tensor([[0], [1]], device=scene.device).expand(-1, len(scene))
         if self.holds != "repeats":
             return torch.zeros_like(scene)[None]
-        one, step = torch.rand(2, len(scene), generator=generator).to(scene.device)
+        one, step = versions.to(scene.device)
         count = self._versions[scene]
         first = (one * count).long()
         return torch.stack([first, (first + 1 + (step * (count - 1)).long()) % count])
+
+
+def stored_bytes(shapes: Iterable[Sequence[int]], dtype: torch.dtype, shrink: float) -> int:
+    """Give the memory that `Pictures` take, of shapes (V, C, H, W)."""
+    shares = _shares(shrink)
+    return sum(shape[1] * _pixels(shape, shares) for shape in shapes) * dtype.itemsize
 
 
 def centre_crops(pictures: Sequence[Tensor], side: int) -> Tensor:
@@ -161,6 +295,32 @@ def centre_crops(pictures: Sequence[Tensor], side: int) -> Tensor:
     return torch.stack(middles)
 
 
+def fitting(side: int) -> int:
+    """Give the longest side, up to this, that most networks take: a multiple of 8."""
+    return side if side < _MULTIPLE else side - side % _MULTIPLE
+
+
+def as_float(pixels: Tensor) -> Tensor:
+    """Scale images (N, C, H, W) to [0, 1], as channels-last floats, which oneDNN's kernels want."""
+    values = pixels.to(torch.float32, memory_format=torch.channels_last)
+    return values if pixels.is_floating_point() else values.div_(_WHITE[pixels.dtype])
+
+
+def _shares(shrink: float) -> list[float]:
+    """Give the shares of their sides that pictures are kept at."""
+    return [1.0] if shrink == 1 else torch.linspace(1, shrink, _SIZES).tolist()
+
+
+def _size(shape: Sequence[int], share: float) -> tuple[int, int]:
+    height, width = shape[-2:]
+    return max(1, round(height * share)), max(1, round(width * share))
+
+
+def _pixels(shape: Sequence[int], shares: Sequence[float]) -> int:
+    """Count the pixels of a scene (V, C, H, W), at all shares of its sides."""
+    return shape[0] * sum(math.prod(_size(shape, share)) for share in shares)
+
+
 def _mirrored(position: Tensor, size: Tensor) -> Tensor:
     # Period 2 * size: 0 1 2 ... n n ... 2 1 0.
     within = position.remainder(2 * size)
@@ -170,10 +330,10 @@ def _mirrored(position: Tensor, size: Tensor) -> Tensor:
 def _shrunk(picture: Tensor, share: float) -> Tensor:
     if share == 1:
         return picture
-    size = [max(1, round(length * share)) for length in picture.shape[2:]]
+    size = _size(picture.shape, share)
     values = functional.interpolate(
         picture.float(), size, mode="bicubic", antialias=True, align_corners=False
     )
-    if picture.dtype == torch.uint8:
-        return values.round_().clamp_(0, 255).to(torch.uint8)
-    return values.clamp_(0, 1)
+    if picture.is_floating_point():
+        return values.clamp_(0, 1)
+    return values.round_().clamp_(0, _WHITE[picture.dtype]).to(picture.dtype)

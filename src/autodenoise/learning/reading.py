@@ -17,17 +17,30 @@ from autodenoise import images
 from autodenoise.errors import InputError, unknown_name
 from autodenoise.learning import kaggle
 from autodenoise.learning.idx import IDX_SETS, read_part
-from autodenoise.learning.pictures import centre_crops
 from autodenoise.learning.places import DATA_VARIABLE, find_set
+from autodenoise.learning.splitting import rows_held_back
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
     from autodenoise.learning.download import OnBytes
+    from autodenoise.learning.pieces import Pieces
+    from autodenoise.learning.splitting import Way
 
-__all__ = ["PICTURE_SETS", "SOURCES", "VIEW", "Part", "Parts", "read", "read_pictures", "resized"]
+__all__ = [
+    "PARTS",
+    "PICTURE_SETS",
+    "SOURCES",
+    "VIEW",
+    "Part",
+    "check_path",
+    "find_parts",
+    "read",
+    "read_pictures",
+    "resized",
+]
 
 
 VIEW = 256
@@ -40,13 +53,14 @@ class Part(NamedTuple):
     Attributes
     ----------
     images
-        (N, C, H, W) on the CPU: uint8, or float32 in [0, 1]. Clean, where there is a clean version;
-        of repeats the mean of all shots but the first, of noisy pictures these themselves.
+        (N, C, H, W) on the CPU: uint8, uint16, or float32 in [0, 1]. Clean, where there is a clean
+        version; of repeats the mean of all shots but the first, of noisy pictures these themselves.
     labels
         (N,), int64; None where the data set has none.
     pictures
         Where crops are learnt from: each (V, C, H, W) whole, V versions of a scene (see
-        `autodenoise.learning.pictures.Pictures`), `images` being their middles.
+        `autodenoise.learning.pictures.Pictures`), or on disk where memory is too small. `images`
+        are squares of some of them.
     noisy
         Noisy versions of `images`, where the source holds them: of repeats the first shot.
     again
@@ -55,30 +69,33 @@ class Part(NamedTuple):
 
     images: torch.Tensor
     labels: torch.Tensor | None = None
-    pictures: tuple[torch.Tensor, ...] = ()
+    pictures: tuple[torch.Tensor, ...] | Pieces = ()
     noisy: torch.Tensor | None = None
     again: torch.Tensor | None = None
 
+    @property
+    def size(self) -> int:
+        """How many pictures it has, or images where those are all there is."""
+        return len(self.pictures) or len(self.images)
+
     def take(self, rows: slice | NDArray[np.int64]) -> Part:
         """Give the images and labels of these rows alone."""
-        if isinstance(rows, slice):
-            pictures = self.pictures[rows]
-        else:
-            pictures = tuple(self.pictures[row] for row in rows if self.pictures)
+        chosen = np.arange(len(self.images))[rows]
+        pictures = tuple(self.pictures[row] for row in chosen if self.pictures)
         labels, noisy, again = (
             None if values is None else values[rows]
             for values in (self.labels, self.noisy, self.again)
         )
         return Part(self.images[rows], labels, pictures, noisy, again)
 
+    def hold_back(self, way: Way, share: float, seed: int) -> tuple[Part, Part]:
+        """See `autodenoise.learning.splitting.Divisible`."""
+        kept, held = rows_held_back(len(self.images), way, share, seed)
+        return self.take(kept), self.take(held)
 
-class Parts(NamedTuple):
-    """What a source holds."""
 
-    train: Part
-    validation: Part | None = None
-    test: Part | None = None
-
+PARTS = ("train", "validation", "test")
+"""What parts a source may hold."""
 
 PICTURE_SETS = {"bsds400": {"train": "bsds400", "validation": "bsds-val32"}}
 """Data sets of photos, each a folder of the data folder by part."""
@@ -87,15 +104,13 @@ SOURCES = (*IDX_SETS, *PICTURE_SETS, "digits")
 """The data sets that have a name."""
 
 
-def read(source: str, *, whole: bool, on_bytes: OnBytes | None) -> Parts:
-    """Read what a source holds.
+def read(source: str, on_bytes: OnBytes | None) -> dict[str, Part]:
+    """Read the parts of a source whose images are all of one size.
 
     Parameters
     ----------
     source
         A name of `SOURCES`, or a path.
-    whole
-        Pictures may be of any size and are kept whole, beside their middles.
     on_bytes
         Hears of a download's progress.
 
@@ -106,26 +121,19 @@ def read(source: str, *, whole: bool, on_bytes: OnBytes | None) -> Parts:
     UsageError
         No data set has this name.
     """
-    read_folder = _read_any_size if whole else read_pictures
     if source in PICTURE_SETS:
-        return Parts(
-            **{part: read_folder(_find_set(name))[1] for part, name in PICTURE_SETS[source].items()}
-        )
+        return {name: read_pictures(folder)[1] for name, folder in find_parts(source).items()}
     if source == "digits":
-        return Parts(_digits())
+        return {"train": _digits()}
     if source in IDX_SETS:
-        train, test = (
-            Part(torch.from_numpy(pixels)[:, None], torch.from_numpy(labels).long())
-            for pixels, labels in (read_part(source, name, on_bytes) for name in ("train", "test"))
-        )
-        return Parts(train, None, test)
-    path = Path(source)
-    if not path.exists():
-        if os.sep in source or path.suffix:
-            raise InputError(f"no such file or folder: {path}")
-        raise unknown_name("data set", source, [*SOURCES, "a path"])
+        return {
+            name: Part(torch.from_numpy(pixels)[:, None], torch.from_numpy(labels).long())
+            for name in ("train", "test")
+            for pixels, labels in [read_part(source, name, on_bytes)]
+        }
+    path = check_path(source)
     if path.is_dir():
-        return _folder(path, read_folder)
+        return _folder(path)
     if path.suffix == ".npz":
         return _npz(path)
     if path.suffix == ".npy":
@@ -133,27 +141,52 @@ def read(source: str, *, whole: bool, on_bytes: OnBytes | None) -> Parts:
             array = np.load(path, allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise InputError(f"{path} is an .npz archive by another name")
-        return Parts(Part(_to_tensor(path, array)))
+        return {"train": Part(_to_tensor(path, array))}
     if path.name.endswith(kaggle.SUFFIXES):
         labels, pixels = kaggle.read_table(path)
-        return Parts(Part(_to_tensor(path, pixels), torch.from_numpy(labels).long()))
-    raise InputError(f"{path} is neither .npz, .npy nor .csv, nor a folder of pictures")
+        return {"train": Part(_to_tensor(path, pixels), torch.from_numpy(labels).long())}
+    raise InputError(
+        f"{path} is neither .npz, .npy nor .csv, nor a folder of pictures. With crop = 96 in the "
+        "recipe's [data], files of pictures and volumes are learnt from"
+    )
 
 
-def _find_set(name: str) -> Path:
-    """Find the folder of a data set that has to be put there by hand.
+def check_path(source: str) -> Path:
+    """Give the path that a source is, having no name of `SOURCES`.
 
     Raises
     ------
     InputError
-        It is not there.
+        There is no such file or folder.
+    UsageError
+        It looks like a name.
     """
-    found = find_set(name)
-    if found is not None:
-        return found
-    raise InputError(
-        f"the data set {name} is not here: set {DATA_VARIABLE} to the folder that holds {name}/"
-    )
+    path = Path(source)
+    if path.exists():
+        return path
+    if os.sep in source or path.suffix:
+        raise InputError(f"no such file or folder: {path}")
+    raise unknown_name("data set", source, [*SOURCES, "a path"])
+
+
+def find_parts(name: str) -> dict[str, Path]:
+    """Find the folders of a set of photos, which has to be put there by hand.
+
+    Raises
+    ------
+    InputError
+        One is not there.
+    """
+    places = {}
+    for part, folder in PICTURE_SETS[name].items():
+        place = find_set(folder)
+        if place is None:
+            raise InputError(
+                f"the data set {folder} is not here: set {DATA_VARIABLE} to the folder that holds "
+                f"{folder}/"
+            )
+        places[part] = place
+    return places
 
 
 def _digits() -> Part:
@@ -176,7 +209,7 @@ def _reading(path: Path) -> Iterator[None]:
 # --- arrays and folders ---------------------------------------------------------------------------
 
 
-def _npz(path: Path) -> Parts:
+def _npz(path: Path) -> dict[str, Part]:
     with _reading(path):
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
@@ -184,7 +217,7 @@ def _npz(path: Path) -> Parts:
         with archive:
             arrays: dict[str, NDArray[Any]] = {name: archive[name] for name in archive.files}
     parts: dict[str, Part] = {}
-    for name in Parts._fields:
+    for name in PARTS:
         array = arrays.get(name, arrays.get(f"x_{name}"))
         if array is not None:
             labels = arrays.get(f"y_{name}")
@@ -194,7 +227,7 @@ def _npz(path: Path) -> Parts:
             )
     if "train" not in parts:
         raise InputError(f"{path} holds no array 'train' or 'x_train'")
-    return Parts(**parts)
+    return parts
 
 
 def _to_labels(path: Path, array: NDArray[Any], count: int) -> torch.Tensor:
@@ -208,13 +241,13 @@ def _to_labels(path: Path, array: NDArray[Any], count: int) -> torch.Tensor:
     return torch.from_numpy(labels.astype(np.int64))
 
 
-def _folder(path: Path, read_folder: Callable[[Path], tuple[list[Path], Part]]) -> Parts:
-    named = {name: read_folder(path / name)[1] for name in Parts._fields if (path / name).is_dir()}
+def _folder(path: Path) -> dict[str, Part]:
+    named = {name: read_pictures(path / name)[1] for name in PARTS if (path / name).is_dir()}
     if not named:
-        return Parts(read_folder(path)[1])
+        return {"train": read_pictures(path)[1]}
     if "train" not in named:
         raise InputError(f"{path} has no folder 'train'")
-    return Parts(**named)
+    return named
 
 
 def read_pictures(folder: Path, size: tuple[int, int] | None = None) -> tuple[list[Path], Part]:
@@ -253,22 +286,6 @@ def read_pictures(folder: Path, size: tuple[int, int] | None = None) -> tuple[li
         stack[index] = pixels
     tensor = _to_tensor(folder, stack)
     return files, Part(tensor if size is None else resized(tensor, size))
-
-
-def _read_any_size(folder: Path) -> tuple[list[Path], Part]:
-    """Read all pictures of a folder, alike in channels and depth but of any size."""
-    files = _pictures_in(folder)
-    first = images.read(files[0])
-    pictures = []
-    for file in files:
-        pixels = images.read(file)
-        if pixels.shape[2] != first.shape[2] or pixels.dtype != first.dtype:
-            raise InputError(
-                f"all pictures of a split must be alike in channels and depth: {file} is "
-                f"{_describe(pixels)}, {files[0]} is {_describe(first)}"
-            )
-        pictures.append(_to_tensor(file, pixels[None]))
-    return files, Part(centre_crops([one[0] for one in pictures], VIEW), None, tuple(pictures))
 
 
 def _pictures_in(folder: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from autodenoise.learning.data import as_float
 from autodenoise.learning.losses import LOSSES
 from autodenoise.learning.objectives import Batch, Task, objective_for
+from autodenoise.learning.parallel import ALONE, Processes
 from autodenoise.learning.randomness import generator
 
 if TYPE_CHECKING:
@@ -51,17 +52,19 @@ class Validation:
         self.images, self.noise, self.seed, self.part = images, noise, seed, part
 
     @torch.no_grad()
-    def loss(self, network: Autoencoder, phase: Phase) -> float:
-        """Give the mean loss of a phase's own task on them."""
+    def loss(self, network: Autoencoder, phase: Phase, processes: Processes = ALONE) -> float:
+        """Give the mean loss of a phase's own task on them, which the processes share out."""
         loss = LOSSES[phase.loss]
         network.eval()
-        total = 0.0
+        total = torch.zeros((), dtype=torch.float64)
         _, height, width = self.images.shape
         count = min(_DRAWN, max(1, _PIXELS // (height * width)))
-        for start in range(0, self.images.scenes, count):
+        starts = range(0, self.images.scenes, count)
+        for start in starts[processes.rank :: processes.count]:
             task = self._task(network, phase, start, count)
             total += loss(network, *task).item() * len(task.given)
-        return total / self.images.scenes
+        processes.add_up([total])
+        return total.item() / self.images.scenes
 
     def _task(self, network: Autoencoder, phase: Phase, start: int, count: int) -> Task:
         batch = self.images.map(lambda images: as_float(images[start : start + count]))

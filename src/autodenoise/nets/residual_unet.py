@@ -162,7 +162,8 @@ class ResidualUNet(Autoencoder):
         if (self.black, self.white) == (0, 1):
             return super().forward(x)
         span = self.white - self.black
-        return super().forward((x - self.black) / span) * span + self.black
+        # Sums alone: model files have no operator Sub.
+        return super().forward((x + -self.black) / span) * span + self.black
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:

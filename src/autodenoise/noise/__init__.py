@@ -19,6 +19,7 @@ from autodenoise.noise.basic import (
 from autodenoise.noise.camera import Camera
 from autodenoise.noise.correlated import CorrelatedGaussian, Grain
 from autodenoise.noise.jpeg import Jpeg
+from autodenoise.noise.measured import Measured
 from autodenoise.noise.mixture import AnyNoise, Compose, Mixture, Part
 from autodenoise.noise.scan import Scan
 from autodenoise.noise.smoothing import Blur
@@ -34,6 +35,7 @@ __all__ = [
     "Gaussian",
     "Grain",
     "Jpeg",
+    "Measured",
     "Mixture",
     "Noise",
     "Part",
@@ -59,6 +61,7 @@ NOISES = {
     "correlated-gaussian": CorrelatedGaussian,
     "grain": Grain,
     "scan": Scan,
+    "measured": Measured,
     "mixture": Mixture,
 }
 """The name of each corruption, as recipes write it in ``kind``."""

@@ -22,6 +22,7 @@ from autodenoise.noise.basic import (
 from autodenoise.noise.camera import Camera
 from autodenoise.noise.correlated import CorrelatedGaussian, Grain
 from autodenoise.noise.jpeg import Jpeg
+from autodenoise.noise.measured import Measured
 from autodenoise.noise.scan import Scan
 from autodenoise.noise.smoothing import Blur
 from autodenoise.noise.strength import Noise
@@ -92,6 +93,7 @@ AnyNoise = Annotated[
     | Gaussian
     | Grain
     | Jpeg
+    | Measured
     | Mixture
     | Poisson
     | PoissonGaussian

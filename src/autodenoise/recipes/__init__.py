@@ -61,7 +61,7 @@ FigureName = Literal[
 """The figures that can be drawn of a run, see `autodenoise.runs.drawing`."""
 
 
-_BLIND = ("neighbor2neighbor", "noise2void", "noise2void2")
+_BLIND = ("recorrupted", "neighbor2neighbor", "noise2void", "noise2void2")
 _POSSIBLE = {
     "clean": get_args(ObjectiveName),
     "pairs": ("supervised", "reconstruction", *_BLIND),

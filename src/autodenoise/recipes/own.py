@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from autodenoise import runtime
 from autodenoise.errors import UsageError
 from autodenoise.noise import Gaussian, Poisson
+from autodenoise.recipes.noise_file import noise_from
 from autodenoise.runtime import checking
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ class Own:
     targets
         Of pairs, the folder of clean pictures.
     noise
-        Of clean pictures, what is put on them: ``gaussian:25`` or ``gaussian:0-55`` in 8-bit units,
-        ``poisson:30`` or ``poisson:10-100`` in photons at white, or the file of a noise profile;
-        empty: what the recipe says.
+        Of clean pictures, what is put on them; of noisy ones, what they have, where that is known:
+        ``gaussian:25`` or ``gaussian:0-55`` in 8-bit units, ``poisson:30`` or ``poisson:10-100`` in
+        photons at white, or the file of a noise profile. Empty: what the recipe says.
     start
         What training goes on from, see `autodenoise.recipes.Recipe`; empty: random weights.
     """
@@ -60,8 +61,10 @@ class Own:
     start: str = ""
 
     def __post_init__(self) -> None:
-        if self.noise and self.holds != "clean":
-            raise UsageError(f"noise is put on clean pictures; {self.holds} bring their own")
+        if self.noise and self.holds in ("pairs", "repeats"):
+            raise UsageError(
+                f"noise is put on clean pictures, or told of noisy ones; {self.holds} show theirs"
+            )
 
     @property
     def name(self) -> str:
@@ -113,18 +116,26 @@ def applied(table: Mapping[str, Any], own: Own) -> dict[str, Any]:
         changed["noise"] = []
     if own.start:
         changed["start"] = own.start
-    instead = {"repeats": "noise2noise", "noisy": "neighbor2neighbor"}.get(own.holds)
+    instead = _objective(own)
     if instead is not None:
         changed["phase"] = {
-            name: {**phase, "objective": instead}
-            if phase.get("objective", "supervised") == "supervised"
-            else phase
-            for name, phase in table.get("phase", {}).items()
+            name: {**phase, "objective": instead} for name, phase in table.get("phase", {}).items()
         }
     return changed
 
 
+def _objective(own: Own) -> str | None:
+    """Say by which objective such pictures are learnt from; None: that of the recipe."""
+    if own.holds == "repeats":
+        return "noise2noise"
+    if own.holds == "noisy":
+        return "recorrupted"
+    return None
+
+
 def _noise(text: str) -> AnyNoise:
+    if text.endswith(".toml"):
+        return noise_from(Path(text))
     found = _STRENGTH.fullmatch(text)
     if found is None:
         raise UsageError(

@@ -14,6 +14,7 @@ from autodenoise.noise import (
     Gaussian,
     Grain,
     Jpeg,
+    Measured,
     Mixture,
     Poisson,
     PoissonGaussian,
@@ -24,12 +25,14 @@ from autodenoise.noise import (
 )
 
 if TYPE_CHECKING:
+    from autodenoise.learning.data import Data
     from autodenoise.learning.optim import Optimizer
     from autodenoise.learning.phases import Phase
+    from autodenoise.learning.pictures import Holds
     from autodenoise.noise import AnyNoise, Strength
     from autodenoise.recipes import Recipe
 
-__all__ = ["LOSS_NAMES", "data", "noise", "phase", "source"]
+__all__ = ["LOSS_NAMES", "data", "holds", "noise", "noises", "phase", "source"]
 
 LOSS_NAMES = {
     "bce": "binary cross-entropy",
@@ -51,7 +54,14 @@ _TASKS = {
     "noise2noise": "noisy to noisy, of the same scene (Noise2Noise)",
     "noise2void": "noisy to pixels that are hidden from it (Noise2Void)",
     "noise2void2": "noisy to pixels that are hidden from it (N2V2)",
+    "recorrupted": "noisier to noisy, with noise as theirs (Recorrupted2Recorrupted)",
     "neighbor2neighbor": "noisy to the pixels beside (Neighbor2Neighbor)",
+}
+_HOLDS: dict[Holds, str] = {
+    "clean": "clean pictures",
+    "pairs": "pairs of a noisy and a clean picture",
+    "repeats": "several noisy shots of each scene",
+    "noisy": "noisy pictures alone",
 }
 _DRAWN = {
     "once": "Every image keeps one noisy version.",
@@ -65,12 +75,23 @@ def source(name: str) -> str:
     return _SOURCES.get(name, Path(name).name)
 
 
+def holds(kind: Holds) -> str:
+    """Say what there is of each scene."""
+    return _HOLDS[kind]
+
+
 def data(recipe: Recipe) -> str:
     """Say what is learnt from, and what validation is done on."""
     part = recipe.data
     said = source(part.source)
     if part.part == "test":
         said = f"the test part of {said}"
+    if part.targets:
+        said += f" and {source(part.targets)}"
+    if part.holds != "clean":
+        said += f", {holds(part.holds)}"
+    if part.shots is not None:
+        said += f", {part.shots} noisy shot{'s' if part.shots > 1 else ''} of each, taken once"
     if part.size is not None:
         height, width = part.size
         said += f", resized to {width}x{height}"
@@ -78,6 +99,10 @@ def data(recipe: Recipe) -> str:
         said += ", in grey"
     if part.crop is not None:
         said += f", random squares of {part.crop} pixels, turned and mirrored"
+    if part.samples is not None:
+        said += f", {part.samples:,} an epoch"
+    if part.normalise:
+        said += ", from the darkest value there is to the brightest"
     if part.shrink != 1:
         said += f", of pictures shrunk down to {part.shrink:g} of their sides"
     if part.shuffle_channels:
@@ -96,6 +121,12 @@ def data(recipe: Recipe) -> str:
     if recipe.validation == "clean":
         said += "; validation images stay clean"
     return said
+
+
+def noises(recipe: Recipe) -> list[str]:
+    """Say which noise is learnt to remove, each a sentence without its full stop."""
+    own = [] if recipe.data.holds == "clean" else ["That of the pictures themselves"]
+    return own + [noise(part) for part in recipe.noise]
 
 
 def noise(part: AnyNoise) -> str:
@@ -143,6 +174,12 @@ def noise(part: AnyNoise) -> str:
                 f"Scanned: dust on a share of {_strength(part.dust)} of the area, "
                 f"{_strength(part.scratches)} scratches, rows banded by {_strength(part.banding)}"
             )
+        case Measured():
+            least, most = (f"{pick(map(pick, part.sigmas)):.3g}" for pick in (min, max))
+            between = least if least == most else f"{least} to {most}"
+            said = f"Noise as it was measured, of sigma {between}"
+            if part.scale != 1:
+                said += f" times {_strength(part.scale)}"
         case Mixture():
             said = f"One of these for each image, with strengths drawn for it: {_ways(part)}"
     clipped = getattr(part, "clip", False)
@@ -171,8 +208,8 @@ def _strength(strength: Strength) -> str:
     return f"{strength:g}"
 
 
-def phase(part: Phase) -> list[str]:
-    """Say what a phase of training does, in a few sentences."""
+def phase(part: Phase, data: Data | None = None) -> list[str]:
+    """Say what a phase of training does, in a few sentences; on data that may bring their noise."""
     long = f"{part.epochs} epoch{'s' if part.epochs > 1 else ''}"
     if part.minutes is not None:
         long = f"{part.minutes:.3g} minutes"
@@ -189,7 +226,10 @@ def phase(part: Phase) -> list[str]:
         f"Learns {_TASKS[part.objective]}: {long} {batches}{patience}.",
         f"Minimises {LOSS_NAMES[part.loss]} by {_optimizer(part.optimizer)}, {rate}.",
     ]
-    if part.objective != "reconstruction":
+    if part.lines is not None:
+        said.append(f"Hides pixels beside the hidden ones in their {part.lines} too.")
+    drawn = data is None or (data.holds == "clean" and data.shots is None)
+    if drawn and part.objective != "reconstruction":
         said.append(_DRAWN[part.noise])
     if part.average is not None:
         said.append(f"Keeps an average of the weights, {part.average:g} of it from before a step.")

@@ -12,6 +12,7 @@ A run folder holds::
     tensorboard/             curves and pictures of training, where they were asked for
     evaluation.json          scores on the test images, once evaluated; classifier.json,
                              outliers.json and comparison.json where they were asked for
+    estimate.json            how good it is likely to be, where nobody has clean images
     figures/                 pictures
     report.html              a page that shows all of it, for anybody to open
     against/                 other recipes' runs on the same data and noise, to compare with
@@ -26,6 +27,7 @@ from autodenoise.runs.run import HeldBack, Run
 from autodenoise.runs.scoring import (
     classify,
     compare,
+    estimate,
     evaluate,
     find_outliers,
 )
@@ -44,6 +46,7 @@ __all__ = [
     "describe",
     "draw",
     "encode",
+    "estimate",
     "evaluate",
     "find_outliers",
     "network",

@@ -91,6 +91,8 @@ def check_crops(recipe: Recipe, multiple: int | None) -> None:
             f"the network {name} works on images of one size alone; leave crop out of [data]"
         )
     sides = {f"phase.{key}.crop": phase.crop for key, phase in recipe.phase.items()}
+    if any(phase.objective == "neighbor2neighbor" for phase in recipe.phase.values()):
+        multiple *= 2  # it learns from crops of half the sides
     for key, side in {"data.crop": recipe.data.crop, **sides}.items():
         if side is not None and side % multiple:
             raise UsageError(

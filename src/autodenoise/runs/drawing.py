@@ -12,6 +12,7 @@ import torch
 
 from autodenoise.errors import UsageError, unknown_name
 from autodenoise.evaluation import figures
+from autodenoise.evaluation.change import gain
 from autodenoise.files import make_folder
 from autodenoise.learning.data import as_float
 from autodenoise.learning.randomness import generator
@@ -64,7 +65,7 @@ def draw(
         ==============  =====================================================================
         pairs           ten random images, clean and noisy
         reconstructed   clean, and what the network makes of them untouched by noise
-        denoised        clean, noisy and denoised
+        denoised        clean, noisy and denoised; without clean images, what was taken out
         classes         one image of each class, clean and noisy
         triptychs       one of each class: noisy, clean and denoised beside each other
         degradation     two images blurred and drowned in noise in six steps, and what comes out
@@ -143,7 +144,7 @@ class Scene:
 
     def chosen(self, count: int) -> NDArray[np.int64]:
         """Give the indices asked for, or `count` random ones."""
-        there = len(self.held.clean)
+        there = len(self.held.noisy)
         if self.wanted:
             if max(self.wanted) >= there or min(self.wanted) < 0:
                 raise UsageError(
@@ -152,6 +153,11 @@ class Scene:
                 )
             return np.array(self.wanted)
         return self.random().permutation(there)[:count]
+
+    def visible(self, images: Images) -> Images:
+        """Bring images from what the data reach from and to, to black and white."""
+        black, white = self.splits.span
+        return (images - black) / (white - black)
 
     def random(self) -> np.random.Generator:
         """Begin the same row of random numbers for each figure."""
@@ -197,7 +203,7 @@ def draw_scene(
 def _pairs(scene: Scene) -> Figure:
     rows, held = scene.chosen(_COUNT), scene.held
     return figures.image_rows(
-        {"clean": held.clean[rows], "noisy": held.noisy[rows]},
+        {"clean": held.known("the figure 'pairs'")[rows], "noisy": held.noisy[rows]},
         scene.title(f"{held.part} images and their noise"),
         headings=scene.class_names(rows),
     )
@@ -206,7 +212,7 @@ def _pairs(scene: Scene) -> Figure:
 def _reconstructed(scene: Scene) -> Figure:
     """Show the network at the end of its last phase of reconstruction; else as it is now."""
     rows, held = scene.chosen(_COUNT), scene.held
-    clean = held.clean[rows]
+    clean = held.known("the figure 'reconstructed'")[rows]
     phases = scene.run.recipe.phase
     learnt = [name for name, phase in phases.items() if phase.objective == "reconstruction"]
     if learnt and learnt[-1] != list(phases)[-1]:
@@ -227,14 +233,26 @@ def _reconstructed(scene: Scene) -> Figure:
 
 def _denoised(scene: Scene) -> Figure:
     rows, held = scene.chosen(_COUNT), scene.held
-    clean, noisy = held.clean[rows], held.noisy[rows]
+    noisy = held.noisy[rows]
     output = scene.model.batch(noisy)
+    if held.clean is None:
+        removed = scene.visible(noisy) - scene.visible(output)
+        times = gain(removed)
+        stronger = f",\n{times} times as strong" if times > 1 else ""
+        shown = {
+            "noisy": scene.visible(noisy),
+            "denoised": scene.visible(output),
+            f"taken out{stronger}": 0.5 + times * removed,
+        }
+    else:
+        clean = held.clean[rows]
+        shown = {
+            "clean": scene.visible(clean),
+            _label("noisy", clean, noisy): scene.visible(noisy),
+            _label("denoised", clean, output): scene.visible(output),
+        }
     return figures.image_rows(
-        {
-            "clean": clean,
-            _label("noisy", clean, noisy): noisy,
-            _label("denoised", clean, output): output,
-        },
+        shown,
         scene.title(f"{len(rows)} {held.part} images"),
         headings=scene.class_names(rows),
     )
@@ -243,7 +261,7 @@ def _denoised(scene: Scene) -> Figure:
 def _classes(scene: Scene) -> Figure:
     rows, held = scene.one_of_each_class("classes"), scene.held
     return figures.image_rows(
-        {"clean": held.clean[rows], "noisy": held.noisy[rows]},
+        {"clean": held.known("the figure 'classes'")[rows], "noisy": held.noisy[rows]},
         scene.title("one image of each class"),
         headings=scene.class_names(rows),
     )
@@ -252,7 +270,8 @@ def _classes(scene: Scene) -> Figure:
 def _triptychs(scene: Scene) -> Figure:
     rows, held = scene.one_of_each_class("triptychs"), scene.held
     output = scene.model.batch(held.noisy[rows])
-    parts = np.stack([held.noisy[rows], held.clean[rows], output], 1)
+    clean = held.known("the figure 'triptychs'")[rows]
+    parts = np.stack([held.noisy[rows], clean, output], 1)
     return figures.image_groups(
         parts,
         scene.title("noisy, clean and denoised"),
@@ -265,6 +284,7 @@ def _degradation(scene: Scene) -> Figure:
     """Draw what "denoise example" draws: blur of sigma 0.5 i, then U(-0.4 i, 0.4 i), i from 0."""
     shown: dict[str, Images] = {}
     chosen = scene.chosen(2)
+    scene.held.known("the figure 'degradation'")
     for row in chosen:
         clean = as_float(scene.splits.test.images[row : row + 1])
         steps = []

@@ -114,13 +114,13 @@ def _images(card: Card, name: str, on_bytes: OnBytes | None) -> tuple[Images, Im
         name, validation="last", crop=_SIDE if any_size else None, grey=card.channels == 1
     )
     learnt = datasets.load(data, on_bytes).train
-    rows = np.unique(np.linspace(0, len(learnt.images) - 1, _IMAGES).astype(np.int64))
-    chosen = learnt.take(rows)
-    pixels = chosen.images
+    rows = np.unique(np.linspace(0, learnt.size - 1, _IMAGES).astype(np.int64))
     if any_size:
-        pixels = centre_crops([scene[0] for scene in chosen.pictures], _SIDE)
+        pixels = centre_crops([learnt.pictures[row][0] for row in rows], _SIDE)
         side = pixels.shape[2] // card.size_multiple * card.size_multiple
         pixels = centre_crops(list(pixels), side)
+    else:
+        pixels = learnt.images[rows]
     _check_fit(card, name, tuple(pixels.shape[1:]))
     clean = datasets.as_float(pixels)
     if not card.noise:

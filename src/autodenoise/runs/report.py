@@ -15,10 +15,14 @@ from markupsafe import Markup
 
 from autodenoise import recipes
 from autodenoise.errors import InputError
+from autodenoise.evaluation import verdict
 from autodenoise.evaluation.chart import lay_out
 from autodenoise.evaluation.classifier import Accuracy
+from autodenoise.evaluation.independence import REACH
+from autodenoise.evaluation.noise_chart import correlation_map, variance_chart
 from autodenoise.evaluation.outliers import Outliers
 from autodenoise.evaluation.scores import Comparison, Evaluation
+from autodenoise.evaluation.unsupervised import Estimate
 from autodenoise.files import write_text
 from autodenoise.recipes import words
 from autodenoise.runs import results, samples
@@ -27,6 +31,7 @@ from autodenoise.runs.run import FIGURES_FOLDER
 if TYPE_CHECKING:
     from autodenoise.evaluation.chart import Chart
     from autodenoise.evaluation.figures import Curve
+    from autodenoise.evaluation.noise_chart import Cell
     from autodenoise.learning.data import Splits
     from autodenoise.learning.history import Row
     from autodenoise.recipes import Recipe
@@ -66,7 +71,7 @@ def write(run: Run, splits: Splits) -> Path:
         The folder cannot be written.
     """
     model = run.model()
-    notes: list[str] = []
+    notes = [_without_folders(note, run.recipe) for note in splits.notes]
     curves, rows, over = [], [], True
     try:
         curves, rows, over = run.curves(), run.rows, run.is_over
@@ -77,7 +82,8 @@ def write(run: Run, splits: Splits) -> Path:
     classifier = find(results.CLASSIFIER_NAME, Accuracy)
     outliers = find(results.OUTLIERS_NAME, Outliers)
     comparison = find(results.COMPARISON_NAME, Comparison)
-    for found in (evaluation, classifier, outliers, comparison):
+    estimate = find(results.ESTIMATE_NAME, Estimate)
+    for found in (evaluation, classifier, outliers, comparison, estimate):
         notes += [found.note] if found.note else []
     gallery, left_out = _gallery(run.folder / FIGURES_FOLDER)
     page = _environment().get_template("report.html.j2")
@@ -86,6 +92,8 @@ def write(run: Run, splits: Splits) -> Path:
         classifier=classifier.result,
         outliers=outliers.result,
         comparison=comparison.result,
+        estimate=estimate.result,
+        reach=REACH,
         recipe=run.recipe,
         toml=_toml(run.recipe),
         card=model.card,
@@ -131,10 +139,19 @@ def _gallery(folder: Path) -> tuple[list[_Figure], list[str]]:
     return figures, notes
 
 
+def _without_folders(text: str, recipe: Recipe) -> str:
+    """Leave of the data's places their names alone, as on the model's card.
+
+    A page is passed on, and where its maker keeps the data is nobody's business.
+    """
+    for path in filter(None, (recipe.data.source, recipe.data.targets)):
+        text = text.replace(path, Path(path).name)
+    return text
+
+
 def _toml(recipe: Recipe) -> str:
-    # Its name alone, as on the model's card: a page is passed on, and where its maker keeps the
-    # data is nobody's business.
-    data = dataclasses.replace(recipe.data, source=Path(recipe.data.source).name)
+    source, targets = (Path(path).name for path in (recipe.data.source, recipe.data.targets))
+    data = dataclasses.replace(recipe.data, source=source, targets=targets)
     start = Path(recipe.start).name
     return recipes.dump(dataclasses.replace(recipe, data=data, start=start))
 
@@ -174,7 +191,7 @@ def _phases(run: Run, rows: list[Row], curves: list[Curve]) -> list[_Phase]:
         phases.append(
             _Phase(
                 name=name,
-                words=words.phase(phase),
+                words=words.phase(phase, run.recipe.data),
                 done=len(own),
                 planned=phase.epochs if phase.minutes is None else None,
                 seconds=sum(row.seconds for row in own),
@@ -211,7 +228,17 @@ def _environment() -> Environment:
         duration=_duration,
         capitalize_first=lambda text: text[:1].upper() + text[1:],
         argument=_argument,
-        noise=words.noise,
+        noises=words.noises,
+        holds=words.holds,
+        headline=verdict.headline,
+        assumption=verdict.assumption,
+        cautions=verdict.cautions,
+        parts=verdict.parts,
+        taken_out=verdict.taken_out,
+        variance_chart=variance_chart,
+        correlation_map=correlation_map,
+        place=_place,
+        signed=lambda number: str(number).replace("-", "\N{MINUS SIGN}"),
         source=words.source,
         shell=shlex.quote,
         literal=lambda text: json.dumps(text, ensure_ascii=False),
@@ -232,6 +259,17 @@ def _argument(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(str(entry) for entry in value)
     return str(value)
+
+
+def _place(cell: Cell) -> str:
+    """Say where a pixel lies."""
+    if not (cell.down or cell.across):
+        return "the pixel itself"
+    steps = (
+        (cell.down, "below" if cell.down > 0 else "above"),
+        (cell.across, "right" if cell.across > 0 else "left"),
+    )
+    return ", ".join(f"{abs(step)} {side}" for step, side in steps if step)
 
 
 def _duration(seconds: float) -> str:

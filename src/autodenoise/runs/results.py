@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CLASSIFIER_NAME",
     "COMPARISON_NAME",
+    "ESTIMATE_NAME",
     "EVALUATION_NAME",
     "OUTLIERS_NAME",
     "Found",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 EVALUATION_NAME = "evaluation.json"
+ESTIMATE_NAME = "estimate.json"
 CLASSIFIER_NAME = "classifier.json"
 OUTLIERS_NAME = "outliers.json"
 COMPARISON_NAME = "comparison.json"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from autodenoise import recipes, runtime
-from autodenoise.errors import InputError
+from autodenoise.errors import InputError, UsageError
 from autodenoise.evaluation.figures import Curve
 from autodenoise.images import to_float
 from autodenoise.learning import data as datasets
@@ -43,23 +43,42 @@ class HeldBack:
     Attributes
     ----------
     clean
-        (N, H, W, C) in [0, 1].
+        (N, H, W, C) in [0, 1]; None where nobody has them.
     noisy
-        The same with the recipe's noise, drawn as validation drew it where both are the same
-        images. May reach outside [0, 1].
+        The noisy version that the data bring; else `clean` with the recipe's noise, drawn as
+        validation drew it where both are the same images. May reach outside [0, 1].
     labels
         (N,); None where the data set has none.
     classes
         What the labels 0, 1, ... mean.
     part
         ``"test"``; ``"validation"`` where the data set has no test part of its own.
+    again, others
+        Of repeats, a second shot, and the mean of all shots but the first, which is `noisy`.
     """
 
-    clean: NDArray[np.float32]
+    clean: NDArray[np.float32] | None
     noisy: NDArray[np.float32]
     labels: NDArray[np.int64] | None
     classes: tuple[str, ...]
     part: Literal["test", "validation"]
+    again: NDArray[np.float32] | None = None
+    others: NDArray[np.float32] | None = None
+
+    def known(self, what: str) -> NDArray[np.float32]:
+        """Give the clean images to what cannot do without.
+
+        Raises
+        ------
+        UsageError
+            Nobody has them; `what` says what would need them.
+        """
+        if self.clean is None:
+            raise UsageError(
+                f"{what} needs clean images, and this run's data hold none; autodenoise evaluate "
+                "alone says how good the run is likely to be"
+            )
+        return self.clean
 
 
 @dataclass(frozen=True)
@@ -96,6 +115,11 @@ class Run:
         """The epochs that are done."""
         metrics = self.folder / METRICS_NAME
         return read_metrics(metrics) if metrics.exists() else []
+
+    @property
+    def has_clean(self) -> bool:
+        """Whether there are clean images to score it on."""
+        return self.recipe.data.holds in ("clean", "pairs")
 
     @property
     def is_over(self) -> bool:
@@ -141,18 +165,24 @@ class Run:
         return datasets.load(self.recipe.data, on_bytes)
 
     def held_back(self, splits: datasets.Splits, count: int | None = None) -> HeldBack:
-        """Draw the recipe's noise on the images that it is scored on, or on the first so many."""
-        noise, seed = Compose(self.recipe.noise), self.recipe.seed
+        """Give the images that it is scored on, or the first so many, with their noise."""
         part = splits.test.take(slice(count))
-        noisy = part.noisy
-        if noisy is None:
-            noisy = corrupt(noise, splits.test.images, seed, "test", count)
+        clean = to_images(part.images) if self.has_clean else None
+        if part.noisy is not None:
+            noisy = to_images(part.noisy)
+        elif clean is None:
+            noisy = to_images(part.images)
+        else:
+            noise, seed = Compose(self.recipe.noise), self.recipe.seed
+            noisy = to_images(corrupt(noise, splits.test.images, seed, "test", count))
         return HeldBack(
-            clean=to_images(part.images),
-            noisy=to_images(noisy),
+            clean=clean,
+            noisy=noisy,
             labels=None if part.labels is None else part.labels.numpy(),
             classes=splits.classes,
             part="test" if splits.has_test else "validation",
+            again=None if part.again is None else to_images(part.again),
+            others=to_images(part.images) if part.again is not None else None,
         )
 
 

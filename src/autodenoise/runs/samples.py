@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from autodenoise.evaluation.change import gain
 from autodenoise.images import encode_png, from_float
 from autodenoise.metrics import psnr
 
@@ -34,16 +35,19 @@ class Sample(NamedTuple):
     ----------
     label
         What it shows; empty where nobody says.
-    clean, noisy, denoised
-        Clamped to [0, 1], 8 bits.
+    noisy, denoised
+        From black to white in 8 bits.
+    beside
+        The clean image; where nobody has it, what was taken out, around mid-grey.
     noisy_psnr, denoised_psnr
-        Against the clean one, of the whole image, in dB; None where there is no difference.
+        Against the clean one, of the whole image, in dB; None where there is no difference, or no
+        clean one.
     """
 
     label: str
-    clean: str
     noisy: str
     denoised: str
+    beside: str
     noisy_psnr: float | None
     denoised_psnr: float | None
 
@@ -62,6 +66,8 @@ class Samples:
         Of the images; of any number but 1 and 3, the first is shown as grey.
     part
         Which images of the data set they are.
+    times
+        What was taken out is shown so many times stronger; None where the clean images are shown.
     """
 
     images: list[Sample]
@@ -69,33 +75,48 @@ class Samples:
     shown: tuple[int, int]
     channels: int
     part: str
+    times: int | None
 
 
 def take(run: Run, splits: Splits, model: Model) -> Samples:
     """Denoise the first held-back images, with the noise that evaluation gives them."""
     held = run.held_back(splits, _COUNT)
-    height, width, channels = held.clean.shape[1:]
+    height, width, channels = held.noisy.shape[1:]
     shown = (min(height, _SIDE), min(width, _SIDE))
+    black, white = splits.span
+
+    def visible(image: Image) -> Image:
+        return (image - black) / (white - black)
+
     taken: list[Sample] = []
     spent = 0
-    for index, (clean, noisy) in enumerate(zip(held.clean, held.noisy, strict=True)):
+    times = None
+    for index, noisy in enumerate(held.noisy):
         # One at a time: the images may be large, and few of them fit the page.
         denoised = model.batch(noisy[None])[0]
+        clean = None if held.clean is None else held.clean[index]
+        if clean is None:
+            removed = visible(noisy) - visible(denoised)
+            # The first decides, so that all are alike.
+            times = times or gain(removed)
+            beside = 0.5 + times * removed
+        else:
+            beside = visible(clean)
         sample = Sample(
             label="" if held.labels is None else held.classes[held.labels[index]],
-            clean=_encode(clean, shown),
-            noisy=_encode(noisy, shown),
-            denoised=_encode(denoised, shown),
+            noisy=_encode(visible(noisy), shown),
+            denoised=_encode(visible(denoised), shown),
+            beside=_encode(beside, shown),
             noisy_psnr=_psnr(clean, noisy),
             denoised_psnr=_psnr(clean, denoised),
         )
         # The first is there twice: among the others, and in the comparison as it opens.
-        size = len(sample.clean) + len(sample.noisy) + len(sample.denoised)
+        size = len(sample.noisy) + len(sample.denoised) + len(sample.beside)
         spent += size if taken else 2 * size
         if taken and spent > _BUDGET:
             break
         taken.append(sample)
-    return Samples(taken, (height, width), shown, channels, held.part)
+    return Samples(taken, (height, width), shown, channels, held.part, times)
 
 
 def data_uri(kind: str, content: bytes) -> str:
@@ -111,6 +132,8 @@ def _encode(image: Image, shown: tuple[int, int]) -> str:
     return data_uri("image/png", encode_png(pixels))
 
 
-def _psnr(clean: Image, other: Image) -> float | None:
+def _psnr(clean: Image | None, other: Image) -> float | None:
+    if clean is None:
+        return None
     peak = float(psnr(clean[None], other[None].clip(0, 1))[0])
     return peak if np.isfinite(peak) else None

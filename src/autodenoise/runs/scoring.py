@@ -23,6 +23,7 @@ from autodenoise.noise import Compose
 from autodenoise.runs import results
 from autodenoise.runs.building import network
 from autodenoise.runs.drawing import Scene, draw_scene
+from autodenoise.runs.likely import assess
 from autodenoise.runs.report import write as write_report
 from autodenoise.runs.run import FIGURES_FOLDER, RECIPE_NAME, Run, to_images
 from autodenoise.runs.training import resume, train
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from autodenoise.evaluation.scores import Denoiser
+    from autodenoise.evaluation.unsupervised import Estimate
     from autodenoise.learning.download import OnBytes
     from autodenoise.learning.loop import Report
 
-__all__ = ["classify", "compare", "evaluate", "find_outliers"]
+__all__ = ["classify", "compare", "estimate", "evaluate", "find_outliers"]
 
 _SHOWN = 10
 _CHOOSING = 5000
@@ -44,11 +46,14 @@ _CHOOSING = 5000
 def evaluate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None) -> Evaluation:
     """Score a run's model file on its test images, and draw ten of them.
 
-    The noise is the recipe's, drawn as validation drew it where both are the same images. The
-    scores go to ``evaluation.json`` and the picture to ``figures/denoised.png`` in the folder.
+    The noise is the images' own, or the recipe's, drawn as validation drew it where both are the
+    same images. The scores go to ``evaluation.json`` and the picture to ``figures/denoised.png`` in
+    the folder.
 
     Raises
     ------
+    UsageError
+        Nobody has the clean images; see `estimate`.
     InputError
         The folder is no run, its training is not over, or its data are missing.
     OutputError
@@ -56,11 +61,41 @@ def evaluate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None)
     """
     run = Run.open(folder)
     scene = Scene(run, (), run.recipe.seed, on_bytes)
-    evaluation, _ = score(scene.model, scene.held.noisy, scene.held.clean)
+    evaluation, _ = score(scene.model, scene.held.noisy, scene.held.known("a score"))
     results.write(run.folder, results.EVALUATION_NAME, evaluation)
     draw_scene(scene, ["denoised"])
     write_report(run, scene.splits)
     return evaluation
+
+
+def estimate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None) -> Estimate:
+    """Estimate how good a run's model file is where nobody has the clean images.
+
+    What can be told goes to ``estimate.json``, ten images and what was taken out of them to
+    ``figures/denoised.png``.
+
+    Raises
+    ------
+    UsageError
+        There are clean images, which tell it for certain; see `evaluate`.
+    InputError
+        The images are too small or too few to tell anything; else as `evaluate`.
+    OutputError
+        The folder cannot be written.
+    """
+    run = Run.open(folder)
+    if run.has_clean:
+        raise UsageError(f"the data of {run.folder} hold clean images; evaluate the run on those")
+    scene = Scene(run, (), run.recipe.seed, on_bytes)
+    found = assess(run, scene.splits)
+    if found is None:
+        raise InputError(
+            f"the images of {run.folder} are too small or too few to tell anything without clean "
+            "ones"
+        )
+    draw_scene(scene, ["denoised"])
+    write_report(run, scene.splits)
+    return found
 
 
 def classify(
@@ -88,10 +123,11 @@ def classify(
         raise UsageError(
             f"the data of {run.folder} have no labels, so there are no classes to recognise"
         )
+    clean = held.known("a classifier")
     classifier = Classifier(splits.train, run.recipe.seed, on_step)
     accuracy = Accuracy(
-        images=len(held.clean),
-        clean=classifier.accuracy(held.clean, held.labels),
+        images=len(clean),
+        clean=classifier.accuracy(clean, held.labels),
         noisy=classifier.accuracy(np.clip(held.noisy, 0, 1), held.labels),
         denoised=classifier.accuracy(run_denoiser(model, held.noisy), held.labels),
     )
@@ -134,7 +170,7 @@ def find_outliers(
             f"{source} has images of {others.shape[0]} channel(s), {run.folder} was trained on "
             f"{splits.shape[0]}"
         )
-    inside, outside = to_images(splits.test.images), to_images(others.test.images)
+    inside, outside = run.held_back(splits).known("outliers"), to_images(others.test.images)
     errors = [reconstruction_error(model, images) for images in (inside, outside)]
     greys = [images.mean((1, 2, 3)) for images in (inside, outside)]
     name = Path(source).name
@@ -207,6 +243,7 @@ def compare(
     model = run.model()
     splits = run.data(on_bytes)
     held = run.held_back(splits)
+    clean = held.known("a comparison")
     # All are made before the first is scored: a name that is wrong is told at once.
     for other in others:
         _check_known(other)
@@ -214,12 +251,12 @@ def compare(
         (run.recipe.name, model.card.parameters, model)
     ]
     methods += [_method(run, splits, other, report, on_bytes) for other in others]
-    noisy = average(held.clean, np.clip(held.noisy, 0, 1))
+    noisy = average(clean, np.clip(held.noisy, 0, 1))
     rows = [Method("noisy", None, noisy)]
     for name, parameters, denoiser in methods:
-        scores = average(held.clean, run_denoiser(denoiser, held.noisy))
+        scores = average(clean, run_denoiser(denoiser, held.noisy))
         rows.append(Method(name, parameters, scores))
-    comparison = Comparison(len(held.clean), tuple(rows))
+    comparison = Comparison(len(clean), tuple(rows))
     results.write(run.folder, results.COMPARISON_NAME, comparison)
     write_report(run, splits)
     return comparison
@@ -269,6 +306,7 @@ def _principal_components(run: Run, splits: datasets.Splits) -> LinearDenoiser:
     numbers = int(np.prod(code)) if code is not None else None
     if numbers is not None and numbers >= int(np.prod(splits.shape)):
         numbers = None
-    clean = splits.train.images
-    noisy = corrupt(Compose(run.recipe.noise), clean[:_CHOOSING], run.recipe.seed, "pca")
-    return LinearDenoiser(to_images(clean), to_images(noisy), numbers)
+    clean, noisy = splits.train.images, splits.train.noisy
+    if noisy is None:
+        noisy = corrupt(Compose(run.recipe.noise), clean[:_CHOOSING], run.recipe.seed, "pca")
+    return LinearDenoiser(to_images(clean), to_images(noisy[:_CHOOSING]), numbers)

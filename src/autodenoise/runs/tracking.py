@@ -48,8 +48,8 @@ class Tracking:
 
     A step there is an epoch, counted over all phases. Losses, learning rate and images a second
     are drawn after each, and some ten times a run the same few validation images: a row of them
-    clean, a row noisy, a row denoised. The table of hyperparameters has the last losses beside
-    them.
+    clean where anybody has them so, a row noisy, a row denoised. The table of hyperparameters has
+    the last losses beside them.
 
     A later sitting goes on where the checkpoint is: what was drawn beyond is taken back, what is
     missing is made up for.
@@ -93,12 +93,12 @@ class Tracking:
         timed = any(phase.minutes is not None for phase in training.phases.values())
         epochs = 0 if timed else sum(phase.epochs for phase in training.phases.values())
         self._every = max(1, epochs // _PICTURES)
-        clean, noisy, again = training.validation.map(lambda images: images.to(training.device))
+        clean, noisy, _ = training.validation.map(lambda images: images.to(training.device))
         if noisy is None and clean is not None:
             noisy = corrupt(training.noise, clean, training.seed, training.validation_part)
-        beside = next(part for part in (clean, again, noisy) if part is not None)
         assert noisy is not None
-        self._clean, self._noisy = as_float(beside[:_IMAGES]), as_float(noisy[:_IMAGES])
+        self._rows = {} if clean is None else {"clean": as_float(clean[:_IMAGES])}
+        self._rows["noisy"] = as_float(noisy[:_IMAGES])
 
     def step(self, status: Status) -> None:
         """Wait for the epoch's end."""
@@ -119,8 +119,9 @@ class Tracking:
 
     @torch.no_grad()
     def _draw_images(self) -> None:
-        rows = (self._clean, self._noisy, self._training.network.denoise(self._noisy))
-        sheet = _contact_sheet([to_images(row.cpu()) for row in rows])
+        denoised = self._training.network.denoise(self._rows["noisy"])
+        rows = {**self._rows, "denoised": denoised}
+        sheet = _contact_sheet([to_images(row.cpu()) for row in rows.values()])
         picture = Image.fromarray((sheet * 255).round().astype(np.uint8).squeeze())
         png = io.BytesIO()
         picture.save(png, "png")
@@ -130,7 +131,7 @@ class Tracking:
             colorspace=len(picture.getbands()),
             encoded_image_string=png.getvalue(),
         )
-        value = Summary.Value(tag="clean, noisy, denoised", image=image)
+        value = Summary.Value(tag=", ".join(rows), image=image)
         self._events.add(summary=Summary(value=[value]), step=self._step)
 
 
@@ -195,7 +196,8 @@ def hyperparameters(recipe: Recipe) -> dict[str, bool | int | float | str]:
         if path.split(".")[0] in decisive
     }
     # The name alone: event files are passed on.
-    return {**values, "data.source": Path(recipe.data.source).name}
+    folders = {"data.source": recipe.data.source, "data.targets": recipe.data.targets}
+    return {**values, **{key: Path(path).name for key, path in folders.items()}}
 
 
 def _last_step(folder: Path) -> int:

@@ -30,13 +30,17 @@ from autodenoise.learning.loop import (
     fit,
 )
 from autodenoise.learning.objectives import Batch
-from autodenoise.learning.pictures import Pictures
+from autodenoise.learning.parallel import ALONE, Processes
+from autodenoise.learning.pictures import Crops
 from autodenoise.learning.randomness import generator
+from autodenoise.learning.stream import crops_of
 from autodenoise.learning.transfer import start_from
 from autodenoise.learning.validation import take_shots
 from autodenoise.noise import Compose
 from autodenoise.runs.building import check_crops, network
+from autodenoise.runs.likely import assess, caution
 from autodenoise.runs.listeners import Listeners
+from autodenoise.runs.own_noise import noise_of
 from autodenoise.runs.report import write as write_report
 from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
 
@@ -78,6 +82,7 @@ def train(
     tensorboard: bool = False,
     report: Report | None = None,
     on_bytes: OnBytes | None = None,
+    processes: Processes = ALONE,
 ) -> Run:
     """Train what a recipe says, or what one's own pictures allow.
 
@@ -100,6 +105,9 @@ def train(
         ``tensorboard/``.
     report, on_bytes
         Hear how training and downloads go.
+    processes
+        Those that train together, of `autodenoise.learning.parallel.joined`. The first one alone
+        writes and reports.
 
     Returns
     -------
@@ -121,7 +129,8 @@ def train(
     """
     resolved = resolve(recipe, settings, own=own, epochs=epochs, minutes=minutes, seed=seed)
     folder = Path("runs") / resolved.name if out is None else Path(out)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    in_use = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if processes.is_first and in_use:
         advice = (
             f"go on with it by: autodenoise train --resume {folder}; or choose another with --out"
             if (folder / RECIPE_NAME).exists()
@@ -130,7 +139,7 @@ def train(
         raise OutputError(f"{folder} exists already; {advice}")
     if tensorboard:
         _find_tensorboard()
-    sitting = start(resolved, folder, device, on_bytes)
+    sitting = start(resolved, folder, device, on_bytes, processes)
     return _finish(sitting, report, tensorboard=tensorboard)
 
 
@@ -141,6 +150,7 @@ def resume(
     tensorboard: bool = False,
     report: Report | None = None,
     on_bytes: OnBytes | None = None,
+    processes: Processes = ALONE,
 ) -> Run:
     """Go on with a run that was stopped or killed; a finished one is exported again.
 
@@ -152,7 +162,8 @@ def resume(
     tensorboard = tensorboard or (path / TENSORBOARD_NAME).is_dir()
     if tensorboard:
         _find_tensorboard()
-    return _finish(reopen(path, device, on_bytes), report, tensorboard=tensorboard)
+    sitting = reopen(path, device, on_bytes, processes)
+    return _finish(sitting, report, tensorboard=tensorboard)
 
 
 class Sitting(NamedTuple):
@@ -163,7 +174,13 @@ class Sitting(NamedTuple):
     splits: datasets.Splits
 
 
-def start(recipe: Recipe, folder: Path, device: str | None, on_bytes: OnBytes | None) -> Sitting:
+def start(
+    recipe: Recipe,
+    folder: Path,
+    device: str | None,
+    on_bytes: OnBytes | None,
+    processes: Processes = ALONE,
+) -> Sitting:
     """Make the run folder of a recipe that is to be trained.
 
     Raises
@@ -171,25 +188,33 @@ def start(recipe: Recipe, folder: Path, device: str | None, on_bytes: OnBytes | 
     UsageError, InputError, OutputError
         As `train`; nothing is made of what cannot be trained.
     """
-    chosen = choose_device(device)
-    splits = datasets.load(recipe.data, on_bytes)
-    training = _build(recipe, splits, chosen)
+    chosen = choose_device(device, processes)
+    with processes.one_first():
+        splits = datasets.load(recipe.data, on_bytes)
+    training = _build(recipe, splits, chosen, processes)
     begun = ""
     if recipe.start:
         card = start_from(runtime.find(recipe.start), training.network)
         # Only one step back: what that began from stands on its own card.
         spent = card.compute.partition(", begun from")[0]
         begun = card.name + (f" ({spent})" if spent else "")
+    sitting = Sitting(Run(folder, recipe), training, splits)
+    # Until the others can train it too.
+    processes.wait()
+    if not processes.is_first:
+        return sitting
     make_folder(folder)
     if recipe.start:
         save_weights(folder / _START_NAME, training.network)
     write_text(folder / RECIPE_NAME, recipes.dump(recipe))
-    environment = {**_environment(chosen), **({"begun_from": begun} if begun else {})}
+    environment = {**_environment(training), **({"begun_from": begun} if begun else {})}
     write_text(folder / ENVIRONMENT_NAME, json.dumps(environment, indent=2) + "\n")
-    return Sitting(Run(folder, recipe), training, splits)
+    return sitting
 
 
-def reopen(folder: Path, device: str | None, on_bytes: OnBytes | None) -> Sitting:
+def reopen(
+    folder: Path, device: str | None, on_bytes: OnBytes | None, processes: Processes = ALONE
+) -> Sitting:
     """Open a run that is to be gone on with.
 
     Raises
@@ -200,8 +225,9 @@ def reopen(folder: Path, device: str | None, on_bytes: OnBytes | None) -> Sittin
     run = Run.open(folder)
     if device is None and run.environment().get("device") == "cpu":
         device = "cpu"
-    splits = run.data(on_bytes)
-    training = _build(run.recipe, splits, choose_device(device))
+    with processes.one_first():
+        splits = run.data(on_bytes)
+    training = _build(run.recipe, splits, choose_device(device, processes), processes)
     if run.recipe.start:
         load_weights(run.folder / _START_NAME, training.network)
     return Sitting(run, training, splits)
@@ -235,8 +261,10 @@ def resolve(
     return recipe
 
 
-def choose_device(name: str | None) -> torch.device:
+def choose_device(name: str | None, processes: Processes = ALONE) -> torch.device:
     """Give the device of this name; without one CUDA's where there is any.
+
+    Each of several processes on a machine gets a CUDA device of its own.
 
     Raises
     ------
@@ -249,25 +277,40 @@ def choose_device(name: str | None) -> torch.device:
         raise UsageError(f"device is '{name}'; expected cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("no CUDA device can be used here; train on --device cpu")
+    if name == "cuda" and processes.count > 1:
+        if processes.local >= torch.cuda.device_count():
+            raise UsageError(
+                f"this machine has {torch.cuda.device_count()} CUDA device(s); start no more "
+                "processes on it, or train on --device cpu"
+            )
+        torch.cuda.set_device(processes.local)
     return torch.device(name)
 
 
-def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device) -> Training:
-    data, noise = recipe.data, Compose(recipe.noise)
+def _build(
+    recipe: Recipe, splits: datasets.Splits, device: torch.device, processes: Processes
+) -> Training:
+    data, noise = recipe.data, Compose(noise_of(recipe, splits))
+    for name, phase in recipe.phase.items():
+        if phase.batch_size < processes.count:
+            raise UsageError(
+                f"phase.{name}.batch_size is {phase.batch_size}, which {processes.count} processes "
+                "cannot share; start fewer, or take a larger one"
+            )
     untrained = network(recipe, splits.shape, splits.span)
     # Whatever corrupting an image cannot do shows before a folder is made; with so many small ones,
     # each way of a mixture does.
     few = splits.train.images[:1, :, :16, :16].expand(_REHEARSED, -1, -1, -1)
     noise(datasets.as_float(few), generator(recipe.seed, "rehearsal"))
     same = splits.validation is splits.test
-    train: torch.Tensor | Pictures = splits.train.images
+    train: torch.Tensor | Crops = splits.train.images
     if data.crop is not None:
         check_crops(recipe, untrained.multiple)
         pictures, holds = splits.train.pictures, data.holds
         if data.shots is not None:
             pictures = tuple(take_shots(noise, pictures, data.shots, recipe.seed))
             holds = "noisy" if data.shots == 1 else "repeats"
-        train = Pictures(
+        train = crops_of(
             pictures,
             data.crop,
             shrink=data.shrink,
@@ -291,6 +334,8 @@ def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device) -> Tra
         copies=data.copies if data.samples is None else math.ceil(data.samples / len(train)),
         seed=recipe.seed,
         device=device,
+        notes=(*splits.notes, *caution(recipe, splits)),
+        processes=processes,
     )
 
 
@@ -300,11 +345,11 @@ def _find_tensorboard() -> None:
 
 
 def _finish(sitting: Sitting, report: Report | None, *, tensorboard: bool) -> Run:
-    run = sitting.run
-    reports = [] if report is None else [report]
+    run, is_first = sitting.run, sitting.training.processes.is_first
+    reports = [report] if report is not None and is_first else []
     try:
         with contextlib.ExitStack() as files:
-            if tensorboard:
+            if tensorboard and is_first:
                 from autodenoise.runs.tracking import Tracking, hyperparameters
 
                 tracking = Tracking(run.folder / TENSORBOARD_NAME, hyperparameters(run.recipe))
@@ -319,12 +364,21 @@ def _finish(sitting: Sitting, report: Report | None, *, tensorboard: bool) -> Ru
 
 
 def _hand_over(sitting: Sitting) -> None:
-    """Make what a run leaves for others: its model file and its report."""
-    _export(sitting.run, sitting.training)
-    write_report(sitting.run, sitting.splits)
+    """Make what a run leaves for others: its model file, how good it is, and its report."""
+    processes = sitting.training.processes
+    if processes.is_first:
+        splits, train = sitting.splits, sitting.training.train
+        _export(sitting)
+        assess(sitting.run, splits)
+        if isinstance(train, Crops):
+            splits = splits._replace(notes=(*splits.notes, *train.notes))
+        write_report(sitting.run, splits)
+    # A process that leaves early is taken by torchrun for one that failed.
+    processes.wait()
 
 
-def _export(run: Run, training: Training) -> None:
+def _export(sitting: Sitting) -> None:
+    run, training, scale = sitting.run, sitting.training, sitting.splits.scale
     network, recipe, rows = training.network, run.recipe, run.rows
     if recipe.keep == "best" and (run.folder / BEST_NAME).exists():
         load_weights(run.folder / BEST_NAME, network)
@@ -341,8 +395,9 @@ def _export(run: Run, training: Training) -> None:
         size=(height, width) if fixed else None,
         size_multiple=network.multiple or 1,
         halo=nets.halo(network),
+        range=None if scale is None else (scale.low, scale.high),
         parameters=nets.parameter_count(network),
-        noise=[dataclasses.asdict(part) for part in recipe.noise],
+        noise=[dataclasses.asdict(part) for part in noise_of(recipe, sitting.splits)],
         # The name alone: a model file is passed on, and its maker's folders are nobody's business.
         data=Path(recipe.data.source).name,
         scores={"loss": rows[-1].loss, "val_loss": rows[-1].val_loss} if rows else {},
@@ -366,16 +421,20 @@ def _compute(run: Run, training: Training) -> str:
         pixels += area * sum(r.images_per_second * r.seconds for r in rows if r.phase == name)
     minutes = sum(row.seconds for row in rows) / 60
     machine = f"{told.get('device', 'cpu')}, {told.get('threads', '?')} thread(s)"
+    if "processes" in told:
+        machine = f"{told['processes']} processes, each on {machine}"
     said = f"{minutes:.0f} minutes on {machine}, {pixels:.3g} pixels"
     return f"{said}, begun from {told['begun_from']}" if "begun_from" in told else said
 
 
-def _environment(device: torch.device) -> dict[str, str | int]:
+def _environment(training: Training) -> dict[str, str | int]:
     packages = ("autodenoise", "torch", "numpy", "onnxruntime")
+    device, count = training.device, training.processes.count
     return {
         **{name: metadata.version(name) for name in packages},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
+        **({"processes": count} if count > 1 else {}),
     }

@@ -42,6 +42,9 @@ class Card:
         Sides must be multiples of this.
     halo
         How many pixels away an input can still change an output; None where all may.
+    range
+        What is black and what is white in the samples that it was trained on, where their files did
+        not say so; None where they did.
     bytes_per_pixel
         Most memory that running it holds at once, for each pixel of its input; None if not known.
     parameters
@@ -74,6 +77,7 @@ class Card:
     size: tuple[int, int] | None = None
     size_multiple: int = 1
     halo: int | None = None
+    range: tuple[float, float] | None = None
     bytes_per_pixel: int | None = None
     noise: list[dict[str, Any]] = field(default_factory=list)
     data: str = ""
@@ -123,8 +127,9 @@ class Card:
                 values[entry.name] = value
             elif entry.default is entry.default_factory is dataclasses.MISSING:
                 raise InputError(f"the card has no {entry.name}")
-        if values.get("size") is not None:
-            values["size"] = tuple(values["size"])
+        for name in ("size", "range"):
+            if values.get(name) is not None:
+                values[name] = tuple(values[name])
         return cls(**values)
 
 
@@ -158,6 +163,13 @@ def _is_size(value: Any) -> bool:
         return True
     whole = isinstance(value, list) and all(_is_whole(side, 1, _LARGEST_SIDE) for side in value)
     return whole and len(value) == 2
+
+
+def _is_range(value: Any) -> bool:
+    if value is None:
+        return True
+    numbers = isinstance(value, list) and all(type(end) in (int, float) for end in value)
+    return numbers and len(value) == 2 and -math.inf < value[0] < value[1] < math.inf
 
 
 def _is_table(value: Any) -> bool:
@@ -200,6 +212,7 @@ _RULES = {
     "size": _Rule(f"null, or height and width, each from 1 to {_LARGEST_SIDE:,}", _is_size),
     "size_multiple": _whole(1, 1024),
     "halo": _whole(0, 10_000, or_null=True),
+    "range": _Rule("null, or two finite numbers, the lower one first", _is_range),
     "bytes_per_pixel": _whole(1, 10**9, or_null=True),
     "noise": _Rule("a list of objects of plain values", _are_tables),
     "data": _LINE,

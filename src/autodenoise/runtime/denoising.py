@@ -17,6 +17,7 @@ import numpy as np
 from autodenoise import images
 from autodenoise.errors import InputError, Interrupted, OutputError, UsageError
 from autodenoise.files import replacing
+from autodenoise.images import Scale
 from autodenoise.runtime.model import Model
 from autodenoise.runtime.models import load
 from autodenoise.runtime.tiling import (
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.images import Picture, Scale
+    from autodenoise.images import Picture
+    from autodenoise.runtime.card import Card
 
 __all__ = ["Options", "Preview", "Result", "denoise", "denoise_file", "fixed", "pace", "preview"]
 
@@ -47,8 +49,8 @@ class Options:
     strength
         In [0, 1]: 0 gives the input back, 1 the model's answer, between blends the two.
     scale
-        The sample values of black and white; None takes them from the samples' type and the
-        file's metadata.
+        The sample values of black and white; None takes them from the samples' type, the file's
+        metadata, or the model's card.
     axes
         What a file's dimensions are, as in ``ZYX``: pages first, then rows and columns, then the
         samples of a pixel. These are colours, denoised together, if their letter is S, and
@@ -146,7 +148,8 @@ def denoise(
     strength
         In [0, 1]: 0 gives a copy of the image, 1 the model's answer, between blends the two.
     scale
-        The sample values of black and white, where they are not those of the dtype.
+        The sample values of black and white. By default those of the dtype; of floats and wide
+        integers the model's, if it was trained on such.
     axes
         A letter for each dimension of the array, in order: Y and X are rows and columns, S the
         colours of a pixel, which are denoised together; along every other, such as Z, T or C, lie
@@ -305,7 +308,7 @@ def preview(model: Model, source: Path, options: Options | None = None) -> Previ
     """
     options = options or Options()
     picture = images.open_picture(source)
-    _, colours, together = _meaning(picture, options)
+    _, colours, together = _meaning(picture, options, model.card)
     check_channels(model.card, colours)
     cut = _cut(model, picture, options)
     runs = 1 if together and colours == model.card.channels else colours
@@ -326,7 +329,7 @@ def _clean_rows(
     model: Model, picture: Picture, options: Options, rows: Iterator[NDArray[Any]]
 ) -> Iterator[NDArray[Any]]:
     """Give the clean rows of a picture, page after page."""
-    scale, colours, together = _meaning(picture, options)
+    scale, colours, together = _meaning(picture, options, model.card)
     cut = _cut(model, picture, options)
     pages = (
         denoise_rows(
@@ -359,9 +362,11 @@ def _cut(model: Model, picture: Picture, options: Options) -> Plan:
     )
 
 
-def _meaning(picture: Picture, options: Options) -> tuple[Scale, int, bool]:
+def _meaning(picture: Picture, options: Options, card: Card) -> tuple[Scale, int, bool]:
     """Give the scale, how many samples of a pixel are denoised, and whether together."""
     scale = options.scale or picture.scale
+    if scale is None and card.range is not None:
+        scale = Scale(*card.range)
     if scale is None:
         raise InputError(
             f"{picture.path} has {picture.dtype} samples, whose range only you know; give the "

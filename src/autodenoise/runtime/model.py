@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from autodenoise.runtime.card import Card
+
 # onnxruntime's exceptions share no root of their own.
 _UNRUNNABLE = (
     onnxruntime_errors.EPFail,
@@ -100,7 +102,8 @@ class Model:
         strength
             In [0, 1]: 0 gives a copy of the image, 1 the model's answer, between blends the two.
         scale
-            The sample values of black and white, where they are not those of the dtype.
+            The sample values of black and white. By default those of the dtype; of floats and wide
+            integers the card's, if it tells them.
         memory
             Bytes to work in; by default 600 MiB, or less where little is free.
 
@@ -133,7 +136,12 @@ class Model:
         clean = np.empty_like(samples)
         done = 0
         for rows in denoise_rows(
-            self, cut, [samples], scale=scale or _scale(samples), strength=strength, colours=colours
+            self,
+            cut,
+            [samples],
+            scale=scale or _scale(samples, self.card),
+            strength=strength,
+            colours=colours,
         ):
             clean[done : done + len(rows)] = rows
             done += len(rows)
@@ -175,11 +183,13 @@ class Model:
         return clean.transpose(0, 2, 3, 1)[:, :height, :width]
 
 
-def _scale(image: NDArray[Any]) -> Scale:
-    """Give the scale that an image's dtype stands for."""
+def _scale(image: NDArray[Any], card: Card) -> Scale:
+    """Give the scale that an image's dtype stands for, or that the model was trained on."""
     scale = Scale.of(image.dtype)
     if scale is not None:
         return scale
+    if card.range is not None:
+        return Scale(*card.range)
     if not np.issubdtype(image.dtype, np.floating):
         raise InputError(
             f"expected uint8, uint16 or float samples, got {image.dtype}; for others pass "

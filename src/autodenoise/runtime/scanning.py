@@ -6,13 +6,20 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autodenoise.errors import InputError
 from autodenoise.images import SUFFIXES
 from autodenoise.runtime.manifest import MANIFEST_NAME
 from autodenoise.runtime.reports import Failure, PassedOver
 
-__all__ = ["Found", "pictures_in", "scan"]
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+__all__ = ["NO_PICTURE", "Found", "pictures_in", "scan"]
+
+NO_PICTURE = "no picture by its ending"
+"""Why most of what is passed over is."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,9 @@ class Found:
     failures: list[Failure] = field(default_factory=list)
 
 
-def scan(root: Path, *, recursive: bool, leave_out: Path | None = None) -> Found:
+def scan(
+    root: Path, *, recursive: bool, leave_out: Path | None = None, also: Collection[str] = ()
+) -> Found:
     """Find the files whose ending says that they are pictures.
 
     Parameters
@@ -45,6 +54,8 @@ def scan(root: Path, *, recursive: bool, leave_out: Path | None = None) -> Found
         Look into its folders too, those behind symbolic links included, each once.
     leave_out
         A folder that is not looked into; need not exist.
+    also
+        Endings of files, and of whole folders, that count as pictures besides.
 
     Raises
     ------
@@ -78,14 +89,16 @@ def scan(root: Path, *, recursive: bool, leave_out: Path | None = None) -> Found
             if entry.name.startswith(".") or entry.name == MANIFEST_NAME:
                 continue
             kind = _kind(entry)
-            if kind == stat.S_IFDIR:
+            if path.suffix.lower() in also and kind in (stat.S_IFREG, stat.S_IFDIR):
+                found.pictures.append(path)
+            elif kind == stat.S_IFDIR:
                 if recursive:
                     (links if entry.is_symlink() else folders).append(path)
                 elif _identity(root / path) not in seen:
                     reason = "a folder, which --recursive looks into"
                     found.passed_over.append(PassedOver(path.as_posix(), reason))
             elif path.suffix.lower() not in SUFFIXES:
-                found.passed_over.append(PassedOver(path.as_posix(), "no picture by its ending"))
+                found.passed_over.append(PassedOver(path.as_posix(), NO_PICTURE))
             elif kind in (stat.S_IFREG, None):
                 found.pictures.append(path)
             else:

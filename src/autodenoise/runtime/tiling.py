@@ -28,6 +28,7 @@ __all__ = [
     "check_size",
     "check_strength",
     "denoise_rows",
+    "free_memory",
     "memory_budget",
     "plan",
 ]
@@ -399,11 +400,17 @@ def memory_budget() -> int:
     Halved until it is at most half of what is free, so that runs on one machine mostly have the
     same budget, and with it the same tiles.
     """
-    budget = _BUDGET
-    free = min((value for value in (_free(), _free_in_group()) if value is not None), default=None)
-    while free is not None and budget > max(free // 2, 16 * _MIB):
+    budget, free = _BUDGET, free_memory()
+    while budget > max(free / 2, 16 * _MIB):
         budget //= 2
     return budget
+
+
+def free_memory() -> float:
+    """Give the bytes that the process may still take; infinity where nobody can tell."""
+    return min(
+        (value for value in (_free(), _free_in_group()) if value is not None), default=math.inf
+    )
 
 
 def _free() -> int | None:

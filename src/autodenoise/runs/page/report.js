@@ -15,7 +15,7 @@ function compare() {
     divider.setAttribute("aria-valuetext", `left ${at} % noisy, right ${100 - at} % denoised`);
   };
   const choose = (radio) => {
-    for (const kind of ["noisy", "denoised", "clean"]) {
+    for (const kind of ["noisy", "denoised", "{{ third }}"]) {
       const shown = one(`#${kind}`);
       shown.src = one(`.${kind}`, radio.parentElement).src;
       shown.alt = `${kind}: ${radio.dataset.name}`;
@@ -60,4 +60,4 @@ function readOut(chart) {
 }
 
 compare();
-all(".chart").forEach(readOut);
+all(".phase .chart").forEach(readOut);

@@ -1,0 +1,193 @@
+"""The noise of a camera, scanner or microscope, as it was measured."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from autodenoise.errors import UsageError
+from autodenoise.noise.strength import Strength, check, draw, finish, normal_like
+
+__all__ = ["LagMap", "Measured"]
+
+LagMap = tuple[tuple[float, ...], ...]
+"""Correlations by lag: rows from the lag -R down to R, columns from -R across to R."""
+
+# The Fourier transform of sides with small factors is fast.
+_MULTIPLE = 8
+_LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Add Gaussian noise of the strength and the correlations that ``noise-profile`` measured.
+
+    How the variance follows the brightness, and which neighbours and channels are alike, is as it
+    was measured; the noise of photons is drawn as Gaussian, too. Noise that was measured in one
+    channel is drawn for each channel by itself; of noise that was measured in three, grey images
+    get the luma.
+
+    Attributes
+    ----------
+    means
+        Brightnesses, rising.
+    sigmas
+        For each channel the standard deviation at each of these. The variance is linear between
+        them and constant outside, so that two describe shot and read noise exactly.
+    correlation
+        Of noise of variance 1, a map a pair of channels, in the order 00, 01, .. 0C, 11, .. CC:
+        that of the pair cd holds how the value of channel c correlates with that of channel d so
+        many pixels below and right. A map of one entry stands for pixels that are independent.
+    scale
+        What the measured standard deviation is multiplied by: a range serves other exposures too.
+
+    References
+    ----------
+    Dietrich, Newsam, "Fast and exact simulation of stationary Gaussian processes through circulant
+    embedding of the covariance matrix", SIAM J. Sci. Comput. 1997: how the field is drawn.
+    """
+
+    means: tuple[float, ...]
+    sigmas: tuple[tuple[float, ...], ...]
+    correlation: tuple[LagMap, ...]
+    scale: Strength = 1.0
+    clip: bool = False
+    kind: Literal["measured"] = "measured"
+
+    def __post_init__(self) -> None:
+        check(self.kind, "scale", self.scale, low=0)
+        finite = all(map(math.isfinite, self.means))
+        if not (self.means and finite and all(a < b for a, b in itertools.pairwise(self.means))):
+            raise UsageError(f"measured noise: means are {self.means}; expected rising numbers")
+        if not self.sigmas:
+            raise UsageError("measured noise: sigmas are empty; expected a row a channel")
+        for row in self.sigmas:
+            positive = all(0 <= sigma < math.inf for sigma in row)
+            if len(row) != len(self.means) or not positive:
+                raise UsageError(
+                    f"measured noise: a row of sigmas is {row}; expected {len(self.means)} "
+                    "numbers from 0 up, one a mean"
+                )
+        self._check_correlation()
+
+    def _check_correlation(self) -> None:
+        pairs = list(_pairs(len(self.sigmas)))
+        if len(self.correlation) != len(pairs):
+            raise UsageError(
+                f"measured noise: correlation has {len(self.correlation)} maps; expected "
+                f"{len(pairs)}, one for each pair of {len(self.sigmas)} channels"
+            )
+        side = len(self.correlation[0])
+        for (one, other), entries in zip(pairs, self.correlation, strict=True):
+            if side % 2 == 0 or {len(entries), *map(len, entries)} != {side}:
+                raise UsageError(
+                    "measured noise: the maps of correlation are not squares of one odd side"
+                )
+            lags = np.array(entries)
+            if one == other and not (
+                lags[side // 2, side // 2] == 1 and np.allclose(lags, lags[::-1, ::-1], atol=1e-6)
+            ):
+                raise UsageError(
+                    f"measured noise: the map of channel {one} with itself is not 1 in the middle "
+                    "and the same for opposite lags"
+                )
+            if not np.abs(lags).max() <= 1:
+                raise UsageError("measured noise: a correlation is not between -1 and 1")
+
+    def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """See `Noise`. Raises UsageError for a number of channels that cannot be served."""
+        channels, known = clean.shape[1], len(self.sigmas)
+        scale = draw(self.scale, clean, generator)
+        if known == 3 and channels == 1:
+            noise = self._noise(clean.expand(-1, 3, -1, -1).contiguous(), generator)
+            noise = (noise * noise.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        elif known in (1, channels):
+            noise = self._noise(clean, generator)
+        else:
+            raise UsageError(
+                f"the noise was measured in {known} channels, the images have {channels}"
+            )
+        return finish(noise.mul_(scale).add_(clean), clip=self.clip)
+
+    def _noise(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        deviations = torch.stack(
+            [
+                self._deviation(clean[:, channel], self.sigmas[channel % len(self.sigmas)])
+                for channel in range(clean.shape[1])
+            ],
+            dim=1,
+        )
+        return self._field(clean, generator).mul_(deviations)
+
+    def _deviation(self, clean: Tensor, sigmas: tuple[float, ...]) -> Tensor:
+        """Read the curve of a channel at the brightness of each pixel."""
+        means = clean.new_tensor(self.means)
+        variances = clean.new_tensor(sigmas).square_()
+        if len(means) == 1:
+            return variances.sqrt().expand(clean.shape)
+        after = torch.bucketize(clean.contiguous(), means).clamp_(1, len(means) - 1)
+        before = after - 1
+        share = ((clean - means[before]) / (means[after] - means[before])).clamp_(0, 1)
+        return torch.lerp(variances[before], variances[after], share).sqrt_()
+
+    def _field(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw noise of variance 1 with the measured correlations, also at the borders."""
+        if len(self.sigmas) == 1 and self.correlation == (((1.0,),),):
+            return normal_like(clean, generator)
+        batch, channels, height, width = clean.shape
+        reach = len(self.correlation[0]) // 2
+        # A torus so large that no two pixels of the image are neighbours across its seam.
+        tall, wide = (
+            -(-max(side + reach, 2 * reach + 1) // _MULTIPLE) * _MULTIPLE
+            for side in (height, width)
+        )
+        known = len(self.sigmas)
+        filters = torch.from_numpy(_filters(self.correlation, known, tall, wide)).to(
+            clean.device, torch.complex128 if clean.dtype == torch.float64 else torch.complex64
+        )
+        white = clean.new_empty(batch, channels // known, known, tall, wide)
+        spectrum = torch.fft.rfft2(white.normal_(generator=generator))
+        mixed = torch.einsum("hwcd,bgdhw->bgchw", filters, spectrum)
+        field: Tensor = torch.fft.irfft2(mixed, s=(tall, wide))
+        return field.reshape(batch, channels, tall, wide)[..., :height, :width]
+
+
+@functools.lru_cache(maxsize=8)
+def _filters(
+    correlation: tuple[LagMap, ...], channels: int, height: int, width: int
+) -> NDArray[np.complex128]:
+    """Give what turns white noise on a torus into noise of these correlations.
+
+    Returns
+    -------
+    ndarray
+        (height, width // 2 + 1, C, C): at each frequency the square root of the spectrum's matrix.
+    """
+    reach = len(correlation[0]) // 2
+    lags = np.arange(-reach, reach + 1)
+    covariance = np.zeros((channels, channels, height, width))
+    for (one, other), entries in zip(_pairs(channels), correlation, strict=True):
+        values = np.array(entries)
+        covariance[one, other][np.ix_(lags, lags)] = values
+        covariance[other, one][np.ix_(lags, lags)] = values[::-1, ::-1]
+    # Channel c at a place with channel d further on: their spectra, the first conjugated.
+    spectra = np.fft.fft2(covariance).conj().transpose(2, 3, 0, 1)
+    powers, axes = np.linalg.eigh(spectra)
+    # What was measured need not be possible to the last digit: a power below 0 is none.
+    roots = (axes * np.sqrt(powers.clip(min=0))[..., None, :]) @ axes.conj().swapaxes(-1, -2)
+    variances = np.square(np.abs(roots)).sum(-1).mean((0, 1))
+    filters: NDArray[np.complex128] = roots / np.sqrt(variances)[:, None]
+    return filters[:, : width // 2 + 1]
+
+
+def _pairs(channels: int) -> Iterator[tuple[int, int]]:
+    return itertools.combinations_with_replacement(range(channels), 2)

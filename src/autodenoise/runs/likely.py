@@ -1,0 +1,158 @@
+"""How good a run is likely to be where nobody has the clean images."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from autodenoise.evaluation import unsupervised
+from autodenoise.evaluation.independence import check_independence, of_shots
+from autodenoise.evaluation.noise_level import Curve, NoiseLevel
+from autodenoise.learning.randomness import generator
+from autodenoise.learning.validation import corrupt
+from autodenoise.noise import (
+    Compose,
+    CorrelatedGaussian,
+    Gaussian,
+    Measured,
+    Poisson,
+    PoissonGaussian,
+    Speckle,
+)
+from autodenoise.runs import results
+from autodenoise.runs.run import to_images
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from autodenoise.evaluation.independence import Independence
+    from autodenoise.evaluation.unsupervised import Estimate
+    from autodenoise.learning.data import Splits
+    from autodenoise.learning.phases import Phase
+    from autodenoise.noise import AnyNoise
+    from autodenoise.recipes import Recipe
+    from autodenoise.runs.run import Run
+
+__all__ = ["assess", "caution"]
+
+# So many are enough, and take no longer than an epoch.
+_PIXELS = 2_000_000
+_ALSO = 64
+_LEVELS, _FLAT = 17, 128
+_BLIND = ("neighbor2neighbor", "noise2void", "noise2void2")
+_ADDED = (CorrelatedGaussian, Gaussian, Measured, Poisson, PoissonGaussian, Speckle)
+
+
+def assess(run: Run, splits: Splits) -> Estimate | None:
+    """Estimate how good a run's model file is on its held-back images, and note it in the folder.
+
+    Returns
+    -------
+    Estimate or None
+        None where there are clean images, which tell it for certain, and where the images are too
+        small for anything to be told.
+
+    Raises
+    ------
+    InputError
+        The model file is missing or damaged.
+    OutputError
+        The folder cannot be written.
+    """
+    if run.has_clean:
+        return None
+    _, height, width = splits.shape
+    held = run.held_back(splits, max(1, _PIXELS // (height * width)))
+    model, span = run.model(), splits.span[1] - splits.span[0]
+    found: Estimate | None
+    if held.again is not None and held.others is not None:
+        found = unsupervised.from_repeats(model, held.noisy, held.again, held.others, span=span)
+    else:
+        found = unsupervised.from_noisy(
+            model,
+            held.noisy,
+            np.random.default_rng(run.recipe.seed),
+            also=to_images(splits.train.images[:_ALSO]),
+            known=_known(run.recipe, splits),
+            span=span,
+        )
+    if found is not None:
+        results.write(run.folder, results.ESTIMATE_NAME, found)
+    return found
+
+
+def caution(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
+    """Say it if the noise is such that a recipe's objectives would keep it.
+
+    They take what neighbours have in common for structure, if nobody tells them about the noise.
+
+    Returns
+    -------
+    tuple of str
+        A warning in one sentence or two; empty where all is well, or nothing can be told.
+    """
+    blind = [
+        phase
+        for phase in recipe.phase.values()
+        if phase.objective in _BLIND or (phase.objective == "recorrupted" and not recipe.noise)
+    ]
+    found = _independence(recipe, splits) if blind else None
+    if found is None or found.direction is None:
+        return ()
+    if all(_hides(phase, found.direction) for phase in blind):
+        return ()
+    instead = ["learn from repeats (Noise2Noise)", "start from photo-real-color"]
+    if found.direction != "all":
+        instead.insert(1, f'hide lines (noise2void2 with lines = "{found.direction}")')
+    better = ", or ".join(instead)
+    said = (
+        f"the noise {found.verdict}. What is learnt from noisy pictures alone takes it to be "
+        f"independent from pixel to pixel, and will leave it in. Better {better}"
+    )
+    return (said,)
+
+
+def _hides(phase: Phase, direction: str) -> bool:
+    return phase.objective.startswith("noise2void") and phase.lines == direction
+
+
+def _independence(recipe: Recipe, splits: Splits) -> Independence | None:
+    """Look at the noise of some training images, in the most certain way that they allow."""
+    _, height, width = splits.shape
+    part, some = splits.train, slice(max(1, _PIXELS // (height * width)))
+    images = to_images(part.images[some])
+    if part.noisy is None:
+        noisy = to_images(corrupt(Compose(recipe.noise), part.images[some], recipe.seed, "train"))
+        return of_shots(noisy, images)
+    if recipe.data.holds == "noisy":
+        return check_independence(images)
+    return of_shots(to_images(part.noisy[some]), images)
+
+
+def _known(recipe: Recipe, splits: Splits) -> unsupervised.KnownNoise | None:
+    """Give the noise that a recipe says its noisy pictures have, if that is one and the same."""
+    if not recipe.noise or not all(map(_is_one, recipe.noise)):
+        return None
+    noise, random = Compose(recipe.noise), generator(recipe.seed, "probes")
+
+    def draw(images: NDArray[np.floating]) -> NDArray[np.floating]:
+        clean = torch.from_numpy(images.astype(np.float32).transpose(0, 3, 1, 2)).contiguous()
+        return to_images(noise(clean, random) - clean)
+
+    means = np.linspace(*splits.span, _LEVELS)
+    flat = np.ones((1, _FLAT, _FLAT, splits.shape[0]), np.float32)
+    drawn = np.concatenate([draw(mean * flat) for mean in means]).astype(np.float64)
+    variances = np.square(drawn).mean((1, 2)).T.tolist()
+    curves = (Curve(tuple(means.tolist()), tuple(channel)) for channel in variances)
+    return unsupervised.KnownNoise(NoiseLevel.of(curves, drawn), draw)
+
+
+def _is_one(part: AnyNoise) -> bool:
+    """Whether a corruption adds something of zero mean that is as strong in every image."""
+    # No range from which a strength is drawn for each.
+    strengths = [entry.name for entry in dataclasses.fields(part) if entry.type == "Strength"]
+    fixed = not any(isinstance(getattr(part, name), tuple) for name in strengths)
+    return fixed and isinstance(part, _ADDED)

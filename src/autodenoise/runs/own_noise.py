@@ -1,0 +1,65 @@
+"""The noise of somebody's own pictures, measured on the pictures where nobody tells it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from autodenoise.errors import UsageError
+from autodenoise.evaluation.noise_level import from_images
+from autodenoise.noise import Measured
+from autodenoise.runs.run import to_images
+
+if TYPE_CHECKING:
+    from autodenoise.learning.data import Splits
+    from autodenoise.learning.reading import Part
+    from autodenoise.noise import AnyNoise
+    from autodenoise.recipes import Recipe
+
+__all__ = ["noise_of"]
+
+# What the middles of a few pictures hold; one picture is measured as a whole.
+_ENOUGH = 500_000
+_BRIGHTNESSES = 2
+
+
+def noise_of(recipe: Recipe, splits: Splits) -> tuple[AnyNoise, ...]:
+    """Give a recipe's noise; where it has none and an objective needs to know it, as measured.
+
+    What is measured is taken to be independent from pixel to pixel, and follows from the pictures
+    alone: a run that is gone on with has the same.
+
+    Raises
+    ------
+    UsageError
+        The pictures are too small or too few to measure noise on.
+    """
+    wanted = any(phase.objective == "recorrupted" for phase in recipe.phase.values())
+    if recipe.noise or not wanted:
+        return recipe.noise
+    level = from_images(_images(splits.train))
+    # One brightness alone would be the one with the least noise.
+    if level is None or min(len(curve.means) for curve in level.channels) < _BRIGHTNESSES:
+        raise UsageError(
+            "the pictures are too small or too few to measure their noise on (about 200x200 pixels "
+            "together). Name it, as in --noise gaussian:25, or learn without knowing it, by "
+            "--set phase.denoise.objective=neighbor2neighbor"
+        )
+    means = sorted({mean for curve in level.channels for mean in curve.means})
+    variances = [np.interp(means, curve.means, curve.variances) for curve in level.channels]
+    between = np.array(level.correlation).clip(-1, 1)
+    np.fill_diagonal(between, 1)  # which rounding may have missed
+    pairs = zip(*np.triu_indices(len(variances)), strict=True)
+    measured = Measured(
+        means=tuple(means),
+        sigmas=tuple(tuple(np.sqrt(each.clip(min=0)).tolist()) for each in variances),
+        correlation=tuple(((float(between[pair]),),) for pair in pairs),
+    )
+    return (measured,)
+
+
+def _images(part: Part) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    if part.images[:, 0].numel() >= _ENOUGH or not part.pictures:
+        return to_images(part.images)
+    return to_images(part.pictures[0][:1])

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autodenoise.errors import InputError, UsageError
+from autodenoise.noise import Gaussian, Poisson
+from autodenoise.recipes import Own, dump, load
+
+
+@pytest.mark.parametrize(
+    ("holds", "objective"),
+    [
+        ("clean", "supervised"),
+        ("pairs", "supervised"),
+        ("repeats", "noise2noise"),
+        ("noisy", "recorrupted"),
+    ],
+)
+def test_what_there_is_decides_what_is_learnt(holds: Any, objective: str, tmp_path: Path) -> None:
+    folder = tmp_path / "series"
+    folder.mkdir()
+    own = Own(holds, folder, tmp_path / "clean" if holds == "pairs" else None)
+    recipe = load(None, own=own)
+    assert recipe.name == "series"
+    assert recipe.data.source == str(folder)
+    assert recipe.data.holds == holds
+    assert {phase.objective for phase in recipe.phase.values()} == {objective}
+    assert bool(recipe.noise) == (holds == "clean")
+    (tmp_path / "again.toml").write_text(dump(recipe))
+    assert load(tmp_path / "again.toml") == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "noise"),
+    [
+        ("gaussian:25", Gaussian(25 / 255)),
+        ("gaussian:0-55", Gaussian((0.0, 55 / 255))),
+        ("poisson:30", Poisson(30.0)),
+        ("poisson:2.5-100", Poisson((2.5, 100.0))),
+    ],
+)
+def test_noise_is_named_as_in_tables_of_scores(text: str, noise: object, tmp_path: Path) -> None:
+    assert load(None, own=Own("clean", tmp_path, noise=text)).noise == (noise,)
+
+
+@pytest.mark.parametrize("text", ["25", "gaussian", "gaussian:x", "blur:2", "gaussian:25-"])
+def test_other_noise_is_refused_with_what_there_is(text: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"gaussian:25, gaussian:0-55, poisson:30"):
+        load(None, own=Own("clean", tmp_path, noise=text))
+
+
+def test_noise_that_is_known_is_learnt_from(tmp_path: Path) -> None:
+    recipe = load(None, own=Own("noisy", tmp_path, noise="gaussian:25"))
+    assert recipe.noise == (Gaussian(25 / 255),)
+    assert recipe.phase["denoise"].objective == "recorrupted"
+
+
+def test_noise_is_not_told_of_what_shows_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="repeats show theirs"):
+        Own("repeats", tmp_path, noise="gaussian:25")
+
+
+def test_a_recipe_keeps_its_network_and_steps(tmp_path: Path) -> None:
+    named = load("photo-balanced-gray")
+    recipe = load("photo-balanced-gray", own=Own("repeats", tmp_path))
+    assert recipe.network == named.network
+    assert recipe.data.crop == named.data.crop
+    assert recipe.data.grey
+    assert recipe.noise == ()
+    for name, phase in recipe.phase.items():
+        assert phase.objective == "noise2noise"
+        assert phase.optimizer == named.phase[name].optimizer
+
+
+def test_going_on_takes_the_network_of_what_it_starts_from(tmp_path: Path) -> None:
+    recipe = load(None, own=Own("noisy", tmp_path, start="photo-fast-gray"))
+    assert recipe.start == "photo-fast-gray"
+    assert recipe.network.name == "unet"
+    assert recipe.network.arguments == {"preset": "fast"}
+    (phase,) = recipe.phase.values()
+    (anew,) = load(None, own=Own("noisy", tmp_path)).phase.values()
+    assert phase.epochs < anew.epochs
+    assert 100 <= recipe.data.samples * phase.epochs / phase.batch_size <= 300  # type: ignore[operator]
+
+
+def test_what_cannot_be_gone_on_from_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="photo-fast-gray"):
+        load(None, own=Own("noisy", tmp_path, start="photo-fast-grey"))
+    with pytest.raises(InputError):
+        load(None, own=Own("noisy", tmp_path, start=str(tmp_path / "no.onnx")))
+
+
+def test_nothing_to_learn_from_says_what_to_name() -> None:
+    with pytest.raises(UsageError, match="name a recipe"):
+        load(None)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("phase.denoise.objective=supervised", "cannot be learnt from noisy"),
+        ("phase.denoise.lines=rows", "lines is for noise2void"),
+        ("data.shots=2", "shots are taken of clean pictures"),
+        ("data.crop=0", "crop is 0"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(setting: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        load(None, [setting], own=Own("noisy", tmp_path))

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+import autodenoise
+from autodenoise import runtime
+from autodenoise.learning import data
+from autodenoise.recipes import Own
+
+SMALL = ["data.crop=16", "data.samples=8", "phase.denoise.batch_size=4"]
+
+
+def micrographs(folder: Path, dtype: type[np.generic], low: float, high: float) -> Path:
+    """Write noisy pictures of smooth shapes."""
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(3):
+        coarse = random.uniform(0.1, 0.9, (8, 10))
+        smooth = np.kron(coarse, np.ones((8, 8))) + random.normal(0, 0.05, (64, 80))
+        tifffile.imwrite(folder / f"{number}.tif", (low + (high - low) * smooth).astype(dtype))
+    return folder
+
+
+def test_a_model_denoises_floats_in_the_unit_that_it_was_trained_on(tmp_path: Path) -> None:
+    folder = micrographs(tmp_path / "in", np.float32, -40, 700)
+    run = autodenoise.train(
+        None, tmp_path / "run", own=Own("noisy", folder), settings=SMALL, epochs=1, device="cpu"
+    )
+    model = autodenoise.load(run.folder)
+    assert model.card.range is not None
+    low, high = model.card.range
+    assert low < 0
+    assert high > 600
+    noisy = tifffile.imread(folder / "0.tif")
+    runtime.denoise_file(model, folder / "0.tif", tmp_path / "clean.tif")
+    clean = tifffile.imread(tmp_path / "clean.tif")
+    assert clean.dtype == np.float32
+    given = ((noisy - low) / (high - low)).astype(np.float32)
+    unit = model.batch(given[None, ..., None])[0, ..., 0]
+    np.testing.assert_allclose(clean, low + unit * (high - low), atol=1e-2)
+    np.testing.assert_allclose(model(noisy), clean, atol=1e-2)
+    # The network works on what lies between black and white, wherever in the range that is.
+    black, white = (model.card.arguments[name] for name in ("black", "white"))
+    assert 0 < black < white < 1
+
+
+def test_what_streams_learns_what_memory_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = micrographs(tmp_path / "in", np.uint16, 900, 2100)
+    monkeypatch.setattr("autodenoise.runs.training._hand_over", lambda _: None)
+    rows = []
+    for name, memory in (("here", 1e9), ("there", 1.0)):
+        monkeypatch.setattr(data, "_memory", lambda memory=memory: memory)
+        run = autodenoise.train(
+            None, tmp_path / name, own=Own("noisy", folder), settings=SMALL, epochs=2, device="cpu"
+        )
+        rows.append([(row.loss, row.val_loss) for row in run.rows])
+    assert rows[0] == rows[1]
