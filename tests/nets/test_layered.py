@@ -33,9 +33,9 @@ ODD = (
     {"kind": "average-pool", "kernel": [3, 3], "stride": [1, 1], "pads": [1, 1]},
     {"kind": "upsample", "factors": [2, 2], "mode": "bilinear"},
     conv(2, 1, 2),
-    # What was subtracted from itself would be dark everywhere.
+    # Subtracted from the image.
     {"kind": "rescale", "factor": -1.0},
-    {"kind": "add", "of": [16, 15]},
+    {"kind": "add", "of": [0, 16]},
 )
 
 

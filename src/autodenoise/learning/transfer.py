@@ -39,7 +39,7 @@ def start_from(path: Path, network: Autoencoder) -> Card:
         There is no such file, it is damaged, or holds another network's weights.
     """
     content, card = _read(path)
-    weights = _weights(content)
+    weights = _weights(content, network)
     try:
         if isinstance(network, ResidualUNet) and card.network == "unet":
             weights = with_channels(weights, card.channels, network.channels)
@@ -59,8 +59,13 @@ def revive(path: Path) -> tuple[Autoencoder, Card]:
         There is no such file, it is damaged, or its card and its weights are not of one network.
     """
     content, card = _read(path)
+    if card.network not in nets.NETWORKS:
+        raise InputError(f"{path} holds a network that is not known: {card.network}")
     try:
-        _check_fit(card, _weights(content))
+        with torch.device("meta"):
+            # Before it takes memory.
+            told = nets.NETWORKS[card.network](**card.arguments)
+        _check_fit(told, _weights(content, told))
         network = nets.build(card.network, card.arguments, torch.Generator().manual_seed(0)).eval()
         # The exporter leaves out what adds nothing.
         biases = {
@@ -68,7 +73,7 @@ def revive(path: Path) -> tuple[Autoencoder, Card]:
             for name, weight in network.named_parameters()
             if name.endswith(_BIAS)
         }
-        network.load_state_dict(biases | _weights(content))
+        network.load_state_dict(biases | _weights(content, network))
         _compare(network, Model(path))
     except (ArithmeticError, KeyError, RuntimeError, TypeError, UsageError, ValueError) as error:
         reason = str(error).splitlines()[-1].strip()
@@ -76,13 +81,9 @@ def revive(path: Path) -> tuple[Autoencoder, Card]:
     return network, card
 
 
-def _check_fit(card: Card, weights: Mapping[str, Tensor]) -> None:
-    """Check that a card tells of the network that the weights are of, before it takes memory."""
-    if card.network not in nets.NETWORKS:
-        raise ValueError(f"there is no network {card.network}")
-    with torch.device("meta"):
-        told = nets.NETWORKS[card.network](**card.arguments)
-    for name, weight in told.named_parameters():
+def _check_fit(network: Autoencoder, weights: Mapping[str, Tensor]) -> None:
+    """Check that weights are those of a network, but for biases."""
+    for name, weight in network.named_parameters():
         found = weights.get(name)
         if not name.endswith(_BIAS) and (found is None or found.shape != weight.shape):
             raise ValueError("its weights are not those that its card tells of")
@@ -106,11 +107,13 @@ def _read(path: Path) -> tuple[bytes, Card]:
     return content, card
 
 
-def _weights(content: bytes) -> dict[str, Tensor]:
-    # The exporter keeps the names of the weights, below that of the network it was given.
+def _weights(content: bytes, network: Autoencoder) -> dict[str, Tensor]:
+    # The exporter keeps the names of the weights, below that of the network it was given; and those
+    # of numbers that follow from the network's arguments.
     start = "network."
+    fixed = {f"{start}{name}" for name, _ in network.named_buffers()}
     return {
         tensor.name.removeprefix(start): torch.from_numpy(numpy_helper.to_array(tensor).copy())
         for tensor in onnx.load_from_string(content).graph.initializer
-        if tensor.name.startswith(start)
+        if tensor.name.startswith(start) and tensor.name not in fixed
     }

@@ -44,7 +44,7 @@ def any_layer(draw: st.DrawFn) -> Plan:
     rows, columns, steps = draw(small), draw(small), (draw(small), draw(small))
     conv: Any = {"filters": 2, "padding": draw(paddings), "activation": draw(activations)}
     pool: Any = {"pool_size": (rows, columns), "strides": steps}
-    return draw(
+    plan: Plan = draw(
         st.sampled_from(
             [
                 ("Conv2D", {**conv, "kernel_size": (rows, columns), "strides": steps}),
@@ -72,6 +72,7 @@ def any_layer(draw: st.DrawFn) -> Plan:
             ]
         )
     )
+    return plan
 
 
 @FEW
@@ -99,26 +100,20 @@ def down_and_up(draw: st.DrawFn) -> tuple[list[Plan], list[Plan], int]:
     """Draw layers that make a map smaller, others that make it as large again, and how much."""
     factor = draw(small)
     conv: Any = {"filters": 2, "padding": "same", "activation": draw(activations)}
-    down = draw(
-        st.sampled_from(
-            [
-                ("MaxPooling2D", {"pool_size": factor, "padding": draw(paddings)}),
-                ("AveragePooling2D", {"pool_size": factor}),
-                ("Conv2D", {**conv, "kernel_size": draw(small), "strides": factor}),
-            ]
-        )
-    )
-    up = draw(
-        st.sampled_from(
-            [
-                ("UpSampling2D", {"size": factor}),
-                ("UpSampling2D", {"size": factor, "interpolation": "bilinear"}),
-                ("Conv2DTranspose", {**conv, "kernel_size": draw(small), "strides": factor}),
-            ]
-        )
-    )
+    strided: Any = {**conv, "strides": factor}
+    downs: list[Plan] = [
+        ("MaxPooling2D", {"pool_size": factor, "padding": draw(paddings)}),
+        ("AveragePooling2D", {"pool_size": factor}),
+        ("Conv2D", {**strided, "kernel_size": draw(small)}),
+    ]
+    ups: list[Plan] = [
+        ("UpSampling2D", {"size": factor}),
+        ("UpSampling2D", {"size": factor, "interpolation": "bilinear"}),
+        ("Conv2DTranspose", {**strided, "kernel_size": draw(small)}),
+    ]
     kernel, spread = (draw(small), draw(small)), draw(small)
-    between = ("Conv2D", {**conv, "kernel_size": kernel, "dilation_rate": spread})
+    between: Plan = ("Conv2D", {**conv, "kernel_size": kernel, "dilation_rate": spread})
+    down, up = draw(st.sampled_from(downs)), draw(st.sampled_from(ups))
     return [("BatchNormalization", {}), down], [between, up], factor
 
 
