@@ -211,12 +211,10 @@ def test_what_needs_clean_images_says_so(home: Path) -> None:
         lambda: runs.compare(folder, ["pca"]),
         lambda: runs.find_outliers(folder, "digits"),
         lambda: draw(folder, ["pairs"]),
-        lambda: draw(folder, ["reconstructed"]),
         lambda: draw(folder, ["degradation"]),
     ):
         with pytest.raises(UsageError, match="needs clean images"):
             ask()
-    assert [file.name for file in draw(folder, ["denoised"])] == ["denoised.png"]
 
 
 def test_on_the_command_line(
@@ -230,12 +228,6 @@ def test_on_the_command_line(
     assert "\nLikely 3" in said
     assert "structure that is lost" in said
     assert "estimate.json" in said
-    assert run_command(monkeypatch, "evaluate", str(home / "of-scans")) == 0
-    said = capsys.readouterr().out
-    assert "cannot be told" in said
-    assert "dB" not in said
-    assert run_command(monkeypatch, "evaluate", str(home / "of-noisy"), "--classifier") == 2
-    assert "no labels" in capsys.readouterr().err
 
 
 def test_images_too_small_to_tell(tmp_path: Path) -> None:
