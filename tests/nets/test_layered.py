@@ -97,6 +97,7 @@ def test_the_whole_may_be_the_encoder() -> None:
         (({"kind": "cnov"},), 1, "unknown kind of layer 'cnov'; did you mean 'conv'?"),
         (({},), 1, "unknown kind of layer ''; known: conv, "),
         (({"kind": "conv", "filters": 3},), 1, "layer 1, conv, cannot be made with {'filters': 3}"),
+        (({"kind": "upsample", "factors": [2]},), 1, "layer 1, upsample, cannot be made with"),
         (({"kind": "relu", "of": [1]},), 1, r"layer 1 is of \[1\]; expected numbers below its own"),
         (({"kind": "relu", "of": []},), 1, r"layer 1 is of \[\]; expected numbers below"),
         (({"kind": "relu"},), 2, "code is 2; expected 1 to 1"),

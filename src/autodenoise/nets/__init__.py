@@ -111,10 +111,12 @@ def halo(network: Autoencoder) -> int | None:
 
 
 def _reach(probe: Autoencoder, multiple: int, side: int) -> int:
-    # A strip tells as much as a square, if it is wide enough for kernels without padding.
-    lines = torch.zeros(multiple, probe.channels, side, max(multiple, 8), dtype=torch.double)
-    at = torch.arange(side // 2, side // 2 + multiple)
-    lines[range(multiple), :, at] = 1
-    lit = probe(lines).sum((1, 3)) + probe(lines.transpose(2, 3)).sum((1, 2))
-    line, row = lit.nonzero(as_tuple=True)
-    return int((row - at[line]).abs().max())
+    reach = 0
+    # One after the other: all at once, the maps of a deep network would be gigabytes.
+    for at in range(side // 2, side // 2 + multiple):
+        # A strip tells as much as a square, if it is wide enough for kernels without padding.
+        line = torch.zeros(1, probe.channels, side, max(multiple, 8), dtype=torch.double)
+        line[:, :, at] = 1
+        lit = probe(line).sum((0, 1, 3)) + probe(line.transpose(2, 3)).sum((0, 1, 2))
+        reach = max(reach, int((lit.nonzero() - at).abs().max()))
+    return reach

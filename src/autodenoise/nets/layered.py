@@ -86,7 +86,7 @@ class LayeredAutoencoder(Autoencoder):
     Raises
     ------
     UsageError
-        A layer is of an unknown kind, has unknown keywords, or takes what comes only later.
+        A layer is of an unknown kind, cannot be made with its keywords, or takes what comes later.
     """
 
     answers = "image"
@@ -147,5 +147,5 @@ def _made(number: int, layer: Mapping[str, Any]) -> tuple[nn.Module, tuple[int, 
         raise UsageError(f"layer {number} is of {list(of)}; expected numbers below its own")
     try:
         return LAYERS[kind](**told), of
-    except TypeError as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise UsageError(f"layer {number}, {kind}, cannot be made with {told}: {error}") from None
