@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
 from autodenoise.errors import UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 __all__ = [
     "Noise",
@@ -19,6 +23,7 @@ __all__ = [
     "for_each",
     "normal_like",
     "uniform_like",
+    "varies",
 ]
 
 Strength = float | tuple[float, float]
@@ -61,6 +66,12 @@ def draw(strength: Strength, clean: Tensor, generator: torch.Generator) -> Tenso
     low, high = strength
     each = clean.new_empty(len(clean), 1, 1, 1).uniform_(generator=generator)
     return each.mul_(high - low).add_(low)
+
+
+def varies(noise: DataclassInstance) -> bool:
+    """Tell whether a strength of a corruption is drawn for each image."""
+    strengths = [entry.name for entry in dataclasses.fields(noise) if entry.type == "Strength"]
+    return any(isinstance(getattr(noise, name), tuple) for name in strengths)
 
 
 def for_each(strength: Tensor | float, clean: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ from autodenoise.learning.phases import ObjectiveName, Phase
 from autodenoise.learning.reading import SOURCES
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import AnyNoise
+from autodenoise.noise.strength import varies
 from autodenoise.recipes.mistakes import explain, known_keys
 from autodenoise.recipes.own import Own, applied, template
 from autodenoise.recipes.search import Range, Space, check, flatten
@@ -182,7 +183,7 @@ class Recipe:
                     f"phase.{name}.objective is {part.objective}, which cannot be learnt from "
                     f"{self.data.holds}; expected one of: {', '.join(_POSSIBLE[self.data.holds])}"
                 )
-            if part.objective == "recorrupted" and any(map(_varies, self.noise)):
+            if part.objective == "recorrupted" and any(map(varies, self.noise)):
                 raise UsageError(
                     f"phase.{name}.objective is recorrupted, which needs to know how strong the "
                     "noise of each picture is; a range does not tell. Name one strength, or none "
@@ -326,12 +327,6 @@ def settings_of(recipe: Recipe) -> dict[str, Any]:
     }
     table["network"] = _plain({**defaults, **table["network"]})
     return by_path(table)
-
-
-def _varies(noise: AnyNoise) -> bool:
-    """Tell whether a strength is drawn for each image."""
-    strengths = [entry.name for entry in dataclasses.fields(noise) if entry.type == "Strength"]
-    return any(isinstance(getattr(noise, name), tuple) for name in strengths)
 
 
 def _check_search(recipe: Recipe) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +21,7 @@ from autodenoise.noise import (
     PoissonGaussian,
     Speckle,
 )
+from autodenoise.noise.strength import varies
 from autodenoise.runs import results
 from autodenoise.runs.run import to_images
 
@@ -85,14 +85,20 @@ def assess(run: Run, splits: Splits) -> Estimate | None:
 
 
 def caution(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
-    """Say it if the noise is such that a recipe's objectives would keep it.
-
-    They take what neighbours have in common for structure, if nobody tells them about the noise.
+    """Say what about the noise is likely to go wrong, before anything is trained.
 
     Returns
     -------
     tuple of str
-        A warning in one sentence or two; empty where all is well, or nothing can be told.
+        Warnings; empty where all is well, or nothing can be told.
+    """
+    return (*_kept(recipe, splits), *_strong(recipe, splits))
+
+
+def _kept(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
+    """Say it if the noise is such that a recipe's objectives would keep it.
+
+    They take what neighbours have in common for structure, if nobody tells them about the noise.
     """
     blind = [
         phase
@@ -111,6 +117,19 @@ def caution(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
     said = (
         f"the noise {found.verdict}. What is learnt from noisy pictures alone takes it to be "
         f"independent from pixel to pixel, and will leave it in. Better {better}"
+    )
+    return (said,)
+
+
+def _strong(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
+    """Say it if noise of a set strength is put on pictures that use little of their range."""
+    low, high = splits.span
+    if recipe.data.holds != "clean" or high - low > _LITTLE:
+        return ()
+    said = (
+        f"the pictures reach from {low:.3g} to {high:.3g} of what their files could hold, and the "
+        "noise that is put on them is told in units of the whole (gaussian:25 is 25/255 of it); "
+        "it may be far too strong: choose it by --noise, or measure it with noise-profile"
     )
     return (said,)
 
@@ -152,7 +171,4 @@ def _known(recipe: Recipe, splits: Splits) -> unsupervised.KnownNoise | None:
 
 def _is_one(part: AnyNoise) -> bool:
     """Whether a corruption adds something of zero mean that is as strong in every image."""
-    # No range from which a strength is drawn for each.
-    strengths = [entry.name for entry in dataclasses.fields(part) if entry.type == "Strength"]
-    fixed = not any(isinstance(getattr(part, name), tuple) for name in strengths)
-    return fixed and isinstance(part, _ADDED)
+    return isinstance(part, _ADDED) and not varies(part)
