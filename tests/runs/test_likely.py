@@ -244,7 +244,11 @@ def test_images_too_small_to_tell(tmp_path: Path) -> None:
 def test_the_noise_that_a_recipe_names_is_believed_but_compared(home: Path) -> None:
     def told(name: str, noise: Gaussian | Measured) -> Estimate:
         run = Run.open(home / name)
-        run = Run(run.folder, dataclasses.replace(run.recipe, noise=(noise,)))
+        phases = {
+            key: dataclasses.replace(phase, objective="neighbor2neighbor")
+            for key, phase in run.recipe.phase.items()
+        }
+        run = Run(run.folder, dataclasses.replace(run.recipe, noise=(noise,), phase=phases))
         found = likely.assess(run, run.data())
         assert found is not None
         return found

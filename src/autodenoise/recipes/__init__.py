@@ -185,9 +185,8 @@ class Recipe:
                 )
             if part.objective == "recorrupted" and any(map(varies, self.noise)):
                 raise UsageError(
-                    f"phase.{name}.objective is recorrupted, which needs to know how strong the "
-                    "noise of each picture is; a range does not tell. Name one strength, or none "
-                    "for noisy pictures, on which it is measured"
+                    f"phase.{name}.objective is recorrupted, which must know how strong noise is; "
+                    "name one strength, or none for noisy pictures, on which it is measured"
                 )
             if part.crop is not None and self.data.crop is None:
                 raise UsageError(f"phase.{name}.crop needs crop in [data]")

@@ -42,6 +42,7 @@ __all__ = ["assess", "caution"]
 _PIXELS = 1_000_000
 _ALSO = 64
 _LEVELS, _FLAT = 17, 128
+_LITTLE = 0.5
 _BLIND = ("neighbor2neighbor", "noise2void", "noise2void2")
 _ADDED = (CorrelatedGaussian, Gaussian, Measured, Poisson, PoissonGaussian, Speckle)
 
