@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ def smooth_scenes(count: int = 6, side: int = 160) -> Images:
     return np.stack(scenes)[..., None].clip(0.02, 0.98).astype(np.float32)
 
 
+@functools.lru_cache(maxsize=1)
 def photos(data: Path, count: int, side: int = 256) -> Images:
     """Read the luma of the middles of photos, (N, side, side, 1)."""
     found = []
@@ -33,7 +35,9 @@ def photos(data: Path, count: int, side: int = 256) -> Images:
         photo = images.to_float(images.read(file)) @ np.array([0.299, 0.587, 0.114], np.float32)
         top, left = ((length - side) // 2 for length in photo.shape)
         found.append(photo[top : top + side, left : left + side, None])
-    return np.stack(found)
+    together = np.stack(found)
+    together.flags.writeable = False
+    return together
 
 
 def white(shape: tuple[int, ...], seed: int = 0) -> Images:

@@ -64,7 +64,7 @@ def judged(found: Independence | None) -> tuple[Direction | None, bool]:
 @pytest.mark.parametrize("sigma", [10, 25])
 @pytest.mark.parametrize(("kind", "direction"), KINDS)
 def test_noise_on_photos(real_data: Path, kind: str, direction: Direction, sigma: int) -> None:
-    clean = photos(real_data, 16)
+    clean = photos(real_data, 20)
     noisy = clean + sigma / 255 * draw(kind, clean.shape)
     assert judged(check_independence(noisy)) == (direction, True)
 

@@ -24,7 +24,7 @@ def test_white_noise_is_measured_within_three_percent(sigma: int) -> None:
 
 @pytest.mark.parametrize("sigma", [10, 25, 50])
 def test_of_photos_it_is_nearer_than_the_median_of_wavelets(real_data: Path, sigma: int) -> None:
-    clean = photos(real_data, 16)
+    clean = photos(real_data, 20)
     noisy = clean + sigma / 255 * white(clean.shape)
     level = noise_level.from_images(noisy)
     assert level is not None

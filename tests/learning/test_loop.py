@@ -254,7 +254,7 @@ def test_minutes_end_a_phase_whatever_its_epochs(tmp_path: Path) -> None:
         assert 60 * (phase.minutes or 0) <= sum(row.seconds for row in own)
         assert is_over(rows, name, phase)
         assert not is_over(own[:-1], name, phase)
-    assert rows[-1].learning_rate == pytest.approx(0.5e-3, rel=0.1)
+    assert 0.49e-3 < rows[-1].learning_rate <= 1e-3  # how low depends on how long a step takes
     assert all(status.eta >= 0 for status in heard.steps)
     # Gone on with, it has had its time.
     again = Heard()

@@ -227,7 +227,7 @@ def smooth(count: int, side: int, seed: int) -> Tensor:
         ("supervised", None, 0.3),
         ("noise2noise", 2, 0.3),
         ("recorrupted", 1, 0.4),
-        ("neighbor2neighbor", 1, 0.5),
+        ("neighbor2neighbor", 1, 0.65),
         ("noise2void", 1, 0.45),
         ("noise2void2", 1, 0.35),
     ],

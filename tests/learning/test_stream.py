@@ -156,7 +156,7 @@ def test_a_damaged_picture_is_replaced_by_another(tmp_path: Path) -> None:
         crops.append(stream.crops(torch.arange(6), draw(0)))
         (note,) = stream.notes
         assert "2 cannot be decoded; others took their turns" in note
-        assert "2.tif is damaged" in note
+        assert "2.tif" in note
         assert "3.tif: the file is empty" in note
     assert torch.equal(*crops)
     assert crops[0][0, :, 0, 0, 0].to(torch.int64).tolist() == [0, 1000, 4000, 4000, 4000, 5000]

@@ -24,6 +24,7 @@ from autodenoise.runs import Run, likely, report
 from autodenoise.runs.drawing import draw
 from autodenoise.runs.run import to_images
 from autodenoise.runs.training import Sitting
+from tests.cli.test_cli import run as run_command
 from tests.evaluation.scenes import Images, along_rows, smooth_scenes, white
 from tests.runs.test_report import Page, pixels
 from tests.runs.test_report import words as text
@@ -210,12 +211,23 @@ def test_what_needs_clean_images_says_so(home: Path) -> None:
         lambda: runs.compare(folder, ["pca"]),
         lambda: runs.find_outliers(folder, "digits"),
         lambda: draw(folder, ["pairs"]),
-        lambda: draw(folder, ["reconstructed"]),
         lambda: draw(folder, ["degradation"]),
     ):
         with pytest.raises(UsageError, match="needs clean images"):
             ask()
-    assert [file.name for file in draw(folder, ["denoised"])] == ["denoised.png"]
+
+
+def test_on_the_command_line(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert run_command(monkeypatch, "evaluate", str(home / "of-noisy")) == 0
+    said = capsys.readouterr().out
+    found = written(Run.open(home / "of-noisy"))
+    assert f"{found['images']} noisy images" in said
+    assert "\nLikely 3" in said
+    assert "structure that is lost" in said
+    assert "estimate.json" in said
 
 
 def test_images_too_small_to_tell(tmp_path: Path) -> None:

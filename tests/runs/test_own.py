@@ -11,7 +11,12 @@ from autodenoise import runtime
 from autodenoise.learning import data
 from autodenoise.recipes import Own
 
-SMALL = ["data.crop=16", "data.samples=8", "phase.denoise.batch_size=4"]
+SMALL = [
+    "data.crop=16",
+    "data.samples=8",
+    "phase.denoise.batch_size=4",
+    "phase.denoise.objective=neighbor2neighbor",
+]
 
 
 def micrographs(folder: Path, dtype: type[np.generic], low: float, high: float) -> Path:

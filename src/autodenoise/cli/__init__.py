@@ -57,8 +57,8 @@ _VERBS = (
     noise_profile,
 )
 for verb in _VERBS:
-    # The name of one is a word of Python's own.
-    app.command(verb.__name__.rstrip("_"), cls=ListCommand)(verb)
+    # The name of one is a word of Python's own, that of another is two words.
+    app.command(verb.__name__.rstrip("_").replace("_", "-"), cls=ListCommand)(verb)
 
 
 @app.callback(invoke_without_command=True)

@@ -171,6 +171,7 @@ def _summary(profile: Profile, source: str) -> dict[str, Any]:
         "pixels": profile.pixels,
         "form": profile.form,
         "range": (profile.scale.low, profile.scale.high),
+        "own_unit": profile.own_unit,
         "law": profile.law,
         "reason": profile.reason,
         "brightness_drift": profile.drift,

@@ -17,8 +17,7 @@ __all__ = ["Fill", "Lines", "draw", "hide", "mask"]
 Fill = Literal["random", "median"]
 Lines = Literal["rows", "columns"]
 
-# One pixel of each square of so many is hidden. Papers hide a fifth of a percent of all; more of
-# them teach more in a step, as long as they lie apart.
+# One pixel of each square of so many a side is hidden; so they lie apart, and few replace others.
 _CELL = 6
 _RADIUS = 2
 _REACH = 5

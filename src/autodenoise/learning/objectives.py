@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from autodenoise.learning import blind_spots, neighbors
+from autodenoise.noise import Compose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -254,7 +256,9 @@ class Recorrupted:
         """See `Objective`."""
         del network
         noisy = _noisy(self.noise, batch, generator)
-        more = _noisy(self.noise, Batch(noisy), generator) - noisy
+        # There are no fewer photons than none.
+        base = noisy.clamp(min=0)
+        more = _noisy(_uncut(self.noise), Batch(base), generator) - base
         return Task(noisy + self.share * more, noisy - more / self.share)
 
 
@@ -270,6 +274,14 @@ def objective_for(phase: Phase, noise: Noise) -> Objective:
         "recorrupted": lambda: Recorrupted(noise),
     }
     return kinds[phase.objective]()
+
+
+def _uncut(noise: Noise) -> Noise:
+    """Give noise that is not cut off at black and white: what is cut off is not zero on average."""
+    if isinstance(noise, Compose):
+        return Compose(tuple(map(_uncut, noise.parts)))
+    cuts = getattr(noise, "clip", False)
+    return dataclasses.replace(noise, clip=False) if cuts else noise  # type: ignore[type-var]
 
 
 def _noisy(noise: Noise, batch: Batch, generator: torch.Generator) -> Tensor:

@@ -58,7 +58,8 @@ def places(source: Path, holds: Holds) -> dict[str, Path]:
 
     Clean and noisy pictures may lie in a folder a part.
     """
-    if holds in ("clean", "noisy") and (source / "train").is_dir():
+    is_volume = source.suffix.lower() == ".zarr"  # whose arrays may have any name
+    if holds in ("clean", "noisy") and not is_volume and (source / "train").is_dir():
         return {name: source / name for name in PARTS if (source / name).is_dir()}
     return {"train": source}
 

@@ -182,6 +182,12 @@ class Recipe:
                     f"phase.{name}.objective is {part.objective}, which cannot be learnt from "
                     f"{self.data.holds}; expected one of: {', '.join(_POSSIBLE[self.data.holds])}"
                 )
+            if part.objective == "recorrupted" and any(map(_varies, self.noise)):
+                raise UsageError(
+                    f"phase.{name}.objective is recorrupted, which needs to know how strong the "
+                    "noise of each picture is; a range does not tell. Name one strength, or none "
+                    "for noisy pictures, on which it is measured"
+                )
             if part.crop is not None and self.data.crop is None:
                 raise UsageError(f"phase.{name}.crop needs crop in [data]")
             if part.loss == "bce" and NETWORKS[self.network.name].answers == "image":
@@ -320,6 +326,12 @@ def settings_of(recipe: Recipe) -> dict[str, Any]:
     }
     table["network"] = _plain({**defaults, **table["network"]})
     return by_path(table)
+
+
+def _varies(noise: AnyNoise) -> bool:
+    """Tell whether a strength is drawn for each image."""
+    strengths = [entry.name for entry in dataclasses.fields(noise) if entry.type == "Strength"]
+    return any(isinstance(getattr(noise, name), tuple) for name in strengths)
 
 
 def _check_search(recipe: Recipe) -> None:

@@ -53,6 +53,12 @@ def noise_from(path: Path) -> Measured:
             f"{path} is no noise profile: it has no table [noise]. "
             "autodenoise noise-profile makes one"
         )
+    if table.get("profile", {}).get("own_unit", False):
+        raise InputError(
+            f"{path} was measured in its files' own unit, since they do not say what is black and "
+            "what is white, so its strength fits no other pictures. Measure pictures of 8 or 16 "
+            "bits, or learn without it: noise of noisy pictures is measured on them"
+        )
     try:
         # By way of JSON, whose arrays strict checking takes for tuples.
         return _FILE.validate_json(json.dumps({"noise": table["noise"]}, default=str)).noise

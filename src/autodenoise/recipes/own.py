@@ -48,8 +48,9 @@ class Own:
         Of pairs, the folder of clean pictures.
     noise
         Of clean pictures, what is put on them; of noisy ones, what they have, where that is known:
-        ``gaussian:25`` or ``gaussian:0-55`` in 8-bit units, ``poisson:30`` or ``poisson:10-100`` in
-        photons at white, or the file of a noise profile. Empty: what the recipe says.
+        ``gaussian:25`` in 8-bit units, ``poisson:30`` in photons at white, or the file of a noise
+        profile. ``gaussian:0-55`` and the like are drawn for each clean picture. Empty: what the
+        recipe says.
     start
         What training goes on from, see `autodenoise.recipes.Recipe`; empty: random weights.
     """
@@ -119,7 +120,8 @@ def applied(table: Mapping[str, Any], own: Own) -> dict[str, Any]:
     instead = _objective(own)
     if instead is not None:
         changed["phase"] = {
-            name: {**phase, "objective": instead} for name, phase in table.get("phase", {}).items()
+            name: {**phase, "objective": instead, "loss": "mse"}
+            for name, phase in table.get("phase", {}).items()
         }
     return changed
 

@@ -101,7 +101,12 @@ def check_crops(recipe: Recipe, multiple: int | None) -> None:
             )
 
 
-def trained(run: Run, shape: tuple[int, int, int], phase: str | None = None) -> Autoencoder:
+def trained(
+    run: Run,
+    shape: tuple[int, int, int],
+    phase: str | None = None,
+    span: tuple[float, float] = (0.0, 1.0),
+) -> Autoencoder:
     """Make the network that a run has trained: what its model file holds, alive.
 
     Parameters
@@ -112,13 +117,15 @@ def trained(run: Run, shape: tuple[int, int, int], phase: str | None = None) -> 
         (channels, height, width) of its images.
     phase
         As it was at the end of this phase, which is not the last; by default as it is now.
+    span
+        What its images reach from and to, nominally.
 
     Raises
     ------
     InputError
         The weights are missing or damaged.
     """
-    made = network(run.recipe, shape)
+    made = network(run.recipe, shape, span)
     if phase is not None:
         load_weights(run.folder / weights_name(phase), made)
     elif run.recipe.keep == "best":

@@ -217,7 +217,7 @@ def _reconstructed(scene: Scene) -> Figure:
     learnt = [name for name, phase in phases.items() if phase.objective == "reconstruction"]
     if learnt and learnt[-1] != list(phases)[-1]:
         tensor = scene.splits.test.images[rows]
-        network = trained(scene.run, scene.splits.shape, learnt[-1])
+        network = trained(scene.run, scene.splits.shape, learnt[-1], scene.splits.span)
         with torch.no_grad():
             output = to_images(network.denoise(as_float(tensor)))
         what = f"reconstructions after the phase {learnt[-1]}"

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["assess", "caution"]
 
-# So many are enough, and take no longer than an epoch.
-_PIXELS = 2_000_000
+# So many are enough, and take no longer than validation does.
+_PIXELS = 1_000_000
 _ALSO = 64
 _LEVELS, _FLAT = 17, 128
 _BLIND = ("neighbor2neighbor", "noise2void", "noise2void2")

@@ -8,10 +8,14 @@ import numpy as np
 
 from autodenoise.errors import UsageError
 from autodenoise.evaluation.noise_level import from_images
+from autodenoise.learning.pictures import centre_crops
 from autodenoise.noise import Measured
 from autodenoise.runs.run import to_images
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
     from autodenoise.learning.data import Splits
     from autodenoise.learning.reading import Part
     from autodenoise.noise import AnyNoise
@@ -19,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["noise_of"]
 
-# What the middles of a few pictures hold; one picture is measured as a whole.
 _ENOUGH = 500_000
+_MOST = 256
 _BRIGHTNESSES = 2
 
 
@@ -41,10 +45,15 @@ def noise_of(recipe: Recipe, splits: Splits) -> tuple[AnyNoise, ...]:
     level = from_images(_images(splits.train))
     # One brightness alone would be the one with the least noise.
     if level is None or min(len(curve.means) for curve in level.channels) < _BRIGHTNESSES:
+        instead = " ".join(
+            f"--set phase.{name}.objective=neighbor2neighbor"
+            for name, phase in recipe.phase.items()
+            if phase.objective == "recorrupted"
+        )
         raise UsageError(
             "the pictures are too small or too few to measure their noise on (about 200x200 pixels "
             "together). Name it, as in --noise gaussian:25, or learn without knowing it, by "
-            "--set phase.denoise.objective=neighbor2neighbor"
+            f"{instead}"
         )
     means = sorted({mean for curve in level.channels for mean in curve.means})
     variances = [np.interp(means, curve.means, curve.variances) for curve in level.channels]
@@ -59,7 +68,19 @@ def noise_of(recipe: Recipe, splits: Splits) -> tuple[AnyNoise, ...]:
     return (measured,)
 
 
-def _images(part: Part) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _images(part: Part) -> NDArray[np.float32]:
+    """Give as much of the pictures as is enough: some whole, or the middles of some."""
     if part.images[:, 0].numel() >= _ENOUGH or not part.pictures:
         return to_images(part.images)
-    return to_images(part.pictures[0][:1])
+    taken: list[Tensor] = []
+    pixels = 0
+    for number in range(min(len(part.pictures), _MOST)):
+        taken.append(part.pictures[number][0])
+        pixels += taken[-1][0].numel()
+        if pixels >= _ENOUGH:
+            break
+    largest = max(min(picture.shape[1:]) for picture in taken)
+    taken = [picture for picture in taken if min(picture.shape[1:]) > largest // 2]
+    if len(taken) == 1:
+        return to_images(taken[0][None])
+    return to_images(centre_crops(taken, largest))

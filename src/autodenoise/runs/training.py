@@ -67,6 +67,7 @@ TENSORBOARD_NAME = "tensorboard"
 # What a run that does not start from random weights starts from, wherever that goes later.
 _START_NAME = "start.safetensors"
 _REHEARSED = 256
+_LITTLE = 0.5
 
 
 def train(
@@ -334,9 +335,22 @@ def _build(
         copies=data.copies if data.samples is None else math.ceil(data.samples / len(train)),
         seed=recipe.seed,
         device=device,
-        notes=(*splits.notes, *caution(recipe, splits)),
+        notes=(*splits.notes, *caution(recipe, splits), *_dim(recipe, splits)),
         processes=processes,
     )
+
+
+def _dim(recipe: Recipe, splits: datasets.Splits) -> tuple[str, ...]:
+    """Say it if noise of a set strength is put on pictures that use little of their range."""
+    low, high = splits.span
+    if recipe.data.holds != "clean" or high - low > _LITTLE:
+        return ()
+    said = (
+        f"the pictures reach from {low:.3g} to {high:.3g} of what their files could hold, and the "
+        "noise that is put on them is told in units of the whole (gaussian:25 is 25/255 of it); "
+        "it may be far too strong: choose it by --noise, or measure it with noise-profile"
+    )
+    return (said,)
 
 
 def _find_tensorboard() -> None:
