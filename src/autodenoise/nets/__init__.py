@@ -146,8 +146,8 @@ def halo(network: Autoencoder) -> int | None:
                 setattr(module, name, nn.Identity())
     width = least_side(network)
     side = 16 * multiple + 2 * width
-    # Light at the end of the strip may have gone on beyond it, and what unpadded kernels take there,
-    # less than a width, may have become dark.
+    # Light at the end of the strip may have gone on beyond it, and what unpadded kernels take
+    # there, less than a width, may have become dark.
     while (reach := _reach(probe, multiple, side, width)) >= side // 2 - multiple - width:
         side *= 2
     return reach

@@ -133,7 +133,7 @@ def _for_any(graph: Graph, takes: Range, gives: Range) -> _Translation | None:
     if len(graph.shape) != 3:
         return None
     height, width, channels = graph.shape
-    usual = max(height or _USUAL_SIDE, width or _USUAL_SIDE)
+    usual = max(_USUAL_SIDE, height or 0, width or 0)
     multiple = 1
     while multiple <= _LARGEST_MULTIPLE:
         image = Map(Side(multiple, 0), Side(multiple, 0), _channels(channels))
