@@ -48,6 +48,18 @@ def test_what_an_output_sees_does_not_depend_on_its_activations() -> None:
     assert nets.halo(plain) == 2
 
 
+def test_unpadded_kernels_get_the_room_that_they_need() -> None:
+    unpadded = [conv(1, 1, 3, pads=[0, 0, 0, 0]) for _ in range(13)]
+    again = [{"kind": "conv-transpose", "channels_in": 1, "channels_out": 1, "kernel": [3, 3]}] * 13
+    assert nets.least_side(build((*unpadded, *again), multiple=1)) == 32
+    assert nets.halo(build((*unpadded, *again), multiple=1)) == 26
+    # Dark at the ends, whatever there was.
+    assert nets.halo(build((*unpadded, {"kind": "zeros", "pads": [13] * 4}), multiple=1)) == 13
+    smaller = build((*unpadded, {"kind": "add", "of": [13, 0]}), multiple=3)
+    with pytest.raises(UsageError, match="no images whose sides are multiples of 3"):
+        nets.least_side(smaller)
+
+
 @torch.no_grad()
 def test_nothing_beyond_the_halo_changes_an_output() -> None:
     # In doubles: what is far away counts for little.

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from autodenoise.files import replacing
 from autodenoise.learning.footprint import bytes_per_pixel
+from autodenoise.nets import least_side
 from autodenoise.runtime import CARD_KEY, Model
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def export(network: Autoencoder, card: Card, path: Path) -> None:
         dynamic = {0: batch}
     else:
         # Unpadded kernels lose some at the border: little, on a side of this length.
-        height = width = -(-64 // card.size_multiple) * card.size_multiple
+        usual = -(-64 // card.size_multiple) * card.size_multiple
+        height = width = max(usual, least_side(denoiser.network))
         dynamic = {
             0: batch,
             2: card.size_multiple * torch.export.Dim("rows"),
@@ -121,17 +123,17 @@ def write(model: ModelProto, card: Card, size: tuple[int, int], path: Path) -> N
     onnx.helper.set_model_props(model, {CARD_KEY: card.to_json()})
     with replacing(path) as temporary:
         onnx.save(model, temporary)
-        _check_tiles(Model(temporary))
+        _check_tiles(Model(temporary), min(size))
 
 
-def _check_tiles(model: Model) -> None:
+def _check_tiles(model: Model, width: int) -> None:
     """Check that a part of an image gives the same answer as the whole, the halo apart."""
     card = model.card
     if card.halo is None:
         return
     step = card.size_multiple
-    # Just so long that some is left, and wide enough for kernels without padding.
-    sides = 2 * -(-card.halo // step) * step + 4 * step, max(step, 8)
+    # Just so long that some is left.
+    sides = 2 * -(-card.halo // step) * step + 4 * step, width
     tall = np.random.default_rng(0).random((1, *sides, card.channels), np.float32)
     for axis, image in ((1, tall), (2, tall.swapaxes(1, 2))):
         whole, part = model.batch(image), model.batch(_inner(image, axis, step))

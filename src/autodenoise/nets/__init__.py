@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from autodenoise.errors import UsageError
 from autodenoise.nets.autoencoder import Autoencoder
 from autodenoise.nets.keras_layers import ACTIVATIONS, Rescale
 from autodenoise.nets.layered import LayeredAutoencoder
@@ -25,7 +26,15 @@ from autodenoise.nets.unet import SwiftAutoencoder
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["NETWORKS", "Autoencoder", "build", "code_shape", "halo", "parameter_count"]
+__all__ = [
+    "NETWORKS",
+    "Autoencoder",
+    "build",
+    "code_shape",
+    "halo",
+    "least_side",
+    "parameter_count",
+]
 
 NETWORKS: dict[str, type[Autoencoder]] = {
     "conv": ConvAutoencoder,
@@ -82,6 +91,38 @@ def code_shape(network: Autoencoder, shape: tuple[int, int, int]) -> tuple[int, 
 
 
 @torch.no_grad()
+def least_side(network: Autoencoder) -> int:
+    """Give a side that is long enough, if not the shortest: unpadded kernels need some room.
+
+    Parameters
+    ----------
+    network
+        One that takes images of any size.
+
+    Raises
+    ------
+    UsageError
+        It takes no image whose sides are multiples of its own.
+    """
+    multiple = network.multiple or 1
+    for doubled in range(13):
+        side = multiple << doubled
+        if side >= 8 and _fits(network, side):
+            return side
+    raise UsageError(f"the network works on no images whose sides are multiples of {multiple}")
+
+
+def _fits(network: Autoencoder, side: int) -> bool:
+    weight = next(network.parameters())
+    try:
+        network(weight.new_zeros(1, network.channels, side, side))
+    except RuntimeError:
+        # torch's word for a map that is smaller than the kernel on it.
+        return False
+    return True
+
+
+@torch.no_grad()
 def halo(network: Autoencoder) -> int | None:
     """Give how many pixels away an input can still change an output; None if the size is fixed.
 
@@ -103,19 +144,21 @@ def halo(network: Autoencoder) -> int | None:
         for name, part in module.named_children():
             if isinstance(part, (*ACTIVATIONS, Rescale)):
                 setattr(module, name, nn.Identity())
-    side = 16 * multiple
-    # Light at the end of the strip may have gone on beyond it.
-    while (reach := _reach(probe, multiple, side)) >= side // 2 - multiple:
+    width = least_side(network)
+    side = 16 * multiple + 2 * width
+    # Light at the end of the strip may have gone on beyond it, and what unpadded kernels take
+    # there, less than a width, may have become dark.
+    while (reach := _reach(probe, multiple, side, width)) >= side // 2 - multiple - width:
         side *= 2
     return reach
 
 
-def _reach(probe: Autoencoder, multiple: int, side: int) -> int:
+def _reach(probe: Autoencoder, multiple: int, side: int, width: int) -> int:
     reach = 0
     # One after the other: all at once, the maps of a deep network would be gigabytes.
     for at in range(side // 2, side // 2 + multiple):
-        # A strip tells as much as a square, if it is wide enough for kernels without padding.
-        line = torch.zeros(1, probe.channels, side, max(multiple, 8), dtype=torch.double)
+        # A strip tells as much as a square.
+        line = torch.zeros(1, probe.channels, side, width, dtype=torch.double)
         line[:, :, at] = 1
         lit = probe(line).sum((0, 1, 3)) + probe(line.transpose(2, 3)).sum((0, 1, 2))
         reach = max(reach, int((lit.nonzero() - at).abs().max()))

@@ -125,11 +125,10 @@ class _Archive(KerasFile):
     def _find(self, places: Sequence[Place], names: Sequence[str]) -> dict[str, str]:
         # Keras 2.12 had another name for them.
         within = ("layers", "_layer_checkpoint_dependencies")
-        groups = ("".join(f"/{layers}/{place.key}" for place in places) for layers in within)
-        for group in groups:
-            paths = {name: f"{group}/vars/{row}" for row, name in enumerate(names)}
-            if f"{group}/vars/0" in {**self._stored.arrays, **self._stored.refused}:
-                return paths
+        for layers in within:
+            group = "".join(f"/{layers}/{place.key}" for place in places) + "/vars"
+            if any(f"{group}/0" in held for held in (self._stored.arrays, self._stored.refused)):
+                return {name: f"{group}/{row}" for row, name in enumerate(names)}
         return {}
 
 

@@ -192,6 +192,8 @@ def _placed(layers: Any, above: tuple[Place, ...]) -> list[_Placed]:
     """Give each layer of a model with its place."""
     if not isinstance(layers, list) or not layers:
         raise damaged("a model has no layers")
+    if len(layers) > MOST_LAYERS + 1:  # and the input
+        raise InputError(f"it has more than {MOST_LAYERS} layers")
     seen: Counter[str] = Counter()
     placed = []
     for layer in layers:

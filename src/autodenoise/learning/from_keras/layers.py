@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from autodenoise.errors import InputError
 from autodenoise.learning.from_keras import weighted
 from autodenoise.learning.from_keras.activations import ACTIVATIONS, activated, activation
-from autodenoise.learning.from_keras.options import Options
+from autodenoise.learning.from_keras.options import LONGEST_KERNEL, LONGEST_STRIDE, Options
 from autodenoise.learning.from_keras.parts import Work
 from autodenoise.learning.from_keras.sizes import Map, Row, Shape, Side, Window
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["apply", "reshaped"]
 
-# What `runtime.checking` lets a model file have.
-_LONGEST_KERNEL, _LONGEST_STRIDE = 64, 16
 _MOST_AROUND = 1024
 
 
@@ -102,8 +100,8 @@ def _pooling(
 ) -> tuple[list[int], list[int], tuple[Side, Side], tuple[int, int, int, int]]:
     told, x = work.told, work.map
     told.channels_last()
-    kernel = told.pair("pool_size", _LONGEST_KERNEL, (2, 2))
-    stride = told.pair("strides", _LONGEST_STRIDE, kernel)
+    kernel = told.pair("pool_size", LONGEST_KERNEL, (2, 2))
+    stride = told.pair("strides", LONGEST_STRIDE, kernel)
     same = work.same()
     rows, columns = (Window(*sides, 1, same) for sides in zip(kernel, stride, strict=True))
     (height, top, bottom), (width, left, right) = x.height.under(rows), x.width.under(columns)
@@ -113,7 +111,7 @@ def _pooling(
 def _up_sampling(work: Work) -> Value:
     told, x = work.told, work.map
     told.channels_last()
-    factors = told.pair("size", _LONGEST_STRIDE, (2, 2))
+    factors = told.pair("size", LONGEST_STRIDE, (2, 2))
     mode = told.word("interpolation", ["nearest", "bilinear"], "nearest")
     if factors == (1, 1):
         return work.one

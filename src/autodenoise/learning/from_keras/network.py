@@ -35,7 +35,7 @@ Range = tuple[float, float]
 _MOST_CHANNELS, _LONGEST_SIDE = 64, 100_000
 
 _LARGEST_MULTIPLE: Final = 32
-"""Five halvings; to find out what a pixel sees takes memory with its third power."""
+"""Five halvings; what a pixel sees is found out for each place in it."""
 
 _USUAL_SIDE: Final = 64
 
@@ -89,9 +89,8 @@ def read(path: Path, takes: Range = (0, 1), gives: Range = (0, 1)) -> Found:
     # The weights that it draws are replaced.
     network = nets.build("layers", arguments, torch.Generator().manual_seed(0))
     network.load_state_dict(weights)
-    # Its own size where it has one; any of those that it takes where it does not.
-    usual = (side.at(layers.k) for side in (image.height, image.width))
-    height, width = (own or side for own, side in zip(translation.size, usual, strict=True))
+    # Its own size where it has one; one of those that it takes where it does not.
+    height, width = (own or image.height.at(layers.k) for own in translation.size)
     return Found(network.eval(), (image.channels, height, width), file.version)
 
 
@@ -117,24 +116,9 @@ class _Translation(NamedTuple):
 
 def _translate(graph: Graph, takes: Range, gives: Range) -> _Translation:
     """Translate for images of any size if that can be, or else for those of the network's."""
-    if len(graph.shape) == 3:
-        height, width, channels = graph.shape
-        multiple = 1
-        while multiple <= _LARGEST_MULTIPLE:
-            if any(side and side % multiple for side in (height, width)):
-                break
-            image = Map(Side(multiple, 0), Side(multiple, 0), _channels(channels))
-            layers = Layers(k=-(-_USUAL_SIDE // multiple))
-            try:
-                answer = _add_all(graph, image, image, layers, takes, gives)
-            except Uneven as uneven:
-                multiple *= uneven.factor
-                continue
-            except FixedOnly:
-                break
-            if answer != image:
-                break
-            return _Translation(image, layers, multiple, (height, width))
+    found = _for_any(graph, takes, gives)
+    if found is not None:
+        return found
     image, taken = _fixed(graph.shape)
     layers = Layers(k=0)
     answer = _add_all(graph, image, taken, layers, takes, gives)
@@ -142,6 +126,30 @@ def _translate(graph: Graph, takes: Range, gives: Range) -> _Translation:
     if (height, width) != (tall, wide):
         raise InputError(f"it makes images of {wide}x{tall} pixels from such of {width}x{height}")
     return _Translation(image, layers, None, (height, width))
+
+
+def _for_any(graph: Graph, takes: Range, gives: Range) -> _Translation | None:
+    """Translate for all images whose sides some number divides; None if they do not come back."""
+    if len(graph.shape) != 3:
+        return None
+    height, width, channels = graph.shape
+    usual = max(_USUAL_SIDE, height or 0, width or 0)
+    multiple = 1
+    while multiple <= _LARGEST_MULTIPLE:
+        image = Map(Side(multiple, 0), Side(multiple, 0), _channels(channels))
+        layers = Layers(k=-(-usual // multiple))
+        try:
+            answer = _add_all(graph, image, image, layers, takes, gives)
+        except Uneven as uneven:
+            multiple *= uneven.factor
+        except FixedOnly:
+            return None
+        else:
+            # Its own size has to be one of them.
+            own = all(side is None or side % multiple == 0 for side in (height, width))
+            comes_back = own and answer == image
+            return _Translation(image, layers, multiple, (height, width)) if comes_back else None
+    return None
 
 
 def _fixed(shape: tuple[int | None, ...]) -> tuple[Map, Shape]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from autodenoise.errors import InputError
 from autodenoise.files import printable
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
     from autodenoise.learning.from_keras.graph import Call
 
-__all__ = ["Options"]
+__all__ = ["LONGEST_KERNEL", "LONGEST_STRIDE", "Options"]
+
+LONGEST_KERNEL: Final = 64
+LONGEST_STRIDE: Final = 16
+"""As `runtime.checking` lets a model file have them."""
 
 _OF_TRAINING = frozenset(
     {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from autodenoise.errors import InputError
 from autodenoise.learning.from_keras.options import Options
-from autodenoise.learning.from_keras.sizes import Map, Row, Shape
+from autodenoise.learning.from_keras.sizes import Map, Row, Shape, numbers
 
 if TYPE_CHECKING:
     from autodenoise.learning.from_keras.graph import Call
@@ -80,18 +80,18 @@ class Layers:
         title: str = "its input",
     ) -> Value:
         """Add a layer that takes some values; give the one that it makes."""
-        numbers = shape.numbers(self.k)
-        if numbers < 1:
+        made = numbers(shape, self.k)
+        if made < 1:
             raise InputError(f"{title} leaves nothing of the image")
-        if numbers > _MOST_NUMBERS:
+        if made > _MOST_NUMBERS:
             raise InputError(
-                f"{title} makes {numbers:,} numbers of an image; {_MOST_NUMBERS:,} are the most"
+                f"{title} makes {made:,} numbers of an image; {_MOST_NUMBERS:,} are the most"
             )
         sources = [value.number for value in of]
         if sources != [len(self.listed)]:
             layer = {**layer, "of": sources}
         self.listed.append(layer)
-        self.numbers.append(numbers)
+        self.numbers.append(made)
         if weights is not None:
             self.weights[len(self.listed)] = weights
         return Value(len(self.listed), shape)

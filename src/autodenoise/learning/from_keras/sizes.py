@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-__all__ = ["FixedOnly", "Map", "Row", "Shape", "Side", "Uneven", "Window"]
+__all__ = ["FixedOnly", "Map", "Row", "Shape", "Side", "Uneven", "Window", "numbers"]
 
 
 class FixedOnly(Exception):
@@ -119,10 +119,6 @@ class Map(NamedTuple):
     channels: int
     bare: bool = False
 
-    def numbers(self, k: int) -> int:
-        """Count its values in one image."""
-        return max(self.height.at(k), 0) * max(self.width.at(k), 0) * self.channels
-
     def fixed(self) -> tuple[int, int, int]:
         """Give it as numbers.
 
@@ -141,9 +137,12 @@ class Row(NamedTuple):
 
     length: int
 
-    def numbers(self, k: int) -> int:  # noqa: ARG002
-        """Count its values in one image."""
-        return self.length
-
 
 Shape = Map | Row
+
+
+def numbers(shape: Shape, k: int) -> int:
+    """Count the values that there are in one image."""
+    if isinstance(shape, Row):
+        return shape.length
+    return max(shape.height.at(k), 0) * max(shape.width.at(k), 0) * shape.channels

@@ -8,6 +8,7 @@ import numpy as np
 
 from autodenoise.errors import InputError
 from autodenoise.learning.from_keras.activations import activated
+from autodenoise.learning.from_keras.options import LONGEST_KERNEL, LONGEST_STRIDE
 from autodenoise.learning.from_keras.parts import Weights
 from autodenoise.learning.from_keras.sizes import Map, Row, Shape, Window
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["batch_normalization", "conv", "conv_transpose", "dense"]
 
-# What `runtime.checking` lets a model file have.
-_LONGEST_KERNEL, _LONGEST_STRIDE = 64, 16
 _MOST_CHANNELS = 2**16
 _MOST_UNITS = 2**24
 
@@ -29,9 +28,9 @@ def conv(work: Work) -> Value:
     told, x = work.told, work.map
     told.channels_last()
     filters = told.whole("filters", 1, _MOST_CHANNELS)
-    kernel = told.pair("kernel_size", _LONGEST_KERNEL)
-    stride = told.pair("strides", _LONGEST_STRIDE, (1, 1))
-    dilation = told.pair("dilation_rate", _LONGEST_STRIDE, (1, 1))
+    kernel = told.pair("kernel_size", LONGEST_KERNEL)
+    stride = told.pair("strides", LONGEST_STRIDE, (1, 1))
+    dilation = told.pair("dilation_rate", LONGEST_STRIDE, (1, 1))
     groups = told.whole("groups", 1, _MOST_CHANNELS, 1)
     if x.channels % groups or filters % groups:
         raise told.refused("groups", groups, f"what divides {x.channels} and {filters} channels")
@@ -60,8 +59,8 @@ def conv_transpose(work: Work) -> Value:
     told, x = work.told, work.map
     told.channels_last()
     filters = told.whole("filters", 1, _MOST_CHANNELS)
-    kernel = told.pair("kernel_size", _LONGEST_KERNEL)
-    stride = told.pair("strides", _LONGEST_STRIDE, (1, 1))
+    kernel = told.pair("kernel_size", LONGEST_KERNEL)
+    stride = told.pair("strides", LONGEST_STRIDE, (1, 1))
     told.pair("dilation_rate", 1, (1, 1))
     same, bias = work.same(), told.flag("use_bias", default=True)
     rows, columns = (Window(*sides, 1, same) for sides in zip(kernel, stride, strict=True))
