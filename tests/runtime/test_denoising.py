@@ -242,6 +242,9 @@ from pathlib import Path
 from autodenoise import runtime
 from autodenoise.errors import Interrupted
 
+# A job in the background of a script is started with it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 def press(done, total):
     os.kill(os.getpid(), int(sys.argv[1]))
 
