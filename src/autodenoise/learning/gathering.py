@@ -113,6 +113,10 @@ def _files(path: Path, endings: frozenset[str] = SUFFIXES | ENDINGS) -> _Files:
     if not _is_one(path):
         root, found = path, scan(path, recursive=True, also=ENDINGS)
     names = [name for name in found.pictures if name.suffix.lower() in endings]
+    # What denoise put beside the picture that it was made of is no picture to learn from.
+    stems = {name.with_suffix("") for name in names}
+    made = [name for name in names if _made_of(name) in stems]
+    names = [name for name in names if _made_of(name) not in stems]
     with ThreadPoolExecutor(THREADS) as pool:
         opened = pool.map(_open, [root / name for name in names])
         told = dict(zip((name.as_posix() for name in names), opened, strict=True))
@@ -121,9 +125,16 @@ def _files(path: Path, endings: frozenset[str] = SUFFIXES | ENDINGS) -> _Files:
         [
             *(PassedOver(failed.name, str(failed.error)) for failed in found.failures),
             *(PassedOver(name, said) for name, said in told.items() if isinstance(said, str)),
+            *(PassedOver(name.as_posix(), "denoise made it of another here") for name in made),
         ],
         _besides(found.passed_over),
     )
+
+
+def _made_of(name: Path) -> Path | None:
+    """Give the name, without its ending, of the picture that a denoised one was made of."""
+    stem = name.stem.removesuffix(".denoised")
+    return None if stem == name.stem else name.with_name(stem)
 
 
 def _besides(passed_over: Iterable[PassedOver]) -> Counter[str]:
