@@ -7,6 +7,7 @@ from PIL import Image
 
 from autodenoise.learning import data as datasets
 from autodenoise.learning.data import Data
+from autodenoise.learning.scenes import find_scenes
 
 
 def test_what_denoise_left_beside_a_picture_is_not_learnt_from(tmp_path: Path) -> None:
@@ -18,3 +19,12 @@ def test_what_denoise_left_beside_a_picture_is_not_learnt_from(tmp_path: Path) -
     (note,) = splits.notes
     assert "2 left out" in note
     assert "a.denoised.png: denoise made it of another here" in note
+
+
+def test_nor_is_it_a_shot_of_a_scene(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for name in ("a.png", "b.png", "a.denoised.png"):
+        Image.fromarray(draw.integers(0, 256, (48, 48), np.uint8)).save(tmp_path / name)
+    found = find_scenes(tmp_path)
+    assert [scene.shots for scene in found.scenes] == [2]
+    assert [passed.name for passed in found.passed_over] == ["a.denoised.png"]

@@ -13,10 +13,10 @@ from autodenoise.images import SUFFIXES
 from autodenoise.learning.matching import match, stem
 from autodenoise.learning.pieces import THREADS, Piece
 from autodenoise.learning.planes import planes_of
-from autodenoise.learning.scenes import Scenes, find_scenes
+from autodenoise.learning.scenes import MADE, Scenes, find_scenes, originals
 from autodenoise.learning.volumes import ENDINGS
 from autodenoise.runtime.reports import PassedOver
-from autodenoise.runtime.scanning import NO_PICTURE, Found, scan
+from autodenoise.runtime.scanning import NO_PICTURE, Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -111,12 +111,8 @@ def _files(path: Path, endings: frozenset[str] = SUFFIXES | ENDINGS) -> _Files:
     """Open all files of some endings in a folder, or one file."""
     root, found = path.parent, Found([Path(path.name)])
     if not _is_one(path):
-        root, found = path, scan(path, recursive=True, also=ENDINGS)
+        root, found = path, originals(path, also=ENDINGS)
     names = [name for name in found.pictures if name.suffix.lower() in endings]
-    # What denoise put beside the picture that it was made of is no picture to learn from.
-    stems = {name.with_suffix("") for name in names}
-    made = [name for name in names if _made_of(name) in stems]
-    names = [name for name in names if _made_of(name) not in stems]
     with ThreadPoolExecutor(THREADS) as pool:
         opened = pool.map(_open, [root / name for name in names])
         told = dict(zip((name.as_posix() for name in names), opened, strict=True))
@@ -125,16 +121,10 @@ def _files(path: Path, endings: frozenset[str] = SUFFIXES | ENDINGS) -> _Files:
         [
             *(PassedOver(failed.name, str(failed.error)) for failed in found.failures),
             *(PassedOver(name, said) for name, said in told.items() if isinstance(said, str)),
-            *(PassedOver(name.as_posix(), "denoise made it of another here") for name in made),
+            *(passed for passed in found.passed_over if passed.reason == MADE),
         ],
         _besides(found.passed_over),
     )
-
-
-def _made_of(name: Path) -> Path | None:
-    """Give the name, without its ending, of the picture that a denoised one was made of."""
-    stem = name.stem.removesuffix(".denoised")
-    return None if stem == name.stem else name.with_name(stem)
 
 
 def _besides(passed_over: Iterable[PassedOver]) -> Counter[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
     from autodenoise.images import Picture, Scale
 
-__all__ = ["Form", "Scene", "Scenes", "find_scenes"]
+__all__ = ["MADE", "Form", "Scene", "Scenes", "find_scenes", "originals"]
+
+MADE = "denoise made it of another here"
+"""Why a picture that ``denoise`` has put beside another is left out."""
 
 
 class Form(NamedTuple):
@@ -95,6 +99,37 @@ class Scenes(NamedTuple):
     passed_over: tuple[PassedOver, ...]
 
 
+def originals(path: Path, *, also: frozenset[str] = frozenset()) -> Found:
+    """List the pictures in a folder and below, without what ``denoise`` has put beside them.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    also
+        Other endings that count as pictures.
+
+    Raises
+    ------
+    InputError
+        It cannot be read.
+    """
+    found = scan(path, recursive=True, also=also)
+    stems = {name.with_suffix("") for name in found.pictures}
+    made = [name for name in found.pictures if _made_of(name) in stems]
+    return dataclasses.replace(
+        found,
+        pictures=[name for name in found.pictures if name not in made],
+        passed_over=[*found.passed_over, *(PassedOver(name.as_posix(), MADE) for name in made)],
+    )
+
+
+def _made_of(name: Path) -> Path | None:
+    """Give the name, without its ending, of the picture that a denoised one was made of."""
+    stem = name.stem.removesuffix(".denoised")
+    return None if stem == name.stem else name.with_name(stem)
+
+
 def find_scenes(path: Path, *, apart: bool = False) -> Scenes:
     """Find the scenes in a folder, or take a stack for one; files are judged by their headers.
 
@@ -115,7 +150,7 @@ def find_scenes(path: Path, *, apart: bool = False) -> Scenes:
         says what was left out.
     """
     if path.is_dir():
-        root, found = path, scan(path, recursive=True)
+        root, found = path, originals(path)
     else:
         root, found = path.parent, Found([path.relative_to(path.parent)])
     passed_over = [
