@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from autodenoise.errors import UsageError
-from autodenoise.noise import Gaussian, Mixture, Part, SaltPepper, Uniform
+from autodenoise.noise import Compose, Gaussian, Jpeg, Mixture, Part, SaltPepper, Uniform
+from autodenoise.noise.mixture import uncut
 
 
 def draw(seed: int = 0) -> torch.Generator:
@@ -54,3 +55,13 @@ def test_mixtures_of_nothing_are_refused(parts: tuple[Part, ...]) -> None:
 def test_weights_that_are_none_are_refused(weight: float) -> None:
     with pytest.raises(UsageError, match="expected 0 or more"):
         Part(weight)
+
+
+def test_uncut_noise_reaches_beyond_black_and_white() -> None:
+    cut = Compose((Gaussian(0.3, clip=True), Jpeg(90.0)))
+    free = uncut(cut)
+    assert free == Compose((Gaussian(0.3), Jpeg(90.0)))
+    clean = torch.full((1, 1, 40, 40), 0.98)
+    noisy = uncut(Gaussian(0.3, clip=True))(clean, torch.Generator().manual_seed(0))
+    assert noisy.max() > 1.3
+    assert float(noisy.mean()) == pytest.approx(0.98, abs=0.03)

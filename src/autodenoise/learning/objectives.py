@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from autodenoise.learning import blind_spots, neighbors
-from autodenoise.noise import Compose
+from autodenoise.noise.mixture import uncut
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -258,7 +257,7 @@ class Recorrupted:
         noisy = _noisy(self.noise, batch, generator)
         # There are no fewer photons than none.
         base = noisy.clamp(min=0)
-        more = _noisy(_uncut(self.noise), Batch(base), generator) - base
+        more = _noisy(uncut(self.noise), Batch(base), generator) - base
         return Task(noisy + self.share * more, noisy - more / self.share)
 
 
@@ -274,14 +273,6 @@ def objective_for(phase: Phase, noise: Noise) -> Objective:
         "recorrupted": lambda: Recorrupted(noise),
     }
     return kinds[phase.objective]()
-
-
-def _uncut(noise: Noise) -> Noise:
-    """Give noise that is not cut off at black and white: what is cut off is not zero on average."""
-    if isinstance(noise, Compose):
-        return Compose(tuple(map(_uncut, noise.parts)))
-    cuts = getattr(noise, "clip", False)
-    return dataclasses.replace(noise, clip=False) if cuts else noise  # type: ignore[type-var]
 
 
 def _noisy(noise: Noise, batch: Batch, generator: torch.Generator) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -27,7 +28,7 @@ from autodenoise.noise.scan import Scan
 from autodenoise.noise.smoothing import Blur
 from autodenoise.noise.strength import Noise
 
-__all__ = ["AnyNoise", "Compose", "Mixture", "Part"]
+__all__ = ["AnyNoise", "Compose", "Mixture", "Part", "uncut"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,17 @@ class Compose:
         for part in self.parts:
             clean = part(clean, generator)
         return clean
+
+
+def uncut(noise: Noise) -> Noise:
+    """Give a corruption that cuts nothing off at black and white.
+
+    What is cut off is not zero on average.
+    """
+    if isinstance(noise, Compose):
+        return Compose(tuple(map(uncut, noise.parts)))
+    cuts = getattr(noise, "clip", False)
+    return dataclasses.replace(noise, clip=False) if cuts else noise  # type: ignore[type-var]
 
 
 @dataclass(frozen=True)

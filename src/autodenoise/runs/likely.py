@@ -21,6 +21,7 @@ from autodenoise.noise import (
     PoissonGaussian,
     Speckle,
 )
+from autodenoise.noise.mixture import uncut
 from autodenoise.noise.strength import varies
 from autodenoise.runs import results
 from autodenoise.runs.run import to_images
@@ -156,7 +157,7 @@ def _known(recipe: Recipe, splits: Splits) -> unsupervised.KnownNoise | None:
     """Give the noise that a recipe says its noisy pictures have, if that is one and the same."""
     if not recipe.noise or not all(map(_is_one, recipe.noise)):
         return None
-    noise, random = Compose(recipe.noise), generator(recipe.seed, "probes")
+    noise, random = uncut(Compose(recipe.noise)), generator(recipe.seed, "probes")
 
     def draw(images: NDArray[np.floating]) -> NDArray[np.floating]:
         clean = torch.from_numpy(images.astype(np.float32).transpose(0, 3, 1, 2)).contiguous()
