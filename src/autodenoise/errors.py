@@ -91,13 +91,17 @@ class Interrupted(AutodenoiseError):
 def extra_of(module: str) -> str:
     """Give the name of the optional part that brings a module."""
     extras = {
+        "fastapi": "web",
+        "fastapi_offline": "web",
         "filelock": "search",
         "h5py": "keras",
         "optuna": "search",
         "pywt": "baselines",
         "scipy": "baselines",
         "skimage": "baselines",
+        "starlette": "web",
         "tensorboard": "tracking",
+        "uvicorn": "web",
         "zarr": "volumes",
     }
     return extras.get(module.partition(".")[0], "train")

@@ -23,6 +23,7 @@ from autodenoise.cli.models import models
 from autodenoise.cli.noise_profile import noise_profile
 from autodenoise.cli.quantize import quantize
 from autodenoise.cli.recipes import recipes
+from autodenoise.cli.serve import serve
 from autodenoise.cli.train import train
 from autodenoise.cli.tune import tune
 from autodenoise.errors import AutodenoiseError, InputError, MissingExtra, extra_of
@@ -55,6 +56,7 @@ _VERBS = (
     encode,
     decode,
     noise_profile,
+    serve,
 )
 for verb in _VERBS:
     # The name of one is a word of Python's own, that of another is two words.

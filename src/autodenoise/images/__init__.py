@@ -12,7 +12,7 @@ import numpy as np
 
 from autodenoise.errors import InputError, OutputError
 from autodenoise.files import replacing
-from autodenoise.images.encoding import open_for, saving
+from autodenoise.images.encoding import formats_for, open_for, saving
 from autodenoise.images.formats import SUFFIXES, of_name, reason
 from autodenoise.images.libvips import pyvips
 from autodenoise.images.picture import Picture, open_picture
@@ -30,6 +30,7 @@ __all__ = [
     "Scale",
     "ahead",
     "encode_png",
+    "formats_for",
     "from_float",
     "of_name",
     "open_for",

@@ -12,7 +12,17 @@ import numpy as np
 from autodenoise.errors import OutputError
 from autodenoise.files import replacing
 from autodenoise.images import imagej, png_chunks, tiff_tags
-from autodenoise.images.formats import AVIF, JPEG, PNG, TIFF, WEBP, Format, of_name, reason
+from autodenoise.images.formats import (
+    AVIF,
+    FORMATS,
+    JPEG,
+    PNG,
+    TIFF,
+    WEBP,
+    Format,
+    of_name,
+    reason,
+)
 from autodenoise.images.libvips import pyvips
 from autodenoise.images.lossy import jpeg_is_halved, jpeg_quality, webp_is_lossless
 from autodenoise.images.picture import Picture, open_picture
@@ -26,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-__all__ = ["open_for", "saving"]
+__all__ = ["formats_for", "open_for", "saving"]
 
 _PROFILE = "icc-profile-data"
 _EXIF_ORIENTATION = "exif-ifd0-Orientation"
@@ -63,6 +73,19 @@ def open_for(path: Path, target: Path, *, strip_metadata: bool = False) -> Pictu
         picture = open_picture(path, upright=True)
     _check_target(picture, target, form)
     return picture
+
+
+def formats_for(picture: Picture) -> list[Format]:
+    """Give the formats that can hold all that a picture has, its own first if it is among them."""
+
+    def holds(form: Format) -> bool:
+        try:
+            _check_target(picture, picture.path.with_suffix(form.suffixes[0]), form)
+        except OutputError:
+            return False
+        return True
+
+    return sorted(filter(holds, FORMATS), key=lambda form: form is not picture.format)
 
 
 def _check_target(picture: Picture, target: Path, form: Format) -> None:

@@ -163,17 +163,26 @@ class Picture:
             The file is damaged.
         """
         try:
-            if len(self.tags) == 1 < self.pages:
-                image = _load(self.path, self.format, 1, whole=False)
-                image = _gapless(self.path, image, self.tags[0], self.pages, self.byte_order)
-                top += page * self.height
-            else:
-                image = _load(self.path, self.format, 1, first=page, whole=self.turned)
-                image = image.autorot() if self.turned else image
-            samples = pyvips.Region.new(_decoded(image)).fetch(left, top, width, height)
+            image = self.page(page)
+            samples = pyvips.Region.new(image).fetch(left, top, width, height)
         except pyvips.Error as error:
             raise InputError(f"{self.path} is damaged or cut off: {reason(error)}") from None
         return np.frombuffer(samples, self.dtype).reshape(height, width, self.bands)
+
+    def page(self, page: int) -> pyvips.Image:
+        """Open a page by itself, for libvips to decode: its samples as `rows` has them.
+
+        Raises
+        ------
+        pyvips.Error
+            The file is no longer what it was.
+        """
+        if len(self.tags) == 1 < self.pages:
+            image = _load(self.path, self.format, 1, whole=False)
+            image = _gapless(self.path, image, self.tags[0], self.pages, self.byte_order)
+            return _decoded(image.crop(0, page * self.height, self.width, self.height))
+        image = _load(self.path, self.format, 1, first=page, whole=self.turned)
+        return _decoded(image.autorot() if self.turned else image)
 
 
 def open_picture(path: Path, *, upright: bool = False) -> Picture:

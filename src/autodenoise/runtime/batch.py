@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
     Work = Callable[[Task, Progress], Result | None]
 
-__all__ = ["denoise_all", "denoise_files"]
+__all__ = ["denoise_all", "denoise_files", "explained"]
 
 _SIGNAL_SECONDS = 0.1
 
@@ -199,7 +199,7 @@ class _Batch:
             return
         except (AutodenoiseError, OSError, MemoryError, UnicodeEncodeError) as error:
             # Without its frames, which hold the decoder and its thread.
-            failure = Failure(task.name, _explain(task, error).with_traceback(None))
+            failure = Failure(task.name, explained(task.source, error).with_traceback(None))
             with self._telling:
                 self.failures[number] = failure
                 if report is not None:
@@ -238,16 +238,15 @@ class _Batch:
             )
 
 
-def _explain(task: Task, error: Exception) -> AutodenoiseError:
+def explained(source: Path, error: Exception) -> AutodenoiseError:
+    """Give what went wrong with a picture as one of our own errors."""
     if isinstance(error, AutodenoiseError):
         return error
     if isinstance(error, MemoryError):
-        return InputError(
-            f"not enough memory for {task.source}; try a smaller --memory, or --jobs 1"
-        )
+        return InputError(f"not enough memory for {source}; try a smaller --memory, or --jobs 1")
     if isinstance(error, OSError):
-        return InputError(f"cannot use {error.filename or task.source}: {error.strerror or error}")
-    return InputError(f"{task.source}: its name is not valid UTF-8; rename it")
+        return InputError(f"cannot use {error.filename or source}: {error.strerror or error}")
+    return InputError(f"{source}: its name is not valid UTF-8; rename it")
 
 
 def _folded(path: Path) -> str:

@@ -22,6 +22,7 @@ from autodenoise.runtime.model import Model
 from autodenoise.runtime.models import load
 from autodenoise.runtime.tiling import (
     Plan,
+    TileDenoiser,
     check_channels,
     check_strength,
     denoise_rows,
@@ -37,7 +38,17 @@ if TYPE_CHECKING:
     from autodenoise.images import Picture
     from autodenoise.runtime.card import Card
 
-__all__ = ["Options", "Preview", "Result", "denoise", "denoise_file", "fixed", "pace", "preview"]
+__all__ = [
+    "Options",
+    "Preview",
+    "Result",
+    "denoise",
+    "denoise_file",
+    "fixed",
+    "pace",
+    "preview",
+    "scale_of",
+]
 
 
 @dataclass(frozen=True)
@@ -229,7 +240,7 @@ def _letters(axes: str) -> str:
 
 
 def denoise_file(
-    model: Model,
+    model: TileDenoiser,
     source: Path,
     target: Path,
     options: Options | None = None,
@@ -298,7 +309,7 @@ def denoise_file(
     return Result(source, target, picture.width, picture.height, picture.pages, seconds)
 
 
-def preview(model: Model, source: Path, options: Options | None = None) -> Preview:
+def preview(model: TileDenoiser, source: Path, options: Options | None = None) -> Preview:
     """Find out what denoising a picture file would take, from its header.
 
     Raises
@@ -326,7 +337,7 @@ def pace(model: Model, plan: Plan) -> float:
 
 
 def _clean_rows(
-    model: Model, picture: Picture, options: Options, rows: Iterator[NDArray[Any]]
+    model: TileDenoiser, picture: Picture, options: Options, rows: Iterator[NDArray[Any]]
 ) -> Iterator[NDArray[Any]]:
     """Give the clean rows of a picture, page after page."""
     scale, colours, together = _meaning(picture, options, model.card)
@@ -352,7 +363,7 @@ def _rows_of_a_page(rows: Iterator[NDArray[Any]], height: int) -> Iterator[NDArr
         yield chunk
 
 
-def _cut(model: Model, picture: Picture, options: Options) -> Plan:
+def _cut(model: TileDenoiser, picture: Picture, options: Options) -> Plan:
     return plan(
         model.card,
         picture.height,
@@ -362,15 +373,19 @@ def _cut(model: Model, picture: Picture, options: Options) -> Plan:
     )
 
 
+def scale_of(picture: Picture, options: Options, card: Card) -> Scale | None:
+    """Give the sample values of black and white; None where nobody knows them."""
+    scale = options.scale or picture.scale
+    return Scale(*card.range) if scale is None and card.range is not None else scale
+
+
 def _meaning(picture: Picture, options: Options, card: Card) -> tuple[Scale, int, bool]:
     """Give the scale, how many samples of a pixel are denoised, and whether together."""
-    scale = options.scale or picture.scale
-    if scale is None and card.range is not None:
-        scale = Scale(*card.range)
+    scale = scale_of(picture, options, card)
     if scale is None:
         raise InputError(
             f"{picture.path} has {picture.dtype} samples, whose range only you know; give the "
-            "values of black and white, as in --range 0 4095"
+            "values of black and white, such as 0 and 4095 (--range 0 4095)"
         )
     if options.axes is None:
         return scale, picture.colours, True

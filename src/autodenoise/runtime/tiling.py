@@ -6,7 +6,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from autodenoise.images import Scale
     from autodenoise.runtime.card import Card
-    from autodenoise.runtime.model import Model
 
 __all__ = [
     "Cut",
     "Plan",
+    "TileDenoiser",
     "check_channels",
     "check_size",
     "check_strength",
@@ -48,6 +48,17 @@ _BYTES_PER_PIXEL = 1024
 # layout, blended and clamped; and as samples, before, after, and in the float64 of wide ones.
 _FLOAT_COPIES = 4
 _SAMPLE_COPIES = 4
+
+
+class TileDenoiser(Protocol):
+    """What tiles are handed to: a model, or what stands before one or in for it."""
+
+    @property
+    def card(self) -> Card:
+        """What it may be fed."""
+
+    def batch(self, images: NDArray[np.float32], /) -> NDArray[np.float32]:
+        """Denoise (N, H, W, C) float32 images in [0, 1] nominally; the result is in [0, 1]."""
 
 
 class Cut(NamedTuple):
@@ -236,7 +247,7 @@ def _cuts(length: int, extended: int, count: int, side: int, margin: int) -> tup
 
 
 def denoise_rows(
-    model: Model,
+    model: TileDenoiser,
     plan: Plan,
     rows: Iterable[NDArray[Any]],
     *,
@@ -292,7 +303,7 @@ def denoise_rows(
 
 
 def _band(
-    model: Model,
+    model: TileDenoiser,
     plan: Plan,
     band: Cut,
     held: _Rows,
@@ -329,7 +340,9 @@ def _band(
     return result
 
 
-def _denoise(model: Model, image: NDArray[np.float32], *, together: bool) -> NDArray[np.float32]:
+def _denoise(
+    model: TileDenoiser, image: NDArray[np.float32], *, together: bool
+) -> NDArray[np.float32]:
     """Denoise (H, W, colours) in one piece.
 
     Colours that are not as many as the model's channels, or do not belong together, are denoised

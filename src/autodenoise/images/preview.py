@@ -1,0 +1,163 @@
+"""A page of any picture as something that every screen can show: 8 bits, sRGB, in tiles.
+
+A preview is a pyramid: the page, then half of it, then a quarter, until one tile holds it all. So a
+picture of any size can be looked at without anybody holding it whole.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from autodenoise.errors import InputError
+from autodenoise.files import replacing
+from autodenoise.images.formats import reason
+from autodenoise.images.libvips import pyvips
+from autodenoise.images.samples import Scale
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autodenoise.images.picture import Picture
+
+__all__ = ["TILE", "levels", "shown_range", "tile", "write_preview"]
+
+TILE = 512
+"""The side of a preview's tiles, in pixels."""
+
+_PROFILE = "icc-profile-data"
+_SAMPLED = 1000
+# A picture that leaves more than this of its range unused is black to the eye.
+_DIM = 0.25
+_WHITE = 255
+
+
+def shown_range(picture: Picture, scale: Scale | None) -> Scale | None:
+    """Choose the sample values that a preview shows as black and white.
+
+    Samples of more than 8 bits often use a small part of their range, and look black. Then the
+    preview goes from the darkest to the brightest ones, one in a thousand at either end left out.
+
+    Parameters
+    ----------
+    picture
+        Its first page is looked at.
+    scale
+        What black and white are; None if nobody knows.
+
+    Returns
+    -------
+    Scale or None
+        None where `scale` shows the picture well.
+
+    Raises
+    ------
+    InputError
+        The file is damaged.
+    """
+    if picture.dtype == np.uint8 and scale == Scale.of(picture.dtype):
+        return None
+    try:
+        image = picture.page(0)
+        step = max(1, max(image.width, image.height) // _SAMPLED)
+        samples = image.subsample(step, step).numpy()
+    except pyvips.Error as error:
+        raise InputError(f"{picture.path} is damaged or cut off: {reason(error)}") from None
+    colours = samples.reshape(*samples.shape[:2], -1)[:, :, : picture.colours]
+    known = colours[np.isfinite(colours)]
+    if not known.size:
+        return None
+    low, high = (float(value) for value in np.percentile(known, (0.1, 99.9)))
+    if scale is not None and high > scale.low + _DIM * (scale.high - scale.low):
+        return None
+    return Scale(low, high) if low < high else Scale(low, low + 1)
+
+
+def write_preview(picture: Picture, page: int, target: Path, shown: Scale | None) -> None:
+    """Write a page as a pyramid of tiles, of which `tile` gives one.
+
+    Colours come through the picture's profile. Of more than three channels without a meaning the
+    first three are shown as red, green and blue, of two as red and green.
+
+    Parameters
+    ----------
+    picture
+        Opened upright.
+    page
+        Counted from 0.
+    target
+        A file for this alone; replaced if it is there.
+    shown
+        The sample values of black and white; None for the picture's own.
+
+    Raises
+    ------
+    InputError
+        The file is damaged.
+    OutputError
+        The disk refuses.
+    """
+    try:
+        image = picture.page(page)
+        colours = _colours(image.extract_band(0, n=picture.colours), picture, shown)
+        if picture.bands > picture.colours:
+            colours = colours.bandjoin(_transparency(image.extract_band(picture.colours)))
+        with replacing(target) as temporary:
+            colours.tiffsave(
+                str(temporary),
+                tile=True,
+                tile_width=TILE,
+                tile_height=TILE,
+                pyramid=True,
+                bigtiff=True,
+                keep=pyvips.enums.ForeignKeep.NONE,
+            )
+    except pyvips.Error as error:
+        raise InputError(f"{picture.path} is damaged or cut off: {reason(error)}") from None
+
+
+def levels(preview: Path) -> list[tuple[int, int]]:
+    """Give (width, height) of a preview and of its smaller versions, each half the one before."""
+    pages = pyvips.Image.tiffload(str(preview)).get("n-pages")
+    images = (pyvips.Image.tiffload(str(preview), page=page) for page in range(pages))
+    return [(image.width, image.height) for image in images]
+
+
+def tile(preview: Path, level: int, row: int, column: int) -> bytes | None:
+    """Give a tile of a preview as a PNG file; None where there is none."""
+    sizes = levels(preview)
+    if not 0 <= level < len(sizes):
+        return None
+    left, top = column * TILE, row * TILE
+    width, height = min(TILE, sizes[level][0] - left), min(TILE, sizes[level][1] - top)
+    if min(left, top) < 0 or min(width, height) < 1:
+        return None
+    image = pyvips.Image.tiffload(str(preview), page=level).crop(left, top, width, height)
+    encoded: bytes = image.pngsave_buffer(compression=1)
+    return encoded
+
+
+def _colours(image: pyvips.Image, picture: Picture, shown: Scale | None) -> pyvips.Image:
+    if picture.colours not in (1, 3):
+        channels = [image.extract_band(band) for band in range(min(3, picture.colours))]
+        missing = [channels[0].linear(0, 0)] * (3 - len(channels))
+        image = channels[0].bandjoin([*channels[1:], *missing])
+    scale = shown or picture.scale or Scale(0, 1)
+    if shown is None and picture.dtype in (np.uint8, np.uint16) and _has_profile(picture, image):
+        deep = "rgb16" if picture.dtype == np.uint16 else "srgb"
+        grey = "grey16" if picture.dtype == np.uint16 else "b-w"
+        image = image.copy(interpretation=grey if image.bands == 1 else deep)
+        return image.icc_transform("srgb", embedded=True, depth=8)
+    gain = _WHITE / (scale.high - scale.low)
+    image = image.linear(gain, -scale.low * gain).rint().cast("uchar")
+    return image.copy(interpretation="b-w" if image.bands == 1 else "srgb")
+
+
+def _has_profile(picture: Picture, image: pyvips.Image) -> bool:
+    return not picture.cmyk and image.get_typeof(_PROFILE) != 0
+
+
+def _transparency(band: pyvips.Image) -> pyvips.Image:
+    opaque = {"uchar": 255, "ushort": 65_535}.get(band.format, 1)
+    return band.linear(_WHITE / opaque, 0).rint().cast("uchar")

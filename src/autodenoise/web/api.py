@@ -1,0 +1,302 @@
+"""The HTTP API, which the page uses as other programs do."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from functools import partial
+from importlib import metadata
+from typing import Annotated, TypeVar
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
+
+from autodenoise import runtime
+from autodenoise.errors import AutodenoiseError, Interrupted, UsageError
+from autodenoise.images import SUFFIXES, Scale, preview
+from autodenoise.runtime import Options
+from autodenoise.web import archive
+from autodenoise.web.desk import Desk, NotDone
+from autodenoise.web.job import SOURCE, Job, Side, State, bare_name
+from autodenoise.web.messages import (
+    Fault,
+    JobMessage,
+    LimitsMessage,
+    ModelMessage,
+    PreviewMessage,
+    SizeMessage,
+    WantedArchive,
+)
+from autodenoise.web.uploads import Stalled, receive, swallow
+
+__all__ = ["router"]
+
+_Answer = TypeVar("_Answer")
+
+_FAULTS: dict[int | str, dict[str, object]] = {
+    400: {"model": Fault, "description": "The request cannot mean anything."},
+    404: {"model": Fault, "description": "The picture is not here, or no longer."},
+    413: {"model": Fault, "description": "The file is larger than is taken."},
+    422: {"model": Fault, "description": "The picture is damaged, or does not fit the model."},
+    503: {"model": Fault, "description": "Busy; Retry-After says when to try again."},
+}
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+_FILE = {"content": {"application/octet-stream": _BYTES}}
+_PICTURE_BODY = {"requestBody": {"required": True, **_FILE}}
+_PICTURE_ANSWER: dict[int | str, dict[str, object]] = {
+    200: {"description": "The picture's file.", **_FILE}
+}
+_SECONDS_BETWEEN_LOOKS = 0.5
+
+router = APIRouter(prefix="/api", responses=_FAULTS)
+
+
+def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+def _job(job_id: str, desk: Annotated[Desk, Depends(_desk)]) -> Job:
+    return desk.find(job_id)
+
+
+def _done(job: Annotated[Job, Depends(_job)]) -> Job:
+    _check_done(job)
+    return job
+
+
+def _suffix(
+    ending: Annotated[
+        str | None, Query(alias="format", description="An ending, such as png; by default its own.")
+    ] = None,
+) -> str | None:
+    return _checked_suffix(ending)
+
+
+def _scale(
+    black: Annotated[float | None, Query(description="The sample value of black.")] = None,
+    white: Annotated[float | None, Query(description="The sample value of white.")] = None,
+) -> Scale | None:
+    if black is None and white is None:
+        return None
+    if black is None or white is None:
+        raise UsageError("give both black and white, or neither")
+    return Scale(black, white)
+
+
+TheDesk = Annotated[Desk, Depends(_desk)]
+AJob = Annotated[Job, Depends(_job)]
+ADoneJob = Annotated[Job, Depends(_done)]
+AScale = Annotated[Scale | None, Depends(_scale)]
+ASuffix = Annotated[str | None, Depends(_suffix)]
+AName = Annotated[str, Query(description="What the picture's file is called.")]
+AModel = Annotated[str | None, Query(description="A name of `GET /api/models`.")]
+AnAxes = Annotated[str | None, Query(description="What a stack's dimensions are, as in ZYX.")]
+AStrength = Annotated[
+    float, Query(ge=0, le=1, description="0 leaves the picture as it is, 1 is the model's answer.")
+]
+AStrip = Annotated[bool, Query(description="Keep only the colour profile and the resolution.")]
+
+
+@router.get("/limits")
+async def limits(desk: TheDesk) -> LimitsMessage:
+    """Tell what the server takes."""
+    return LimitsMessage(
+        version=metadata.version("autodenoise"),
+        upload_bytes=desk.limits.upload_bytes,
+        pixels=desk.limits.pixels,
+        endings=sorted(SUFFIXES),
+    )
+
+
+@router.get("/models")
+async def models(desk: TheDesk) -> list[ModelMessage]:
+    """List the models that can be used: shipped ones, and those in the server's folder."""
+    entries = await _by_clerk(desk, partial(runtime.list_models))
+    default = runtime.find()
+    told = (ModelMessage.of(entry, default=entry.path == default) for entry in entries)
+    return [message for message in told if message is not None]
+
+
+@router.post(
+    "/denoise",
+    response_class=FileResponse,
+    responses=_PICTURE_ANSWER,
+    openapi_extra=_PICTURE_BODY,
+)
+async def denoise(
+    request: Request,
+    desk: TheDesk,
+    scale: AScale,
+    suffix: ASuffix,
+    name: AName = "picture",
+    model: AModel = None,
+    strength: AStrength = 1.0,
+    axes: AnAxes = None,
+    strip_metadata: AStrip = False,
+) -> FileResponse:
+    """Clean the picture in the body, and give its file: that which the command line makes.
+
+    Who hangs up stops the work.
+    """
+    options = Options(strength, scale, axes, strip_metadata)
+    job, work = await _take(request, desk, name, model, options, suffix=suffix)
+    try:
+        await _ended(request, work)
+        _check_done(job)
+        saved = job.saved(strength, strip_metadata=strip_metadata)
+    except BaseException:
+        desk.forget(job)
+        raise
+    removal = BackgroundTask(desk.forget, job)
+    return FileResponse(saved, filename=job.saved_name(), background=removal)
+
+
+@router.post("/jobs", status_code=202, openapi_extra=_PICTURE_BODY)
+async def send(
+    request: Request,
+    desk: TheDesk,
+    scale: AScale,
+    name: AName = "picture",
+    model: AModel = None,
+    axes: AnAxes = None,
+) -> JobMessage:
+    """Send a picture, to ask for it later: how far it is, how it looks, and at which strength."""
+    options = Options(scale=scale, axes=axes)
+    job, _ = await _take(request, desk, name, model, options, keep_answers=True)
+    return _message(desk, job)
+
+
+@router.get("/jobs/{job_id}")
+async def job_state(desk: TheDesk, job: AJob) -> JobMessage:
+    """Tell how far a picture is."""
+    return _message(desk, job)
+
+
+@router.delete("/jobs/{job_id}", status_code=204)
+async def forget(desk: TheDesk, job: AJob) -> None:
+    """Stop what is done for a picture, and remove its files."""
+    desk.forget(job)
+
+
+@router.get("/jobs/{job_id}/result", response_class=FileResponse, responses=_PICTURE_ANSWER)
+async def result(
+    desk: TheDesk,
+    job: ADoneJob,
+    suffix: ASuffix,
+    strength: AStrength = 1.0,
+    strip_metadata: AStrip = False,
+) -> FileResponse:
+    """Give the clean picture's file at a strength, as the command line would make it."""
+    save = partial(job.saved, strength, suffix, strip_metadata=strip_metadata)
+    saved = await _by_clerk(desk, save)
+    removal = BackgroundTask(job.sent, saved)
+    return FileResponse(saved, filename=job.saved_name(suffix), background=removal)
+
+
+@router.post(
+    "/archive",
+    response_class=FileResponse,
+    responses={200: {"description": "A zip file.", **_FILE}},
+)
+async def pack(desk: TheDesk, wanted: WantedArchive) -> FileResponse:
+    """Give the files of many clean pictures in one zip file."""
+    pictures = [(desk.find(picture.id), picture.strength) for picture in wanted.pictures]
+    for job, _ in pictures:
+        _check_done(job)
+    suffix = _checked_suffix(wanted.format)
+    with desk.scratch() as target:
+        save = partial(archive.pack, pictures, target, suffix, strip_metadata=wanted.strip_metadata)
+        await _by_clerk(desk, save)
+        removal = BackgroundTask(partial(target.unlink, missing_ok=True))
+        return FileResponse(target, filename="denoised.zip", background=removal)
+
+
+@router.get("/jobs/{job_id}/{side}/{page}")
+async def preview_sizes(desk: TheDesk, job: AJob, side: Side, page: int) -> PreviewMessage:
+    """Make the preview of a page, before or after, and tell its sizes."""
+    _check_side(job, side)
+    sizes = await _by_clerk(desk, partial(job.preview_sizes, side, page))
+    levels = [SizeMessage(width=width, height=height) for width, height in sizes]
+    return PreviewMessage(tile=preview.TILE, levels=levels)
+
+
+@router.get("/jobs/{job_id}/{side}/{page}/{level}/{row}/{column}", response_class=Response)
+async def preview_tile(
+    desk: TheDesk, job: AJob, side: Side, page: int, level: int, row: int, column: int
+) -> Response:
+    """Give a tile of a preview: a PNG file of 8 bits, sRGB."""
+    _check_side(job, side)
+    read = partial(job.preview_tile, side, page, level, row, column)
+    png = await _by_clerk(desk, read)
+    if png is None:
+        raise UsageError(f"no tile in row {row}, column {column} of level {level}")
+    return Response(png, media_type="image/png")
+
+
+async def _take(
+    request: Request,
+    desk: Desk,
+    name: str,
+    model: str | None,
+    options: Options,
+    *,
+    suffix: str | None = None,
+    keep_answers: bool = False,
+) -> tuple[Job, Future[None]]:
+    """Take the picture in a request's body in, and put it into the queue."""
+    try:
+        with desk.place() as folder:
+            await receive(request, folder / SOURCE, desk.limits)
+            look = partial(
+                desk.open,
+                folder,
+                bare_name(name),
+                model,
+                options,
+                suffix=suffix,
+                keep_answers=keep_answers,
+            )
+            job = await _by_clerk(desk, look)
+            return job, desk.take(job)
+    except AutodenoiseError:
+        await swallow(request, desk.limits)
+        raise
+
+
+async def _by_clerk(desk: Desk, task: partial[_Answer]) -> _Answer:
+    return await asyncio.wrap_future(desk.ask(task))
+
+
+async def _ended(request: Request, work: Future[None]) -> None:
+    """Wait for the end of the work, and no longer than somebody waits for its answer."""
+    waiting = asyncio.wrap_future(work)
+    while not waiting.done():
+        await asyncio.wait({waiting}, timeout=_SECONDS_BETWEEN_LOOKS)
+        if await request.is_disconnected():
+            raise Stalled("the sender is gone")
+
+
+def _message(desk: Desk, job: Job) -> JobMessage:
+    return JobMessage.of(job, desk.ahead(job))
+
+
+def _check_side(job: Job, side: Side) -> None:
+    if side == "after":
+        _check_done(job)
+
+
+def _check_done(job: Job) -> None:
+    if job.failure is not None:
+        raise job.failure
+    if job.state is State.CANCELLED:
+        raise Interrupted(f"{job.name} was stopped")
+    if job.state is not State.DONE:
+        raise NotDone(f"{job.name} is not done yet")
+
+
+def _checked_suffix(ending: str | None) -> str | None:
+    suffix = None if ending is None else f".{ending.lower().removeprefix('.')}"
+    runtime.check_suffix(suffix)
+    return suffix
