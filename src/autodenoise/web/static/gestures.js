@@ -1,0 +1,107 @@
+/* Mouse, fingers and keys on the stage. */
+
+const STEP = 1.25;
+const DIVIDER_STEP = 0.05;
+const PAN_STEP = 60;
+
+/**
+ * @param {HTMLElement} stage
+ * @param {HTMLCanvasElement} canvas
+ * @param {import("./viewer.js").Viewer} viewer
+ */
+export function gestures(stage, canvas, viewer) {
+  /** In pixels of the screen, from the corner of the canvas. */
+  const place = ({ clientX, clientY }) => {
+    const box = canvas.getBoundingClientRect();
+    const ratio = window.devicePixelRatio;
+    return { x: (clientX - box.left) * ratio, y: (clientY - box.top) * ratio };
+  };
+  fingers(canvas, viewer, place);
+
+  // On the stage, so that it works over the divider too.
+  stage.addEventListener(
+    "wheel",
+    (event) => {
+      event.preventDefault();
+      const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 20 : 1;
+      // A pinch on a touchpad comes as small steps of a wheel with Ctrl.
+      const turn = Math.min(Math.max(event.deltaY * lines * (event.ctrlKey ? 5 : 1), -240), 240);
+      const { x, y } = place(event);
+      viewer.zoom(viewer.view.scale * Math.exp(-turn / 450), x, y);
+    },
+    { passive: false },
+  );
+
+  canvas.addEventListener("dblclick", (event) => {
+    const { x, y } = place(event);
+    const { view } = viewer;
+    if (view.fitted && view.scale !== 1) viewer.zoom(1, x, y);
+    else viewer.fit();
+  });
+
+  const step = PAN_STEP * window.devicePixelRatio;
+  const { view } = viewer;
+  /** @type {Record<string, () => void>} */
+  const keys = {
+    "+": () => viewer.zoom(view.scale * STEP),
+    "=": () => viewer.zoom(view.scale * STEP),
+    "-": () => viewer.zoom(view.scale / STEP),
+    0: () => viewer.fit(),
+    1: () => viewer.zoom(1),
+    ArrowLeft: () => viewer.pan(step, 0),
+    ArrowRight: () => viewer.pan(-step, 0),
+    ArrowUp: () => viewer.pan(0, step),
+    ArrowDown: () => viewer.pan(0, -step),
+    "[": () => viewer.moveDivider(viewer.split - DIVIDER_STEP),
+    "]": () => viewer.moveDivider(viewer.split + DIVIDER_STEP),
+    d: () => viewer.dispatchEvent(new Event("difference")),
+    " ": () => {
+      viewer.peeking = true;
+    },
+  };
+  canvas.addEventListener("keydown", (event) => {
+    const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    act();
+  });
+  canvas.addEventListener("keyup", (event) => {
+    if (event.key === " ") viewer.peeking = false;
+  });
+  canvas.addEventListener("blur", () => {
+    viewer.peeking = false;
+  });
+}
+
+/** One pans, two zoom around what lies between them. */
+function fingers(canvas, viewer, place) {
+  /** @type {Map<number, {x: number, y: number}>} */
+  const down = new Map();
+  const middle = () => {
+    const points = [...down.values()];
+    const x = points.reduce((sum, point) => sum + point.x, 0) / points.length;
+    const y = points.reduce((sum, point) => sum + point.y, 0) / points.length;
+    const apart = points.length > 1 ? Math.hypot(points[0].x - points[1].x, points[0].y - points[1].y) : 1;
+    return { x, y, apart: Math.max(apart, 1) };
+  };
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0 || down.size === 2) return;
+    canvas.setPointerCapture(event.pointerId);
+    down.set(event.pointerId, place(event));
+    canvas.classList.add("grabbed");
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!down.has(event.pointerId)) return;
+    const last = middle();
+    down.set(event.pointerId, place(event));
+    const now = middle();
+    viewer.pan(now.x - last.x, now.y - last.y);
+    if (down.size > 1) viewer.zoom((viewer.view.scale * now.apart) / last.apart, now.x, now.y);
+  });
+  const up = (event) => {
+    down.delete(event.pointerId);
+    if (!down.size) canvas.classList.remove("grabbed");
+  };
+  canvas.addEventListener("pointerup", up);
+  canvas.addEventListener("pointercancel", up);
+}
