@@ -111,7 +111,7 @@ function renderState(picture) {
   by("loading").hidden = !viewer.loading || ended;
   if (ended) {
     by("ended-title").textContent = state === "failed" ? "That did not work" : "Cancelled";
-    by("ended-text").textContent = state === "failed" ? picture.error : `${picture.name} is left as it was.`;
+    by("ended-text").textContent = state === "failed" ? picture.error : "The picture was not denoised.";
     by("say-range").hidden = !/\bblack\b.*\bwhite\b|\brange\b/i.test(picture.error);
     by("again").classList.toggle("primary", by("say-range").hidden);
   } else if (state !== "done") {
@@ -127,6 +127,7 @@ pictures.addEventListener("list", () => {
 });
 pictures.addEventListener("picture", ({ detail: picture }) => {
   strip.update(picture);
+  if (picture === picked && picture.state === "done") panel.say("");
   if (picture.state === "done") announce(`${picture.name} is done.`);
   if (picture.state === "failed") announce(`${picture.name}: ${picture.error}`);
   render();
@@ -136,7 +137,9 @@ pictures.addEventListener("trouble", renderBanner);
 viewer.addEventListener("loading", render);
 viewer.addEventListener("view", () => {
   const percent = 100 * viewer.view.scale;
-  by("zoom").textContent = `${percent < 10 ? percent.toFixed(1) : Math.round(percent)} %`;
+  const shown = `${percent < 10 ? percent.toFixed(1) : Math.round(percent)} %`;
+  by("zoom").textContent = viewer.empty ? "–" : shown;
+  for (const button of by("toolbar").querySelectorAll(".zoom button")) button.disabled = viewer.empty;
 });
 viewer.addEventListener("missing", ({ detail: error }) => lost(error, picked ? [picked] : []));
 viewer.addEventListener("difference", () => {
@@ -249,7 +252,7 @@ by("download-all").addEventListener("click", async () => {
     if (error instanceof Refusal && error.status === 404) {
       const known = await Promise.allSettled(finished.map((picture) => job(picture.job.id)));
       const gone = finished.filter((_, place) => known[place].status === "rejected");
-      warn(`The server no longer had ${counted(gone.length, "picture")}. They are run again; then download all.`);
+      warn(`The server no longer had ${counted(gone.length, "picture")}. ${gone.length === 1 ? "It is" : "They are"} run again; then download all.`);
       lost(error, gone);
     } else {
       lost(error, []);

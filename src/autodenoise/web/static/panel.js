@@ -19,7 +19,7 @@ export class Panel extends EventTarget {
   #format = "";
   /** @type {Picture|null} */
   #picture = null;
-  #formats = "";
+  #formats = null;
 
   constructor() {
     super();

@@ -149,6 +149,7 @@ export class Pictures extends EventTarget {
         return this.#change(picture, job.state, job.error);
       } catch (error) {
         if (turn !== picture.turn) return undefined;
+        this.#change(picture, "waiting");
         if (error instanceof Refusal && error.status === 503) {
           this.#troubled("busy");
           await pause(error.retryAfter);

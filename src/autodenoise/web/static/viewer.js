@@ -10,6 +10,9 @@ const SECONDS_BEFORE_ANOTHER_TRY = 2;
 /** Another picture may be there at once; until then the last one is better than none. */
 const MILLISECONDS_OF_THE_LAST = 250;
 
+/** What a finger can take hold of, where a picture is but a line. */
+const LEAST_DIVIDER = 48;
+
 /** @typedef {import("./pictures.js").Picture} Picture */
 
 /**
@@ -70,6 +73,10 @@ export class Viewer extends EventTarget {
   set peeking(peeking) {
     this.#peeking = peeking;
     this.redraw();
+  }
+
+  get empty() {
+    return !this.#layers;
   }
 
   get split() {
@@ -204,6 +211,9 @@ export class Viewer extends EventTarget {
     this.#divider.hidden = !compared || kind !== "slider";
     this.#divider.style.left = `${visible.left / ratio}px`;
     this.#divider.style.width = `${visible.width / ratio}px`;
+    const height = Math.max(visible.height / ratio, LEAST_DIVIDER);
+    this.#divider.style.height = `${height}px`;
+    this.#divider.style.top = `${(visible.top + visible.height / 2) / ratio - height / 2}px`;
     this.#divider.value = String(100 * this.#split);
     const left = Math.round(100 * this.#split);
     this.#divider.setAttribute("aria-valuetext", `left ${left} % before, right ${100 - left} % after`);

@@ -44,7 +44,7 @@ export function progress(picture) {
   if (state === "sending") return "Sending the picture";
   if (state === "queued") return "Waiting for its turn";
   if (state === "waiting") {
-    return job.ahead ? `Waiting, ${counted(job.ahead, "picture")} before this one` : "About to start";
+    return job?.ahead ? `Waiting, ${counted(job.ahead, "picture")} before this one` : "Waiting for the server";
   }
   if (state === "cancelled") return "Cancelled";
   const tiles = job.tiles > 1 ? `Tile ${Math.min(job.tiles_done + 1, job.tiles)} of ${job.tiles}` : "Working";
