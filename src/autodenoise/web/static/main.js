@@ -6,7 +6,7 @@ import { Pictures } from "./pictures.js";
 import { Refusal, Unreachable, archive, job, limits, models, result } from "./server.js";
 import { Strip } from "./strip.js";
 import { Viewer } from "./viewer.js";
-import { counted, overall, progress, share } from "./words.js";
+import { counted, formats, overall, progress, share } from "./words.js";
 
 /** @typedef {import("./pictures.js").Picture} Picture */
 
@@ -281,7 +281,7 @@ async function begin() {
     pictures.model = panel.setModels(all);
     by("choose").accept = ["image/*", ...endings].join();
     by("version").textContent = `autodenoise ${most.version}`;
-    by("endings").textContent = `It takes ${endings.map((ending) => ending.slice(1)).join(", ")}.`;
+    by("endings").textContent = `It takes ${formats(endings)}.`;
     pictures.again([]);
   } catch (error) {
     if (!(error instanceof Unreachable)) return warn(error.message);

@@ -42,8 +42,6 @@ export class Panel extends EventTarget {
       by("range-wrong").textContent = "Give both, and white above black; or neither.";
       if (!wrong) tell("range", { black, white, all: event.submitter === by("range-all") });
     });
-    // The card is what there is room for on a wide screen.
-    by("about").open = window.matchMedia("(min-width: 60rem) and (min-height: 50rem)").matches;
   }
 
   /** @returns {{format: string|null, stripMetadata: boolean}} */

@@ -25,6 +25,9 @@ const SENDS_BEFORE_GIVING_UP = 3;
 
 const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 
+/** The server forgets what nobody asks for within an hour. */
+const MINUTES_BETWEEN_REMINDERS = 10;
+
 /**
  * Sends "list" when pictures come or go, "picture" with the picture as detail when one changes,
  * and "trouble" when `trouble` does.
@@ -40,6 +43,11 @@ export class Pictures extends EventTarget {
   wanted = null;
   #lastKey = 0;
   #strength = 1;
+
+  constructor() {
+    super();
+    setInterval(() => this.#remind(), 60_000 * MINUTES_BETWEEN_REMINDERS);
+  }
 
   /** @param {File[]} files @returns {Picture[]} */
   add(files) {
@@ -97,6 +105,16 @@ export class Pictures extends EventTarget {
   setStrength(picture, strength) {
     picture.strength = strength;
     this.#strength = strength;
+  }
+
+  /** Keeps what is done there while the page is looked at or at work, so that all can be downloaded in the end. */
+  async #remind() {
+    const unfinished = this.list.some(({ state }) => state === "queued" || UNFINISHED.includes(state));
+    if (document.hidden && !unfinished) return;
+    for (const { job, state } of [...this.list]) {
+      // One that is forgotten all the same is found so when it is wanted.
+      if (job && state === "done") await ask(job.id).catch(() => {});
+    }
   }
 
   /** @param {Picture} picture */

@@ -20,6 +20,13 @@ export function size(bytes) {
   return `${number.toLocaleString("en", { maximumFractionDigits: number < 10 ? 1 : 0 })} ${units[power]}`;
 }
 
+/** Formats by their endings, each once. @param {string[]} endings */
+export function formats(endings) {
+  const names = { jpg: "JPEG", tif: "TIFF", webp: "WebP", heif: "HEIC" };
+  const all = endings.map((ending) => ending.slice(1)).map((ending) => names[ending] ?? ending.toUpperCase());
+  return [...new Set(all)].join(", ");
+}
+
 /** The share that is done, from 0 to 1. @param {import("./pictures.js").Picture} picture */
 export function share({ job, state }) {
   if (state === "done") return 1;
