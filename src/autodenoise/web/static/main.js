@@ -105,6 +105,7 @@ function render() {
 function renderState(picture) {
   const { state } = picture;
   const ended = state === "failed" || state === "cancelled";
+  const watched = by("progress").contains(document.activeElement);
   by("progress").hidden = ended || state === "done";
   by("ended").hidden = !ended;
   by("views").disabled = state !== "done";
@@ -112,13 +113,15 @@ function renderState(picture) {
   if (ended) {
     by("ended-title").textContent = state === "failed" ? "That did not work" : "Cancelled";
     by("ended-text").textContent = state === "failed" ? picture.error : "The picture was not denoised.";
-    by("say-range").hidden = !/\bblack\b.*\bwhite\b|\brange\b/i.test(picture.error);
+    by("say-range").hidden = !/\bblack\b.*\bwhite\b/i.test(picture.error);
     by("again").classList.toggle("primary", by("say-range").hidden);
   } else if (state !== "done") {
     by("progress-text").textContent = progress(picture);
     if (state === "working") by("bar").value = share(picture);
     else by("bar").removeAttribute("value");
   }
+  // What has the focus does not go away under it.
+  if (watched && by("progress").hidden) by("viewer").focus();
 }
 
 pictures.addEventListener("list", () => {
@@ -183,7 +186,10 @@ by("cancel").addEventListener("click", () => {
   pictures.cancel(picked);
   by("again").focus();
 });
-by("again").addEventListener("click", () => pictures.again([picked]));
+by("again").addEventListener("click", () => {
+  pictures.again([picked]);
+  by("cancel").focus();
+});
 by("drop-it").addEventListener("click", () => remove(picked));
 by("say-range").addEventListener("click", () => panel.askForRange());
 
@@ -260,6 +266,7 @@ by("download-all").addEventListener("click", async () => {
   }
   savingAll = false;
   render();
+  if (document.activeElement === document.body) by("download-all").focus();
 });
 
 for (const id of ["add", "choose-first"]) by(id).addEventListener("click", () => by("choose").click());

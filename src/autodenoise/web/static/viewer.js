@@ -209,8 +209,8 @@ export class Viewer extends EventTarget {
     const ratio = window.devicePixelRatio;
     const [before, after] = this.#stage.querySelectorAll(".tag");
     this.#divider.hidden = !compared || kind !== "slider";
-    this.#divider.style.left = `${visible.left / ratio}px`;
-    this.#divider.style.width = `${visible.width / ratio}px`;
+    this.#divider.style.setProperty("--from", `${visible.left / ratio}px`);
+    this.#divider.style.setProperty("--across", `${visible.width / ratio}px`);
     const height = Math.max(visible.height / ratio, LEAST_DIVIDER);
     this.#divider.style.height = `${height}px`;
     this.#divider.style.top = `${(visible.top + visible.height / 2) / ratio - height / 2}px`;
