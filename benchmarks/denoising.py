@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pyvips
 import torch
 from _results import write
@@ -34,6 +33,7 @@ from _results import write
 from autodenoise import images, nets, runtime
 from autodenoise.images.streaming import RowStream
 from autodenoise.learning.export import export
+from autodenoise.runtime.engine import onnxruntime
 from autodenoise.runtime.tiling import denoise_rows
 
 HEIGHT, WIDTH = 3000, 4000

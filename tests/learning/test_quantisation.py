@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from onnx import numpy_helper
@@ -17,6 +16,7 @@ from autodenoise.images import Scale
 from autodenoise.learning.equalisation import Range, equalise
 from autodenoise.learning.export import export
 from autodenoise.learning.quantisation import quantise
+from autodenoise.runtime.engine import onnxruntime
 from autodenoise.runtime.tiling import denoise_rows, plan
 from tests.learning.test_export import card, measured
 from tests.runtime.model_files import box_blur

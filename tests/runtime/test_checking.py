@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +18,7 @@ from onnx import TensorProto, helper
 from autodenoise import runtime
 from autodenoise.errors import InputError
 from autodenoise.runtime import checking
+from autodenoise.runtime.engine import onnxruntime
 from tests.runtime.model_files import box_blur, rounded_blur
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -130,3 +131,27 @@ def test_denoising_needs_nothing_of_the_train_extra(tmp_path: Path) -> None:
     assert missing.returncode == 2
     assert "pip install 'autodenoise[train]'" in missing.stderr
     assert "Traceback" not in missing.stderr
+
+
+def test_the_engine_tells_nobody_and_leaves_nothing(tmp_path: Path) -> None:
+    box_blur(tmp_path / "box.onnx")
+    places = {"HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"}
+    for name in places:
+        (tmp_path / name).mkdir()
+    # ONNX Runtime, left alone, leaves a session's name in the folder for temporary files, but not
+    # where a CI's variables are set.
+    told = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
+    program = (
+        "import numpy, autodenoise\n"
+        "autodenoise.load('box.onnx')(numpy.zeros((8, 8), numpy.float32))\n"
+        "import os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**told, **{name: str(tmp_path / name) for name in places}},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+    assert not [path for name in places for path in (tmp_path / name).rglob("*")]

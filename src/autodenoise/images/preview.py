@@ -6,12 +6,12 @@ picture of any size can be looked at without anybody holding it whole.
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from autodenoise.errors import InputError
-from autodenoise.files import replacing
 from autodenoise.images.formats import reason
 from autodenoise.images.libvips import pyvips
 from autodenoise.images.samples import Scale
@@ -74,8 +74,8 @@ def shown_range(picture: Picture, scale: Scale | None) -> Scale | None:
     return Scale(low, high) if low < high else Scale(low, low + 1)
 
 
-def write_preview(picture: Picture, page: int, target: Path, shown: Scale | None) -> None:
-    """Write a page as a pyramid of tiles, of which `tile` gives one.
+def write_preview(picture: Picture, page: int, folder: Path, shown: Scale | None) -> None:
+    """Write a page as a pyramid, of which `tile` gives parts.
 
     Colours come through the picture's profile. Of more than three channels without a meaning the
     first three are shown as red, green and blue, of two as red and green.
@@ -86,56 +86,72 @@ def write_preview(picture: Picture, page: int, target: Path, shown: Scale | None
         Opened upright.
     page
         Counted from 0.
-    target
-        A file for this alone; replaced if it is there.
+    folder
+        For this alone. It is there only when it is whole.
     shown
         The sample values of black and white; None for the picture's own.
 
     Raises
     ------
     InputError
-        The file is damaged.
-    OutputError
-        The disk refuses.
+        The file is damaged, or the disk is full.
     """
+    making = folder.with_name(f"{folder.name}.unfinished")
+    making.mkdir()
     try:
         image = picture.page(page)
         colours = _colours(image.extract_band(0, n=picture.colours), picture, shown)
         if picture.bands > picture.colours:
             colours = colours.bandjoin(_transparency(image.extract_band(picture.colours)))
-        with replacing(target) as temporary:
-            colours.tiffsave(
-                str(temporary),
-                tile=True,
-                tile_width=TILE,
-                tile_height=TILE,
-                pyramid=True,
-                bigtiff=True,
-                keep=pyvips.enums.ForeignKeep.NONE,
-            )
+        level = 0
+        _save(colours, making, level)
+        while max((above := _load(making, level)).width, above.height) > TILE:
+            level += 1
+            half = above.shrink(min(2, above.width), min(2, above.height), ceil=True)
+            _save(half, making, level)
+        making.rename(folder)
     except pyvips.Error as error:
         raise InputError(f"{picture.path} is damaged or cut off: {reason(error)}") from None
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
 
 
 def levels(preview: Path) -> list[tuple[int, int]]:
     """Give (width, height) of a preview and of its smaller versions, each half the one before."""
-    pages = pyvips.Image.tiffload(str(preview)).get("n-pages")
-    images = (pyvips.Image.tiffload(str(preview), page=page) for page in range(pages))
+    images = (_load(preview, level) for level in range(len(list(preview.iterdir()))))
     return [(image.width, image.height) for image in images]
 
 
 def tile(preview: Path, level: int, row: int, column: int) -> bytes | None:
     """Give a tile of a preview as a PNG file; None where there is none."""
-    sizes = levels(preview)
-    if not 0 <= level < len(sizes):
+    if not _file(preview, level).is_file():
         return None
+    image = _load(preview, level)
     left, top = column * TILE, row * TILE
-    width, height = min(TILE, sizes[level][0] - left), min(TILE, sizes[level][1] - top)
+    width, height = min(TILE, image.width - left), min(TILE, image.height - top)
     if min(left, top) < 0 or min(width, height) < 1:
         return None
-    image = pyvips.Image.tiffload(str(preview), page=level).crop(left, top, width, height)
-    encoded: bytes = image.pngsave_buffer(compression=1)
+    encoded: bytes = image.crop(left, top, width, height).pngsave_buffer(compression=1)
     return encoded
+
+
+def _file(preview: Path, level: int) -> Path:
+    return preview / f"{level}.tif"
+
+
+def _load(preview: Path, level: int) -> pyvips.Image:
+    return pyvips.Image.tiffload(str(_file(preview, level)))
+
+
+def _save(image: pyvips.Image, preview: Path, level: int) -> None:
+    # Of tiles larger than the picture, libvips refuses some that it has written.
+    tiled = {"tile": True, "tile_width": TILE, "tile_height": TILE}
+    image.tiffsave(
+        str(_file(preview, level)),
+        bigtiff=True,
+        keep=pyvips.enums.ForeignKeep.NONE,
+        **(tiled if min(image.width, image.height) >= TILE else {}),
+    )
 
 
 def _colours(image: pyvips.Image, picture: Picture, shown: Scale | None) -> pyvips.Image:

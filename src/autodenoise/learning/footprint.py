@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-import onnxruntime
+
+from autodenoise.runtime.engine import onnxruntime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import helper, numpy_helper
 
 from autodenoise.errors import InputError
@@ -22,6 +21,7 @@ from autodenoise.files import digest
 from autodenoise.learning.equalisation import CONVOLUTIONS, Range, equalise
 from autodenoise.learning.export import write
 from autodenoise.runtime import Model
+from autodenoise.runtime.engine import onnxruntime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

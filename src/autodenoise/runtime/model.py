@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from autodenoise.errors import InputError
 from autodenoise.images import Scale
 from autodenoise.runtime import checking
+from autodenoise.runtime.engine import onnxruntime
 from autodenoise.runtime.tiling import check_size, denoise_rows, memory_budget, plan
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from autodenoise.runtime.card import Card
 
 # onnxruntime's exceptions share no root of their own.
+onnxruntime_errors = onnxruntime.capi.onnxruntime_pybind11_state
 _UNRUNNABLE = (
     onnxruntime_errors.EPFail,
     onnxruntime_errors.Fail,

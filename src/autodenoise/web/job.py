@@ -86,7 +86,7 @@ class Job:
     ----------
     id
         Names the job to whoever sent the picture, and cannot be guessed by others.
-    name, model_name, model
+    folder, name, model_name, model
         As above.
     picture
         Its header, as the picture is seen: upright.
@@ -127,7 +127,7 @@ class Job:
         self.failure: AutodenoiseError | None = None
         self.tiles_done, self._begun = 0, 0.0
         self.touched = time.monotonic()
-        self._folder, self._source = folder, folder / SOURCE
+        self.folder, self._source = folder, folder / SOURCE
         self._options = fixed(options)
         self._stop = threading.Event()
         # Held while previews are made, read or removed.
@@ -213,7 +213,7 @@ class Job:
         options = dataclasses.replace(
             self._options, strength=strength, strip_metadata=strip_metadata
         )
-        target = self._folder / f"{secrets.token_hex(8)}{suffix}"
+        target = self.folder / f"{secrets.token_hex(8)}{suffix}"
         with self._in_their_words():
             turned = images.open_for(self._source, target, strip_metadata=strip_metadata).turned
             kept = self._kept_answers()
@@ -263,14 +263,14 @@ class Job:
     def size(self) -> int:
         """Give the bytes that its files take."""
         with contextlib.suppress(FileNotFoundError):
-            return sum(path.stat().st_size for path in self._folder.iterdir())
+            return sum(path.stat().st_size for path in self.folder.rglob("*"))
         return 0
 
     def drop_previews(self) -> None:
         """Remove what is made again when it is asked for."""
         with self._previewing:
-            for path in self._folder.glob("preview-*"):
-                path.unlink(missing_ok=True)
+            for path in self.folder.glob("preview-*"):
+                shutil.rmtree(path, ignore_errors=True)
 
     def drop_answers(self) -> None:
         """Remove the model's answers: another strength will take the model's time again."""
@@ -280,7 +280,7 @@ class Job:
     def remove(self) -> None:
         """Remove all files."""
         with self._previewing:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _denoise(self, target: Path, options: Options, answers: Path | None = None) -> None:
         with contextlib.ExitStack() as stack:
@@ -308,7 +308,7 @@ class Job:
     def _preview(self, side: Side, page: int) -> Path:
         if not 0 <= page < self.picture.pages:
             raise InputError(f"{self.name} has {self.picture.pages} page(s), counted from 0")
-        path = self._folder / f"preview-{side}-{page}.tif"
+        path = self.folder / f"preview-{side}-{page}"
         if not path.exists():
             source = self._source if side == "before" else self._result
             picture = images.open_picture(source, upright=True)
@@ -325,5 +325,5 @@ class Job:
 
     def _said(self, error: Exception) -> AutodenoiseError:
         ours = explained(self._source, error)
-        files = re.escape(str(self._folder)) + r"[/\\][\w.-]+"
+        files = re.escape(str(self.folder)) + r"[/\\][\w.-]+"
         return type(ours)(re.sub(files, lambda _: self.name, str(ours)))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from autodenoise.web.limits import Limits
+
 __all__ = ["PORT", "serve"]
 
 PORT = 8008
@@ -31,6 +33,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int | None = None,
     *,
+    limits: Limits | None = None,
     on_ready: Callable[[str, bool], None] | None = None,
 ) -> None:
     """Serve the page until SIGINT or SIGTERM; all files of the pictures are removed at the end.
@@ -41,6 +44,8 @@ def serve(
         The address to listen on; others than loopback let everyone in who can reach it.
     port
         0 for any that is free; None for `PORT`, or any where that is taken.
+    limits
+        What it takes on.
     on_ready
         Told the page's address, and whether this machine alone can reach it, when it can be opened.
 
@@ -50,7 +55,7 @@ def serve(
         The address is not this machine's, or the port is taken.
     """
     listening = _listen(host, port)
-    app = create_app(host)
+    app = create_app(host, limits)
     config = uvicorn.Config(
         app,
         access_log=False,

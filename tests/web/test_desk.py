@@ -1,0 +1,106 @@
+"""The desk by itself: what it keeps, and what it lets go of."""
+
+from __future__ import annotations
+
+import string
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autodenoise.errors import InputError
+from autodenoise.runtime import Card, Options, denoise_file, load
+from autodenoise.web.answers import Kept
+from autodenoise.web.desk import Desk, UnknownJob
+from autodenoise.web.job import SOURCE, Job, State, bare_name
+from autodenoise.web.limits import Limits
+from tests.runtime.model_files import box_blur
+from tests.web import pictures
+
+PHOTO = pictures.encoded(pictures.noise(60, 80))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    box_blur(Path("box.onnx"), channels=3)
+
+
+def sent(desk: Desk) -> Job:
+    with desk.place() as folder:
+        (folder / SOURCE).write_bytes(PHOTO)
+        job = desk.open(folder, "a.png", "box.onnx", Options(), keep_answers=True)
+        desk.take(job).result()
+    return job
+
+
+@pytest.mark.parametrize(
+    ("kept_bytes", "left"),
+    [(10**9, {"answers", "preview-after-0"}), (60_000, {"preview-after-0"}), (0, set[str]())],
+)
+def test_what_can_be_made_again_goes_first(kept_bytes: int, left: set[str]) -> None:
+    source, clean = Path("../source.png"), Path("../clean.png")
+    source.write_bytes(PHOTO)
+    denoise_file(load("box.onnx"), source, clean, Options(strength=0.4))
+    desk = Desk(Limits(kept_bytes=kept_bytes))
+    try:
+        job = sent(desk)
+        sizes = job.preview_sizes("after", 0)
+        desk.tidy()
+        assert {path.name for path in job.folder.iterdir()} == {SOURCE, "result.png", *left}
+        # Where its answers are gone, the model works again.
+        assert job.saved(0.4).read_bytes() == clean.read_bytes()
+        assert job.preview_sizes("after", 0) == sizes
+    finally:
+        desk.close()
+
+
+def test_pictures_that_nobody_asks_about_are_forgotten() -> None:
+    desk = Desk(Limits(idle_seconds=0))
+    try:
+        job = sent(desk)
+        assert job.state is State.DONE
+        assert desk.find(job.id) is job
+        desk.forget_idle()
+        with pytest.raises(UnknownJob, match="not here, or no longer"):
+            desk.find(job.id)
+        assert not job.folder.exists()
+    finally:
+        desk.close()
+
+
+def test_nothing_is_left_when_the_desk_closes() -> None:
+    desk = Desk(Limits())
+    job = sent(desk)
+    assert (job.folder.parent.stat().st_mode & 0o777) == 0o700
+    with desk.scratch() as path:
+        path.write_bytes(b"zip")
+    desk.close()
+    assert not job.folder.parent.exists()
+
+
+def test_answers_that_end_too_soon_are_an_error() -> None:
+    with tempfile.TemporaryFile() as empty, pytest.raises(InputError, match="end too soon"):
+        Kept(Card("a", "a", 1, 0), empty).batch(np.zeros((1, 2, 2, 1), np.float32))
+
+
+@given(st.text(max_size=300))
+def test_a_name_is_a_name_whatever_is_sent(sent_name: str) -> None:
+    name = bare_name(sent_name)
+    assert name
+    assert name.isprintable()
+    assert not {"/", "\\"} & set(name)
+    assert name not in (".", "..")
+    assert len(name) <= 200
+    # What was called by a decent name keeps it.
+    assert bare_name(name) == name
+
+
+@given(st.text(string.ascii_letters + string.digits + "-_ ", min_size=1, max_size=40))
+def test_plain_names_stay_as_they_are(stem: str) -> None:
+    plain = f"{stem.strip() or 'a'}.png"
+    assert bare_name(f"C:\\photos\\{plain}") == bare_name(f"/home/{plain}") == plain
