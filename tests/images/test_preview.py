@@ -1,0 +1,171 @@
+"""Previews against what Pillow and NumPy make of the same files."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from autodenoise.errors import InputError
+from autodenoise.images import Scale, open_picture, preview
+
+
+def made(path: Path, page: int = 0, shown: Scale | None = None) -> Path:
+    folder = path.with_name("preview")
+    preview.write_preview(open_picture(path, upright=True), page, folder, shown)
+    return folder
+
+
+def put_together(folder: Path, level: int = 0) -> NDArray[np.uint8]:
+    """Give a level from its tiles."""
+    width, height = preview.levels(folder)[level]
+    rows = []
+    for row in range(-(-height // preview.TILE)):
+        tiles = []
+        for column in range(-(-width // preview.TILE)):
+            png = preview.tile(folder, level, row, column)
+            assert png is not None
+            tiles.append(np.asarray(Image.open(io.BytesIO(png))))
+        rows.append(np.concatenate(tiles, axis=1))
+    return np.concatenate(rows)
+
+
+def drawn(*shape: int, dtype: type = np.uint8, seed: int = 0) -> NDArray[Any]:
+    top = np.iinfo(dtype).max + 1
+    return np.random.default_rng(seed).integers(0, top, shape).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 3), (40, 30, 3), (700, 20, 3), (512, 513, 3), (30, 2000, 4), (1100, 900)]
+)
+def test_the_tiles_are_the_picture(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    pixels = drawn(*shape)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    folder = made(tmp_path / "a.png")
+    np.testing.assert_array_equal(put_together(folder), pixels)
+    sizes = preview.levels(folder)
+    assert sizes[0] == (shape[1], shape[0])
+    for above, below in itertools.pairwise(sizes):
+        assert below == (-(-above[0] // 2), -(-above[1] // 2))
+    assert max(sizes[-1]) <= preview.TILE
+    assert not [size for size in sizes[:-1] if max(size) <= preview.TILE]
+    for place in ((len(sizes), 0, 0), (0, 99, 0), (0, 0, 99), (-1, 0, 0), (0, -1, 0)):
+        assert preview.tile(folder, *place) is None
+
+
+def test_smaller_versions_are_means(tmp_path: Path) -> None:
+    pixels = drawn(600, 520)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    half = pixels.reshape(300, 2, 260, 2).mean((1, 3))
+    seen = put_together(made(tmp_path / "a.png"), 1)
+    assert np.abs(seen - half).max() <= 1
+
+
+def test_a_turned_photo_is_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(drawn(30, 50, 3)).save(tmp_path / "a.jpg", exif=exif, quality=100)
+    seen = put_together(made(tmp_path / "a.jpg"))
+    with Image.open(tmp_path / "a.jpg") as image:
+        expected = np.rot90(np.asarray(image), -1)
+    assert seen.shape == (50, 30, 3)
+    assert np.abs(seen.astype(int) - expected).mean() < 2
+
+
+@pytest.mark.parametrize("page", [0, 2])
+@pytest.mark.parametrize("imagej", [False, True])
+def test_pages_are_shown_one_by_one(tmp_path: Path, page: int, imagej: bool) -> None:
+    stack = drawn(3, 20, 30)
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=imagej, photometric="minisblack")
+    np.testing.assert_array_equal(put_together(made(tmp_path / "a.tif", page)), stack[page])
+
+
+def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
+    deep = drawn(20, 30, 3, dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", deep, photometric="rgb")
+    assert preview.shown_range(open_picture(tmp_path / "a.tif"), Scale(0, 65_535)) is None
+    np.testing.assert_array_equal(put_together(made(tmp_path / "a.tif")), np.rint(deep / 257))
+
+
+def test_dim_pictures_are_shown_brighter(tmp_path: Path) -> None:
+    dim = (200 + 3800 * np.random.default_rng(0).random((60, 80))).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", dim)
+    shown = preview.shown_range(open_picture(tmp_path / "a.tif"), Scale(0, 65_535))
+    assert shown is not None
+    assert (shown.low, shown.high) == tuple(np.percentile(dim, (0.1, 99.9)))
+    expected = np.clip((dim - shown.low) / (shown.high - shown.low) * 255, 0, 255)
+    seen = put_together(made(tmp_path / "a.tif", shown=shown))
+    assert np.abs(seen - expected).max() <= 0.51
+
+
+def test_floats_are_shown_on_their_scale(tmp_path: Path) -> None:
+    values = np.linspace(-1, 1, 600, dtype=np.float32).reshape(20, 30)
+    tifffile.imwrite(tmp_path / "a.tif", values)
+    picture = open_picture(tmp_path / "a.tif")
+    assert preview.shown_range(picture, Scale(-1, 1)) is None
+    unknown = preview.shown_range(picture, None)
+    assert unknown is not None
+    assert -1 <= unknown.low < -0.99 < 0.99 < unknown.high <= 1
+    seen = put_together(made(tmp_path / "a.tif", shown=Scale(-1, 1)))
+    assert np.abs(seen - (values + 1) * 127.5).max() <= 0.51
+
+
+def test_numbers_that_are_none_do_not_hide_the_others(tmp_path: Path) -> None:
+    values = np.full((20, 30), np.nan, np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", values)
+    assert preview.shown_range(open_picture(tmp_path / "a.tif"), None) is None
+    values[3:9] = 5
+    tifffile.imwrite(tmp_path / "a.tif", values)
+    assert preview.shown_range(open_picture(tmp_path / "a.tif"), None) == Scale(5, 6)
+
+
+def test_transparency_is_shown(tmp_path: Path) -> None:
+    deep = drawn(20, 30, 4, dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", deep, photometric="rgb", extrasamples=["unassalpha"])
+    np.testing.assert_array_equal(put_together(made(tmp_path / "a.tif")), np.rint(deep / 257))
+
+
+@pytest.mark.parametrize("channels", [2, 5])
+def test_channels_without_a_meaning_get_one(tmp_path: Path, channels: int) -> None:
+    pixels = drawn(20, 30, channels)
+    extra = ["unspecified"] * (channels - 1)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", extrasamples=extra)
+    seen = put_together(made(tmp_path / "a.tif"))
+    known = min(3, channels)
+    np.testing.assert_array_equal(seen[:, :, :known], pixels[:, :, :known])
+    assert not seen[:, :, known:].any()
+
+
+def test_colours_come_through_the_profile(tmp_path: Path) -> None:
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    pixels = drawn(20, 30, 3)
+    Image.fromarray(pixels).save(tmp_path / "a.png", icc_profile=lab)
+    seen = put_together(made(tmp_path / "a.png"))
+    assert np.abs(seen.astype(int) - pixels).max() <= 2
+
+
+def test_cmyk_is_shown_as_colours(tmp_path: Path) -> None:
+    inks = np.zeros((20, 30, 4), np.uint8)
+    inks[:, 15:, 1:3] = 255
+    Image.fromarray(inks, "CMYK").save(tmp_path / "a.jpg", quality=100)
+    seen = put_together(made(tmp_path / "a.jpg"))
+    white, red = seen[10, 5].astype(int), seen[10, 25].astype(int)
+    assert white.min() > 245
+    assert red[0] > 180
+    assert red[1:].max() < 80
+
+
+def test_a_damaged_file_leaves_no_preview(tmp_path: Path) -> None:
+    Image.fromarray(drawn(300, 300, 3)).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(content[:-9000])
+    with pytest.raises(InputError, match=r"a\.png is damaged or cut off"):
+        made(tmp_path / "a.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
