@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
 from autodenoise import runtime
-from autodenoise.errors import AutodenoiseError, Interrupted, UsageError
+from autodenoise.errors import Interrupted, UsageError
 from autodenoise.images import SUFFIXES, Scale, preview
 from autodenoise.runtime import Options
 from autodenoise.web import archive
@@ -28,7 +28,7 @@ from autodenoise.web.messages import (
     SizeMessage,
     WantedArchive,
 )
-from autodenoise.web.uploads import Stalled, receive, swallow
+from autodenoise.web.uploads import Stalled, receive
 
 __all__ = ["router"]
 
@@ -47,6 +47,7 @@ _PICTURE_BODY = {"requestBody": {"required": True, **_FILE}}
 _PICTURE_ANSWER: dict[int | str, dict[str, object]] = {
     200: {"description": "The picture's file.", **_FILE}
 }
+_AT_ONCE, _STEPS, _SERVER = "At once", "Step by step", "The server"
 _SECONDS_BETWEEN_LOOKS = 0.5
 
 router = APIRouter(prefix="/api", responses=_FAULTS)
@@ -99,7 +100,7 @@ AStrength = Annotated[
 AStrip = Annotated[bool, Query(description="Keep only the colour profile and the resolution.")]
 
 
-@router.get("/limits")
+@router.get("/limits", tags=[_SERVER], summary="What the server takes")
 async def limits(desk: TheDesk) -> LimitsMessage:
     """Tell what the server takes."""
     return LimitsMessage(
@@ -110,7 +111,7 @@ async def limits(desk: TheDesk) -> LimitsMessage:
     )
 
 
-@router.get("/models")
+@router.get("/models", tags=[_SERVER], summary="The models that can be used")
 async def models(desk: TheDesk) -> list[ModelMessage]:
     """List the models that can be used: shipped ones, and those in the server's folder."""
     entries = await _by_clerk(desk, partial(runtime.list_models))
@@ -121,6 +122,8 @@ async def models(desk: TheDesk) -> list[ModelMessage]:
 
 @router.post(
     "/denoise",
+    tags=[_AT_ONCE],
+    summary="Send a noisy picture, get the clean one",
     response_class=FileResponse,
     responses=_PICTURE_ANSWER,
     openapi_extra=_PICTURE_BODY,
@@ -153,7 +156,13 @@ async def denoise(
     return FileResponse(saved, filename=job.saved_name(), background=removal)
 
 
-@router.post("/jobs", status_code=202, openapi_extra=_PICTURE_BODY)
+@router.post(
+    "/jobs",
+    tags=[_STEPS],
+    summary="Send a picture",
+    status_code=202,
+    openapi_extra=_PICTURE_BODY,
+)
 async def send(
     request: Request,
     desk: TheDesk,
@@ -168,19 +177,25 @@ async def send(
     return _message(desk, job)
 
 
-@router.get("/jobs/{job_id}")
+@router.get("/jobs/{job_id}", tags=[_STEPS], summary="How far it is")
 async def job_state(desk: TheDesk, job: AJob) -> JobMessage:
     """Tell how far a picture is."""
     return _message(desk, job)
 
 
-@router.delete("/jobs/{job_id}", status_code=204)
+@router.delete("/jobs/{job_id}", tags=[_STEPS], summary="Cancel or forget it", status_code=204)
 async def forget(desk: TheDesk, job: AJob) -> None:
     """Stop what is done for a picture, and remove its files."""
-    desk.forget(job)
+    await asyncio.to_thread(desk.forget, job)
 
 
-@router.get("/jobs/{job_id}/result", response_class=FileResponse, responses=_PICTURE_ANSWER)
+@router.get(
+    "/jobs/{job_id}/result",
+    tags=[_STEPS],
+    summary="The clean picture, at a strength",
+    response_class=FileResponse,
+    responses=_PICTURE_ANSWER,
+)
 async def result(
     desk: TheDesk,
     job: ADoneJob,
@@ -197,6 +212,8 @@ async def result(
 
 @router.post(
     "/archive",
+    tags=[_STEPS],
+    summary="Many clean pictures in a zip file",
     response_class=FileResponse,
     responses={200: {"description": "A zip file.", **_FILE}},
 )
@@ -213,7 +230,7 @@ async def pack(desk: TheDesk, wanted: WantedArchive) -> FileResponse:
         return FileResponse(target, filename="denoised.zip", background=removal)
 
 
-@router.get("/jobs/{job_id}/{side}/{page}")
+@router.get("/jobs/{job_id}/{side}/{page}", tags=[_STEPS], summary="The sizes of a page's preview")
 async def preview_sizes(desk: TheDesk, job: AJob, side: Side, page: int) -> PreviewMessage:
     """Make the preview of a page, before or after, and tell its sizes."""
     _check_side(job, side)
@@ -222,7 +239,13 @@ async def preview_sizes(desk: TheDesk, job: AJob, side: Side, page: int) -> Prev
     return PreviewMessage(tile=preview.TILE, levels=levels)
 
 
-@router.get("/jobs/{job_id}/{side}/{page}/{level}/{row}/{column}", response_class=Response)
+@router.get(
+    "/jobs/{job_id}/{side}/{page}/{level}/{row}/{column}",
+    tags=[_STEPS],
+    summary="A tile of a page's preview",
+    response_class=Response,
+    responses={200: {"description": "A tile.", "content": {"image/png": _BYTES}}},
+)
 async def preview_tile(
     desk: TheDesk, job: AJob, side: Side, page: int, level: int, row: int, column: int
 ) -> Response:
@@ -246,23 +269,19 @@ async def _take(
     keep_answers: bool = False,
 ) -> tuple[Job, Future[None]]:
     """Take the picture in a request's body in, and put it into the queue."""
-    try:
-        with desk.place() as folder:
-            await receive(request, folder / SOURCE, desk.limits)
-            look = partial(
-                desk.open,
-                folder,
-                bare_name(name),
-                model,
-                options,
-                suffix=suffix,
-                keep_answers=keep_answers,
-            )
-            job = await _by_clerk(desk, look)
-            return job, desk.take(job)
-    except AutodenoiseError:
-        await swallow(request, desk.limits)
-        raise
+    with desk.place() as folder:
+        await receive(request, folder / SOURCE, desk.limits)
+        look = partial(
+            desk.open,
+            folder,
+            bare_name(name),
+            model,
+            options,
+            suffix=suffix,
+            keep_answers=keep_answers,
+        )
+        job = await _by_clerk(desk, look)
+        return job, desk.take(job)
 
 
 async def _by_clerk(desk: Desk, task: partial[_Answer]) -> _Answer:

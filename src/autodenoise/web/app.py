@@ -25,7 +25,7 @@ from autodenoise.web.api import router
 from autodenoise.web.desk import Busy, Desk, NotDone, UnknownJob
 from autodenoise.web.guard import Guard
 from autodenoise.web.limits import Limits
-from autodenoise.web.uploads import Stalled, TooLarge
+from autodenoise.web.uploads import Stalled, TooLarge, swallow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -110,14 +110,14 @@ async def _sweep(desk: Desk) -> None:
 
 
 async def _tell(request: Request, error: Exception) -> JSONResponse:
-    del request
+    await swallow(request, request.app.state.desk.limits)
     status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
     headers = {"Retry-After": str(_RETRY_SECONDS)} if isinstance(error, Busy) else None
     return JSONResponse({"detail": str(error)}, status, headers)
 
 
 async def _tell_mistake(request: Request, error: Exception) -> JSONResponse:
-    del request
+    await swallow(request, request.app.state.desk.limits)
     mistakes = error.errors() if isinstance(error, RequestValidationError) else []
     said = (f"{mistake['loc'][-1]}: {mistake['msg']}" for mistake in mistakes)
     return JSONResponse({"detail": "; ".join(said)}, 400)

@@ -207,12 +207,11 @@ class Job:
             Of the kinds that `runtime.denoise_file` raises.
         """
         suffix = suffix or self._result.suffix
-        as_it_is = suffix == self._result.suffix and not strip_metadata
-        if strength == self._options.strength and as_it_is:
-            return self._result
         options = dataclasses.replace(
             self._options, strength=strength, strip_metadata=strip_metadata
         )
+        if options == self._options and suffix == self._result.suffix:
+            return self._result
         target = self.folder / f"{secrets.token_hex(8)}{suffix}"
         with self._in_their_words():
             turned = images.open_for(self._source, target, strip_metadata=strip_metadata).turned
