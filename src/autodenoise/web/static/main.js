@@ -205,7 +205,8 @@ panel.addEventListener("strength-all", () => {
 });
 panel.addEventListener("model", ({ detail: model }) => {
   pictures.model = model;
-  pictures.again(pictures.list);
+  // What was called off stays so, but for the one that is looked at.
+  pictures.again(pictures.list.filter((picture) => picture === picked || picture.state !== "cancelled"));
 });
 panel.addEventListener("range", ({ detail: { black, white, all } }) => {
   const chosen = all ? [...pictures.list] : [picked];

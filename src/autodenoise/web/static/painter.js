@@ -85,6 +85,8 @@ export class Painter {
   }
 
   /**
+   * Whether nothing is missing is the answer.
+   *
    * @param {View} view
    * @param {{before: Layer, after: Layer|null, opaque: boolean}} layers
    * @param {{kind: string, strength: number, split: number, gain: number}} how
@@ -114,6 +116,7 @@ export class Painter {
       this.#clipped(at, visible.right, visible, () => this.#context.drawImage(this.#blend.canvas, 0, 0));
     }
     this.#tiles.want([...this.#missing], this.#inUse);
+    return this.#missing.size === 0;
   }
 
   /** @param {CanvasRenderingContext2D} context @param {View} view @param {Layer} layer */

@@ -40,6 +40,7 @@ export class Viewer extends EventTarget {
   /** @type {{owner: number, before: import("./tiles.js").Layer, after: import("./tiles.js").Layer|null, opaque: boolean}|null} */
   #layers = null;
   #drawing = 0;
+  #opening = "";
 
   /** @param {HTMLElement} stage with a canvas, a range and two tags in it */
   constructor(stage) {
@@ -135,6 +136,7 @@ export class Viewer extends EventTarget {
 
   async #open(picture, page, done, key) {
     const { id } = picture.job;
+    this.#opening = key;
     const late = setTimeout(() => {
       if (key !== this.#key) return;
       this.#load(true);
@@ -160,6 +162,8 @@ export class Viewer extends EventTarget {
       this.dispatchEvent(new CustomEvent("missing", { detail: error }));
     } finally {
       clearTimeout(late);
+      if (key === this.#opening) this.#opening = "";
+      this.redraw();
     }
   }
 
@@ -183,6 +187,7 @@ export class Viewer extends EventTarget {
   }
 
   redraw() {
+    this.#canvas.setAttribute("aria-busy", "true");
     this.#drawing ||= requestAnimationFrame(() => this.#paint());
   }
 
@@ -193,12 +198,14 @@ export class Viewer extends EventTarget {
     this.#decorate(layers);
     if (!layers) {
       this.#canvas.getContext("2d").clearRect(0, 0, this.#canvas.width, this.#canvas.height);
+      this.#canvas.setAttribute("aria-busy", String(this.#opening !== ""));
       return;
     }
     const { visible } = this.view;
     const split = Math.round(visible.left + visible.width * this.#split);
     const strength = this.#picture?.strength ?? 1;
-    this.#painter.paint(this.view, layers, { kind: this.kind, strength, split, gain: this.#gain });
+    const complete = this.#painter.paint(this.view, layers, { kind: this.kind, strength, split, gain: this.#gain });
+    this.#canvas.setAttribute("aria-busy", String(!complete || this.#opening !== ""));
   }
 
   /** Divider and tags lie over the canvas and follow what is drawn. */

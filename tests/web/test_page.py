@@ -1,0 +1,419 @@
+"""The page in a real Chromium, against a real server."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from autodenoise.images import Scale
+from autodenoise.runtime import Options, denoise_files, load
+from tests.web import pictures
+from tests.web.browser import Visit, chromium, visiting
+from tests.web.serving import QUICK, SLOW, Serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from playwright.sync_api import Browser, Route
+
+PIXELS = pictures.noise(60, 80)
+PHOTO = pictures.encoded(PIXELS)
+BROKEN = PHOTO[:2000]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def visit(browser: Browser, server: Serving) -> Iterator[Visit]:
+    with visiting(browser, server.url) as opened:
+        yield opened
+
+
+def with_model(visit: Visit, name: str) -> None:
+    """Choose a model before there are pictures, when the chooser is not to be seen yet."""
+    visit("#model").evaluate(
+        "(list, name) => { list.value = name; list.dispatchEvent(new Event('change')); }", name
+    )
+
+
+def quick(visit: Visit, **files: bytes) -> None:
+    """Bring pictures, named without their ending, and wait until they are done."""
+    with_model(visit, QUICK)
+    visit.choose({f"{name}.png": content for name, content in files.items()})
+    visit.states(*["done"] * len(files))
+
+
+def written(
+    server: Serving, folder: Path, name: str, content: bytes, options: Options, suffix: str = ""
+) -> bytes:
+    """Give the bytes that ``autodenoise denoise`` writes."""
+    source = folder / name
+    source.write_bytes(content)
+    target = source.with_name(f"target{suffix or source.suffix}")
+    target.unlink(missing_ok=True)
+    assert denoise_files(load(server.folder / QUICK), [(source, target)], options).error is None
+    return target.read_bytes()
+
+
+def pixels(content: bytes) -> NDArray[np.float64]:
+    return np.asarray(Image.open(io.BytesIO(content))).astype(float)
+
+
+def close(drawn: NDArray[np.int64], expected: NDArray[np.float64], most: float = 2) -> bool:
+    """Whether a canvas shows what it should, but for the rounding of its 8 bits."""
+    return bool(np.abs(drawn[..., : expected.shape[-1]] - expected).max() <= most)
+
+
+def test_a_picture_is_dropped_compared_and_downloaded(
+    visit: Visit, server: Serving, tmp_path: Path
+) -> None:
+    with_model(visit, QUICK)
+    expect(visit("#work")).to_be_hidden()
+    visit.transfer({"photo.png": PHOTO}, "dragenter")
+    expect(visit("body")).to_have_class("empty dragging")
+    visit.transfer({"photo.png": PHOTO}, "drop")
+    visit.states("done")
+    expect(visit("body")).to_have_class("")
+    expect(visit("#facts")).to_have_text(re.compile(r"^80 . 60, PNG, 3 . 8 bits$"))
+    expect(visit("#status")).to_have_text("photo.png is done.")
+    visit("#zoom-full").click()
+    expect(visit("#zoom")).to_have_text("100 %")
+
+    clean = written(server, tmp_path, "photo.png", PHOTO, Options())
+    before, after = PIXELS.astype(float), pixels(clean)
+    for percent in (100, 35, 0):
+        visit.strength(percent)
+        blend = before + (after - before) * percent / 100
+        visit.view("After")
+        assert close(visit.drawn(60, 80), blend)
+        visit.view("Before")
+        assert close(visit.drawn(60, 80), before, most=0)
+        visit.view("Difference")
+        visit("#gain").select_option("4")
+        expected = np.minimum(4 * np.abs(before - blend), 255)
+        assert close(visit.drawn(60, 80), expected, most=8)
+
+    visit.strength(40)
+    saved = visit.download()
+    assert saved.suggested_filename == "photo.denoised.png"
+    options = Options(0.4)
+    assert saved.path().read_bytes() == written(server, tmp_path, "photo.png", PHOTO, options)
+
+
+def test_the_divider_parts_before_from_after(visit: Visit, server: Serving, tmp_path: Path) -> None:
+    quick(visit, photo=PHOTO)
+    visit("#zoom-full").click()
+    before = PIXELS.astype(float)
+    after = pixels(written(server, tmp_path, "photo.png", PHOTO, Options()))
+
+    def parted_at(column: int) -> bool:
+        expected = np.concatenate([before[:, :column], after[:, column:]], axis=1)
+        return close(visit.drawn(60, 80), expected)
+
+    divider = visit("#divider")
+    expect(divider).to_have_attribute("aria-valuetext", "left 50 % before, right 50 % after")
+    assert parted_at(40)
+    box = divider.bounding_box()
+    assert box is not None
+    middle, height = box["x"] + box["width"] / 2, box["y"] + box["height"] / 4
+    mouse = visit.page.mouse
+    mouse.move(middle, height)
+    mouse.down()
+    mouse.move(middle + 20, height, steps=4)
+    mouse.up()
+    expect(divider).to_have_attribute("aria-valuetext", "left 75 % before, right 25 % after")
+    assert parted_at(60)
+    divider.press("Home")
+    assert parted_at(0)
+    divider.press("End")
+    assert parted_at(80)
+
+
+def test_transparency_is_blended_as_the_file_is(
+    visit: Visit, server: Serving, tmp_path: Path
+) -> None:
+    content = pictures.encoded(pictures.noise(50, 70, 4))
+    quick(visit, clear=content)
+    visit("#zoom-full").click()
+    visit.view("Difference")
+    visit("#gain").select_option("1")
+    visit.strength(60)
+    blend = pixels(written(server, tmp_path, "clear.png", content, Options(0.6)))
+    shown = [image[..., :3] * image[..., 3:] / 255 for image in (pixels(content), blend)]
+    assert close(visit.drawn(50, 70), np.abs(shown[0] - shown[1]), most=4)
+
+
+def test_keys_move_the_picture_and_the_divider(visit: Visit) -> None:
+    quick(visit, photo=PHOTO)
+    viewer, zoom = visit("#viewer"), visit("#zoom")
+    fitted = zoom.inner_text()
+    viewer.press("1")
+    expect(zoom).to_have_text("100 %")
+    viewer.press("+")
+    expect(zoom).to_have_text("125 %")
+    viewer.press("-")
+    expect(zoom).to_have_text("100 %")
+    viewer.press("0")
+    expect(zoom).to_have_text(fitted)
+    viewer.press("]")
+    expect(visit("#divider")).to_have_attribute(
+        "aria-valuetext", "left 55 % before, right 45 % after"
+    )
+    viewer.press("d")
+    expect(visit.page.get_by_role("radio", name="Difference")).to_be_checked()
+    viewer.press("d")
+    expect(visit.page.get_by_role("radio", name="Slider")).to_be_checked()
+    visit.page.keyboard.down(" ")
+    expect(visit(".tag.after")).to_be_hidden()
+    visit.page.keyboard.up(" ")
+    expect(visit(".tag.after")).to_be_visible()
+    for _ in range(20):
+        viewer.press("+")
+    expect(zoom).to_have_text("3200 %")
+    corner = visit.drawn(40, 40)
+    viewer.press("ArrowRight")
+    assert not np.array_equal(corner, visit.drawn(40, 40))
+
+
+def test_every_control_is_reached_by_tab_and_left_by_it(visit: Visit) -> None:
+    quick(visit, photo=PHOTO)
+    visit("#add").focus()
+    focused = "document.activeElement.id || document.activeElement.className"
+    seen = []
+    for _ in range(25):
+        visit.page.keyboard.press("Tab")
+        seen.append(visit.page.evaluate(focused))
+    for control in ("viewer", "divider", "strength", "model", "download", "pick", "remove"):
+        assert control in seen
+
+
+def test_the_wheel_zooms_and_a_double_click_fits(visit: Visit) -> None:
+    quick(visit, photo=PHOTO)
+    visit("#zoom-full").click()
+    box = visit("#viewer").bounding_box()
+    assert box is not None
+    visit.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    visit.page.mouse.wheel(0, -300)
+    expect(visit("#zoom")).not_to_have_text("100 %")
+    visit.page.mouse.dblclick(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
+    fitted = visit("#zoom").inner_text()
+    visit("#zoom-fit").click()
+    expect(visit("#zoom")).to_have_text(fitted)
+
+
+def test_of_several_each_has_its_strength_and_all_are_one_zip_file(
+    visit: Visit, server: Serving, tmp_path: Path
+) -> None:
+    other = pictures.encoded(pictures.noise(40, 50, 1))
+    quick(visit, photo=PHOTO, other=other)
+    expect(visit("#overall")).to_have_text("2 of 2 done")
+    visit.strength(30)
+    visit(".pick").nth(1).click()
+    expect(visit("#name")).to_have_text("other.png")
+    expect(visit("#strength-value")).to_have_text("100 %")
+    saved = visit.download("#download-all")
+    with zipfile.ZipFile(saved.path()) as archive:
+        assert archive.namelist() == ["photo.denoised.png", "other.denoised.png"]
+        for name, content, strength in (("photo", PHOTO, 0.3), ("other", other, 1)):
+            expected = written(server, tmp_path, f"{name}.png", content, Options(strength))
+            assert archive.read(f"{name}.denoised.png") == expected
+    visit.strength(55)
+    visit("#strength-all").click()
+    visit(".pick").nth(0).click()
+    expect(visit("#strength-value")).to_have_text("55 %")
+
+
+def test_options_say_how_the_file_is_written(visit: Visit, server: Serving, tmp_path: Path) -> None:
+    with_model(visit, QUICK)
+    content = pictures.camera_jpeg()
+    visit.choose({"photo.jpg": content})
+    visit.states("done")
+    visit("#options summary").click()
+    visit("#format").select_option(".tif")
+    visit("#strip-metadata").check()
+    saved = visit.download()
+    assert saved.suggested_filename == "photo.denoised.tif"
+    options = Options(strip_metadata=True)
+    expected = written(server, tmp_path, "photo.jpg", content, options, ".tif")
+    assert saved.path().read_bytes() == expected
+
+
+def test_floats_ask_for_black_and_white(visit: Visit, server: Serving, tmp_path: Path) -> None:
+    with_model(visit, QUICK)
+    visit.choose({"f.tif": pictures.floats()})
+    visit.states("failed")
+    expect(visit("#ended-text")).to_contain_text("whose range only you know")
+    visit("#say-range").click()
+    expect(visit("#black")).to_be_focused()
+    visit("#black").fill("0")
+    visit("#range-one").click()
+    expect(visit("#range-wrong")).to_have_text("Give both, and white above black; or neither.")
+    visit("#white").fill("4095")
+    visit("#range-one").click()
+    visit.states("done")
+    options = Options(scale=Scale(0, 4095))
+    expected = written(server, tmp_path, "f.tif", pictures.floats(), options)
+    assert visit.download().path().read_bytes() == expected
+
+
+def test_what_is_no_picture_says_so_and_keeps_nobody_up(visit: Visit) -> None:
+    with_model(visit, QUICK)
+    visit.choose({"broken.png": BROKEN, "bomb.png": pictures.bomb(), "photo.png": PHOTO})
+    visit.states("failed", "failed", "done")
+    expect(visit("#overall")).to_have_text("1 of 3 done, 2 failed")
+    expect(visit("#ended-text")).to_contain_text("broken.png")
+    expect(visit("#download")).to_be_disabled()
+    visit(".pick").nth(1).click()
+    expect(visit("#ended-text")).to_contain_text("declares 60,000 x 60,000 pixels")
+    visit("#drop-it").click()
+    visit.states("failed", "done")
+    expect(visit("#name")).to_have_text("photo.png")
+    expect(visit("#divider")).to_be_visible()
+
+
+def test_a_long_one_shows_its_tiles_and_can_be_cancelled(visit: Visit, server: Serving) -> None:
+    with_model(visit, SLOW)
+    with visit.page.expect_response("**/api/jobs?*") as answer:
+        visit.choose({"large.png": pictures.large(3000)})
+    visit.states("working")
+    expect(visit("#progress-text")).to_contain_text("Tile ")
+    expect(visit("#progress-text")).to_contain_text(" left", timeout=60_000)
+    expect(visit(".tag.before")).to_be_visible()
+    visit("#cancel").click()
+    visit.states("cancelled")
+    expect(visit("#ended-title")).to_have_text("Cancelled")
+    expect(visit("#again")).to_be_focused()
+    forgotten(server, answer.value.json()["id"])
+    visit("#drop-it").click()
+    # The worker is free for the next.
+    quick(visit, photo=PHOTO)
+
+
+def test_another_model_runs_the_pictures_again(visit: Visit) -> None:
+    quick(visit, photo=PHOTO)
+    visit("#zoom-full").click()
+    visit.view("After")
+    mild = visit.drawn(60, 80)
+    visit("#about summary").click()
+    expect(visit("#card")).to_contain_text("box")
+    visit("#model").select_option(SLOW)
+    visit.states("done")
+    expect(visit(".tag.after")).to_be_visible()
+    # Of means over many pixels little is left; its zeros outside reach far in.
+    middle = np.s_[25:35, 35:45, :3]
+    assert visit.drawn(60, 80)[middle].std() < mild[middle].std() / 2
+
+
+def test_a_paste_brings_a_picture(visit: Visit) -> None:
+    with_model(visit, QUICK)
+    visit.transfer({"image.png": PHOTO}, "paste")
+    visit.states("done")
+    expect(visit("#name")).to_have_text("pasted.png")
+
+
+def test_the_sample_is_one_click_away(visit: Visit) -> None:
+    visit("#sample").click()
+    visit.states("done")
+    expect(visit("#name")).to_have_text("sample.jpg")
+
+
+def test_a_busy_server_is_waited_for(visit: Visit) -> None:
+    answers = iter([True])
+
+    def busy(route: Route) -> None:
+        if next(answers, False):
+            told = '{"detail": "busy"}'
+            route.fulfill(status=503, headers={"Retry-After": "1"}, body=told)
+        else:
+            route.continue_()
+
+    visit.page.route("**/api/jobs?*", busy)
+    with_model(visit, QUICK)
+    visit.choose({"photo.png": PHOTO})
+    expect(visit("#banner")).to_contain_text("busy with other pictures")
+    visit.states("done")
+    expect(visit("#banner")).to_be_empty()
+
+
+def test_a_server_that_is_gone_is_missed_until_it_is_back(visit: Visit) -> None:
+    with_model(visit, QUICK)
+    visit.page.route("**/api/**", lambda route: route.abort("connectionrefused"))
+    visit.choose({"photo.png": PHOTO})
+    expect(visit("#banner")).to_contain_text("does not answer")
+    visit.page.unroute_all()
+    visit.states("done")
+    expect(visit("#banner")).to_be_empty()
+
+
+def forgotten(server: Serving, job: str) -> None:
+    """Wait until the server has let go of a job, which the page does not wait for."""
+    until = time.monotonic() + 30
+    while server.client.get(f"/api/jobs/{job}").status_code != 404:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def sent(visit: Visit) -> str:
+    """Give the id of the job that is sent next."""
+    with_model(visit, QUICK)
+    with visit.page.expect_response("**/api/jobs?*") as answer:
+        visit.choose({"photo.png": PHOTO})
+    visit.states("done")
+    job: str = answer.value.json()["id"]
+    return job
+
+
+def test_what_the_server_forgot_is_sent_again(visit: Visit, server: Serving) -> None:
+    server.client.delete(f"/api/jobs/{sent(visit)}")
+    visit("#download").click()
+    expect(visit("#status")).to_have_text("photo.png is done.")
+    visit.states("done")
+    expect(visit("#download")).to_be_enabled()
+    assert visit.download().suggested_filename == "photo.denoised.png"
+
+
+def test_nothing_is_left_when_the_page_is_left(visit: Visit, server: Serving) -> None:
+    job = sent(visit)
+    assert server.state(job)["state"] == "done"
+    visit.page.goto("about:blank")
+    forgotten(server, job)
+
+
+def test_pages_are_turned(visit: Visit) -> None:
+    with_model(visit, QUICK)
+    stack = np.stack([np.full((24, 36), value, np.uint8) for value in (10, 90, 170)])
+    visit.choose({"stack.tif": pictures.tiff(stack, photometric="minisblack")})
+    visit.states("done")
+    visit("#zoom-full").click()
+    visit.view("Before")
+    expect(visit("#page-of")).to_have_text("of 3")
+    for value in (10, 90, 170):
+        assert (visit.drawn(24, 36)[..., 0] == value).all()
+        if value < 170:
+            visit("#page-on").click()
+    expect(visit("#page-on")).to_be_disabled()
+
+
+@pytest.mark.parametrize(("width", "density"), [(360, 2), (800, 1), (1920, 1)])
+def test_it_fits_the_screen(browser: Browser, server: Serving, width: int, density: float) -> None:
+    with visiting(browser, server.url, width, 740, density) as visit:
+        across = "document.documentElement.scrollWidth"
+        assert visit.page.evaluate(across) == width
+        quick(visit, **{f"a-rather-long-name-of-a-picture-{i}": PHOTO for i in range(4)})
+        visit("#options summary").click()
+        visit.view("Difference")
+        assert visit.page.evaluate(across) == width
