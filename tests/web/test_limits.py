@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -92,7 +93,26 @@ def test_a_hundred_at_once_get_their_own_answer_or_are_told_to_wait(small: Servi
     assert small.send(GREY, model=QUICK).status_code == 202
 
 
-def test_what_is_left_behind_is_forgotten(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hangs_up", [False, True])
+def test_uploads_that_stop_half_way_are_given_up(tmp_path: Path, hangs_up: bool) -> None:
+    with serving(tmp_path, waiting=1, stalled_seconds=0.5) as server:
+        there = httpx.URL(server.url)
+        head = b"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
+        with socket.create_connection((there.host, there.port)) as sender:
+            sender.sendall(head + bytes(10))
+            while server.send(GREY).status_code != 503:
+                # Until it has arrived.
+                continue
+            if not hangs_up:
+                told = sender.makefile("rb").read()
+                assert told.startswith(b"HTTP/1.1 408")
+                assert b"nothing came for 0.5 seconds" in told
+        while server.send(GREY, model=QUICK).status_code == 503:
+            # Until the place is free again.
+            continue
+
+
+def test_no_more_is_kept_than_there_is_room_for(tmp_path: Path) -> None:
     with serving(tmp_path, kept=2) as server:
         jobs = [server.done(GREY, model=QUICK) for _ in range(2)]
         answer = server.send(GREY, model=QUICK)
