@@ -100,16 +100,15 @@ def test_uploads_that_stop_half_way_are_given_up(tmp_path: Path, hangs_up: bool)
         head = b"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
         with socket.create_connection((there.host, there.port)) as sender:
             sender.sendall(head + bytes(10))
-            while server.send(GREY).status_code != 503:
-                # Until it has arrived.
+            while not list(server.temporary.rglob("source")):
                 continue
             if not hangs_up:
                 told = sender.makefile("rb").read()
                 assert told.startswith(b"HTTP/1.1 408")
                 assert b"nothing came for 0.5 seconds" in told
-        while server.send(GREY, model=QUICK).status_code == 503:
-            # Until the place is free again.
+        while list(server.temporary.rglob("source")):
             continue
+        assert server.done(GREY, model=QUICK)
 
 
 def test_no_more_is_kept_than_there_is_room_for(tmp_path: Path) -> None:
