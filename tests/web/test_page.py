@@ -336,7 +336,7 @@ def test_a_busy_server_is_waited_for(visit: Visit) -> None:
 
     def busy(route: Route) -> None:
         if next(answers, False):
-            told = '{"detail": "busy"}'
+            told = '{"detail": "busy with 3 pictures; try again in a moment"}'
             route.fulfill(status=503, headers={"Retry-After": "1"}, body=told)
         else:
             route.continue_()
@@ -344,7 +344,7 @@ def test_a_busy_server_is_waited_for(visit: Visit) -> None:
     visit.page.route("**/api/jobs?*", busy)
     with_model(visit, QUICK)
     visit.choose({"photo.png": PHOTO})
-    expect(visit("#banner")).to_contain_text("busy with other pictures")
+    expect(visit("#banner")).to_contain_text("busy with 3 pictures")
     visit.states("done")
     expect(visit("#banner")).to_be_empty()
 

@@ -65,13 +65,13 @@ function warn(sentence) {
 }
 
 function renderBanner() {
-  const { trouble } = pictures;
+  const { trouble, reason } = pictures;
   by("banner").dataset.trouble = trouble;
   by("banner").textContent =
     trouble === "gone"
       ? "autodenoise serve does not answer. Is it still running? The page goes on when it does."
       : trouble === "busy"
-        ? "The server is busy with other pictures. The page goes on by itself."
+        ? `Not yet: ${reason.replace(/\.$/, "")}. The page tries again by itself.`
         : warning;
 }
 
@@ -109,7 +109,8 @@ function renderState(picture) {
   by("progress").hidden = ended || state === "done";
   by("ended").hidden = !ended;
   by("views").disabled = state !== "done";
-  by("loading").hidden = !viewer.loading || ended;
+  by("loading").hidden = (!viewer.loading && !viewer.problem) || ended;
+  by("loading").textContent = viewer.problem || "Making a preview";
   if (ended) {
     by("ended-title").textContent = state === "failed" ? "That did not work" : "Cancelled";
     by("ended-text").textContent = state === "failed" ? picture.error : "The picture was not denoised.";

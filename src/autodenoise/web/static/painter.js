@@ -53,18 +53,18 @@ function seen(layer, view) {
  * @param {{number: number, box: {x: number, y: number, width: number, height: number}}} wanted
  */
 function nearest(tiles, layer, { number, box }) {
-  for (let coarser = number; coarser < layer.levels.length; coarser++) {
-    const across = layer.levels[coarser].width / layer.levels[number].width;
-    const down = layer.levels[coarser].height / layer.levels[number].height;
+  for (let other = number; other < layer.levels.length; other++) {
+    const across = layer.levels[other].width / layer.levels[number].width;
+    const down = layer.levels[other].height / layer.levels[number].height;
     const row = Math.floor((box.y * down) / layer.tile);
     const column = Math.floor((box.x * across) / layer.tile);
-    const bitmap = tiles.get(address(layer, coarser, row, column));
+    const bitmap = tiles.get(address(layer, other, row, column));
     if (bitmap) {
       const x = box.x * across - column * layer.tile;
       const y = box.y * down - row * layer.tile;
       const width = Math.min(box.width * across, bitmap.width - x);
       const height = Math.min(box.height * down, bitmap.height - y);
-      return { bitmap, x, y, width, height };
+      return { bitmap, x, y, width, height, coarser: other > number };
     }
   }
   return undefined;
@@ -100,7 +100,6 @@ export class Painter {
       context.globalCompositeOperation = "source-over";
       context.globalAlpha = 1;
       context.clearRect(0, 0, canvas.width, canvas.height);
-      context.imageSmoothingEnabled = view.scale < 1;
     }
     this.#missing.clear();
     this.#inUse = 0;
@@ -126,7 +125,9 @@ export class Painter {
       const path = address(layer, tile.number, tile.row, tile.column);
       const source = nearest(this.#tiles, layer, tile);
       if (source) {
-        const { bitmap, x, y, width, height } = source;
+        const { bitmap, x, y, width, height, coarser } = source;
+        // Enlarged pixels are to be seen as such, but not those of a stand-in.
+        context.imageSmoothingEnabled = view.scale < 1 || coarser;
         context.drawImage(bitmap, x, y, width, height, tile.left, tile.top, tile.width, tile.height);
       }
       if (!this.#tiles.get(path)) this.#missing.add(path);

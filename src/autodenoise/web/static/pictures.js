@@ -37,6 +37,8 @@ export class Pictures extends EventTarget {
   list = [];
   /** @type {""|"gone"|"busy"} */
   trouble = "";
+  /** What a server that is busy says. */
+  reason = "";
   model = "";
   uploadBytes = Infinity;
   /** @type {Picture|null} goes before the others */
@@ -169,7 +171,7 @@ export class Pictures extends EventTarget {
         if (turn !== picture.turn) return undefined;
         this.#change(picture, "waiting");
         if (error instanceof Refusal && error.status === 503) {
-          this.#troubled("busy");
+          this.#troubled("busy", error.message);
           await pause(error.retryAfter);
         } else if (error instanceof Unreachable) {
           // A server that answers everything else was not the cause.
@@ -230,10 +232,11 @@ export class Pictures extends EventTarget {
     while (!(await this.#answers())) await pause(SECONDS_UNTIL_ASKED_AGAIN);
   }
 
-  /** @param {""|"gone"|"busy"} trouble */
-  #troubled(trouble) {
-    if (trouble === this.trouble) return;
+  /** @param {""|"gone"|"busy"} trouble @param {string} [reason] */
+  #troubled(trouble, reason = "") {
+    if (trouble === this.trouble && reason === this.reason) return;
     this.trouble = trouble;
+    this.reason = reason;
     this.dispatchEvent(new Event("trouble"));
   }
 

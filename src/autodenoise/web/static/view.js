@@ -1,7 +1,6 @@
 /* Where a picture lies on the canvas. All lengths but the picture's own are pixels of the screen. */
 
 const LARGEST_SCALE = 32;
-const SMALLEST_SCALE = 1 / 64;
 
 /** Pans and zooms; knows nothing of what is drawn. */
 export class View {
@@ -18,7 +17,7 @@ export class View {
     const { picture, stage } = this;
     const scale = Math.min(stage.width / picture.width, stage.height / picture.height, LARGEST_SCALE);
     // Pixels all of one size where a small picture is enlarged.
-    return Math.max(scale > 1 ? Math.floor(scale) : scale, SMALLEST_SCALE);
+    return scale > 1 ? Math.floor(scale) : scale;
   }
 
   fit() {

@@ -21,6 +21,8 @@ const LEAST_DIVIDER = 48;
 export class Viewer extends EventTarget {
   view = new View();
   loading = false;
+  /** Why there is nothing to see. */
+  problem = "";
   #kind = "slider";
   #gain = 8;
   #peeking = false;
@@ -137,6 +139,7 @@ export class Viewer extends EventTarget {
   async #open(picture, page, done, key) {
     const { id } = picture.job;
     this.#opening = key;
+    this.#load(false);
     const late = setTimeout(() => {
       if (key !== this.#key) return;
       this.#load(true);
@@ -153,11 +156,13 @@ export class Viewer extends EventTarget {
       this.#moved();
     } catch (error) {
       if (key !== this.#key) return;
-      const again = !(error instanceof Refusal);
+      const again = !(error instanceof Refusal) || error.status === 503;
       if (again) {
         setTimeout(() => key === this.#key && this.#open(picture, page, done, key), 1000 * SECONDS_BEFORE_ANOTHER_TRY);
       } else {
         this.#clear(null);
+        // What the server has forgotten comes again by itself.
+        this.#load(false, error.status === 404 ? "" : error.message);
       }
       this.dispatchEvent(new CustomEvent("missing", { detail: error }));
     } finally {
@@ -167,9 +172,10 @@ export class Viewer extends EventTarget {
     }
   }
 
-  #load(loading) {
-    if (loading === this.loading) return;
+  #load(loading, problem = "") {
+    if (loading === this.loading && problem === this.problem) return;
     this.loading = loading;
+    this.problem = problem;
     this.dispatchEvent(new Event("loading"));
   }
 
