@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import time
@@ -235,6 +236,10 @@ def test_of_several_each_has_its_strength_and_all_are_one_zip_file(
     visit("#strength-all").click()
     visit(".pick").nth(0).click()
     expect(visit("#strength-value")).to_have_text("55 %")
+    visit.page.on("dialog", lambda dialog: dialog.accept())
+    visit("#remove-all").click()
+    expect(visit("#strip li")).to_have_count(0)
+    expect(visit("#choose-first")).to_be_focused()
 
 
 def test_options_say_how_the_file_is_written(visit: Visit, server: Serving, tmp_path: Path) -> None:
@@ -323,6 +328,35 @@ def test_a_paste_brings_a_picture(visit: Visit) -> None:
     visit.transfer({"image.png": PHOTO}, "paste")
     visit.states("done")
     expect(visit("#name")).to_have_text("pasted.png")
+
+
+FOLDER = """(content) => {
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const file = (name) => ({
+    name, isFile: true, isDirectory: false, file: (take) => take(new File([bytes], name)),
+  });
+  const folder = (name, ...inside) => ({
+    name, isFile: false, isDirectory: true,
+    createReader: () => ({ readEntries: (take) => take(inside.splice(0, 2)) }),
+  });
+  const dropped = folder(
+    "holiday", file("b.png"), file("notes.txt"), file("a.PNG"), file(".hidden.png"),
+    folder("more", file("c.png")),
+  );
+  const event = new Event("drop", { bubbles: true, cancelable: true });
+  const items = [{ webkitGetAsEntry: () => dropped }];
+  event.dataTransfer = { types: ["Files"], files: [], items };
+  document.body.dispatchEvent(event);
+}"""
+
+
+def test_of_a_folder_the_pictures_are_taken(visit: Visit) -> None:
+    # No browser lets a script make a folder: this one only looks like what is dropped.
+    with_model(visit, QUICK)
+    visit.page.evaluate(FOLDER, base64.b64encode(PHOTO).decode())
+    visit.states("done", "done", "done")
+    expect(visit("#strip .name")).to_have_text(["a.PNG", "b.png", "c.png"])
+    expect(visit("#banner")).to_have_text("2 files of the folder do not look like pictures.")
 
 
 def test_the_sample_is_one_click_away(visit: Visit) -> None:

@@ -12,7 +12,11 @@ async function entriesOf(folder) {
   }
 }
 
-/** @param {FileSystemEntry} entry @param {(name: string) => boolean} taken @returns {Promise<{files: File[], left: number}>} */
+/**
+ * @param {FileSystemEntry} entry
+ * @param {(name: string) => boolean} taken
+ * @returns {Promise<{files: File[], left: number}>}
+ */
 async function filesOf(entry, taken) {
   if (entry.isFile) {
     if (!taken(entry.name)) return { files: [], left: 1 };
@@ -78,7 +82,8 @@ export function incoming({ add, endings, chooser }) {
     if (!files.length) return;
     event.preventDefault();
     // What was copied from inside a picture has a name that the browser made up.
-    add(files.map((file) => (file.name === "image.png" ? new File([file], "pasted.png", { type: file.type }) : file)), 0);
+    const named = (file) => (file.name === "image.png" ? new File([file], "pasted.png", { type: file.type }) : file);
+    add(files.map(named), 0);
   });
   chooser.addEventListener("change", () => {
     add([...chooser.files], 0);

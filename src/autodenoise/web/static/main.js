@@ -41,7 +41,7 @@ function pick(picture) {
 /** @param {Picture} picture */
 function remove(picture) {
   const place = pictures.list.indexOf(picture);
-  pictures.remove(picture);
+  pictures.remove([picture]);
   const next = pictures.list[Math.min(place, pictures.list.length - 1)] ?? null;
   if (picture === picked) pick(next);
   // The button that had the focus is gone.
@@ -49,9 +49,18 @@ function remove(picture) {
   else by("choose-first").focus();
 }
 
+by("remove-all").addEventListener("click", () => {
+  const question = `Remove all ${pictures.list.length} pictures from this page? Your own files stay.`;
+  if (!window.confirm(question)) return;
+  pictures.remove(pictures.list);
+  pick(null);
+  by("choose-first").focus();
+});
+
 /** @param {File[]} files @param {number} left */
 function add(files, left) {
-  if (left) warn(`${counted(left, "file")} of the folder ${left === 1 ? "does" : "do"} not look like a picture and stayed out.`);
+  const looks = left === 1 ? "does not look like a picture" : "do not look like pictures";
+  if (left) warn(`${counted(left, "file")} of the folder ${looks}.`);
   if (!files.length) return;
   const [first] = pictures.add(files);
   pick(first);
@@ -84,6 +93,7 @@ function render() {
   document.title = said ? `${said} · autodenoise` : "autodenoise";
   const finished = list.filter(({ state }) => state === "done");
   by("download-all").hidden = list.length < 2;
+  by("remove-all").hidden = list.length < 2;
   by("download-all").disabled = savingAll || !finished.length;
   by("download-all").textContent = savingAll ? "Preparing…" : "Download all (zip)";
   viewer.show(picked, page);
@@ -237,7 +247,8 @@ panel.addEventListener("download", async () => {
     save(await result(picture.job.id, { strength: picture.strength, format: offered, stripMetadata }));
   } catch (error) {
     const forgotten = error instanceof Refusal && error.status === 404;
-    panel.say(forgotten ? "The server no longer had this picture. It is run again; then download it." : error.message);
+    const again = "The server no longer had this picture. It is run again; then download it.";
+    panel.say(forgotten ? again : error.message);
     lost(error, [picture]);
   }
   savingOne = false;
@@ -254,13 +265,15 @@ by("download-all").addEventListener("click", async () => {
   try {
     save(await archive(finished.map(({ job: { id }, strength }) => ({ id, strength })), panel.saving));
     const missing = pictures.list.length - finished.length;
-    if (missing) warn(`The zip file holds the ${counted(finished.length, "picture")} done, and not the ${missing} that are not.`);
+    const held = counted(finished.length, "picture");
+    if (missing) warn(`The zip file holds the ${held} that ${finished.length === 1 ? "is" : "are"} done, and no other yet.`);
   } catch (error) {
     warn(error.message);
     if (error instanceof Refusal && error.status === 404) {
       const known = await Promise.allSettled(finished.map((picture) => job(picture.job.id)));
       const gone = finished.filter((_, place) => known[place].status === "rejected");
-      warn(`The server no longer had ${counted(gone.length, "picture")}. ${gone.length === 1 ? "It is" : "They are"} run again; then download all.`);
+      const them = gone.length === 1 ? "It is" : "They are";
+      warn(`The server no longer had ${counted(gone.length, "picture")}. ${them} run again; then download all.`);
       lost(error, gone);
     } else {
       lost(error, []);

@@ -120,6 +120,8 @@ export class Painter {
 
   /** @param {CanvasRenderingContext2D} context @param {View} view @param {Layer} layer */
   #draw(context, view, layer) {
+    // The last stand-in is the last to be dropped.
+    this.#tiles.get(address(layer, layer.levels.length - 1, 0, 0));
     for (const tile of seen(layer, view)) {
       this.#inUse += 1;
       const path = address(layer, tile.number, tile.row, tile.column);

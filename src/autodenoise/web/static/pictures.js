@@ -71,10 +71,11 @@ export class Pictures extends EventTarget {
     return added;
   }
 
-  /** @param {Picture} picture */
-  remove(picture) {
-    this.#stop(picture);
-    this.list.splice(this.list.indexOf(picture), 1);
+  /** All at once, so that none is begun that is about to go. @param {Picture[]} pictures */
+  remove(pictures) {
+    const going = new Set(pictures);
+    for (const picture of going) this.#stop(picture);
+    this.list = this.list.filter((picture) => !going.has(picture));
     this.dispatchEvent(new Event("list"));
     this.#start();
   }

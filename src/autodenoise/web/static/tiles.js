@@ -63,7 +63,12 @@ export class Tiles {
     return bitmap;
   }
 
-  /** Says what to fetch, the most urgent first; what is not among it is called off. @param {string[]} paths @param {number} inUse */
+  /**
+   * Says what to fetch, the most urgent first; what is not among it is called off.
+   *
+   * @param {string[]} paths
+   * @param {number} inUse how many tiles are drawn now
+   */
   want(paths, inUse) {
     const now = performance.now();
     this.#wanted = paths.filter((path) => !(this.#failed.get(path) > now));

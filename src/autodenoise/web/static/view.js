@@ -33,7 +33,12 @@ export class View {
     else this.#hold();
   }
 
-  /** Another picture; one of the same size stays where the last was, to compare. @param {number} width @param {number} height */
+  /**
+   * Another picture; one of the same size stays where the last was, to compare.
+   *
+   * @param {number} width
+   * @param {number} height
+   */
   show(width, height) {
     const same = width === this.picture.width && height === this.picture.height;
     this.picture = { width, height };

@@ -14,6 +14,7 @@ const MILLISECONDS_OF_THE_LAST = 250;
 const LEAST_DIVIDER = 48;
 
 /** @typedef {import("./pictures.js").Picture} Picture */
+/** @typedef {import("./tiles.js").Layer} Layer */
 
 /**
  * Sends "view" when zoom or place change, "loading", and "missing" with the error as detail.
@@ -39,7 +40,7 @@ export class Viewer extends EventTarget {
   #picture = null;
   /** What is or is about to be shown. */
   #key = "";
-  /** @type {{owner: number, before: import("./tiles.js").Layer, after: import("./tiles.js").Layer|null, opaque: boolean}|null} */
+  /** @type {{owner: number, before: Layer, after: Layer|null, opaque: boolean}|null} */
   #layers = null;
   #drawing = 0;
   #opening = "";
@@ -233,7 +234,8 @@ export class Viewer extends EventTarget {
     const strength = Math.round(100 * (this.#picture?.strength ?? 1));
     before.hidden = !layers || !(kind === "before" || kind === "slider");
     after.hidden = !layers || kind === "before";
-    after.textContent = kind === "difference" ? `difference × ${this.#gain}` : strength === 100 ? "after" : `after, ${strength} %`;
+    const blended = strength === 100 ? "after" : `after, ${strength} %`;
+    after.textContent = kind === "difference" ? `difference × ${this.#gain}` : blended;
     // A tag goes when its side does.
     before.classList.toggle("gone", kind === "slider" && this.#split < 0.1);
     after.classList.toggle("gone", kind === "slider" && this.#split > 0.9);
