@@ -71,7 +71,7 @@ def test_what_a_model_has_learnt_is_told_in_few_words(
             },
         ],
         data="photos",
-        scores={"val_loss": 0.084371},
+        scores={"val_loss": 0.084371, "psnr_25": 30.256},
         licence="CC0-1.0",
     )
     entry = runtime.Entry("a.onnx", Path("a.onnx"), card)
@@ -84,6 +84,7 @@ def test_what_a_model_has_learnt_is_told_in_few_words(
         ["jpeg,", "quality", "30.0"],
         ["mixture,", "blur", "/", "jpeg"],
         ["val_loss", "0.0844"],
+        ["PSNR", "30.26", "dB", "at", "sigma", "25"],
     ]
 
 

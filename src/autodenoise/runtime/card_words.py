@@ -29,7 +29,14 @@ def noise(card: Card) -> list[str]:
 
 def scores(card: Card) -> list[str]:
     """Say how training ended, a line a score."""
-    return [f"{name} {score:.4f}" for name, score in card.scores.items()]
+    return [_score(name, score) for name, score in card.scores.items()]
+
+
+def _score(name: str, score: float) -> str:
+    measure, _, what = name.partition("_")
+    if measure != "psnr":
+        return f"{name} {score:.4f}"
+    return f"PSNR {score:.2f} dB {'on clean images' if what == 'clean' else f'at sigma {what}'}"
 
 
 def _noise(part: dict[str, Any]) -> str:
