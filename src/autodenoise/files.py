@@ -15,7 +15,15 @@ from autodenoise.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["digest", "make_folder", "printable", "replacing", "write_bytes", "write_text"]
+__all__ = [
+    "digest",
+    "make_folder",
+    "printable",
+    "replacing",
+    "size_of",
+    "write_bytes",
+    "write_text",
+]
 
 _UMASK = threading.Lock()
 
@@ -95,6 +103,16 @@ def digest(path: Path) -> str:
     """Give the SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def size_of(folder: Path) -> int:
+    """Give the bytes that the files in a folder take, however deep; those that just go are none."""
+    total = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += Path(path, name).stat().st_size
+    return total
 
 
 def printable(name: str) -> str:

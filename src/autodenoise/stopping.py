@@ -15,7 +15,7 @@ __all__ = ["stop_requests"]
 
 @contextlib.contextmanager
 def stop_requests(*, repeated: bool = False) -> Iterator[threading.Event]:
-    """Turn the first SIGINT or SIGTERM into a flag, so that a step is never cut in two.
+    """Turn the first SIGINT, SIGTERM or SIGHUP into a flag, so that a step is never cut in two.
 
     A second one acts as usual, unless requests may come `repeated`: whoever started several
     processes passes on to each what it may have been sent itself. Signals reach Python in the main
@@ -26,6 +26,10 @@ def stop_requests(*, repeated: bool = False) -> Iterator[threading.Event]:
         yield stop
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Of a terminal that is closed. Who started this with nohup does not mind.
+    closed = getattr(signal, "SIGHUP", None)
+    if closed is not None and signal.getsignal(closed) is not signal.SIG_IGN:
+        before[closed] = signal.getsignal(closed)
 
     def restore_handlers() -> None:
         for number, handler in before.items():

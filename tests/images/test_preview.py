@@ -132,6 +132,12 @@ def test_transparency_is_shown(tmp_path: Path) -> None:
     np.testing.assert_array_equal(put_together(made(tmp_path / "a.tif")), np.rint(deep / 257))
 
 
+def test_another_channel_is_no_transparency(tmp_path: Path) -> None:
+    pixels = drawn(20, 30, 4)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", extrasamples=["unspecified"])
+    np.testing.assert_array_equal(put_together(made(tmp_path / "a.tif")), pixels[:, :, :3])
+
+
 @pytest.mark.parametrize("channels", [2, 5])
 def test_channels_without_a_meaning_get_one(tmp_path: Path, channels: int) -> None:
     pixels = drawn(20, 30, channels)

@@ -500,3 +500,13 @@ def test_white_is_zero_in_a_stack_of_one_directory(tmp_path: Path, dtype: type) 
         file.write(stack[1:].tobytes())
     copy(tmp_path / "a.tif", tmp_path / "b.tif")
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), white - stack)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_one_bit_stays_one_bit_in_another_format(tmp_path: Path, suffix: str) -> None:
+    bits = np.random.default_rng(0).integers(0, 2, (20, 30)).astype(bool)
+    Image.fromarray(bits).save(tmp_path / "a.png")
+    copy(tmp_path / "a.png", tmp_path / f"b{suffix}")
+    with Image.open(tmp_path / f"b{suffix}") as after:
+        assert after.mode == "1"
+        np.testing.assert_array_equal(np.asarray(after), bits)

@@ -83,6 +83,13 @@ class Serving:
         assert self.ended(job)["state"] == "done"
         return job
 
+    def settles(self, files: set[Path]) -> None:
+        """Wait until these are the temporary files."""
+        until = time.monotonic() + 30
+        while set(self.temporary.rglob("*")) != files:
+            assert time.monotonic() < until, "some are left"
+            time.sleep(0.02)
+
     def stop(self, number: int = signal.SIGINT) -> tuple[int, str]:
         """End it; give its exit code and all that it has printed."""
         self.process.send_signal(number)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import numpy as np
@@ -236,6 +238,61 @@ def test_names_are_never_paths(server: Serving) -> None:
         answer = server.client.post("/api/denoise", content=FILES["grey.png"], params=params)
         assert 'filename="up.denoised.png"' in answer.headers["content-disposition"]
     assert {*server.folder.rglob("*"), *server.folder.parent.glob("*")} == before
+
+
+def test_a_name_is_not_looked_up(server: Serving) -> None:
+    (server.folder / "taken.png").mkdir()
+    for name, said in (("taken.png", "taken"), ("界" * 150 + ".png", "")):
+        params = {"name": name, "model": QUICK}
+        answer = server.client.post("/api/denoise", content=FILES["grey.png"], params=params)
+        assert answer.status_code == 200
+        assert f"{said}.denoised.png" in unquote(answer.headers["content-disposition"])
+
+
+def test_who_removes_a_picture_under_another_gets_it_whole_or_not_at_all(server: Serving) -> None:
+    for _ in range(6):
+        before = set(server.temporary.rglob("*"))
+        job = server.done(FILES["photo.JPG"], name="a.jpg", model=QUICK)
+
+        def fetch(strength: float, job: str = job) -> tuple[int, int]:
+            answer = server.client.get(f"/api/jobs/{job}/result", params={"strength": strength})
+            return answer.status_code, len(answer.content)
+
+        with ThreadPoolExecutor(5) as people:
+            answers = [people.submit(fetch, strength) for strength in (1, 0.5, 1, 0.5)]
+            people.submit(server.client.delete, f"/api/jobs/{job}")
+        assert {answer.result()[0] for answer in answers} <= {200, 404, 409}
+        server.settles(before)
+
+
+@pytest.mark.parametrize("wanted", ["bytes=99999999-", "bytes=nonsense", "bytes=0-9"])
+def test_parts_of_a_file_leave_nothing_behind(server: Serving, wanted: str) -> None:
+    job = server.done(FILES["photo.JPG"], name="a.jpg", model=QUICK)
+    address = f"/api/jobs/{job}/result?strength=0.5"
+    whole = server.client.get(address).content
+    before = set(server.temporary.rglob("*"))
+    answer = server.client.get(address, headers={"Range": wanted})
+    assert answer.status_code in (206, 400, 416)
+    assert answer.status_code != 206 or answer.content == whole[:10]
+    # It is removed when the answer has been sent.
+    server.settles(before)
+    server.client.delete(f"/api/jobs/{job}")
+
+
+def test_a_picture_is_packed_once(server: Serving) -> None:
+    job = server.done(FILES["grey.png"], model=QUICK)
+    wanted = {"pictures": [{"id": job}, {"id": job, "strength": 0.5}]}
+    answer = server.client.post("/api/archive", json=wanted)
+    assert (answer.status_code, answer.json()["detail"]) == (400, "a picture is asked for twice")
+
+
+@pytest.mark.parametrize(
+    "path", ["before/9", "before/0/9/0/0", "before/0/0/99/0", "before/0/0/0/7"]
+)
+def test_what_a_picture_does_not_have(server: Serving, path: str) -> None:
+    job = server.done(FILES["grey.png"], model=QUICK)
+    assert server.client.get(f"/api/jobs/{job}/{path}").status_code == 404
+    assert server.client.get(f"/api/jobs/{job}/before/{'9' * 300}").status_code == 400
 
 
 def test_the_api_describes_itself(server: Serving) -> None:

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from autodenoise.errors import InputError
 from autodenoise.runtime import Card, Options, denoise_file, load
 from autodenoise.web.answers import Kept
-from autodenoise.web.desk import Desk, UnknownJob
+from autodenoise.web.desk import Desk
 from autodenoise.web.job import SOURCE, Job, State, bare_name
 from autodenoise.web.limits import Limits
+from autodenoise.web.refusals import Busy, Unknown
 from tests.runtime.model_files import box_blur
 from tests.web import pictures
 
@@ -31,16 +32,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sent(desk: Desk) -> Job:
-    with desk.place() as folder:
+    with desk.place(len(PHOTO)) as folder:
         (folder / SOURCE).write_bytes(PHOTO)
-        job = desk.open(folder, "a.png", "box.onnx", Options(), keep_answers=True)
+        job = desk.look(folder, "a.png", "box.onnx", Options(), keep_answers=True).result()
         desk.take(job).result()
     return job
 
 
 @pytest.mark.parametrize(
     ("kept_bytes", "left"),
-    [(10**9, {"answers", "preview-after-0"}), (60_000, {"preview-after-0"}), (0, set[str]())],
+    [(10**9, {"answers", "preview-after-0"}), (60_000, {"preview-after-0"}), (30_000, set[str]())],
 )
 def test_what_can_be_made_again_goes_first(kept_bytes: int, left: set[str]) -> None:
     source, clean = Path("../source.png"), Path("../clean.png")
@@ -59,6 +60,37 @@ def test_what_can_be_made_again_goes_first(kept_bytes: int, left: set[str]) -> N
         desk.close()
 
 
+def test_room_is_made_for_the_next() -> None:
+    with Desk(Limits(kept_bytes=120_000)) as desk:
+        job = sent(desk)
+        job.preview_sizes("before", 0)
+        assert (job.folder / "answers").exists()
+        # Beside the picture and its result there is room for this, and not for more.
+        with desk.place(80_000):
+            assert {path.name for path in job.folder.iterdir()} == {SOURCE, "result.png"}
+            with pytest.raises(Busy, match="no room beside the 1 pictures"), desk.place(80_000):
+                pass
+        with desk.scratch() as path:
+            path.write_bytes(bytes(200_000))
+            with pytest.raises(Busy, match="no room for an archive"), desk.scratch():
+                pass
+        assert not path.exists()
+
+
+def test_files_stay_while_somebody_uses_them() -> None:
+    with Desk(Limits()) as desk:
+        job = sent(desk)
+        with job.in_use():
+            desk.forget(job)
+            assert (job.folder / "result.png").exists()
+            with pytest.raises(Unknown), job.in_use():
+                pass
+        assert not job.folder.exists()
+        for ask in (lambda: job.saved(0.5), lambda: job.preview_sizes("before", 0)):
+            with pytest.raises(Unknown):
+                ask()
+
+
 def test_pictures_that_nobody_asks_about_are_forgotten() -> None:
     desk = Desk(Limits(idle_seconds=0))
     try:
@@ -66,7 +98,7 @@ def test_pictures_that_nobody_asks_about_are_forgotten() -> None:
         assert job.state is State.DONE
         assert desk.find(job.id) is job
         desk.forget_idle()
-        with pytest.raises(UnknownJob, match="not here, or no longer"):
+        with pytest.raises(Unknown, match="not here, or no longer"):
             desk.find(job.id)
         assert not job.folder.exists()
     finally:
@@ -88,14 +120,14 @@ def test_answers_that_end_too_soon_are_an_error() -> None:
         Kept(Card("a", "a", 1, 0), empty).batch(np.zeros((1, 2, 2, 1), np.float32))
 
 
-@given(st.text(max_size=300))
+@given(st.text(max_size=300) | st.text("界.é/ ", max_size=300))
 def test_a_name_is_a_name_whatever_is_sent(sent_name: str) -> None:
     name = bare_name(sent_name)
     assert name
     assert name.isprintable()
     assert not {"/", "\\"} & set(name)
     assert name not in (".", "..")
-    assert len(name) <= 200
+    assert len(name.encode()) <= 200
     # What was called by a decent name keeps it.
     assert bare_name(name) == name
 

@@ -44,6 +44,8 @@ def status_of(listening: str, headers: dict[str, str]) -> int:
         ("127.0.0.1", "rebound.example:8008", 403),
         ("127.0.0.1", "localhost.rebound.example", 403),
         ("127.0.0.1", "127.0.0.1.rebound.example", 403),
+        ("127.0.0.1", "[::1]rebound.example", 403),
+        ("127.0.0.1", "localhost:x@rebound.example", 403),
         ("127.0.0.1", "192.168.1.5:8008", 403),
         ("127.0.0.1", "", 403),
         ("0.0.0.0", "192.168.1.5:8008", 200),
@@ -87,7 +89,10 @@ def test_every_answer_says_what_may_be_done_with_it(server: Serving, path: str) 
     assert headers["cache-control"] == ("no-store" if path.startswith("/api/") else "no-cache")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+ENDINGS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.mark.parametrize("number", ENDINGS)
 def test_nothing_is_left_and_nothing_was_logged(tmp_path: Path, number: int) -> None:
     with serving(tmp_path) as server:
         server.done(pictures.encoded(pictures.noise(20, 20)), name="secret.png", model=QUICK)
@@ -95,9 +100,26 @@ def test_nothing_is_left_and_nothing_was_logged(tmp_path: Path, number: int) -> 
         working = server.send(pictures.large(), name="secret.png", model=SLOW).json()["id"]
         server.begun(working)
         assert list(server.temporary.iterdir())
-        code, printed = server.stop(number)
-        assert code == (0 if number == signal.SIGINT else -signal.SIGTERM)
-        assert printed == ""
+        assert server.stop(number) == (0, "")
+        assert not list(server.temporary.iterdir())
+
+
+@pytest.mark.parametrize("number", ENDINGS)
+def test_it_can_be_ended_before_it_has_begun(tmp_path: Path, number: int) -> None:
+    with serving(tmp_path) as server:
+        assert server.stop(number) == (0, "")
+        assert not list(server.temporary.iterdir())
+
+
+def test_nobody_who_dawdles_keeps_it_from_ending(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        port = httpx.URL(server.url).port
+        with socket.create_connection(("127.0.0.1", port)) as sender:
+            head = b"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
+            sender.sendall(head + bytes(10))
+            while not list(server.temporary.rglob("source")):
+                continue
+            assert server.stop() == (0, "")
         assert not list(server.temporary.iterdir())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -93,6 +94,35 @@ def test_a_hundred_at_once_get_their_own_answer_or_are_told_to_wait(small: Servi
     assert small.send(GREY, model=QUICK).status_code == 202
 
 
+def test_who_asks_before_sending_need_not_send(small: Serving) -> None:
+    there = httpx.URL(small.url)
+    head = (
+        b"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+        b"Content-Length: 5000000000\r\n\r\n"
+    )
+    with socket.create_connection((there.host, there.port)) as sender:
+        sender.sendall(head)
+        assert sender.makefile("rb").readline().startswith(b"HTTP/1.1 413")
+
+
+def test_other_bodies_are_small(small: Serving) -> None:
+    wanted = {"pictures": [{"id": "a" * 2_000_000}]}
+    answer = small.client.post("/api/archive", json=wanted)
+    assert answer.status_code == 400
+
+
+def test_uploads_have_a_least_speed(tmp_path: Path) -> None:
+    def slowly() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b"."
+            time.sleep(0.01)
+
+    with serving(tmp_path, stalled_seconds=0.5, least_bytes_a_second=10**9) as server:
+        answer = server.client.post("/api/jobs", content=slowly())
+        assert answer.status_code == 408
+        assert answer.json()["detail"] == "the picture comes too slowly; send it again"
+
+
 @pytest.mark.parametrize("hangs_up", [False, True])
 def test_uploads_that_stop_half_way_are_given_up(tmp_path: Path, hangs_up: bool) -> None:
     with serving(tmp_path, waiting=1, stalled_seconds=0.5) as server:
@@ -116,6 +146,6 @@ def test_no_more_is_kept_than_there_is_room_for(tmp_path: Path) -> None:
         jobs = [server.done(GREY, model=QUICK) for _ in range(2)]
         answer = server.send(GREY, model=QUICK)
         assert answer.status_code == 503
-        assert "there is no room for more than the 2 pictures" in answer.json()["detail"]
+        assert "there is no room beside the 2 pictures" in answer.json()["detail"]
         server.client.delete(f"/api/jobs/{jobs[0]}")
         assert server.send(GREY, model=QUICK).status_code == 202

@@ -23,6 +23,7 @@ def serve(
 
     Nothing leaves this machine. Ctrl-C ends it, and removes all that was sent.
     """
+    import threading
     import webbrowser
 
     from autodenoise import web
@@ -36,6 +37,7 @@ def serve(
                 err=True,
             )
         if open_page:
-            webbrowser.open(address)
+            # Some browsers return when the page has come, which needs the server.
+            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
 
     web.serve(host, port, on_ready=on_ready)

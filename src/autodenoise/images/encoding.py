@@ -286,7 +286,9 @@ def _tiff_options(picture: Picture, bits: dict[str, int]) -> dict[str, Any]:
     size = picture.width * picture.height * picture.pages * picture.bands * picture.dtype.itemsize
     big: dict[str, Any] = {"bigtiff": size * (4 / 3 if picture.pyramid else 1) > _BIG}
     if not picture.tags:
-        return {"compression": "deflate", "predictor": "horizontal", **big, **bits}
+        # Predictors are for samples of whole bytes.
+        predictor = "none" if bits else "horizontal"
+        return {"compression": "deflate", "predictor": predictor, **big, **bits}
     page = picture.tags[0]
     code = number(page, Tag.COMPRESSION, 1)
     bilevel = picture.bits == 1 and code in _CCITT

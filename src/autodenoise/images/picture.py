@@ -13,7 +13,7 @@ from autodenoise.images import imagej, tiff_tags
 from autodenoise.images.formats import PNG, TIFF, WEBP, Format, of_content, reason
 from autodenoise.images.libvips import pyvips
 from autodenoise.images.samples import Scale
-from autodenoise.images.tiff_tags import Tag, number
+from autodenoise.images.tiff_tags import TRANSPARENT, Tag, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,7 +53,6 @@ _DEFLATED_BOMB, _BOMB = 20_000_000, 300_000_000
 _MOST_PIXELS = 1 << 37
 _MOST_DENSE = 1e6
 
-_ALPHA = frozenset({1, 2})
 _WHITE_IS_ZERO, _RGB, _PALETTE = 0, 2, 3
 _SEPARATE = 2
 _INKS = 4
@@ -348,7 +347,7 @@ def _colours(image: pyvips.Image, tags: tuple[Directory, ...]) -> int:
     if tags:
         # Only TIFF tells transparency from a further channel.
         extra = tags[0][Tag.EXTRA_SAMPLES].numbers() if Tag.EXTRA_SAMPLES in tags[0] else ()
-        return max(1, bands - sum(1 for meaning in extra if meaning in _ALPHA))
+        return max(1, bands - sum(1 for meaning in extra if meaning in TRANSPARENT))
     return 1
 
 

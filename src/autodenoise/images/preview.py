@@ -7,7 +7,7 @@ picture of any size can be looked at without anybody holding it whole.
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from autodenoise.errors import InputError
 from autodenoise.images.formats import reason
 from autodenoise.images.libvips import pyvips
 from autodenoise.images.samples import Scale
+from autodenoise.images.tiff_tags import TRANSPARENT, Tag
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,14 +96,17 @@ def write_preview(picture: Picture, page: int, folder: Path, shown: Scale | None
     ------
     InputError
         The file is damaged, or the disk is full.
+    OSError
+        The folder cannot be made.
     """
     making = folder.with_name(f"{folder.name}.unfinished")
     making.mkdir()
     try:
         image = picture.page(page)
         colours = _colours(image.extract_band(0, n=picture.colours), picture, shown)
-        if picture.bands > picture.colours:
-            colours = colours.bandjoin(_transparency(image.extract_band(picture.colours)))
+        if _is_transparent(picture):
+            transparency = image.extract_band(picture.colours)
+            colours = colours.bandjoin(_transparency(transparency, picture.dtype))
         level = 0
         _save(colours, making, level)
         while max((above := _load(making, level)).width, above.height) > TILE:
@@ -174,6 +178,13 @@ def _has_profile(picture: Picture, image: pyvips.Image) -> bool:
     return not picture.cmyk and image.get_typeof(_PROFILE) != 0
 
 
-def _transparency(band: pyvips.Image) -> pyvips.Image:
-    opaque = {"uchar": 255, "ushort": 65_535}.get(band.format, 1)
+def _is_transparent(picture: Picture) -> bool:
+    if picture.bands == picture.colours or not picture.tags:
+        return picture.bands > picture.colours
+    extra = picture.tags[0].get(Tag.EXTRA_SAMPLES)
+    return extra is not None and extra.numbers()[0] in TRANSPARENT
+
+
+def _transparency(band: pyvips.Image, dtype: np.dtype[Any]) -> pyvips.Image:
+    opaque = np.iinfo(dtype).max if dtype.kind in "iu" else 1
     return band.linear(_WHITE / opaque, 0).rint().cast("uchar")

@@ -27,14 +27,15 @@ class Scale:
     Raises
     ------
     UsageError
-        `low` is not below `high`, or one is not finite.
+        `low` is not below `high`, or one is not finite, or both are too near or far for floats.
     """
 
     low: float
     high: float
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.low) and np.isfinite(self.high) and self.low < self.high):
+        known, far = np.finfo(np.float32), self.high / 2 - self.low / 2
+        if not (np.isfinite(far) and known.tiny < far < known.max):
             raise UsageError(
                 f"a range goes from black to white, as in 0 4095; got {self.low:g} {self.high:g}"
             )

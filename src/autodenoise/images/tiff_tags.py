@@ -31,6 +31,7 @@ __all__ = [
     "RESOLUTION",
     "SAMPLE_FORMATS",
     "STRUCTURE",
+    "TRANSPARENT",
     "Appender",
     "ByteOrder",
     "Directory",
@@ -47,6 +48,10 @@ __all__ = [
 
 ByteOrder = Literal["<", ">"]
 """Of the bytes of a number: little-endian, big-endian."""
+
+
+TRANSPARENT = frozenset({1, 2})
+"""The meanings of an extra sample that tells how much a pixel covers."""
 
 
 class Tag(IntEnum):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from autodenoise.web.app import create_app
 from autodenoise.web.limits import Limits
 from autodenoise.web.server import PORT, serve
 
-__all__ = ["PORT", "Limits", "create_app", "serve"]
+__all__ = ["PORT", "Limits", "serve"]

@@ -32,7 +32,7 @@ class Watched:
     model
         Gives the answers.
     before, after
-        Called before and after each. What `before` raises stops the work.
+        Called before and after each tile. What `before` raises stops the work.
     keep
         A file to write the answers to, one after another.
     """
@@ -41,7 +41,7 @@ class Watched:
         self,
         model: Model,
         before: Callable[[], None],
-        after: Callable[[], None],
+        after: Callable[[], None] | None = None,
         keep: BinaryIO | None = None,
     ) -> None:
         self.card: Card = model.card
@@ -53,7 +53,8 @@ class Watched:
         clean = self._model.batch(images)
         if self._keep is not None:
             np.ascontiguousarray(clean, np.float32).tofile(self._keep)
-        self._after()
+        if self._after is not None:
+            self._after()
         return clean
 
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from importlib import metadata
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Path as PathPart
 from fastapi.responses import FileResponse
-from starlette.background import BackgroundTask
 
 from autodenoise import runtime
 from autodenoise.errors import Interrupted, UsageError
 from autodenoise.images import SUFFIXES, Scale, preview
 from autodenoise.runtime import Options
 from autodenoise.web import archive
-from autodenoise.web.desk import Desk, NotDone
+from autodenoise.web.desk import Desk
 from autodenoise.web.job import SOURCE, Job, Side, State, bare_name
 from autodenoise.web.messages import (
     Fault,
@@ -26,9 +29,11 @@ from autodenoise.web.messages import (
     ModelMessage,
     PreviewMessage,
     SizeMessage,
+    Strength,
     WantedArchive,
 )
-from autodenoise.web.uploads import Stalled, receive
+from autodenoise.web.refusals import NotDone, Stalled, Unknown
+from autodenoise.web.transfer import Sending, announced_size, receive
 
 __all__ = ["router"]
 
@@ -36,10 +41,14 @@ _Answer = TypeVar("_Answer")
 
 _FAULTS: dict[int | str, dict[str, object]] = {
     400: {"model": Fault, "description": "The request cannot mean anything."},
+    403: {"model": Fault, "description": "The request was made for a page from elsewhere."},
     404: {"model": Fault, "description": "The picture is not here, or no longer."},
+    408: {"model": Fault, "description": "The picture came too slowly."},
+    409: {"model": Fault, "description": "The picture is not done yet, or was cancelled."},
     413: {"model": Fault, "description": "The file is larger than is taken."},
     422: {"model": Fault, "description": "The picture is damaged, or does not fit the model."},
     503: {"model": Fault, "description": "Busy; Retry-After says when to try again."},
+    507: {"model": Fault, "description": "The disk is full."},
 }
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _FILE = {"content": {"application/octet-stream": _BYTES}}
@@ -95,8 +104,9 @@ AName = Annotated[str, Query(description="What the picture's file is called.")]
 AModel = Annotated[str | None, Query(description="A name of `GET /api/models`.")]
 AnAxes = Annotated[str | None, Query(description="What a stack's dimensions are, as in ZYX.")]
 AStrength = Annotated[
-    float, Query(ge=0, le=1, description="0 leaves the picture as it is, 1 is the model's answer.")
+    Strength, Query(description="0 leaves the picture as it is, 1 is the model's answer.")
 ]
+APlace = Annotated[int, PathPart(ge=0, le=2**31)]
 AStrip = Annotated[bool, Query(description="Keep only the colour profile and the resolution.")]
 
 
@@ -112,9 +122,9 @@ async def limits(desk: TheDesk) -> LimitsMessage:
 
 
 @router.get("/models", tags=[_SERVER], summary="The models that can be used")
-async def models(desk: TheDesk) -> list[ModelMessage]:
+async def models() -> list[ModelMessage]:
     """List the models that can be used: shipped ones, and those in the server's folder."""
-    entries = await _by_clerk(desk, partial(runtime.list_models))
+    entries = await asyncio.to_thread(runtime.list_models)
     default = runtime.find()
     told = (ModelMessage.of(entry, default=entry.path == default) for entry in entries)
     return [message for message in told if message is not None]
@@ -145,15 +155,12 @@ async def denoise(
     """
     options = Options(strength, scale, axes, strip_metadata)
     job, work = await _take(request, desk, name, model, options, suffix=suffix)
-    try:
+    with contextlib.ExitStack() as held:
+        held.callback(desk.forget, job)
         await _ended(request, work)
         _check_done(job)
         saved = job.saved(strength, strip_metadata=strip_metadata)
-    except BaseException:
-        desk.forget(job)
-        raise
-    removal = BackgroundTask(desk.forget, job)
-    return FileResponse(saved, filename=job.saved_name(), background=removal)
+        return Sending(saved, job.saved_name(), held.pop_all())
 
 
 @router.post(
@@ -174,6 +181,10 @@ async def send(
     """Send a picture, to ask for it later: how far it is, how it looks, and at which strength."""
     options = Options(scale=scale, axes=axes)
     job, _ = await _take(request, desk, name, model, options, keep_answers=True)
+    if await request.is_disconnected():
+        # Nobody knows its id.
+        await asyncio.to_thread(desk.forget, job)
+        raise Stalled("the sender is gone")
     return _message(desk, job)
 
 
@@ -197,6 +208,7 @@ async def forget(desk: TheDesk, job: AJob) -> None:
     responses=_PICTURE_ANSWER,
 )
 async def result(
+    request: Request,
     desk: TheDesk,
     job: ADoneJob,
     suffix: ASuffix,
@@ -204,10 +216,13 @@ async def result(
     strip_metadata: AStrip = False,
 ) -> FileResponse:
     """Give the clean picture's file at a strength, as the command line would make it."""
-    save = partial(job.saved, strength, suffix, strip_metadata=strip_metadata)
-    saved = await _by_clerk(desk, save)
-    removal = BackgroundTask(job.sent, saved)
-    return FileResponse(saved, filename=job.saved_name(suffix), background=removal)
+    stop = threading.Event()
+    save = partial(job.saved, strength, suffix, strip_metadata=strip_metadata, stop=stop)
+    with contextlib.ExitStack() as held:
+        held.enter_context(job.in_use())
+        saved = await _by_clerk(request, desk, save, stop)
+        held.callback(job.sent, saved)
+        return Sending(saved, job.saved_name(suffix), held.pop_all())
 
 
 @router.post(
@@ -217,24 +232,33 @@ async def result(
     response_class=FileResponse,
     responses={200: {"description": "A zip file.", **_FILE}},
 )
-async def pack(desk: TheDesk, wanted: WantedArchive) -> FileResponse:
+async def pack(request: Request, desk: TheDesk, wanted: WantedArchive) -> FileResponse:
     """Give the files of many clean pictures in one zip file."""
-    pictures = [(desk.find(picture.id), picture.strength) for picture in wanted.pictures]
-    for job, _ in pictures:
+    pictures = {desk.find(picture.id): picture.strength for picture in wanted.pictures}
+    if len(pictures) < len(wanted.pictures):
+        raise UsageError("a picture is asked for twice")
+    for job in pictures:
         _check_done(job)
     suffix = _checked_suffix(wanted.format)
-    with desk.scratch() as target:
-        save = partial(archive.pack, pictures, target, suffix, strip_metadata=wanted.strip_metadata)
-        await _by_clerk(desk, save)
-        removal = BackgroundTask(partial(target.unlink, missing_ok=True))
-        return FileResponse(target, filename="denoised.zip", background=removal)
+    stop = threading.Event()
+    with contextlib.ExitStack() as held:
+        for job in pictures:
+            held.enter_context(job.in_use())
+        target = held.enter_context(desk.scratch())
+        save = partial(
+            archive.pack, pictures, target, suffix, strip_metadata=wanted.strip_metadata, stop=stop
+        )
+        await _by_clerk(request, desk, save, stop)
+        return Sending(target, "denoised.zip", held.pop_all())
 
 
 @router.get("/jobs/{job_id}/{side}/{page}", tags=[_STEPS], summary="The sizes of a page's preview")
-async def preview_sizes(desk: TheDesk, job: AJob, side: Side, page: int) -> PreviewMessage:
+async def preview_sizes(
+    request: Request, desk: TheDesk, job: AJob, side: Side, page: APlace
+) -> PreviewMessage:
     """Make the preview of a page, before or after, and tell its sizes."""
     _check_side(job, side)
-    sizes = await _by_clerk(desk, partial(job.preview_sizes, side, page))
+    sizes = await _by_clerk(request, desk, partial(job.preview_sizes, side, page))
     levels = [SizeMessage(width=width, height=height) for width, height in sizes]
     return PreviewMessage(tile=preview.TILE, levels=levels)
 
@@ -247,14 +271,21 @@ async def preview_sizes(desk: TheDesk, job: AJob, side: Side, page: int) -> Prev
     responses={200: {"description": "A tile.", "content": {"image/png": _BYTES}}},
 )
 async def preview_tile(
-    desk: TheDesk, job: AJob, side: Side, page: int, level: int, row: int, column: int
+    request: Request,
+    desk: TheDesk,
+    job: AJob,
+    side: Side,
+    page: APlace,
+    level: APlace,
+    row: APlace,
+    column: APlace,
 ) -> Response:
     """Give a tile of a preview: a PNG file of 8 bits, sRGB."""
     _check_side(job, side)
     read = partial(job.preview_tile, side, page, level, row, column)
-    png = await _by_clerk(desk, read)
+    png = await _by_clerk(request, desk, read)
     if png is None:
-        raise UsageError(f"no tile in row {row}, column {column} of level {level}")
+        raise Unknown(f"no tile in row {row}, column {column} of level {level}")
     return Response(png, media_type="image/png")
 
 
@@ -269,31 +300,44 @@ async def _take(
     keep_answers: bool = False,
 ) -> tuple[Job, Future[None]]:
     """Take the picture in a request's body in, and put it into the queue."""
-    with desk.place() as folder:
-        await receive(request, folder / SOURCE, desk.limits)
-        look = partial(
-            desk.open,
-            folder,
-            bare_name(name),
-            model,
-            options,
-            suffix=suffix,
-            keep_answers=keep_answers,
+    size = announced_size(request, desk.limits)
+    with contextlib.ExitStack() as arriving:
+        # It looks at what is on the disk.
+        folder = await asyncio.to_thread(arriving.enter_context, desk.place(size))
+        await receive(request, folder / SOURCE, desk.limits, desk.stopping)
+        looking = desk.look(
+            folder, bare_name(name), model, options, suffix=suffix, keep_answers=keep_answers
         )
-        job = await _by_clerk(desk, look)
+        job = await asyncio.wrap_future(looking)
         return job, desk.take(job)
 
 
-async def _by_clerk(desk: Desk, task: partial[_Answer]) -> _Answer:
-    return await asyncio.wrap_future(desk.ask(task))
+async def _by_clerk(
+    request: Request,
+    desk: Desk,
+    task: Callable[[], _Answer],
+    stop: threading.Event | None = None,
+) -> _Answer:
+    """Have a clerk do something, and stop it when nobody waits for it any more."""
+    asked = desk.ask(task)
+    try:
+        await _ended(request, asked)
+    except Stalled:
+        if stop is not None:
+            stop.set()
+            await asyncio.wait({asyncio.wrap_future(asked)})
+        raise
+    return asked.result()
 
 
-async def _ended(request: Request, work: Future[None]) -> None:
+async def _ended(request: Request, work: Future[_Answer]) -> None:
     """Wait for the end of the work, and no longer than somebody waits for its answer."""
     waiting = asyncio.wrap_future(work)
+    # Whoever wants the answer asks the work itself.
+    waiting.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
     while not waiting.done():
         await asyncio.wait({waiting}, timeout=_SECONDS_BETWEEN_LOOKS)
-        if await request.is_disconnected():
+        if not waiting.done() and await request.is_disconnected():
             raise Stalled("the sender is gone")
 
 

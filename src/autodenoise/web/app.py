@@ -14,23 +14,17 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from autodenoise.errors import (
-    AutodenoiseError,
-    InputError,
-    Interrupted,
-    OutputError,
-    UsageError,
-)
+from autodenoise.errors import AutodenoiseError
 from autodenoise.web.api import router
-from autodenoise.web.desk import Busy, Desk, NotDone, UnknownJob
+from autodenoise.web.desk import Desk
 from autodenoise.web.guard import Guard
-from autodenoise.web.limits import Limits
-from autodenoise.web.uploads import Stalled, TooLarge, swallow
+from autodenoise.web.refusals import Busy, status_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from fastapi import Request
+    from starlette.types import ASGIApp
 
 __all__ = ["create_app"]
 
@@ -39,43 +33,23 @@ _SWAGGER = Path(fastapi_offline.__file__).parent / "static"
 _SECONDS_BETWEEN_SWEEPS = 60
 _RETRY_SECONDS = 2
 
-# The first that an error is an instance of.
-_STATUS: dict[type[AutodenoiseError], int] = {
-    Busy: 503,
-    UnknownJob: 404,
-    TooLarge: 413,
-    Stalled: 408,
-    NotDone: 409,
-    Interrupted: 409,
-    UsageError: 400,
-    InputError: 422,
-    OutputError: 422,
-    AutodenoiseError: 500,
-}
 
-
-def create_app(host: str = "127.0.0.1", limits: Limits | None = None) -> FastAPI:
+def create_app(desk: Desk, host: str = "127.0.0.1") -> ASGIApp:
     """Make the ASGI application.
 
     Parameters
     ----------
+    desk
+        Where the work is done; whoever made it closes it.
     host
         The name or address that it will be reached at; requests to others are refused.
-    limits
-        What it takes on.
     """
-    chosen = limits or Limits()
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        desk = Desk(chosen)
-        app.state.desk = desk
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         sweeping = asyncio.create_task(_sweep(desk))
-        try:
-            yield
-        finally:
-            sweeping.cancel()
-            await asyncio.to_thread(desk.close)
+        yield
+        sweeping.cancel()
 
     app = FastAPI(
         title="autodenoise",
@@ -85,6 +59,7 @@ def create_app(host: str = "127.0.0.1", limits: Limits | None = None) -> FastAPI
         redoc_url=None,
         lifespan=lifespan,
     )
+    app.state.desk = desk
     app.include_router(router)
     app.mount("/static", StaticFiles(directory=_STATIC))
     app.mount("/swagger", StaticFiles(directory=_SWAGGER))
@@ -99,8 +74,9 @@ def create_app(host: str = "127.0.0.1", limits: Limits | None = None) -> FastAPI
 
     app.add_exception_handler(AutodenoiseError, _tell)
     app.add_exception_handler(RequestValidationError, _tell_mistake)
-    app.add_middleware(Guard, host=host)
-    return app
+    app.add_exception_handler(Exception, _tell_fault)
+    # Outside all else, so that no answer goes without its headers.
+    return Guard(app, host)
 
 
 async def _sweep(desk: Desk) -> None:
@@ -110,14 +86,21 @@ async def _sweep(desk: Desk) -> None:
 
 
 async def _tell(request: Request, error: Exception) -> JSONResponse:
-    await swallow(request, request.app.state.desk.limits)
-    status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+    assert isinstance(error, AutodenoiseError)
+    del request
     headers = {"Retry-After": str(_RETRY_SECONDS)} if isinstance(error, Busy) else None
-    return JSONResponse({"detail": str(error)}, status, headers)
+    return JSONResponse({"detail": str(error)}, status_of(error), headers)
 
 
 async def _tell_mistake(request: Request, error: Exception) -> JSONResponse:
-    await swallow(request, request.app.state.desk.limits)
-    mistakes = error.errors() if isinstance(error, RequestValidationError) else []
-    said = (f"{mistake['loc'][-1]}: {mistake['msg']}" for mistake in mistakes)
+    assert isinstance(error, RequestValidationError)
+    del request
+    # Each has the place of its mistake, which for JSON that is none is a number.
+    said = (f"{mistake['loc'][-1]}: {mistake['msg']}" for mistake in error.errors())
     return JSONResponse({"detail": "; ".join(said)}, 400)
+
+
+async def _tell_fault(request: Request, error: Exception) -> JSONResponse:
+    # The server prints it.
+    del request, error
+    return JSONResponse({"detail": "something went wrong; this is a bug in autodenoise"}, 500)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import secrets
 import shutil
@@ -12,62 +11,26 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from autodenoise import runtime, weights
-from autodenoise.errors import AutodenoiseError, InputError, unknown_name
+from autodenoise.files import size_of
 from autodenoise.web.job import ENDED, Job
+from autodenoise.web.models import Models
+from autodenoise.web.refusals import Busy, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from autodenoise.runtime import Model, Options
+    from autodenoise.runtime import Options
     from autodenoise.web.limits import Limits
 
-__all__ = ["Busy", "Desk", "NotDone", "UnknownJob"]
+__all__ = ["Desk"]
 
 _Answer = TypeVar("_Answer")
 
 # Previews and downloads beside the model's work: mostly libvips, which has threads of its own.
 _CLERKS = 2
 _LOG = logging.getLogger(__name__)
-
-
-class Busy(AutodenoiseError):
-    """The server has as much to do as it takes on."""
-
-
-class NotDone(AutodenoiseError):
-    """What was asked for is there when the picture is done."""
-
-
-class UnknownJob(AutodenoiseError):
-    """No job has this name, or it is forgotten."""
-
-
-@functools.lru_cache(maxsize=2)
-def _loaded(path: Path, changed: int) -> Model:
-    del changed
-    return runtime.load(path)
-
-
-def _model_named(name: str) -> Model:
-    """Load a model that is shipped, or of a run or file in the folder of the server.
-
-    Paths are none of its names, so that no file elsewhere can be asked for.
-
-    Raises
-    ------
-    UsageError
-        No model has this name.
-    InputError
-        It is damaged.
-    """
-    known = [entry.name for entry in runtime.list_models()]
-    if name not in known:
-        raise unknown_name("model", name, known)
-    path = runtime.find(name)
-    return _loaded(path, path.stat().st_mtime_ns)
 
 
 class Desk:
@@ -81,38 +44,56 @@ class Desk:
     ----------
     limits
         What it takes on.
+
+    Raises
+    ------
+    OSError
+        There is no folder for temporary files.
     """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.stopping = threading.Event()
         self._home = tempfile.TemporaryDirectory(
             prefix="autodenoise-serve-", ignore_cleanup_errors=True
         )
-        self._most_bytes = min(limits.kept_bytes, shutil.disk_usage(self._home.name).free // 2)
+        self._folder = Path(self._home.name)
+        self._most_bytes = min(limits.kept_bytes, shutil.disk_usage(self._folder).free // 2)
+        self._models = Models()
         self._jobs: dict[str, Job] = {}
         # Those that wait, after the one that is worked on.
         self._queue: dict[Job, Future[None]] = {}
-        self._arriving = self._asked = 0
-        self._lock = threading.RLock()
+        self._arriving: list[int] = []
+        self._asked = 0
+        self._lock, self._tidying = threading.RLock(), threading.Lock()
         self._worker = ThreadPoolExecutor(1, "denoising")
+        # One, so that pictures are looked at in the order in which they arrived.
+        self._reader = ThreadPoolExecutor(1, "reader")
         self._clerks = ThreadPoolExecutor(_CLERKS, "clerk")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def stop(self) -> None:
         """Stop all work, without waiting for its end."""
-        with self._lock:
-            for job in self._jobs.values():
-                job.stop()
+        self.stopping.set()
+        # Without the lock: a signal may come while it is held.
+        for job in list(self._jobs.values()):
+            job.stop()
 
     def close(self) -> None:
         """Stop all work, and remove all files."""
         self.stop()
-        for pool in (self._worker, self._clerks):
+        for pool in (self._reader, self._worker, self._clerks):
             pool.shutdown(cancel_futures=True)
         self._home.cleanup()
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[Path]:
-        """Hold a place in the queue while a picture arrives, and give a folder for it.
+    def place(self, size: int) -> Iterator[Path]:
+        """Hold a place in the queue while a picture of so many bytes arrives, and give a folder.
 
         Unless the block ends well, the folder is removed.
 
@@ -121,17 +102,19 @@ class Desk:
         Busy
             No place is free, or no room.
         """
+        room = self.tidy(size)
         with self._lock:
-            if self._arriving + len(self._queue) >= self.limits.waiting:
-                raise Busy(f"busy with {len(self._queue)} pictures; try again in a moment")
-            kept = len(self._jobs) + self._arriving
-            if kept >= self.limits.kept or self._used() > self._most_bytes:
+            waiting, kept = len(self._arriving) + len(self._queue), len(self._jobs)
+            if waiting >= self.limits.waiting:
+                raise Busy(f"busy with {waiting} pictures; try again in a moment")
+            full = kept + len(self._arriving) >= self.limits.kept
+            if full or size > room - sum(self._arriving):
                 raise Busy(
-                    f"there is no room for more than the {kept} pictures that are here; fetch some "
-                    "and remove them, or wait until they are forgotten"
+                    f"there is no room beside the {kept} pictures that are here; fetch some and "
+                    "remove them, or wait until they are forgotten"
                 )
-            self._arriving += 1
-        folder = Path(self._home.name) / secrets.token_hex(8)
+            self._arriving.append(size)
+        folder = self._folder / secrets.token_hex(8)
         with contextlib.ExitStack() as removing:
             removing.callback(shutil.rmtree, folder, ignore_errors=True)
             try:
@@ -139,10 +122,10 @@ class Desk:
                 yield folder
             finally:
                 with self._lock:
-                    self._arriving -= 1
+                    self._arriving.remove(size)
             removing.pop_all()
 
-    def open(
+    def look(
         self,
         folder: Path,
         name: str,
@@ -151,8 +134,8 @@ class Desk:
         *,
         suffix: str | None = None,
         keep_answers: bool = False,
-    ) -> Job:
-        """Look at a picture that has arrived.
+    ) -> Future[Job]:
+        """Look at a picture that has arrived, after those that arrived before it.
 
         Parameters
         ----------
@@ -163,25 +146,25 @@ class Desk:
         keep_answers
             Whether the picture will be wanted at other strengths; they are kept if there is room.
 
-        Raises
-        ------
-        AutodenoiseError
-            As `Job` does; also, no model has this name, or it is damaged.
-        InputError
-            The picture has too many pixels.
+        Returns
+        -------
+        Future
+            Raises what `Job` does.
         """
-        room = self._most_bytes - self._used() if keep_answers else 0
-        chosen = next(iter(weights.FILES)) if model is None else model
-        job = Job(
-            folder, name, chosen, _model_named(chosen), options, suffix=suffix, most_answers=room
-        )
-        pixels = job.picture.width * job.picture.height * job.picture.pages
-        if pixels > self.limits.pixels:
-            raise InputError(
-                f"{name} has {pixels:,} pixels, and {self.limits.pixels:,} are the most that is "
-                "taken here; the command line takes any number: autodenoise denoise"
+
+        def make() -> Job:
+            return Job(
+                folder,
+                name,
+                self._models.default if model is None else model,
+                self._models,
+                options,
+                suffix=suffix,
+                most_pixels=self.limits.pixels,
+                most_answers=self._most_bytes - size_of(self._folder) if keep_answers else 0,
             )
-        return job
+
+        return self._reader.submit(make)
 
     def take(self, job: Job) -> Future[None]:
         """Put a job into the queue; the future ends with the work."""
@@ -189,6 +172,8 @@ class Desk:
             self._jobs[job.id] = job
             future = self._worker.submit(self._work, job)
             self._queue[job] = future
+        if self.stopping.is_set():
+            job.stop()
         future.add_done_callback(_tell_faults)
         return future
 
@@ -197,13 +182,13 @@ class Desk:
 
         Raises
         ------
-        UnknownJob
+        Unknown
             There is none.
         """
         with self._lock:
             job = self._jobs.get(name)
         if job is None:
-            raise UnknownJob("this picture is not here, or no longer; send it again")
+            raise Unknown("this picture is not here, or no longer; send it again")
         job.touched = time.monotonic()
         return job
 
@@ -214,15 +199,13 @@ class Desk:
         return queue.index(job) if job in queue else 0
 
     def forget(self, job: Job) -> None:
-        """Stop what is done for a job, and remove its files, at once or when that has ended."""
+        """Stop what is done for a job, and remove its files when nobody uses them any more."""
         job.stop()
         with self._lock:
             self._jobs.pop(job.id, None)
             future = self._queue.get(job)
             if future is not None and future.cancel():
                 del self._queue[job]
-            elif future is not None:
-                return
         job.remove()
 
     def forget_idle(self) -> None:
@@ -235,7 +218,7 @@ class Desk:
                 self.forget(job)
 
     def ask(self, task: Callable[[], _Answer]) -> Future[_Answer]:
-        """Have a clerk do something.
+        """Have a clerk do something that may leave files behind.
 
         Raises
         ------
@@ -243,7 +226,7 @@ class Desk:
             There is too much to do already.
         """
         with self._lock:
-            if self._asked >= self.limits.previews:
+            if self._asked >= self.limits.asked:
                 raise Busy("busy with other previews and downloads; try again in a moment")
             self._asked += 1
         future = self._clerks.submit(task)
@@ -252,44 +235,58 @@ class Desk:
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
-        """Give the path of a file that is removed unless the block ends well."""
-        path = Path(self._home.name) / secrets.token_hex(8)
+        """Give the path of a file for as long as the block lasts.
+
+        Raises
+        ------
+        Busy
+            There is no room for one.
+        """
+        if self.tidy() < 0:
+            raise Busy("there is no room for an archive; fetch single pictures, and remove some")
+        path = self._folder / secrets.token_hex(8)
         try:
             yield path
-        except BaseException:
+        finally:
             path.unlink(missing_ok=True)
-            raise
 
-    def tidy(self) -> None:
-        """Remove what can be made again, first of those longest not asked about, until all fits."""
-        with self._lock:
-            ended = [job for job in self._jobs.values() if job.state in ENDED]
-        for drop in (Job.drop_previews, Job.drop_answers):
-            for job in sorted(ended, key=lambda job: job.touched):
-                if self._used() <= self._most_bytes:
-                    return
-                drop(job)
+    def tidy(self, room: int = 0) -> int:
+        """Remove what can be made again, until there is room for so many bytes; give what there is.
+
+        Previews go first, then answers, in either case those longest not asked about.
+        """
+        with self._tidying:
+            free = self._most_bytes - size_of(self._folder)
+            with self._lock:
+                ended = [job for job in self._jobs.values() if job.state in ENDED]
+            ended.sort(key=lambda job: job.touched)
+            for drop in (Job.drop_previews, Job.drop_answers):
+                for job in ended:
+                    if free >= room:
+                        return free
+                    free += drop(job)
+        return free
 
     def _work(self, job: Job) -> None:
         try:
-            job.clean()
+            # Forgotten at the last moment, there is nothing to do.
+            with contextlib.suppress(Unknown), job.in_use():
+                job.clean()
         finally:
             with self._lock:
                 del self._queue[job]
-                forgotten = job.id not in self._jobs
-            if forgotten:
-                job.remove()
-        self.tidy()
+        self._tidy_later()
 
     def _answered(self, future: Future[_Answer]) -> None:
         del future
         with self._lock:
             self._asked -= 1
+        self._tidy_later()
 
-    def _used(self) -> int:
-        with self._lock:
-            jobs = list(self._jobs.values())
-        return sum(job.size() for job in jobs)
+    def _tidy_later(self) -> None:
+        # Nobody waits for it; a pool that has closed takes no more.
+        with contextlib.suppress(RuntimeError):
+            self._reader.submit(self.tidy)
 
 
 def _tell_faults(future: Future[None]) -> None:

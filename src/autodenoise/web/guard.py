@@ -8,6 +8,7 @@ machine in its Host header, and one that a browser made for another site is refu
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,12 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+
+_UPLOADS = frozenset({"/api/jobs", "/api/denoise"})
+# Other bodies are held in memory.
+_MOST_TOLD = 1 << 20
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]@/]*))(?::[0-9]*)?")
 
 
 def is_loopback(host: str) -> bool:
@@ -62,6 +69,16 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        taken = 0
+
+        async def receive_little() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > _MOST_TOLD:
+                raise ValueError("more is told than there can be to tell")
+            return message
+
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
@@ -73,7 +90,8 @@ class Guard:
 
         refusal = self._refusal(scope)
         if refusal is None:
-            await self._app(scope, receive, send_guarded)
+            pictures = scope["path"] in _UPLOADS
+            await self._app(scope, receive if pictures else receive_little, send_guarded)
         else:
             await JSONResponse({"detail": refusal}, 403)(scope, receive, send_guarded)
 
@@ -103,9 +121,8 @@ def _is_api(scope: Scope) -> bool:
 
 
 def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+    parts = _HOST.fullmatch(host)
+    return "" if parts is None else parts[1] or parts[2]
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -10,23 +10,26 @@ import shutil
 import threading
 import time
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from autodenoise import images, runtime
 from autodenoise.errors import AutodenoiseError, InputError, Interrupted
+from autodenoise.files import size_of
 from autodenoise.images import SUFFIXES, Scale, preview
 from autodenoise.runtime.batch import explained
 from autodenoise.runtime.denoising import fixed, scale_of
 from autodenoise.web.answers import Kept, Watched
+from autodenoise.web.refusals import Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
-    from autodenoise.runtime import Model, Options
+    from autodenoise.runtime import Options
+    from autodenoise.web.models import Models
 
 __all__ = ["ENDED", "SOURCE", "Job", "Side", "State", "bare_name"]
 
@@ -59,7 +62,11 @@ def bare_name(name: str) -> str:
     last = re.split(r"[/\\]", name)[-1]
     printable = "".join(letter for letter in last if letter.isprintable()).strip(" .")
     stem, dot, ending = printable.rpartition(".")
-    return f"{stem[:_LONGEST_NAME]}{dot}{ending[:10]}" if stem else ending or "picture"
+    if not stem:
+        stem, dot, ending = ending, "", ""
+    # Most disks count bytes.
+    short = stem.encode()[:_LONGEST_NAME].decode(errors="ignore").strip(" .")
+    return f"{short or 'picture'}{dot}{ending[:10]}".rstrip(" .")
 
 
 class Job:
@@ -73,11 +80,13 @@ class Job:
         For this job alone. The picture lies there as `SOURCE`.
     name
         What the sender calls the picture.
-    model_name, model, options
-        What the model is called here, and how the picture is denoised.
+    model_name, models, options
+        How the picture is denoised: a name, where the model is to be had by it, and the rest.
     suffix
         The ending of the result; None for that of `name`, or of the picture's own format where the
         name has none that is known.
+    most_pixels
+        Of all pages together.
     most_answers
         Keep the model's answers, since the picture will be wanted at other strengths, if they take
         no more than so many bytes.
@@ -86,7 +95,7 @@ class Job:
     ----------
     id
         Names the job to whoever sent the picture, and cannot be guessed by others.
-    folder, name, model_name, model
+    folder, name, model_name
         As above.
     picture
         Its header, as the picture is seen: upright.
@@ -104,8 +113,10 @@ class Job:
 
     Raises
     ------
+    UsageError
+        No model has this name.
     InputError
-        The picture is damaged or does not fit the model.
+        The picture is damaged, has too many pixels, or does not fit the model.
     OutputError
         The result's format cannot hold it.
     """
@@ -115,14 +126,15 @@ class Job:
         folder: Path,
         name: str,
         model_name: str,
-        model: Model,
+        models: Models,
         options: Options,
         *,
         suffix: str | None = None,
+        most_pixels: int,
         most_answers: int = 0,
     ) -> None:
         self.id = secrets.token_urlsafe(16)
-        self.name, self.model_name, self.model = name, model_name, model
+        self.name, self.model_name, self._models = name, model_name, models
         self.state = State.WAITING
         self.failure: AutodenoiseError | None = None
         self.tiles_done, self._begun = 0, 0.0
@@ -130,10 +142,15 @@ class Job:
         self.folder, self._source = folder, folder / SOURCE
         self._options = fixed(options)
         self._stop = threading.Event()
+        self._users, self._unwanted = 0, False
+        self._counting = threading.Lock()
         # Held while previews are made, read or removed.
         self._previewing = threading.Lock()
+        model = models.get(model_name)
+        self._card = model.card
         with self._in_their_words():
             self.picture = images.open_picture(self._source, upright=True)
+            self._check_pixels(most_pixels)
             seen = runtime.preview(model, self._source, options)
             scale = scale_of(self.picture, options, model.card)
             self.shown = preview.shown_range(self.picture, scale)
@@ -149,6 +166,14 @@ class Job:
         answers = seen.fed_pixels * model.card.channels * np.dtype(np.float32).itemsize
         self._answers = folder / "answers" if answers <= most_answers else None
 
+    def _check_pixels(self, most: int) -> None:
+        pixels = self.picture.width * self.picture.height * self.picture.pages
+        if pixels > most:
+            raise InputError(
+                f"{self.name} has {pixels:,} pixels, and {most:,} are the most that is taken here; "
+                "the command line takes any number: autodenoise denoise"
+            )
+
     def _own_suffix(self) -> str:
         named = Path(self.name).suffix
         return named if named.lower() in SUFFIXES else self.picture.format.suffixes[0]
@@ -163,7 +188,7 @@ class Job:
 
     def saved_name(self, suffix: str | None = None) -> str:
         """Give the name that the command line would, with this ending or its own."""
-        return runtime.beside(Path(self.name), suffix or self._result.suffix).name
+        return f"{PurePath(self.name).stem}.denoised{suffix or self._result.suffix}"
 
     def clean(self) -> None:
         """Denoise the picture, unless it was stopped before; the state says what came of it."""
@@ -172,7 +197,7 @@ class Job:
         try:
             self._check_wanted()
             self.state, self._begun = State.WORKING, time.monotonic()
-            self._denoise(self._result, self._options, self._answers)
+            self._denoise(self._result, self._options, answers=self._answers, after=self._count)
             outcome, failure = State.DONE, None
         except Interrupted:
             outcome, failure = State.CANCELLED, None
@@ -187,8 +212,39 @@ class Job:
         """Let whatever is being done for this job end at the next tile or chunk of rows."""
         self._stop.set()
 
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep the files while somebody works with them.
+
+        Raises
+        ------
+        Unknown
+            They are removed already, or will be.
+        """
+        with self._counting:
+            if self._unwanted:
+                raise Unknown("this picture is not here, or no longer; send it again")
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._users -= 1
+            self._remove_unwanted()
+
+    def remove(self) -> None:
+        """Remove all files, at once or when nobody uses them any more."""
+        with self._counting:
+            self._unwanted = True
+        self._remove_unwanted()
+
     def saved(
-        self, strength: float, suffix: str | None = None, *, strip_metadata: bool = False
+        self,
+        strength: float,
+        suffix: str | None = None,
+        *,
+        strip_metadata: bool = False,
+        stop: threading.Event | None = None,
     ) -> Path:
         """Give the finished picture's file at a strength, made anew unless it is the result itself.
 
@@ -200,9 +256,13 @@ class Job:
             Of the file; by default the result's.
         strip_metadata
             As in `Options`.
+        stop
+            Set when nobody waits for it any more.
 
         Raises
         ------
+        Unknown, Interrupted
+            The job is removed, or the file no longer wanted.
         AutodenoiseError
             Of the kinds that `runtime.denoise_file` raises.
         """
@@ -213,20 +273,20 @@ class Job:
         if options == self._options and suffix == self._result.suffix:
             return self._result
         target = self.folder / f"{secrets.token_hex(8)}{suffix}"
-        with self._in_their_words():
+        with self.in_use(), self._in_their_words():
             turned = images.open_for(self._source, target, strip_metadata=strip_metadata).turned
             kept = self._kept_answers()
             # Answers to a picture that lay otherwise are answers to other tiles.
             if kept is None or turned != self._turned:
-                self._denoise(target, options)
+                self._denoise(target, options, stop=stop)
             else:
                 with kept:
                     runtime.denoise_file(
-                        Kept(self.model.card, kept),
+                        Kept(self._card, kept),
                         self._source,
                         target,
                         options,
-                        progress=lambda *_: self._check_wanted(),
+                        progress=lambda *_: self._check_wanted(stop),
                     )
         return target
 
@@ -240,10 +300,10 @@ class Job:
 
         Raises
         ------
-        InputError
-            There is no such page.
+        Unknown
+            There is no such page, or the job is removed.
         """
-        with self._previewing, self._in_their_words():
+        with self.in_use(), self._previewing, self._in_their_words():
             return preview.levels(self._preview(side, page))
 
     def preview_tile(
@@ -253,44 +313,61 @@ class Job:
 
         Raises
         ------
-        InputError
-            There is no such page.
+        Unknown
+            There is no such page, or the job is removed.
         """
-        with self._previewing, self._in_their_words():
+        with self.in_use(), self._previewing, self._in_their_words():
             return preview.tile(self._preview(side, page), level, row, column)
 
-    def size(self) -> int:
-        """Give the bytes that its files take."""
-        with contextlib.suppress(FileNotFoundError):
-            return sum(path.stat().st_size for path in self.folder.rglob("*"))
-        return 0
-
-    def drop_previews(self) -> None:
-        """Remove what is made again when it is asked for."""
-        with self._previewing:
+    def drop_previews(self) -> int:
+        """Remove what is made again when it is asked for; give the bytes that this frees."""
+        if not self._previewing.acquire(blocking=False):
+            return 0
+        try:
+            freed = sum(size_of(path) for path in self.folder.glob("preview-*"))
             for path in self.folder.glob("preview-*"):
                 shutil.rmtree(path, ignore_errors=True)
+        finally:
+            self._previewing.release()
+        return freed
 
-    def drop_answers(self) -> None:
-        """Remove the model's answers: another strength will take the model's time again."""
+    def drop_answers(self) -> int:
+        """Remove the model's answers; give the bytes that this frees.
+
+        Another strength will take the model's time again.
+        """
+        freed = 0
         if self._answers is not None:
-            self._answers.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                freed = self._answers.stat().st_size
+                self._answers.unlink()
+        return freed
 
-    def remove(self) -> None:
-        """Remove all files."""
-        with self._previewing:
-            shutil.rmtree(self.folder, ignore_errors=True)
+    def _remove_unwanted(self) -> None:
+        with self._counting:
+            if self._unwanted and not self._users:
+                shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _denoise(self, target: Path, options: Options, answers: Path | None = None) -> None:
+    def _denoise(
+        self,
+        target: Path,
+        options: Options,
+        *,
+        answers: Path | None = None,
+        after: Callable[[], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        def check_wanted(*_: object) -> None:
+            self._check_wanted(stop)
+
         with contextlib.ExitStack() as stack:
             keep = None if answers is None else stack.enter_context(answers.open("wb"))
-            watched = Watched(self.model, self._check_wanted, self._count, keep)
-            runtime.denoise_file(
-                watched, self._source, target, options, progress=lambda *_: self._check_wanted()
-            )
+            model = self._models.get(self.model_name)
+            watched = Watched(model, check_wanted, after, keep)
+            runtime.denoise_file(watched, self._source, target, options, progress=check_wanted)
 
-    def _check_wanted(self) -> None:
-        if self._stop.is_set():
+    def _check_wanted(self, stop: threading.Event | None = None) -> None:
+        if self._stop.is_set() or (stop is not None and stop.is_set()):
             raise Interrupted(f"{self.name} is no longer wanted")
 
     def _count(self) -> None:
@@ -306,7 +383,7 @@ class Job:
 
     def _preview(self, side: Side, page: int) -> Path:
         if not 0 <= page < self.picture.pages:
-            raise InputError(f"{self.name} has {self.picture.pages} page(s), counted from 0")
+            raise Unknown(f"{self.name} has {self.picture.pages} page(s), counted from 0")
         path = self.folder / f"preview-{side}-{page}"
         if not path.exists():
             source = self._source if side == "before" else self._result

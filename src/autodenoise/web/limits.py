@@ -21,7 +21,7 @@ class Limits:
         Of one picture, all pages together.
     waiting
         Pictures that are sent or wait at once; whoever comes then is told that the server is busy.
-    previews
+    asked
         Previews, downloads and archives that are made or wait to be made at once.
     kept
         Pictures that are there at once, done or not.
@@ -32,13 +32,16 @@ class Limits:
         After so long without a question about it a picture is forgotten.
     stalled_seconds
         After so long without a byte an upload is given up.
+    least_bytes_a_second
+        Slower ones are given up too.
     """
 
     upload_bytes: int = 2 * _GIB
     pixels: int = 500_000_000
     waiting: int = 16
-    previews: int = 64
+    asked: int = 64
     kept: int = 500
     kept_bytes: int = 16 * _GIB
     idle_seconds: float = 3600
     stalled_seconds: float = 60
+    least_bytes_a_second: int = 10_000

@@ -16,12 +16,15 @@ __all__ = [
     "ModelMessage",
     "PictureMessage",
     "PreviewMessage",
+    "RangeMessage",
     "SizeMessage",
+    "Strength",
     "WantedArchive",
     "WantedPicture",
 ]
 
 Strength = Annotated[float, Field(ge=0, le=1)]
+"""0 leaves a picture as it is, 1 is the model's answer."""
 
 
 class Fault(BaseModel):

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from autodenoise.errors import UsageError
+from autodenoise.stopping import stop_requests
 from autodenoise.web.app import create_app
+from autodenoise.web.desk import Desk
 from autodenoise.web.guard import is_loopback
+from autodenoise.web.limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
-
-    from fastapi import FastAPI
-
-    from autodenoise.web.limits import Limits
+    import threading
+    from collections.abc import Callable, Iterator
 
 __all__ = ["PORT", "serve"]
 
@@ -26,7 +26,7 @@ PORT = 8008
 """Where the page is, unless that is taken."""
 
 _WAITING = 128
-_SECONDS_TO_FINISH = 5
+_SECONDS_TO_FINISH = 2
 
 
 def serve(
@@ -36,7 +36,7 @@ def serve(
     limits: Limits | None = None,
     on_ready: Callable[[str, bool], None] | None = None,
 ) -> None:
-    """Serve the page until SIGINT or SIGTERM; all files of the pictures are removed at the end.
+    """Serve the page until SIGINT, SIGTERM or SIGHUP; then all files of the pictures are removed.
 
     Parameters
     ----------
@@ -55,32 +55,43 @@ def serve(
         The address is not this machine's, or the port is taken.
     """
     listening = _listen(host, port)
-    app = create_app(host, limits)
-    config = uvicorn.Config(
-        app,
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
-    )
+    address, chosen = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    if on_ready is not None:
-        on_ready(f"http://{shown}:{listening.getsockname()[1]}/", is_loopback(host))
-    # It gives the signal that ended it to us again.
-    with contextlib.suppress(KeyboardInterrupt):
-        _Server(config, app).run(sockets=[listening])
+    with listening, stop_requests(repeated=True) as stop, Desk(limits or Limits()) as desk:
+        config = uvicorn.Config(
+            create_app(desk, host),
+            access_log=False,
+            # Warnings are of what strangers send.
+            log_level="error",
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+        )
+        if on_ready is not None:
+            on_ready(f"http://{shown}:{chosen}/", is_loopback(address))
+        _Server(config, desk, stop).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
-    """Stops the work first, so that whoever waits for it gets an answer before the end."""
+    """Ends on our flag, and stops the work first: whoever waits for it gets an answer."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+    def __init__(self, config: uvicorn.Config, desk: Desk, stop: threading.Event) -> None:
         super().__init__(config)
-        self._app = app
+        self._desk, self._stop = desk, stop
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._app.state.desk.stop()
-        super().handle_exit(sig, frame)
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone: they are a flag already, from before the start to the end."""
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Tell whether to end, ten times a second."""
+        if not self._stop.is_set():
+            return await super().on_tick(counter)
+        self._desk.stop()
+        # It would complain of answers that nobody fetches in time.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        return True
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
