@@ -25,6 +25,8 @@ from autodenoise.errors import Interrupted
 from tests.runtime.pictures import Heard
 
 number = getattr(signal, sys.argv[1])
+# Whoever runs the tests may have had it ignored, as nohup does, which is inherited.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 class Stopping(Heard):
     def finished(self, task, result):
@@ -42,7 +44,7 @@ except Interrupted as error:
 """
 
 
-@pytest.mark.parametrize("name", ["SIGKILL", "SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_stopped_process_is_gone_on_with(
     name: str, model: runtime.Model, noisy: Path, out: Path, tmp_path: Path
 ) -> None:

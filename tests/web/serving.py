@@ -113,8 +113,7 @@ def serving(folder: Path, **limits: Any) -> Iterator[Serving]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        # Whoever starts the tests in the background may have Ctrl-C ignored, which is inherited.
-        preexec_fn=_hear_interrupts,
+        preexec_fn=_hear_signals,
     )
     try:
         assert process.stdout is not None
@@ -126,5 +125,7 @@ def serving(folder: Path, **limits: Any) -> Iterator[Serving]:
         process.communicate()
 
 
-def _hear_interrupts() -> None:
+def _hear_signals() -> None:
+    # Whoever starts the tests in the background may have them ignored, which is inherited.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
