@@ -19,7 +19,7 @@ demo: $(VENV)/installed-train
 	$(BIN)/autodenoise denoise runs/demo/held-back.png -o runs/demo/held-back.denoised.png --model runs/demo
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: lint test
 

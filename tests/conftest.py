@@ -9,6 +9,9 @@ import pytest
 
 # Keras reads its backend when it is first imported.
 os.environ["KERAS_BACKEND"] = "torch"
+# Tests that run side by side have a core each.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 # As the command line does, and for its reason.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
