@@ -105,10 +105,12 @@ def least_side(network: Autoencoder) -> int:
         It takes no image whose sides are multiples of its own.
     """
     multiple = network.multiple or 1
-    for doubled in range(13):
-        side = multiple << doubled
+    side = multiple
+    # Far beyond what kernels of any sense need; larger images take minutes to find that out.
+    while side <= max(2048, 2 * multiple):
         if side >= 8 and _fits(network, side):
             return side
+        side *= 2
     raise UsageError(f"the network works on no images whose sides are multiples of {multiple}")
 
 
