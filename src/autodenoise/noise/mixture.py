@@ -51,8 +51,9 @@ def uncut(noise: Noise) -> Noise:
     """
     if isinstance(noise, Compose):
         return Compose(tuple(map(uncut, noise.parts)))
-    cuts = getattr(noise, "clip", False)
-    return dataclasses.replace(noise, clip=False) if cuts else noise  # type: ignore[type-var]
+    if dataclasses.is_dataclass(noise) and getattr(noise, "clip", False):
+        return dataclasses.replace(noise, clip=False)
+    return noise
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,12 @@ class Models:
 
     Paths are none of their names, so that no file elsewhere can be asked for. Those used last stay
     loaded. Any thread may ask.
-    """
 
-    default: str
+    Attributes
+    ----------
+    default
+        The name of the one that autodenoise ships for photos.
+    """
 
     def __init__(self) -> None:
         self.default = next(iter(weights.FILES))
@@ -43,9 +46,11 @@ class Models:
         InputError
             It is damaged.
         """
-        known = [entry.name for entry in runtime.list_models()]
-        if name not in known:
-            raise unknown_name("model", name, known)
+        if name not in weights.FILES:
+            # Reads each card there is.
+            known = [entry.name for entry in runtime.list_models()]
+            if name not in known:
+                raise unknown_name("model", name, known)
         path = runtime.find(name)
         # One at a time: two of one file would be loaded twice.
         with self._lock:
