@@ -6,11 +6,11 @@ import pytest
 import torch
 
 import autodenoise
-from autodenoise import nets, recipes
+from autodenoise import nets, recipes, runtime
 from autodenoise.errors import InputError, UsageError
 from autodenoise.learning.checkpoint import load_state
 from autodenoise.learning.transfer import start_from
-from autodenoise.nets.residual_unet import with_channels
+from autodenoise.nets.residual_unet import grown, with_channels
 
 SMALL = [
     "network={name = 'unet'}",
@@ -21,8 +21,9 @@ SMALL = [
 ]
 
 
-def unet(channels: int, seed: int) -> nets.Autoencoder:
-    network = nets.build("unet", {"channels": channels}, torch.Generator().manual_seed(seed)).eval()
+def unet(channels: int, seed: int, preset: str = "fast") -> nets.Autoencoder:
+    arguments = {"channels": channels, "preset": preset}
+    network = nets.build("unet", arguments, torch.Generator().manual_seed(seed)).eval()
     # As drawn, the residuals are faint.
     for parameter in network.parameters():
         parameter.data.mul_(3)
@@ -43,6 +44,39 @@ def test_equal_channels_are_answered_as_by_the_other_network(given: int, wanted:
     assert torch.equal(answer, old(grey.expand(-1, given, -1, -1))) == (given == wanted)
 
 
+@pytest.mark.parametrize(
+    ("size", "larger"), [("fast", "balanced"), ("fast", "best"), ("balanced", "best")]
+)
+def test_a_larger_network_begins_with_a_smaller_ones_answers(size: str, larger: str) -> None:
+    old, new = unet(2, 0, size), unet(2, 1, larger)
+    new.load_state_dict(grown(old.state_dict(), new.state_dict()))
+    draw = torch.Generator().manual_seed(2)
+    noisy = torch.rand(2, 2, 24, 16, dtype=torch.double, generator=draw)
+    torch.testing.assert_close(new(noisy), old(noisy))
+    # Steps of plain descent bring in what is new: every weight moves.
+    before = {name: weight.clone() for name, weight in new.named_parameters()}
+    descent = torch.optim.SGD(new.parameters(), lr=1e-3)
+    for _ in range(4):
+        descent.zero_grad()
+        new(noisy).square().mean().backward()
+        descent.step()
+    for name, weight in new.named_parameters():
+        assert (weight != before[name]).all(), name
+
+
+def test_weights_of_the_same_size_are_taken_as_they_are() -> None:
+    old, new = unet(3, 0).state_dict(), unet(3, 1).state_dict()
+    taken = grown(old, new)
+    assert taken.keys() == old.keys()
+    assert all(torch.equal(taken[name], old[name]) for name in old)
+
+
+@pytest.mark.parametrize(("size", "smaller"), [("balanced", "fast"), ("best", "balanced")])
+def test_a_smaller_network_cannot_begin_with_a_larger_ones_weights(size: str, smaller: str) -> None:
+    with pytest.raises(ValueError, match="larger"):
+        grown(unet(1, 0, size).state_dict(), unet(1, 1, smaller).state_dict())
+
+
 def test_a_run_goes_on_from_anothers_weights(tmp_path: Path) -> None:
     first = autodenoise.train("digits", tmp_path / "first", settings=SMALL)
     still = [
@@ -56,6 +90,8 @@ def test_a_run_goes_on_from_anothers_weights(tmp_path: Path) -> None:
     for name, value in weights.items():
         if name.startswith("network."):
             torch.testing.assert_close(others[name], value)
+    spent = runtime.load(first.folder).card.compute
+    assert runtime.load(second.folder).card.compute.endswith(f", begun from digits ({spent})")
     # Moved away, it is still gone on with.
     (first.folder / "model.onnx").rename(tmp_path / "elsewhere.onnx")
     assert autodenoise.resume(second.folder).rows == second.rows

@@ -11,7 +11,7 @@ from onnx import numpy_helper
 
 from autodenoise import nets
 from autodenoise.errors import InputError, UsageError
-from autodenoise.nets.residual_unet import ResidualUNet, with_channels
+from autodenoise.nets.residual_unet import ResidualUNet, grown, with_channels
 from autodenoise.runtime import Model, checking
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _BIAS = ".bias"
 def start_from(path: Path, network: Autoencoder) -> Card:
     """Put a model file's weights into a network of the same architecture; give its card.
 
-    A "unet" may have been trained on another number of channels.
+    A "unet" may have been trained on another number of channels, and may be smaller.
 
     Raises
     ------
@@ -43,8 +43,9 @@ def start_from(path: Path, network: Autoencoder) -> Card:
     try:
         if isinstance(network, ResidualUNet) and card.network == "unet":
             weights = with_channels(weights, card.channels, network.channels)
+            weights = grown(weights, network.state_dict())
         network.load_state_dict(weights)
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise InputError(f"{path} cannot be started from: {reason}") from None
     return card

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import gt
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from autodenoise.nets.layers import Add, he_uniform_, relu
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["PRESETS", "Preset", "ResidualUNet", "with_channels"]
+__all__ = ["PRESETS", "Preset", "ResidualUNet", "grown", "with_channels"]
 
 
 class Preset(NamedTuple):
@@ -198,3 +199,43 @@ def with_channels(weights: Mapping[str, Tensor], given: int, wanted: int) -> dic
         share = given / wanted if name == "encoder.head.weight" else 1
         turned[name] = share * mean.flatten(axis, axis + 1)
     return turned
+
+
+def grown(weights: Mapping[str, Tensor], drawn: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Put a network's weights into those of a larger one, which then answers as the small one did.
+
+    Feature maps that are new are made from all there are, but nothing that was there before reads
+    them yet, and blocks that are new add nothing yet. Both get gradients, so that training brings
+    them in from its first steps on.
+
+    Parameters
+    ----------
+    weights
+        The small `ResidualUNet`'s by name. One of the same size gives them back.
+    drawn
+        The large one's as it was initialised, for as many channels.
+
+    Raises
+    ------
+    ValueError
+        It is the other that is larger.
+
+    References
+    ----------
+    Chen, Goodfellow, Shlens, "Net2Net: accelerating learning via knowledge transfer", ICLR 2016.
+    """
+    for name, old in weights.items():
+        if name not in drawn or any(map(gt, old.shape, drawn[name].shape)):
+            raise ValueError(
+                "its network is larger; a network can start from one of at most its size"
+            )
+    put = {name: new.clone() for name, new in drawn.items()}
+    for name, new in put.items():
+        if name in weights:
+            old = weights[name]
+            outputs = 1 if name in ("decoder.to_middle.weight", "decoder.to_fine.weight") else 0
+            new.narrow(outputs, 0, old.shape[outputs]).zero_()
+            new[: len(old), : old.shape[1]] = old
+        elif name.endswith(".second.weight"):
+            new.zero_()
+    return put

@@ -195,9 +195,7 @@ def start(
     begun = ""
     if recipe.start:
         card = start_from(runtime.find(recipe.start), training.network)
-        # Only one step back: what that began from stands on its own card.
-        spent = card.compute.partition(", begun from")[0]
-        begun = card.name + (f" ({spent})" if spent else "")
+        begun = card.name + (f" ({card.compute})" if card.compute else "")
     sitting = Sitting(Run(folder, recipe), training, splits)
     # Until the others can train it too.
     processes.wait()
