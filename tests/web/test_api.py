@@ -287,6 +287,23 @@ def test_a_picture_is_packed_once(server: Serving) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "Field required"),
+        (b"pictures=1", "expected JSON, came something else: Expecting value"),
+        (b'{"pictures": 1}', "pictures: Input should be a valid list"),
+    ],
+)
+def test_a_request_that_is_not_understood_is_told_why(
+    server: Serving, content: bytes, said: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = server.client.post("/api/archive", content=content, headers=headers)
+    assert answer.status_code == 400
+    assert said in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
     "path", ["before/9", "before/0/9/0/0", "before/0/0/99/0", "before/0/0/0/7"]
 )
 def test_what_a_picture_does_not_have(server: Serving, path: str) -> None:

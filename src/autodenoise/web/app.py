@@ -95,8 +95,12 @@ async def _tell(request: Request, error: Exception) -> JSONResponse:
 async def _tell_mistake(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     del request
-    # Each has the place of its mistake, which for JSON that is none is a number.
-    said = (f"{mistake['loc'][-1]}: {mistake['msg']}" for mistake in error.errors())
+    said = (
+        f"expected JSON, came something else: {mistake['ctx']['error']}"
+        if mistake["type"] == "json_invalid"
+        else f"{mistake['loc'][-1]}: {mistake['msg']}"
+        for mistake in error.errors()
+    )
     return JSONResponse({"detail": "; ".join(said)}, 400)
 
 
