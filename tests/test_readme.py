@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import autodenoise
-from autodenoise import images, recipes
+from autodenoise import images, recipes, runtime
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 
@@ -36,9 +38,23 @@ def test_its_recipe_trains_on_a_folder_of_pictures(
     assert autodenoise.evaluate(run.folder).images == 2
 
 
-def test_its_python_names_what_there_is() -> None:
-    for name in re.findall(r"autodenoise\.(\w+)", block("python")):
-        assert hasattr(autodenoise, name)
+def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    noisy = random.integers(0, 256, (40, 48, 3), np.uint8)
+    images.write(tmp_path / "photo.jpg", noisy)
+    # A run called "mine", as if one had been trained.
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    shutil.copy(runtime.find("photo-fast-gray"), tmp_path / "runs" / "mine" / "model.onnx")
+    monkeypatch.chdir(tmp_path)
+    planes = noisy.transpose(2, 0, 1)
+    names: dict[str, Any] = {"autodenoise": autodenoise, "noisy": noisy, "planes": planes}
+    exec(block("python"), names)
+    assert (names["clean"].shape, names["stack"].shape) == ((40, 48, 3), (3, 40, 48))
+
+
+def test_its_tables_are_whole() -> None:
+    # A row after an empty line is text.
+    assert not re.search(r"\n\n\|[^\n]*\n(?!\| ?:?-)", README)
 
 
 def test_its_table_has_every_recipe() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from skimage.restoration import estimate_sigma
@@ -187,6 +188,16 @@ def test_huge_files_are_refused_before_they_are_read(
     monkeypatch.setattr(images.Picture, "rows", rows)
     with pytest.raises(InputError, match=r"large.png has 1000x1200 pixels, and at most 1 million"):
         Pair.read(large, large)
+
+
+def test_a_further_channel_is_no_transparency(tmp_path: Path) -> None:
+    shots = np.random.default_rng(0).integers(0, 256, (2, 20, 30, 4), np.uint8)
+    for name, shot in zip("ab", shots, strict=True):
+        path = tmp_path / f"{name}.tif"
+        tifffile.imwrite(path, shot, photometric="rgb", extrasamples=["unspecified"])
+    found = measure(Pair.read(tmp_path / "a.tif", tmp_path / "b.tif"))
+    expected = peak_signal_noise_ratio(shots[0, ..., :3], shots[1, ..., :3])
+    assert found.psnr == pytest.approx(expected, rel=1e-6)
 
 
 def test_files_of_all_kinds(tmp_path: Path) -> None:

@@ -254,6 +254,27 @@ def test_nothing_but_clipped_samples_is_an_error(tmp_path: Path) -> None:
         measure(tmp_path)
 
 
+def test_clipped_samples_are_not_taken_for_brightness(tmp_path: Path) -> None:
+    flickering = [RAW.shoot(GREY * each, 1, seed)[0] for seed, each in enumerate((1, 0.9, 0.95))]
+    shots = np.stack(flickering)
+    clipped = shots.copy()
+    # All but a sixteenth is black.
+    clipped[:, 80:] = clipped[:, :, 80:] = 0
+    found = []
+    for name, each in (("whole", shots[:, :80, :80]), ("clipped", clipped)):
+        save(tmp_path / name, each)
+        found.append(measure(tmp_path / name).drift)
+    assert found[0] > 0.02
+    assert found[1] == pytest.approx(found[0], rel=0.2)
+
+
+def test_few_samples_are_alike_with_themselves_at_least(tmp_path: Path) -> None:
+    shots = np.zeros((4, 200, 200, 1), np.uint16)
+    shots[:, 95:105, 95:105] = RAW.shoot(GREY, 4)[:, :10, :10]
+    save(tmp_path, shots)
+    assert measure(tmp_path).correlation_maps.tolist() == [[[1]]]
+
+
 def test_copies_of_one_shot_are_an_error(tmp_path: Path) -> None:
     save(tmp_path, np.repeat(RAW.shoot(GREY, 1), 3, axis=0))
     with pytest.raises(InputError, match="copies of one shot"):

@@ -66,6 +66,18 @@ def test_float_samples_need_a_range_or_declare_it(tmp_path: Path) -> None:
     assert images.open_picture(tmp_path / "b.tif").scale == images.Scale(-2, 4)
 
 
+def test_the_range_of_a_stack_is_that_of_all_its_pages(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for low, high in ((0.0, 1.0), (-1.0, 3.0), (0.5, 2.0)):
+            declared = [(340, "f", 1, low, True), (341, "f", 1, high, True)]
+            page = np.full((4, 5), high, np.float32)
+            writer.write(page, extratags=declared, metadata=None)
+    assert images.open_picture(tmp_path / "a.tif").scale == images.Scale(-1, 3)
+    with tifffile.TiffWriter(tmp_path / "a.tif", append=True) as writer:
+        writer.write(np.full((4, 5), 9, np.float32), metadata=None)
+    assert images.open_picture(tmp_path / "a.tif").scale is None
+
+
 def test_channels_are_told_from_transparency(tmp_path: Path) -> None:
     pixels = np.zeros((8, 8, 2), np.uint8)
     for meaning, colours in (("unspecified", 2), ("unassalpha", 1), ("assocalpha", 1)):

@@ -350,6 +350,24 @@ def test_pyramids_are_built_anew(tmp_path: Path, where: str) -> None:
         assert np.abs(half - boxes).max() <= 1
 
 
+@pytest.mark.parametrize("where", ["subifds", "pages"])
+@pytest.mark.parametrize(("step", "dtype"), [(10, np.uint16), (2, np.uint8)])
+def test_a_thumbnail_makes_no_pyramid(tmp_path: Path, where: str, step: int, dtype: type) -> None:
+    base = RANDOM.integers(0, 60_000, (120, 160, 3), np.uint16)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        subifds = 1 if where == "subifds" else 0
+        writer.write(base, photometric="rgb", subifds=subifds, metadata=None)
+        small: Pixels = base[::step, ::step].astype(dtype)
+        writer.write(small, photometric="rgb", subfiletype=1, metadata=None)
+    picture = copy(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert (picture.pages, picture.pyramid) == (1, False)
+    with tifffile.TiffFile(tmp_path / "b.tif") as after:
+        assert len(after.pages) == 1
+        assert after.pages.first.subifds is None
+        assert not after.pages.first.is_tiled
+        np.testing.assert_array_equal(after.pages.first.asarray(), base)
+
+
 def test_shallow_pictures_stay_shallow(tmp_path: Path) -> None:
     bits = RANDOM.integers(0, 2, (30, 41)).astype(bool)
     for name, options in (("a.png", {}), ("a.tif", {}), ("f.tif", {"compression": "group4"})):

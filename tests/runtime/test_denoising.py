@@ -179,6 +179,41 @@ def test_twelve_bits_in_sixteen(tmp_path: Path) -> None:
     np.testing.assert_allclose(tifffile.imread(tmp_path / "b.tif"), pixels / 2, atol=0.51)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
+def test_the_range_of_a_negative_is_that_of_its_samples(tmp_path: Path, dtype: type) -> None:
+    halved = runtime.load(gains(tmp_path / "gains.onnx", (0.5,)))
+    most = np.iinfo(dtype).max
+    # Black is 200 and white 0.
+    pixels: Pixels = RANDOM.integers(0, 201, (20, 30), np.uint8).astype(dtype)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="miniswhite")
+    options = runtime.Options(scale=images.Scale(0, 200))
+    runtime.denoise_file(halved, tmp_path / "a.tif", tmp_path / "b.tif", options)
+    expected = most - 200 + (200 - pixels.astype(np.float64)) / 2
+    after = tifffile.imread(tmp_path / "b.tif").astype(np.float64)
+    # A float32 tells numbers of 32 bits apart by 256 and more.
+    assert np.abs(after - expected).max() <= max(0.51, most / 2**24)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_a_negative_that_would_come_back_as_a_positive_is_refused(
+    tmp_path: Path, dtype: type, same: runtime.Model
+) -> None:
+    zeros: Pixels = np.zeros((8, 8), dtype)
+    tifffile.imwrite(tmp_path / "a.tif", zeros, photometric="miniswhite")
+    with pytest.raises(InputError, match="save it as MinIsBlack"):
+        runtime.denoise_file(same, tmp_path / "a.tif", tmp_path / "b.tif")
+
+
+def test_a_picture_that_was_replaced_is_read_anew(tmp_path: Path, same: runtime.Model) -> None:
+    path, upside_down = tmp_path / "a.jpg", Image.Exif()
+    upside_down[0x0112] = 3
+    for value, size in ((40, (16, 8)), (200, (16, 8)), (90, (24, 32))):
+        Image.new("L", size, value).save(path, exif=upside_down)
+        answer = runtime.denoise(path, same)
+        assert answer.shape == size[::-1]
+        assert np.abs(answer.astype(int) - value).max() <= 1
+
+
 def test_a_picture_larger_than_its_memory(tmp_path: Path, blur: runtime.Model) -> None:
     pixels = RANDOM.integers(0, 256, (700, 900, 3), np.uint8)
     images.write(tmp_path / "a.tif", pixels)

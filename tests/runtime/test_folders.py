@@ -146,6 +146,27 @@ def test_what_is_not_ours_is_never_overwritten_unasked(
     assert runtime.denoise_folder(model, noisy, out, other).kept == 3
 
 
+def test_anothers_results_are_not_replaced_by_pictures_of_the_same_names(
+    model: runtime.Model, noisy: Path, out: Path, tmp_path: Path
+) -> None:
+    for name, value in (("a.png", 10), ("b.png", 20)):
+        picture(noisy / name, value)
+    picture(tmp_path / "second" / "a.png", 30)
+    picture(tmp_path / "second" / "b.png", 20)
+    runtime.denoise_folder(model, noisy, out)
+    before = content(out)
+    summary = runtime.denoise_folder(model, tmp_path / "second", out)
+    assert [failure.name for failure in summary.failures] == ["a.png"]
+    said = f"{out}/a.png exists already and is that of {noisy}/a.png; --overwrite replaces it"
+    assert said in str(summary.error)
+    # Of the same picture, wherever it lies, it is the result.
+    assert summary.kept == 1
+    assert content(out) == before
+    other = runtime.denoise_folder(model, tmp_path / "second", out, overwrite=True)
+    assert other.error is None
+    assert content(out)["a.png"] != before["a.png"]
+
+
 def test_bad_pictures_fail_alone_and_are_not_remembered(
     model: runtime.Model, noisy: Path, out: Path
 ) -> None:

@@ -145,6 +145,12 @@ def test_the_listing_has_all_that_there_is_and_nothing_stops_it(
         assert card is not None
         assert (card.name, found[name].problem) == ("box", "")
         assert runtime.find(name) == found[name].path
+    # Names that are taken lead elsewhere: these are told in full.
+    run_folder(Path("runs/scans"))
+    run_folder(Path("a"))
+    for entry in runtime.list_models()[2:]:
+        assert entry.problem or runtime.find(entry.name) == entry.path
+    shutil.rmtree("runs/scans")
     elsewhere = runtime.list_models([here / "runs", here / "runs"])
     assert [entry.name for entry in elsewhere[2:]] == [str(here / "runs" / run) for run in "ab"]
     with pytest.raises(InputError, match="no such folder: gone"):

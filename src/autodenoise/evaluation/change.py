@@ -220,7 +220,8 @@ def _read(path: Path) -> tuple[NDArray[Any], Scale | None]:
             "expected one, grey or RGB"
         )
     # The colours, and the transparency if there is one.
-    rows = (chunk[..., : picture.colours + 1] for chunk in picture.rows())
+    kept = picture.colours + picture.transparent
+    rows = (chunk[..., :kept] for chunk in picture.rows())
     return np.concatenate(list(rows)), picture.scale
 
 

@@ -131,16 +131,23 @@ class Profile:
         maps, error, _ = self.correlation
         doubt = max(_SIGNIFICANT * error, _LEAST_CORRELATION)
         told = np.where(np.abs(maps) >= doubt, maps, 0).clip(-1, 1)
+        # With itself each is alike, however few pixels there were to tell.
+        own = [number for number, (one, other) in enumerate(self._pairs) if one == other]
+        told[own, REACH, REACH] = 1
         far = [np.abs(index - REACH) for index in np.nonzero(told)[1:]]
         reach = max(int(axis.max()) for axis in far)
         within = slice(REACH - reach, REACH + reach + 1)
         return told[:, within, within]
 
+    @property
+    def _pairs(self) -> list[tuple[int, int]]:
+        return pairs(len(self.channels))
+
     def correlation_in_words(self) -> str:
         """Say how alike neighbours and channels are, as a sentence without its full stop."""
         maps = self.correlation_maps
         reach = maps.shape[1] // 2
-        which = pairs(len(self.channels))
+        which = self._pairs
         own = maps[[number for number, (one, other) in enumerate(which) if one == other]].mean(0)
         said = "neighbours do not correlate"
         if reach:

@@ -44,7 +44,7 @@ class Residuals(NamedTuple):
     still
         Where nothing moved.
     drift
-        How much the shots differ in brightness.
+        How much the shots differ in brightness; None where all is clipped.
     """
 
     noise: NDArray[Any]
@@ -53,7 +53,7 @@ class Residuals(NamedTuple):
     around: Floats
     edge: Floats
     still: Mask
-    drift: float
+    drift: float | None
 
 
 def between_shots(strip: NDArray[Any], whole: Mask) -> Residuals:
@@ -69,7 +69,7 @@ def between_shots(strip: NDArray[Any], whole: Mask) -> Residuals:
     mean = strip.mean(axis=0, dtype=np.float64)
     noise = strip - mean.astype(strip.dtype)
     seen = in_blocks(whole).sum(axis=(1, 3))
-    some = seen >= seen.max() / 2
+    some = seen >= max(1, seen.max() / 2)
 
     def averaged(values: NDArray[Any]) -> Floats:
         sums = in_blocks(np.where(whole, values, 0)).sum(axis=(1, 3), dtype=np.float64)
@@ -98,8 +98,7 @@ def between_shots(strip: NDArray[Any], whole: Mask) -> Residuals:
     most = np.square(changes).max(axis=0)
     moved = most > np.maximum(_MOVED, _MOVED_PIXELS / np.maximum(seen, 1)) * averaged(variance)
     around, edge = _surroundings(mean)
-    brightness = max(float(np.abs(mean).mean()), 1e-30)
-    drift = float(np.std(drifts)) / brightness if drifts else 0.0
+    drift = float(np.std(drifts)) / max(np.abs(mean[whole]).mean(), 1e-30) if drifts else None
     still = ~_spread(moved.any(-1), mean.shape)
     return Residuals(noise, mean, variance, around, edge, still, drift)
 

@@ -145,7 +145,8 @@ class Statistics:
             # Pixels that are clipped in all shots tell of nothing, and do no harm.
             partly &= np.any(inside, axis=0)
             measured = between_shots(strip, whole)
-            self.drifts.append(measured.drift)
+            if measured.drift is not None:
+                self.drifts.append(measured.drift)
             self._blocks.append(_flatness(measured, whole, len(strip)))
         else:
             measured = in_one_shot(strip[0])

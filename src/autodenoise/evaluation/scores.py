@@ -10,6 +10,8 @@ import numpy as np
 from autodenoise.metrics import bce, bce_floor, psnr, ssim
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 __all__ = [
@@ -23,7 +25,9 @@ __all__ = [
     "run_denoiser",
 ]
 
+# Images are taken this many at a time, or fewer if they are large.
 _BATCH = 500
+_PIXELS = _BATCH * 64 * 64
 _SSIM_SIDE = 11
 
 
@@ -111,16 +115,22 @@ def evaluate(
 
 def run_denoiser(denoiser: Denoiser, images: NDArray[np.float32]) -> NDArray[np.float32]:
     """Send any number of (N, H, W, C) images through a denoiser, some at a time."""
-    starts = range(0, len(images), _BATCH)
-    return np.concatenate([denoiser.batch(images[start : start + _BATCH]) for start in starts])
+    return np.concatenate([denoiser.batch(images[some]) for some in _portions(images)])
+
+
+def _portions(images: NDArray[np.float32]) -> Iterator[slice]:
+    _, height, width, _ = images.shape
+    count = min(_BATCH, max(1, _PIXELS // (height * width)))
+    for start in range(0, len(images), count):
+        yield slice(start, start + count)
 
 
 def average(clean: NDArray[np.float32], other: NDArray[np.float32]) -> Scores:
     """Average the metrics of `other` against `clean`, both (N, H, W, C) in [0, 1]."""
     cross_entropy, floor, peak, structure = [], [], [], []
     large = min(clean.shape[1:3]) >= _SSIM_SIDE
-    for start in range(0, len(clean), _BATCH):
-        a, b = clean[start : start + _BATCH], other[start : start + _BATCH]
+    for some in _portions(clean):
+        a, b = clean[some], other[some]
         cross_entropy.append(bce(a, b))
         floor.append(bce_floor(a))
         peak.append(psnr(a, b))

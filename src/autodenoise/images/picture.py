@@ -55,6 +55,8 @@ _MOST_DENSE = 1e6
 
 _WHITE_IS_ZERO, _RGB, _PALETTE = 0, 2, 3
 _SEPARATE = 2
+# Levels of pyramids are a half of the one before, or a quarter.
+_LARGEST_STEP = 4
 _INKS = 4
 # None, three of fax machines, LZW, two numbers of JPEG and Deflate each, PackBits, WebP.
 _DECODED = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 50001})
@@ -124,6 +126,19 @@ class Picture:
     meaning: str
     resolution: tuple[float, float]
     source: pyvips.Image
+
+    @property
+    def transparent(self) -> bool:
+        """Whether the sample after the colours is the transparency."""
+        if self.bands == self.colours or not self.tags:
+            return self.bands > self.colours
+        extra = self.tags[0].get(Tag.EXTRA_SAMPLES)
+        return extra is not None and extra.numbers()[0] in TRANSPARENT
+
+    @property
+    def negative(self) -> bool:
+        """Whether the file's white is 0: its samples are decoded to the largest value less them."""
+        return _is_negative(self.tags)
 
     def field(self, name: str) -> Any:
         """Give a value of the metadata; None where there is none."""
@@ -214,7 +229,6 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
     stack = imagej.planes(tags[0]) if tags else 0
     order: ByteOrder = tiff_tags.byte_order(path) if tags else "<"
     pages = _pages(path, tags)
-    pyramid = bool(tags) and (Tag.SUBIFDS in tags[0] or len(tags) > pages)
     try:
         header = _load(path, form, pages, whole=False)
         if form is WEBP:
@@ -241,6 +255,11 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
             f"{path} has samples of type {image.format}, meaning {image.interpretation}; expected "
             "grey, RGB or CMYK of 8, 16 or 32 bits"
         )
+    if _is_negative(tags) and np.dtype(_TYPES[image.format]).kind != "u":
+        raise InputError(
+            f"{path} is a negative (MinIsWhite) with samples of type {image.format}, which can be "
+            "read only if they are unsigned; save it as MinIsBlack"
+        )
     bits = _field(header, "bits-per-sample", 8 * np.dtype(_TYPES[image.format]).itemsize)
     if bits == 16 and image.format == "float":
         raise InputError(f"{path} has 16-bit floats; convert it to 32-bit floats first")
@@ -254,11 +273,11 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
         colours=_colours(image, tags),
         bands=image.bands,
         dtype=dtype,
-        scale=_declared_range(tags) if dtype.kind == "f" else Scale.of(dtype),
+        scale=_declared_range(tags[:pages]) if dtype.kind == "f" else Scale.of(dtype),
         bits=bits,
         cmyk=cmyk,
         turned=turned,
-        pyramid=pyramid,
+        pyramid=_is_pyramid(path, tags, pages),
         imagej=stack > 0 and imagej.fits((height, image.width, image.bands), dtype) and not cmyk,
         byte_order=order,
         tags=tags[:pages],
@@ -277,8 +296,14 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
 def _load(path: Path, form: Format, pages: int, *, whole: bool, first: int = 0) -> pyvips.Image:
     several = {"n": pages, "page": first} if form.pages else {}
     access = "random" if whole else "sequential"
+    # What is read out of order libvips keeps by its path, and the file may be another one by now.
     image: pyvips.Image = pyvips.Operation.call(
-        form.loader, os.fsencode(path), access=access, fail_on="truncated", **several
+        form.loader,
+        os.fsencode(path),
+        access=access,
+        fail_on="truncated",
+        revalidate=True,
+        **several,
     )
     return image
 
@@ -340,6 +365,23 @@ def _pages(path: Path, tags: tuple[Directory, ...]) -> int:
     )
 
 
+def _is_negative(tags: tuple[Directory, ...]) -> bool:
+    return bool(tags) and number(tags[0], Tag.PHOTOMETRIC, 1) == _WHITE_IS_ZERO
+
+
+def _is_pyramid(path: Path, tags: tuple[Directory, ...], pages: int) -> bool:
+    """Tell whether smaller versions of the picture are a pyramid's levels, and no thumbnail."""
+    if len(tags) > pages:
+        below = tags[pages]
+    elif tags and Tag.SUBIFDS in tags[0]:
+        below = tiff_tags.read_directory(path, number(tags[0], Tag.SUBIFDS, 0))
+    else:
+        return False
+    alike = all(number(below, tag, 1) == number(tags[0], tag, 1) for tag in (Tag.BITS, Tag.BANDS))
+    width = number(below, Tag.WIDTH, 0)
+    return alike and (width + 1) * _LARGEST_STEP >= number(tags[0], Tag.WIDTH, 0)
+
+
 def _colours(image: pyvips.Image, tags: tuple[Directory, ...]) -> int:
     bands: int = image.bands
     if image.interpretation in _COLOUR:
@@ -376,11 +418,15 @@ def _check_still(path: Path) -> None:
 
 
 def _declared_range(tags: tuple[Directory, ...]) -> Scale | None:
-    if not tags or not {Tag.MIN_SAMPLE, Tag.MAX_SAMPLE} <= tags[0].keys():
+    if not tags or any(not {Tag.MIN_SAMPLE, Tag.MAX_SAMPLE} <= page.keys() for page in tags):
         return None
-    low, high = tags[0][Tag.MIN_SAMPLE].numbers(), tags[0][Tag.MAX_SAMPLE].numbers()
-    known = low and high and np.isfinite((*low, *high)).all() and min(low) < max(high)
-    return Scale(min(low), max(high)) if known else None
+    lows = [page[Tag.MIN_SAMPLE].numbers() for page in tags]
+    highs = [page[Tag.MAX_SAMPLE].numbers() for page in tags]
+    if not all((*lows, *highs)):
+        return None
+    low, high = min(map(min, lows)), max(map(max, highs))
+    known = np.isfinite(np.concatenate([*lows, *highs])).all() and low < high
+    return Scale(low, high) if known else None
 
 
 def _field(image: pyvips.Image, name: str, default: int) -> int:

@@ -15,7 +15,6 @@ from autodenoise.errors import InputError
 from autodenoise.images.formats import reason
 from autodenoise.images.libvips import pyvips
 from autodenoise.images.samples import Scale
-from autodenoise.images.tiff_tags import TRANSPARENT, Tag
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +103,7 @@ def write_preview(picture: Picture, page: int, folder: Path, shown: Scale | None
     try:
         image = picture.page(page)
         colours = _colours(image.extract_band(0, n=picture.colours), picture, shown)
-        if _is_transparent(picture):
+        if picture.transparent:
             transparency = image.extract_band(picture.colours)
             colours = colours.bandjoin(_transparency(transparency, picture.dtype))
         level = 0
@@ -176,13 +175,6 @@ def _colours(image: pyvips.Image, picture: Picture, shown: Scale | None) -> pyvi
 
 def _has_profile(picture: Picture, image: pyvips.Image) -> bool:
     return not picture.cmyk and image.get_typeof(_PROFILE) != 0
-
-
-def _is_transparent(picture: Picture) -> bool:
-    if picture.bands == picture.colours or not picture.tags:
-        return picture.bands > picture.colours
-    extra = picture.tags[0].get(Tag.EXTRA_SAMPLES)
-    return extra is not None and extra.numbers()[0] in TRANSPARENT
 
 
 def _transparency(band: pyvips.Image, dtype: np.dtype[Any]) -> pyvips.Image:

@@ -42,6 +42,7 @@ __all__ = [
     "from_exif",
     "number",
     "read_directories",
+    "read_directory",
     "to_exif",
 ]
 
@@ -245,10 +246,11 @@ class _Reader:
             if place in seen or len(seen) == _MOST_PAGES:
                 raise EOFError
             seen.add(place)
-            yield self._directory(place, 0)
+            yield self.directory(place)
             (place,) = self.unpack(self.layout.offsets, self.next_place(place))
 
-    def _directory(self, place: int, depth: int) -> Directory:
+    def directory(self, place: int, depth: int = 0) -> Directory:
+        """Read the tags of the directory at a place."""
         layout = self.layout
         found: Directory = {}
         for entry in self._entries(place):
@@ -268,7 +270,7 @@ class _Reader:
             if depth == _DEPTH:
                 raise EOFError
             (there,) = self.unpack(layout.offsets, value)
-            return Entry(4, 1, b"", self._directory(there, depth + 1))
+            return Entry(4, 1, b"", self.directory(there, depth + 1))
         unit = _UNITS[kind] * (2 if kind in _RATIONALS else 1)
         if unit * count > layout.room:
             (value,) = self.unpack(layout.offsets, value)
@@ -311,6 +313,13 @@ def read_directories(path: Path) -> list[Directory]:
     if not pages:
         raise InputError(f"cannot read {path}: the TIFF has no pages")
     return pages
+
+
+def read_directory(path: Path, place: int) -> Directory:
+    """Read the tags of the directory at a place of a TIFF file; none if it is damaged."""
+    with path.open("rb") as file, contextlib.suppress(EOFError):
+        return _Reader(file).directory(place)
+    return {}
 
 
 def from_exif(block: bytes) -> Directory:

@@ -139,7 +139,7 @@ class Preview:
 
 def denoise(
     image: NDArray[Any] | str | os.PathLike[str],
-    model: Model | str | os.PathLike[str],
+    model: Model | str | os.PathLike[str] | None = None,
     *,
     strength: float = 1.0,
     scale: Scale | None = None,
@@ -155,7 +155,7 @@ def denoise(
         transparency as the last samples of a pixel. uint8, uint16, or floats in [0, 1] nominally:
         noise may reach outside.
     model
-        A denoiser, or what `load` makes one of.
+        A denoiser, or what `load` makes one of: by default the model that is shipped for photos.
     strength
         In [0, 1]: 0 gives a copy of the image, 1 the model's answer, between blends the two.
     scale
@@ -376,6 +376,9 @@ def _cut(model: TileDenoiser, picture: Picture, options: Options) -> Plan:
 def scale_of(picture: Picture, options: Options, card: Card) -> Scale | None:
     """Give the sample values of black and white; None where nobody knows them."""
     scale = options.scale or picture.scale
+    if options.scale is not None and picture.negative:
+        most = np.iinfo(picture.dtype).max
+        scale = Scale(most - options.scale.high, most - options.scale.low)
     return Scale(*card.range) if scale is None and card.range is not None else scale
 
 

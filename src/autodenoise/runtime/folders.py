@@ -94,7 +94,7 @@ def denoise_folder(
 
     A manifest in the target folder remembers what each picture was made from, and how. Stopped at
     any moment, even by a power cut, the same call goes on. What is in the target folder and was
-    not made so, or was altered since, is left alone.
+    not made so, or from another folder's pictures, or was altered since, is left alone.
 
     Parameters
     ----------
@@ -138,18 +138,17 @@ def denoise_folder(
     ]
     make_folder(target)
     options = fixed(options or Options())
-    with Manifest(target, _making(model, options)) as manifest, _workshop(target) as workshop:
+    with (
+        Manifest(target, source, _making(model, options)) as manifest,
+        _workshop(target) as workshop,
+    ):
 
         def work(task: Task, progress: Progress) -> Result | None:
             name = task.target.relative_to(target).as_posix()
             if manifest.is_done(task, name):
                 return None
-            exists = os.path.lexists(task.target)
-            if exists and not overwrite and not manifest.is_ours(task.target, name):
-                raise OutputError(
-                    f"{task.target} exists already and was not made here, or was altered since; "
-                    "--overwrite replaces it"
-                )
+            if os.path.lexists(task.target) and not overwrite:
+                _check_ours(task, manifest.made_from(task, name))
             content, unnamed = digest(task.source), workshop / name
             make_folder(unnamed.parent)
             try:
@@ -170,6 +169,14 @@ def denoise_folder(
             failures=found.failures,
             passed_over=found.passed_over,
         )
+
+
+def _check_ours(task: Task, origin: Path | None) -> None:
+    """Check that what has the name of a task's result is an older result of that same task."""
+    if origin == task.source:
+        return
+    said = "was not made here, or was altered since" if origin is None else f"is that of {origin}"
+    raise OutputError(f"{task.target} exists already and {said}; --overwrite replaces it")
 
 
 @contextlib.contextmanager

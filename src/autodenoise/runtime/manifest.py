@@ -7,6 +7,7 @@ import dataclasses
 import json
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from autodenoise.files import digest
@@ -14,7 +15,6 @@ from autodenoise.journal import Journal
 
 if TYPE_CHECKING:
     import os
-    from pathlib import Path
 
     from autodenoise.runtime.reports import Task
 
@@ -46,6 +46,8 @@ class Entry:
 
     Attributes
     ----------
+    folder
+        The source folder, whole.
     source, target
         Names in the source folder and in the target folder, with ``/`` between their parts.
     input, output
@@ -56,6 +58,7 @@ class Entry:
         The model and the options.
     """
 
+    folder: str
     source: str
     target: str
     input: str
@@ -76,6 +79,8 @@ class Manifest:
     ----------
     folder
         The target folder, which exists.
+    source
+        The source folder.
     making
         How pictures are made this time.
 
@@ -85,8 +90,8 @@ class Manifest:
         Another process holds it, or it cannot be written.
     """
 
-    def __init__(self, folder: Path, making: Making) -> None:
-        self._making = making
+    def __init__(self, folder: Path, source: Path, making: Making) -> None:
+        self._source, self._making = str(source.resolve()), making
         self._entries: dict[str, list[Entry]] = {}
         self._adding = threading.Lock()
         self._journal = Journal(folder / MANIFEST_NAME)
@@ -114,18 +119,35 @@ class Manifest:
         if last.making != self._making:
             return False
         seen, made = _input_stamp(task.status), _output_stamp(target)
-        if (seen, made) == (last.input_stamp, last.output_stamp):
+        if (last.folder, last.input_stamp, last.output_stamp) == (self._source, seen, made):
             return True
         if digest(source) != last.input or digest(target) != last.output:
             return False
-        # Copied or touched, with nothing changed: known by its new times from now on.
-        self._add(dataclasses.replace(last, input_stamp=seen, output_stamp=made))
+        # Copied or touched, with nothing changed: known by its new place and times from now on.
+        again = dataclasses.replace(last, folder=self._source, input_stamp=seen, output_stamp=made)
+        self._add(again)
         return True
 
-    def is_ours(self, target: Path, name: str) -> bool:
-        """Tell whether `target`, called `name` here, was made here and is as it was made."""
-        made = {entry.output for entry in self._entries.get(name, ())}
-        return bool(made) and target.is_file() and digest(target) in made
+    def made_from(self, task: Task, name: str) -> Path | None:
+        """Tell which picture a task's target, called `name` here, was made from.
+
+        Returns
+        -------
+        Path
+            The task's own, if it is the same picture or another version of it. None if the target
+            was not made here, or is no longer as it was made.
+        """
+        entries = self._entries.get(name, ())
+        if not entries or not task.target.is_file():
+            return None
+        made = digest(task.target)
+        found = [entry for entry in entries if entry.output == made]
+        if not found:
+            return None
+        last = found[-1]
+        if last.folder == self._source or last.input == digest(task.source):
+            return task.source
+        return Path(last.folder) / last.source
 
     def add(self, task: Task, name: str, content: str, made: Path) -> None:
         """Note a picture that is about to get its name.
@@ -147,7 +169,8 @@ class Manifest:
             The disk is full.
         """
         seen, stamp = _input_stamp(task.status), _output_stamp(made)
-        self._add(Entry(task.name, name, content, digest(made), seen, stamp, self._making))
+        source = self._source, task.name
+        self._add(Entry(*source, name, content, digest(made), seen, stamp, self._making))
 
     def _add(self, entry: Entry) -> None:
         line = json.dumps(dataclasses.asdict(entry)).encode()

@@ -129,8 +129,13 @@ def list_models(folders: Iterable[str | os.PathLike[str]] = ()) -> list[Entry]:
         files = sorted(folder.glob(f"*{_ENDING}"))
         entries += [Entry.read(str(file), file) for file in files]
         runs = sorted(folder.glob(f"*/{MODEL_NAME}"))
-        entries += [
-            Entry.read(file.parent.name if folder == _RUNS else str(file.parent), file)
-            for file in runs
-        ]
+        entries += [Entry.read(_name_of_run(file), file) for file in runs]
     return entries
+
+
+def _name_of_run(file: Path) -> str:
+    """Give the shortest name by which `find` comes upon a run's model file."""
+    run = file.parent
+    if run.parent != _RUNS or not find(run.name).samefile(file):
+        return str(run)
+    return run.name
