@@ -119,6 +119,11 @@ def test_a_recipe_is_trained_on_the_runs_own_data_and_noise_once(
     # It is there now.
     assert runs.compare(folder, names, report=heard).rows == first
     assert heard.last == 0
+    # Another of the same name is not taken for it.
+    recipe = tmp_path / "rival.toml"
+    recipe.write_text(recipe.read_text().replace("[16, 4, 16]", "[32, 4, 32]"))
+    with pytest.raises(UsageError, match=r"rival holds another recipe .*\[16, 4, 16\] there"):
+        runs.compare(folder, names)
 
 
 def test_a_code_that_is_no_smaller_gets_the_best_number_of_components(tmp_path: Path) -> None:

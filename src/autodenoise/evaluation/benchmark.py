@@ -123,9 +123,10 @@ def score(
         raise UsageError("pairs bring their own noise; leave out --noise")
     if not references.paired and not noises:
         raise UsageError("clean pictures need noise to be added; say which, as in gaussian:25")
-    with Sheet(folder, references) as sheet, stop_requests() as stop:
+    identities = {one.name: one.identity for one in chosen.candidates}
+    with Sheet(folder, references, identities) as sheet, stop_requests() as stop:
         _fill(sheet, references, chosen.candidates, list(dict.fromkeys(noises)), stop, on_row)
-        averages = sheet.averages({one.name: one.identity for one in chosen.candidates})
+        averages = sheet.averages()
         files, notes = scorecard.write(
             folder, references, averages, chosen.notes, sheet.environments
         )

@@ -19,7 +19,7 @@ from autodenoise.files import make_folder, write_text
 from autodenoise.journal import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from autodenoise.evaluation.references import ReferenceSet
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["PACKAGES", "PROTOCOL", "ROWS_NAME", "Average", "Row", "Sheet", "as_json", "average"]
 
 ROWS_NAME = "rows.csv"
-_ABOUT_NAME, _WHERE = "protocol.json", "environments"
+_ABOUT_NAME, _WHERE, _CURRENT = "protocol.json", "environments", "identities"
 _HIGHEST = 100.0
 
 PACKAGES = ("autodenoise", "numpy", "onnxruntime", "pyvips", "scikit-image", "PyWavelets")
@@ -184,6 +184,9 @@ class Sheet:
         pictures.
     references
         The pictures.
+    identities
+        Of the denoisers that are scored now, by name; of any other name, the one that was scored
+        last counts.
 
     Attributes
     ----------
@@ -198,7 +201,9 @@ class Sheet:
         The folder holds something else, another process is at work on it, or it cannot be written.
     """
 
-    def __init__(self, folder: Path, references: ReferenceSet) -> None:
+    def __init__(
+        self, folder: Path, references: ReferenceSet, identities: Mapping[str, str]
+    ) -> None:
         make_folder(folder)
         self.folder = folder
         self.environments: list[dict[str, Any]]
@@ -219,7 +224,13 @@ class Sheet:
                     row = Row.of(dict(zip(_COLUMNS, cells, strict=True)))
                     if row.image in names:
                         self._rows[row.key] = row
-            self.environments = self._read_about().get(_WHERE, [])
+            about = self._read_about()
+            self.environments = about.get(_WHERE, [])
+            # Not by the rows alone: a model file that is again what it was gets none.
+            last = {row.denoiser: row.identity for row in self._rows.values()}
+            self._identities = {**last, **about.get(_CURRENT, {}), **identities}
+            if self._identities != about.get(_CURRENT):
+                write_text(self._about, _as_text({**about, _CURRENT: self._identities}))
         except BaseException:
             self._journal.close()
             raise
@@ -249,18 +260,11 @@ class Sheet:
         # As a later process reads it, so that this one's averages are the same.
         self._rows[row.key] = Row.of(cells)
 
-    def averages(self, identities: dict[str, str]) -> list[Average]:
-        """Average all that is complete, the best of each noise first.
-
-        Parameters
-        ----------
-        identities
-            Of denoisers by name. Of any other name the identity that was scored last counts.
-        """
-        current = {row.denoiser: row.identity for row in self._rows.values()} | identities
+    def averages(self) -> list[Average]:
+        """Average all that is complete, the best of each noise first."""
         groups: dict[tuple[str, str], list[Row]] = {}
         for row in self._rows.values():
-            if current[row.denoiser] == row.identity:
+            if self._identities[row.denoiser] == row.identity:
                 groups.setdefault((row.noise, row.denoiser), []).append(row)
         whole = len(self._references.images)
         found = [average(rows) for rows in groups.values() if len(rows) == whole]

@@ -20,6 +20,7 @@ from autodenoise.files import make_folder
 from autodenoise.learning import data as datasets
 from autodenoise.learning.validation import corrupt
 from autodenoise.noise import Compose
+from autodenoise.recipes.settings import first_difference
 from autodenoise.runs import results
 from autodenoise.runs.building import network
 from autodenoise.runs.drawing import Scene, draw_scene
@@ -294,6 +295,12 @@ def _method(
     )
     target = run.folder / "against" / recipe.name
     if (target / RECIPE_NAME).exists():
+        there, here = (target / RECIPE_NAME).read_text("utf-8"), recipes.dump(recipe)
+        if there != here:
+            raise UsageError(
+                f"{target} holds another recipe of this name{first_difference(there, here)}; "
+                f"remove it, or rename {name}"
+            )
         trained = resume(target, report=report, on_bytes=on_bytes)
     else:
         trained = train(recipe, target, report=report, on_bytes=on_bytes)
