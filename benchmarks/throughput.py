@@ -59,7 +59,7 @@ def work(path: Path, rounds: int) -> None:
         validation=Batch(images[:10]),
         validation_part="test",
         noisy_validation=True,
-        copies=1,
+        samples=len(images),
         seed=0,
         device=torch.device("cpu"),
     )

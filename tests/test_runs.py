@@ -12,6 +12,7 @@ from autodenoise import nets, recipes, runs
 from autodenoise.errors import OutputError, UsageError
 from autodenoise.learning import data
 from autodenoise.learning.reading import Part
+from autodenoise.runs.building import origin
 
 
 def few(count: int, channels: int = 1, side: int = 28) -> torch.Tensor:
@@ -109,6 +110,42 @@ def test_what_cannot_be_trained_leaves_no_folder(tmp_path: Path, setting: str) -
     with pytest.raises(UsageError):
         autodenoise.train("digits", tmp_path / "run", settings=[setting], epochs=1)
     assert not (tmp_path / "run").exists()
+
+
+def test_halves_are_no_images_for_a_network_of_one_size(tmp_path: Path) -> None:
+    settings = [
+        "network={name = 'dense'}",
+        "phase.denoise.objective=neighbor2neighbor",
+        "phase.denoise.loss=mse",
+        "search={}",
+    ]
+    with pytest.raises(UsageError, match="learns from images of half the sides"):
+        autodenoise.train("digits", tmp_path / "run", settings=settings, epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "matters"),
+    [
+        ("network.residual=false", True),
+        ("data.validation=random", True),
+        ("data.source=fashion-mnist", True),
+        ("noise.sigma=0.3", True),
+        ("phase.squares.clip=2.0", True),
+        ("seed=1", True),
+        ("title=Another", False),
+        ("figures=[]", False),
+        ("search={}", False),
+    ],
+)
+def test_what_a_checkpoint_must_be_of(tmp_path: Path, changed: str, matters: bool) -> None:
+    recipe = recipes.load("photo-fast-gray")
+    (tmp_path / "again.toml").write_text(recipes.dump(recipe))
+    assert origin(recipes.load(tmp_path / "again.toml")) == origin(recipe)
+    other = recipes.load("photo-fast-gray", [changed])
+    assert (origin(other) != origin(recipe)) == matters
+    moved = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, source="/a"))
+    again = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, source="/b"))
+    assert origin(moved) == origin(again) != origin(recipe)
 
 
 def test_a_recipe_object_is_changed_with_replace(tmp_path: Path) -> None:

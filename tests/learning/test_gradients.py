@@ -46,7 +46,7 @@ def from_crops(objective: ObjectiveName, holds: Holds, accumulate: int = 1) -> T
         {"denoise": phase},
         train=Pictures(scenes, 8, holds=holds),
         validation=Batch(watched if holds == "clean" else None, watched, watched.flip(0)),
-        copies=3,
+        samples=3 * len(scenes),
     )
 
 

@@ -96,6 +96,17 @@ def test_damaged_archives(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match="cannot read"):
             read_table(tmp_path / name)
+    whole = gzip.compress(b"label,pixel0\n" * 500)
+    (tmp_path / "b.csv.gz").write_bytes(whole[:12] + b"\xff" * 20 + whole[32:])
+    with zipfile.ZipFile(tmp_path / "odd.zip", "w") as archive:
+        archive.writestr("a.csv", "label")
+    # Compressed by a method that nobody knows.
+    content = bytearray((tmp_path / "odd.zip").read_bytes())
+    content[8] = content[content.index(b"PK\1\2") + 10] = 99
+    (tmp_path / "odd.zip").write_bytes(content)
+    for name in ("b.csv.gz", "odd.zip"):
+        with pytest.raises(InputError, match="cannot read"):
+            read_table(tmp_path / name)
     with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
         archive.writestr("a.csv", "")
         archive.writestr("b.csv", "")

@@ -23,7 +23,7 @@ from autodenoise.learning.checkpoint import (
 )
 from autodenoise.learning.history import Row
 from autodenoise.learning.loop import CHECKPOINT_NAME, Status, Training, fit
-from autodenoise.learning.losses import charbonnier, loss_for
+from autodenoise.learning.losses import charbonnier, loss_for, mean_squared_error
 from autodenoise.learning.objectives import Batch
 from autodenoise.learning.optim import Adadelta, Adam, Cosine, Muon, OneCycle
 from autodenoise.learning.phases import Phase, is_over
@@ -67,11 +67,11 @@ def training(phases: dict[str, Phase], **changes: Any) -> Training:
         "validation": Batch(squares(50, 1)),
         "validation_part": "test",
         "noisy_validation": True,
-        "copies": 1,
         "seed": 3,
         "device": torch.device("cpu"),
     }
-    return Training(**(values | changes))
+    values |= changes
+    return Training(**{"samples": len(values["train"]), **values})
 
 
 AVERAGED = Phase(
@@ -109,7 +109,7 @@ def test_a_run_that_died_ends_bit_for_bit_as_one_that_did_not(
     straight, broken = tmp_path / "straight", tmp_path / "broken"
     straight.mkdir()
     broken.mkdir()
-    expected = fit(training(phases, copies=2), straight, Heard())
+    expected = fit(training(phases, samples=300), straight, Heard())
 
     class Dies(Heard):
         def step(self, status: Status) -> None:
@@ -118,10 +118,10 @@ def test_a_run_that_died_ends_bit_for_bit_as_one_that_did_not(
                 raise StopNow
 
     with pytest.raises(StopNow):
-        fit(training(phases, copies=2), broken, Dies())
+        fit(training(phases, samples=300), broken, Dies())
     # Another network object with other weights: all must come from the checkpoint.
     other = nets.build("bottleneck", {"width": 8}, torch.Generator().manual_seed(99))
-    rows = fit(training(phases, copies=2, network=other), broken, Heard())
+    rows = fit(training(phases, samples=300, network=other), broken, Heard())
     assert losses(rows) == losses(expected)
     for name, value in weights(straight).items():
         assert torch.equal(value, weights(broken)[name]), name
@@ -190,6 +190,16 @@ def test_a_checkpoint_fits_no_other_recipe(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match="another recipe"):
             fit(changed, tmp_path, Heard())
+
+
+def test_a_recipe_stands_for_noise_that_another_processor_measures_otherwise(
+    tmp_path: Path,
+) -> None:
+    rows = fit(training(PHASES[2], origin="noisy pictures"), tmp_path, Heard())
+    measured = training(PHASES[2], noise=Gaussian(0.4 + 1e-9, clip=True), origin="noisy pictures")
+    assert losses(fit(measured, tmp_path, Heard())) == losses(rows)
+    with pytest.raises(InputError, match="another recipe"):
+        fit(training(PHASES[2], origin="others"), tmp_path, Heard())
 
 
 def test_the_average_is_the_mean_that_its_decay_says() -> None:
@@ -294,6 +304,26 @@ def test_on_a_gpu_the_loss_is_compiled_with_the_network_in_it(
     assert loss_for(phase, torch.device("cpu")) is charbonnier
 
 
+def test_what_cannot_be_compiled_is_trained_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch_compile = torch.compile
+
+    def without_a_compiler(*_: Any) -> Callable[..., Any]:
+        raise RuntimeError("Failed to find C compiler")
+
+    monkeypatch.setattr(
+        torch, "compile", lambda function: torch_compile(function, backend=without_a_compiler)
+    )
+    phase = Phase(epochs=1, loss="mse", precision="bfloat16")
+    network = nets.build("unet", {}, torch.Generator().manual_seed(0))
+    noisy, clean = torch.rand(2, 1, 1, 16, 16)
+    loss = loss_for(phase, torch.device("cuda"))
+    with pytest.warns(UserWarning, match="uncompiled.*Failed to find C compiler"):
+        first = loss(network, noisy, clean)
+    # Once is enough.
+    assert torch.equal(first, loss(network, noisy, clean))
+    assert torch.equal(first, mean_squared_error(network, noisy, clean))
+
+
 def test_it_learns_from_crops_in_bfloat16(tmp_path: Path) -> None:
     random = torch.Generator().manual_seed(0)
     # Smooth pictures: noise is what has detail.
@@ -317,7 +347,7 @@ def test_it_learns_from_crops_in_bfloat16(tmp_path: Path) -> None:
         network=network,
         train=pictures,
         validation=Batch(smooth[:, :, :40, :40].contiguous()),
-        copies=25,
+        samples=3005,
         noise=Gaussian(0.2),
     )
     rows = fit(given, tmp_path, Heard())

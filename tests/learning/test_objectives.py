@@ -260,7 +260,7 @@ def test_it_learns_to_denoise(
         validation=Batch(smooth(6, 64, 9)),
         validation_part="validation",
         noisy_validation=True,
-        copies=80,
+        samples=80 * len(pictures),
         seed=0,
         device=torch.device("cpu"),
     )

@@ -79,6 +79,21 @@ def test_the_same_generator_draws_the_same_and_the_side_can_be_another() -> None
     assert pictures.crops(rows, draw(1), 12).shape == (1, 3, 3, 12, 12)
 
 
+@pytest.mark.parametrize("count", [3, 7, 10, 14])
+def test_an_epoch_of_any_length_takes_from_all_pictures_alike(count: int) -> None:
+    pictures = Pictures(list(torch.zeros(7, 1, 1, 16, 16)), 8)
+    assert len(pictures) == 7
+    total = torch.zeros(7, dtype=torch.int64)
+    for epoch in range(200):
+        order = pictures.order(count, torch.Generator().manual_seed(epoch))
+        taken = torch.bincount(order, minlength=7)
+        assert taken.sum() == count
+        assert taken.max() - taken.min() <= (count % 7 != 0)
+        total += taken
+    # No picture is favoured by its place.
+    assert (total - 200 * count / 7).abs().max() < 5 * (200 * count / 7) ** 0.5
+
+
 def test_channels_are_shuffled_and_stay_whole() -> None:
     flat = torch.tensor([0.1, 0.2, 0.3])[:, None, None].expand(3, 9, 9)
     rows = torch.zeros(300, dtype=torch.int64)

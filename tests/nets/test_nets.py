@@ -35,6 +35,20 @@ def test_encoder_and_decoder_make_the_network(name: str) -> None:
     torch.testing.assert_close(image, whole.denoise(batch))
 
 
+@pytest.mark.parametrize("name", list(nets.NETWORKS))
+def test_every_network_learns_in_bfloat16(name: str) -> None:
+    whole = network(name).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    side = 32 if name in ("swift", "unet") else 28
+    batch = torch.rand(3, 1, side, side, generator=torch.Generator().manual_seed(1))
+    exact = whole.denoise(batch).detach()
+    with torch.autocast("cpu", torch.bfloat16):
+        answer = whole.denoise(batch)
+    answer.float().square().mean().backward()
+    # Seven bits of mantissa.
+    assert (answer - exact).abs().max() < 0.05 * exact.abs().max()
+    assert all(weight.grad is not None for weight in whole.parameters())
+
+
 @pytest.mark.parametrize(
     ("name", "shape"),
     [

@@ -33,6 +33,14 @@ def test_what_there_is_decides_what_is_learnt(holds: Any, objective: str, tmp_pa
     assert load(tmp_path / "again.toml") == recipe
 
 
+def test_what_a_recipe_lacks_for_such_pictures_can_be_set(tmp_path: Path) -> None:
+    own = Own("noisy", tmp_path)
+    with pytest.raises(UsageError, match="by crops; set crop too"):
+        load("swift-mnist", own=own)
+    recipe = load("swift-mnist", ["data.crop=28", "phase.denoise.noise=fresh"], own=own)
+    assert (recipe.data.crop, recipe.network.name) == (28, "swift")
+
+
 @pytest.mark.parametrize(
     ("text", "noise"),
     [

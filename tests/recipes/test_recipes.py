@@ -186,6 +186,36 @@ def test_wrong_settings_say_what_is_right(tmp_path: Path, setting: str, says: st
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (["phase={'warm/up' = {epochs = 1}}"], "a phase is called 'warm/up'"),
+        (["phase={best = {epochs = 1}}"], "none of best, checkpoint, start"),
+        (["data.shots=2"], "supervised, which cannot be learnt from repeats"),
+        (
+            ["data.shots=1", "phase.squares.objective=noise2noise"],
+            "noise2noise, which cannot be learnt from noisy; expected one of: recorrupted",
+        ),
+        (["noise.sigma=[0.1, 0.2]", "phase.squares.objective=recorrupted"], "one strength"),
+        (
+            ["noise={kind = 'uniform', amplitude = 0.3}", "phase.squares.objective=recorrupted"],
+            "0 on average",
+        ),
+        (
+            [
+                "noise={kind='mixture', parts=[{weight=1, noise=[{kind='gaussian', sigma=0.1}]}]}",
+                "phase.squares.objective=recorrupted",
+            ],
+            "0 on average",
+        ),
+    ],
+)
+def test_phases_that_do_not_fit_the_rest(settings: list[str], says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load("photo-fast-gray", ["search={}", *settings])
+    assert says in str(caught.value)
+
+
 @pytest.mark.parametrize("key", ["title", "data", "noise", "network", "phase"])
 def test_what_a_recipe_cannot_do_without(tmp_path: Path, key: str) -> None:
     lines = [line for line in SMALL.splitlines() if not line.startswith(key)]

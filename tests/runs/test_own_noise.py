@@ -44,6 +44,17 @@ def test_the_noise_of_noisy_pictures_is_measured(
         np.testing.assert_allclose(drawn, true, rtol=0.1)
 
 
+def test_noise_is_measured_on_what_is_noisy_of_pairs(tmp_path: Path) -> None:
+    own = Own("pairs", tmp_path, tmp_path / "clean")
+    recipe = load(None, own=own, overrides=["phase.denoise.objective=recorrupted"])
+    clean = smooth(12, 1, 256, 0)
+    noisy = Gaussian(0.1)(clean, torch.Generator().manual_seed(4))
+    part = Part(clean, noisy=noisy)
+    (found,) = noise_of(recipe, Splits(part, part, part))
+    assert isinstance(found, Measured)
+    assert 0.08 < min(found.sigmas[0]) <= max(found.sigmas[0]) < 0.12
+
+
 def test_noise_that_is_told_is_not_measured(tmp_path: Path) -> None:
     recipe = load(None, own=Own("noisy", tmp_path, noise="gaussian:25"))
     assert noise_of(recipe, splits(Gaussian(0.3), smooth(1, 1, 64, 0))) == recipe.noise

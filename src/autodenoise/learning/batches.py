@@ -34,7 +34,7 @@ class Batches:
         phase, images = training.phases[name], training.train
         self._training, self._index, self._side = training, index, phase.crop
         self._images = images if isinstance(images, Crops) else images.to(training.device)
-        self._count = len(images) * training.copies
+        self._count = training.samples
         self._noisy = self._again = None
         if isinstance(self._images, Tensor) and phase.noise == "once":
             if phase.objective != "reconstruction":
@@ -43,7 +43,7 @@ class Batches:
                 self._again = self._draw_once(self._images, "noise once again")
 
     def __len__(self) -> int:
-        """Give the number of rows in an epoch: every image so many times over."""
+        """Give the number of rows in an epoch."""
         return self._count
 
     def order(self, epoch: int) -> Tensor:
@@ -71,6 +71,8 @@ class Batches:
         noisy = torch.empty(self._count, *images.shape[1:], device=device)
         for start in range(0, self._count, _DRAWN):
             rows = torch.arange(start, min(start + _DRAWN, self._count), device=device)
-            draw = generator(training.seed, purpose, self._index, start, device=device)
-            noisy[rows] = training.noise(as_float(images[rows % len(images)]), draw)
+            # On the CPU, so that it is the same wherever the run is gone on with.
+            draw = generator(training.seed, purpose, self._index, start)
+            clean = as_float(images[rows % len(images)].cpu())
+            noisy[rows] = training.noise(clean, draw).to(device)
         return noisy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import zipfile
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,9 +82,12 @@ def _unpack(path: Path) -> bytes:
                 names = [name for name in archive.namelist() if name.endswith(".csv")]
                 if len(names) != 1:
                     raise InputError(f"{path} holds {len(names)} .csv files; expected one")
-                return archive.read(names[0])
+                try:
+                    return archive.read(names[0])
+                except (RuntimeError, NotImplementedError) as error:  # encrypted; another method
+                    raise InputError(f"cannot read {path}: {error}") from None
         return path.read_bytes()
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise InputError(f"cannot read {path}: {error}") from None
 
 

@@ -79,12 +79,16 @@ class Training:
     validation_part
         ``"validation"`` or ``"test"``: which images those are. Names the noise they get, so that a
         later evaluation of the same part draws the same.
-    copies
-        How many times over each training image is taken in an epoch.
+    samples
+        How many images or crops are taken in an epoch, as evenly from all as may be.
     seed
         What every random choice follows from.
     device
         Where to train.
+    origin
+        The recipe that all this follows from: a checkpoint is gone on with by no other. By default
+        the noise stands for it; noise that was measured differs in its last digits from one
+        processor to another.
     notes
         What people should know of what is learnt from.
     processes
@@ -98,9 +102,10 @@ class Training:
     validation: Batch
     validation_part: str
     noisy_validation: bool
-    copies: int
+    samples: int
     seed: int
     device: torch.device
+    origin: str = ""
     notes: tuple[str, ...] = ()
     processes: Processes = ALONE
 
@@ -262,8 +267,8 @@ def _shown(average: Average | None) -> contextlib.AbstractContextManager[None]:
 def _fingerprint(training: Training) -> str:
     """Sum up all that the next step depends on and that a checkpoint does not hold."""
     network = [(name, tuple(value.shape)) for name, value in training.network.named_parameters()]
-    data = (tuple(training.train.shape), training.copies, training.seed)
-    said = repr((network, dict(training.phases), training.noise, data))
+    data = (tuple(training.train.shape), training.samples, training.seed)
+    said = repr((network, dict(training.phases), training.origin or training.noise, data))
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
@@ -91,7 +92,28 @@ def loss_for(phase: Phase, device: torch.device) -> Loss:
     loss = LOSSES[phase.loss]
     if device.type != "cuda" or phase.precision != "bfloat16":
         return loss
-    return cast("Loss", torch.compile(loss))
+    return _compiled(loss)
+
+
+def _compiled(loss: Loss) -> Loss:
+    """Compile a loss; where that fails, as without a C compiler, it is said and done without."""
+    from torch._dynamo.exc import BackendCompilerFailed  # takes seconds
+
+    current = cast("Loss", torch.compile(loss))
+
+    def computed(
+        network: Autoencoder, given: Tensor, target: Tensor, where: Tensor | None = None
+    ) -> Tensor:
+        nonlocal current
+        try:
+            return current(network, given, target, where)
+        except BackendCompilerFailed as error:
+            reason = str(error.inner_exception).partition("\n")[0]
+            warnings.warn(f"training goes on uncompiled, and slower: {reason}", stacklevel=2)
+            current = loss
+            return current(network, given, target, where)
+
+    return computed
 
 
 def _error(network: Autoencoder, given: Tensor, target: Tensor) -> Tensor:

@@ -135,7 +135,10 @@ class Crops(ABC):
     def _windows(self, count: int, generator: torch.Generator) -> list[Tensor]:
         """Give the order of an epoch, window by window."""
         if self._pixels_of.sum() <= self._window:
-            return [torch.randperm(count, generator=generator) % len(self)]
+            rows = torch.randperm(count, generator=generator) % len(self)
+            # Where some pictures come once more than others, not always the first.
+            uneven = count % len(self) != 0
+            return [torch.randperm(len(self), generator=generator)[rows] if uneven else rows]
         crops = max(-(-count // len(self)), min(_LEAST_CROPS, count))
         chosen = torch.randperm(len(self), generator=generator)[: -(-count // crops)]
         filled = self._pixels_of[chosen.numpy()].cumsum()

@@ -88,12 +88,13 @@ def take_shots(noise: Noise, scenes: Iterable[Tensor], count: int, seed: int) ->
 def corrupt(noise: Noise, clean: Tensor, seed: int, part: str, count: int | None = None) -> Tensor:
     """Give one part's images, uint8 or float32, the noise that this seed draws for that part.
 
-    With `count`, only the first so many: they get the noise that they have among all.
+    With `count`, only the first so many: they get the noise that they have among all. It is drawn
+    on the CPU, so that it is the same on every device.
     """
     count = len(clean) if count is None else min(count, len(clean))
     noisy = torch.empty(count, *clean.shape[1:], device=clean.device)
     for start in range(0, count, _DRAWN):
         rows = slice(start, start + _DRAWN)
-        draw = generator(seed, f"noise of {part}", start, device=clean.device)
-        noisy[rows] = noise(as_float(clean[rows]), draw)[: count - start]
+        draw = generator(seed, f"noise of {part}", start)
+        noisy[rows] = noise(as_float(clean[rows].cpu()), draw)[: count - start].to(clean.device)
     return noisy

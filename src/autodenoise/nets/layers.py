@@ -52,7 +52,9 @@ class ConvTranspose(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Map (B, in, H, W) to (B, out, H', W')."""
-        if x.is_cpu and self.training and not torch.compiler.is_exporting():
+        # Autocast, which would turn the weights to bfloat16, knows torch's own operators alone.
+        ours = x.is_cpu and self.training and not torch.is_autocast_enabled("cpu")
+        if ours and not torch.compiler.is_exporting():
             assert self.bias is not None
             result: Tensor = _TransposeOnCpu.apply(x, self.weight, self.bias, self.stride[0])  # type: ignore[no-untyped-call]
             return result

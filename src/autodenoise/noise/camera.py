@@ -16,7 +16,9 @@ from autodenoise.noise.strength import Strength, check, draw, for_each
 
 __all__ = ["Camera"]
 
-# Brooks et al.: log10 of the read noise's variance over that of the shot noise, fitted to phones.
+# The read noise's variance by that of the shot noise, after Brooks et al., who fitted phones.
+# Taken in log10. The code that they published takes natural logarithms, by which the variance is a
+# fifth of this: what is learnt here is for more noise in the shadows.
 _READ_SLOPE, _READ_OFFSET, _READ_SPREAD = 2.18, 1.20, 0.26
 _RED_GAIN, _BLUE_GAIN = (1.9, 2.4), (1.5, 1.9)
 # sRGB's power law with its slope at black, 13, but without the kink: ((x + toe)^p - toe^p) / scale.
@@ -45,7 +47,8 @@ class Camera:
     ----------
     log_shot
         log10 of lambda_s, the variance of the shot noise at white. That of lambda_r follows from it
-        with a spread, by the fit of the reference.
+        with a spread: log10 lambda_r = 2.18 log10 lambda_s + 1.20 +- 0.26, the numbers of the
+        reference, which takes other logarithms.
     smoothing
         Of the Gaussian that the noise is smoothed by, in pixels. Demosaicking smooths besides.
     chroma

@@ -26,9 +26,9 @@ from autodenoise.noise.jpeg import Jpeg
 from autodenoise.noise.measured import Measured
 from autodenoise.noise.scan import Scan
 from autodenoise.noise.smoothing import Blur
-from autodenoise.noise.strength import Noise
+from autodenoise.noise.strength import Noise, varies
 
-__all__ = ["AnyNoise", "Compose", "Mixture", "Part", "uncut"]
+__all__ = ["AnyNoise", "Compose", "Mixture", "Part", "adds_alike", "uncut"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,14 @@ def uncut(noise: Noise) -> Noise:
     if dataclasses.is_dataclass(noise) and getattr(noise, "clip", False):
         return dataclasses.replace(noise, clip=False)
     return noise
+
+
+_ADDED = (CorrelatedGaussian, Gaussian, Measured, Poisson, PoissonGaussian, Speckle)
+
+
+def adds_alike(noise: Noise) -> bool:
+    """Tell whether a corruption adds what is 0 on average, and as strong in every image."""
+    return isinstance(noise, _ADDED) and not varies(noise)
 
 
 @dataclass(frozen=True)

@@ -17,20 +17,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import tomli_w
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
 from autodenoise.errors import InputError, UsageError, unknown_name
 from autodenoise.learning.data import Data
-from autodenoise.learning.phases import ObjectiveName, Phase
+from autodenoise.learning.phases import Phase
 from autodenoise.learning.reading import SOURCES
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import AnyNoise
-from autodenoise.noise.strength import varies
 from autodenoise.recipes.mistakes import explain, known_keys
 from autodenoise.recipes.own import Own, applied, template
+from autodenoise.recipes.phase_checks import check_phase
 from autodenoise.recipes.search import Range, Space, check, flatten
 from autodenoise.recipes.settings import by_path, names_a_kind, parse, put
 
@@ -60,15 +60,6 @@ FigureName = Literal[
     "diagram",
 ]
 """The figures that can be drawn of a run, see `autodenoise.runs.drawing`."""
-
-
-_BLIND = ("recorrupted", "neighbor2neighbor", "noise2void", "noise2void2")
-_POSSIBLE = {
-    "clean": get_args(ObjectiveName),
-    "pairs": ("supervised", "reconstruction", *_BLIND),
-    "repeats": ("noise2noise", *_BLIND),
-    "noisy": _BLIND,
-}
 
 
 @dataclass(frozen=True)
@@ -174,27 +165,7 @@ class Recipe:
             if phase not in self.phase:
                 raise unknown_name("phase in printed:", phase, self.phase)
         for name, part in self.phase.items():
-            if part.noise == "once" and self.data.crop is not None:
-                raise UsageError(
-                    f"phase.{name}.noise is once, but no crop is seen twice; use fresh"
-                )
-            if part.objective not in _POSSIBLE[self.data.holds]:
-                raise UsageError(
-                    f"phase.{name}.objective is {part.objective}, which cannot be learnt from "
-                    f"{self.data.holds}; expected one of: {', '.join(_POSSIBLE[self.data.holds])}"
-                )
-            if part.objective == "recorrupted" and any(map(varies, self.noise)):
-                raise UsageError(
-                    f"phase.{name}.objective is recorrupted, which must know how strong noise is; "
-                    "name one strength, or none for noisy pictures, on which it is measured"
-                )
-            if part.crop is not None and self.data.crop is None:
-                raise UsageError(f"phase.{name}.crop needs crop in [data]")
-            if part.loss == "bce" and NETWORKS[self.network.name].answers == "image":
-                raise UsageError(
-                    f"phase.{name}.loss is bce, which needs a network that answers with "
-                    f"probabilities; {self.network.name} answers with the image itself: use mse"
-                )
+            check_phase(name, part, self.data, self.noise, self.network.name)
         _check_search(self)
 
 
@@ -243,9 +214,18 @@ def load(
     table = _read(recipe) if recipe is not None else template(_given(own))
     if own is not None:
         table = applied(table, own)
-    resolved = _build(table, where=str(own.source if recipe is None and own else recipe))
+    where = str(own.source if recipe is None and own else recipe)
     overrides = tuple(overrides)
     settings = [parse(override) for override in overrides]
+    try:
+        resolved = _build(table, where=where)
+    except UsageError:
+        if own is None or not overrides:
+            raise
+        # What a recipe lacks for other pictures than its own may be among the settings.
+        for key, value in settings:
+            put(table, key, value, "--set")
+        resolved = _build(table, where=where)
     if epochs is not None:
         if epochs < 1:
             raise UsageError(f"epochs is {epochs}; expected at least 1")

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import inspect
+import json
 from typing import TYPE_CHECKING
 
 import torch
 
-from autodenoise import nets
+from autodenoise import nets, recipes
 from autodenoise.errors import UsageError
 from autodenoise.learning.checkpoint import load_state, load_weights, restore_trained
 from autodenoise.learning.loop import BEST_NAME, CHECKPOINT_NAME, weights_name
 from autodenoise.learning.randomness import generator
+from autodenoise.learning.reading import SOURCES
 
 if TYPE_CHECKING:
     from autodenoise.nets import Autoencoder
     from autodenoise.recipes import Recipe
     from autodenoise.runs.run import Run
 
-__all__ = ["check_crops", "network", "trained"]
+__all__ = ["check_sides", "network", "origin", "trained"]
 
 
 def network(
@@ -77,28 +79,55 @@ def network(
     return built
 
 
-def check_crops(recipe: Recipe, multiple: int | None) -> None:
-    """Check that a network whose sides are multiples of this can work on a recipe's crops.
+@torch.no_grad()
+def check_sides(recipe: Recipe, untrained: Autoencoder, shape: tuple[int, int, int]) -> None:
+    """Check that a network can work on images or crops of the sides that a recipe feeds it.
 
     Raises
     ------
     UsageError
         It cannot.
     """
-    name = recipe.network.name
+    name, multiple = recipe.network.name, untrained.multiple
+    # It learns from images of half the sides.
+    halved = any(phase.objective == "neighbor2neighbor" for phase in recipe.phase.values())
+    if recipe.data.crop is None:
+        channels, height, width = shape
+        try:
+            if halved:
+                untrained(torch.zeros(1, channels, height // 2, width // 2))
+        except RuntimeError:
+            raise UsageError(
+                f"the network {name} works on images of {height}x{width} alone, and "
+                "neighbor2neighbor learns from images of half the sides; choose another objective"
+            ) from None
+        return
     if multiple is None:
         raise UsageError(
             f"the network {name} works on images of one size alone; leave crop out of [data]"
         )
     sides = {f"phase.{key}.crop": phase.crop for key, phase in recipe.phase.items()}
-    if any(phase.objective == "neighbor2neighbor" for phase in recipe.phase.values()):
-        multiple *= 2  # it learns from crops of half the sides
+    multiple *= 2 if halved else 1
     for key, side in {"data.crop": recipe.data.crop, **sides}.items():
         if side is not None and side % multiple:
             raise UsageError(
                 f"{key} is {side}; the network {name} takes multiples of {multiple}, such as "
                 f"{max(multiple, side - side % multiple)}"
             )
+
+
+def origin(recipe: Recipe) -> str:
+    """Sum up what of a recipe decides how its training goes on. Pictures may have been moved."""
+    deciding = ("data", "network", "noise", "phase", "seed", "validation")
+    return json.dumps(
+        {
+            key: value
+            for key, value in recipes.settings_of(recipe).items()
+            if key.partition(".")[0] in deciding
+            and (key not in ("data.source", "data.targets") or value in SOURCES)
+        },
+        sort_keys=True,
+    )
 
 
 def trained(

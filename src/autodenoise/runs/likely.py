@@ -12,17 +12,8 @@ from autodenoise.evaluation.independence import check_independence, of_shots
 from autodenoise.evaluation.noise_level import Curve, NoiseLevel
 from autodenoise.learning.randomness import generator
 from autodenoise.learning.validation import corrupt
-from autodenoise.noise import (
-    Compose,
-    CorrelatedGaussian,
-    Gaussian,
-    Measured,
-    Poisson,
-    PoissonGaussian,
-    Speckle,
-)
+from autodenoise.noise import Compose, adds_alike
 from autodenoise.noise.mixture import uncut
-from autodenoise.noise.strength import varies
 from autodenoise.runs import results
 from autodenoise.runs.run import to_images
 
@@ -33,7 +24,6 @@ if TYPE_CHECKING:
     from autodenoise.evaluation.unsupervised import Estimate
     from autodenoise.learning.data import Splits
     from autodenoise.learning.phases import Phase
-    from autodenoise.noise import AnyNoise
     from autodenoise.recipes import Recipe
     from autodenoise.runs.run import Run
 
@@ -45,7 +35,6 @@ _ALSO = 64
 _LEVELS, _FLAT = 17, 128
 _LITTLE = 0.5
 _BLIND = ("neighbor2neighbor", "noise2void", "noise2void2")
-_ADDED = (CorrelatedGaussian, Gaussian, Measured, Poisson, PoissonGaussian, Speckle)
 
 
 def assess(run: Run, splits: Splits) -> Estimate | None:
@@ -155,7 +144,7 @@ def _independence(recipe: Recipe, splits: Splits) -> Independence | None:
 
 def _known(recipe: Recipe, splits: Splits) -> unsupervised.KnownNoise | None:
     """Give the noise that a recipe says its noisy pictures have, if that is one and the same."""
-    if not recipe.noise or not all(map(_is_one, recipe.noise)):
+    if not recipe.noise or not all(map(adds_alike, recipe.noise)):
         return None
     noise, random = uncut(Compose(recipe.noise)), generator(recipe.seed, "probes")
 
@@ -169,8 +158,3 @@ def _known(recipe: Recipe, splits: Splits) -> unsupervised.KnownNoise | None:
     variances = np.square(drawn).mean((1, 2)).T.tolist()
     curves = (Curve(tuple(means.tolist()), tuple(channel)) for channel in variances)
     return unsupervised.KnownNoise(NoiseLevel.of(curves, drawn), draw)
-
-
-def _is_one(part: AnyNoise) -> bool:
-    """Whether a corruption adds something of zero mean that is as strong in every image."""
-    return isinstance(part, _ADDED) and not varies(part)

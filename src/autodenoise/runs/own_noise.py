@@ -69,9 +69,10 @@ def noise_of(recipe: Recipe, splits: Splits) -> tuple[AnyNoise, ...]:
 
 
 def _images(part: Part) -> NDArray[np.float32]:
-    """Give as much of the pictures as is enough: some whole, or the middles of some."""
-    if part.images[:, 0].numel() >= _ENOUGH or not part.pictures:
-        return to_images(part.images)
+    """Give as much of the noisy pictures as is enough: some whole, or the middles of some."""
+    noisy = part.images if part.noisy is None else part.noisy
+    if noisy[:, 0].numel() >= _ENOUGH or not part.pictures:
+        return to_images(noisy)
     taken: list[Tensor] = []
     pixels = 0
     for number in range(min(len(part.pictures), _MOST)):

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import importlib.util
 import json
-import math
 import os
 import platform
 from importlib import metadata
@@ -37,7 +36,7 @@ from autodenoise.learning.stream import crops_of
 from autodenoise.learning.transfer import start_from
 from autodenoise.learning.validation import take_shots
 from autodenoise.noise import Compose
-from autodenoise.runs.building import check_crops, network
+from autodenoise.runs.building import check_sides, network, origin
 from autodenoise.runs.likely import assess, caution
 from autodenoise.runs.listeners import Listeners
 from autodenoise.runs.own_noise import noise_of
@@ -302,8 +301,8 @@ def _build(
     noise(datasets.as_float(few), generator(recipe.seed, "rehearsal"))
     same = splits.validation is splits.test
     train: torch.Tensor | Crops = splits.train.images
+    check_sides(recipe, untrained, splits.shape)
     if data.crop is not None:
-        check_crops(recipe, untrained.multiple)
         pictures, holds = splits.train.pictures, data.holds
         if data.shots is not None:
             pictures = tuple(take_shots(noise, pictures, data.shots, recipe.seed))
@@ -329,9 +328,10 @@ def _build(
         ),
         validation_part="test" if same else "validation",
         noisy_validation=recipe.validation == "noisy",
-        copies=data.copies if data.samples is None else math.ceil(data.samples / len(train)),
+        samples=data.samples or data.copies * len(train),
         seed=recipe.seed,
         device=device,
+        origin=origin(recipe),
         notes=(*splits.notes, *caution(recipe, splits)),
         processes=processes,
     )

@@ -1,0 +1,69 @@
+"""Whether a phase of training fits the rest of its recipe."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, get_args
+
+from autodenoise.errors import UsageError
+from autodenoise.learning.phases import ObjectiveName, Phase
+from autodenoise.nets import NETWORKS
+from autodenoise.noise import adds_alike
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from autodenoise.learning.data import Data
+    from autodenoise.noise import AnyNoise
+
+__all__ = ["check_phase"]
+
+_BLIND = ("recorrupted", "neighbor2neighbor", "noise2void", "noise2void2")
+_POSSIBLE = {
+    "clean": get_args(ObjectiveName),
+    "pairs": ("supervised", "reconstruction", *_BLIND),
+    "repeats": ("noise2noise", *_BLIND),
+    "noisy": _BLIND,
+}
+# A phase's weights are kept under its name, beside files of these names.
+_TAKEN = ("best", "checkpoint", "start")
+
+
+def check_phase(
+    name: str, phase: Phase, data: Data, noise: Iterable[AnyNoise], network: str
+) -> None:
+    """Check a phase against the data, the noise and the network that it trains with.
+
+    Raises
+    ------
+    UsageError
+        They do not fit.
+    """
+    if not re.fullmatch(r"[\w-]+", name) or name in _TAKEN:
+        raise UsageError(
+            f"a phase is called {name!r}; expected letters, digits, _ and -, and none of "
+            f"{', '.join(_TAKEN)}"
+        )
+    if phase.noise == "once" and data.crop is not None:
+        raise UsageError(f"phase.{name}.noise is once, but no crop is seen twice; use fresh")
+    holds = data.holds
+    if data.shots is not None:
+        holds = "noisy" if data.shots == 1 else "repeats"
+    if phase.objective not in _POSSIBLE[holds]:
+        raise UsageError(
+            f"phase.{name}.objective is {phase.objective}, which cannot be learnt from {holds}; "
+            f"expected one of: {', '.join(_POSSIBLE[holds])}"
+        )
+    if phase.objective == "recorrupted" and not all(map(adds_alike, noise)):
+        raise UsageError(
+            f"phase.{name}.objective is recorrupted, which must know what noise adds to every "
+            "picture; name noise of one strength that is 0 on average, or none for noisy pictures, "
+            "on which it is measured"
+        )
+    if phase.crop is not None and data.crop is None:
+        raise UsageError(f"phase.{name}.crop needs crop in [data]")
+    if phase.loss == "bce" and NETWORKS[network].answers == "image":
+        raise UsageError(
+            f"phase.{name}.loss is bce, which needs a network that answers with probabilities; "
+            f"{network} answers with the image itself: use mse"
+        )
