@@ -101,9 +101,9 @@ def test_damaged_archives(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "odd.zip", "w") as archive:
         archive.writestr("a.csv", "label")
     # Compressed by a method that nobody knows.
-    content = bytearray((tmp_path / "odd.zip").read_bytes())
-    content[8] = content[content.index(b"PK\1\2") + 10] = 99
-    (tmp_path / "odd.zip").write_bytes(content)
+    odd = bytearray((tmp_path / "odd.zip").read_bytes())
+    odd[8] = odd[odd.index(b"PK\1\2") + 10] = 99
+    (tmp_path / "odd.zip").write_bytes(odd)
     for name in ("b.csv.gz", "odd.zip"):
         with pytest.raises(InputError, match="cannot read"):
             read_table(tmp_path / name)
