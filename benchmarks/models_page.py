@@ -37,8 +37,8 @@ other terms, train your own on your own pictures: the recipes are built in.
 
 PSNR in dB on bsds-val32, 32 photos that nothing was trained on: with white noise by the published
 protocol, and *clean*: how near a clean photo is to itself after it went through. Everything was
-chosen by these. The test sets ([results](results.md)) were scored four times: before and after the
-third sitting of the models for white noise, after the fourth, and after the fifth.
+chosen by these. The test sets ([results](results.md)) were scored five times: before and after the
+third sitting of the models for white noise, after the fourth, after the fifth, and after the last.
 
 | model | file | parameters | images | sigma 15 | sigma 25 | sigma 50 | clean |
 | --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |

@@ -9,6 +9,7 @@ __all__ = ["FILES"]
 FILES: Final[dict[str, str]] = {
     "photo-real-color": "photo-real-color.onnx",
     "photo-fast-color": "photo-fast-color.onnx",
+    "photo-balanced-color": "photo-balanced-color.onnx",
     "photo-fast-gray": "photo-fast-gray.onnx",
     "photo-fast-gray-int8": "photo-fast-gray-int8.onnx",
 }
