@@ -191,10 +191,6 @@ def test_wrong_settings_say_what_is_right(tmp_path: Path, setting: str, says: st
     [
         (["phase={'warm/up' = {epochs = 1}}"], "a phase is called 'warm/up'"),
         (["phase={best = {epochs = 1}}"], "none of best, checkpoint, start"),
-        (
-            ["data.shots=2", "phase.squares={objective='noise2noise', loss='log-mse', epochs=1}"],
-            "log-mse, which is for clean targets",
-        ),
         (["data.shots=2"], "supervised, which cannot be learnt from repeats"),
         (
             ["data.shots=1", "phase.squares.objective=noise2noise"],

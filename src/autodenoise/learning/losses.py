@@ -18,14 +18,10 @@ __all__ = [
     "Loss",
     "binary_cross_entropy",
     "charbonnier",
-    "log_mean_squared_error",
     "loss_for",
     "mean_absolute_error",
     "mean_squared_error",
 ]
-
-
-_ROUNDING = 1 / 12 / 255**2
 
 
 class Loss(Protocol):
@@ -82,34 +78,11 @@ def charbonnier(
     return _mean((_error(network, given, target).square() + 1e-6).sqrt(), where)
 
 
-def log_mean_squared_error(
-    network: Autoencoder, given: Tensor, target: Tensor, where: Tensor | None = None
-) -> Tensor:
-    """Mean over images of ln(1 + e / r): e is the mean squared error, r that of rounding to bytes.
-
-    It follows the PSNR of each image, 4.34 dB a unit, so that faint noise and smooth images, whose
-    errors are small, count as much as others; an exact answer has 0. For clean targets alone: with
-    noisy ones the least of it is another answer.
-
-    References
-    ----------
-    Chen, Lu, Zhang, Chu, Chen, "HINet: half instance normalization network for image restoration",
-    CVPR Workshops 2021, whose loss is the negative PSNR.
-    """
-    squares = _error(network, given, target).square()
-    if where is None:
-        each = squares.mean((1, 2, 3))
-    else:
-        each = (squares * where).sum((1, 2, 3)) / where.expand_as(squares).sum((1, 2, 3))
-    return torch.log1p(each / _ROUNDING).mean()
-
-
 LOSSES: dict[str, Loss] = {
     "bce": binary_cross_entropy,
     "mse": mean_squared_error,
     "l1": mean_absolute_error,
     "charbonnier": charbonnier,
-    "log-mse": log_mean_squared_error,
 }
 """The losses by the name that recipes write."""
 

@@ -49,7 +49,7 @@ class Phase:
     lines
         For noise that goes along ``rows`` or ``columns``, which ``noise2void`` then hides more of.
     loss
-        ``bce``, ``mse``, ``l1``, ``charbonnier`` or ``log-mse``.
+        ``bce``, ``mse``, ``l1`` or ``charbonnier``.
     noise
         ``once``: every image keeps one noisy version, as the tutorials do. ``fresh``: each time it
         is seen it gets another.
@@ -74,7 +74,7 @@ class Phase:
     crop: int | None = None
     objective: ObjectiveName = "supervised"
     lines: Lines | None = None
-    loss: Literal["bce", "mse", "l1", "charbonnier", "log-mse"] = "bce"
+    loss: Literal["bce", "mse", "l1", "charbonnier"] = "bce"
     noise: Literal["once", "fresh"] = "fresh"
     optimizer: Optimizer = field(default_factory=Adam)
     schedule: Schedule = field(default_factory=Constant)

@@ -25,7 +25,6 @@ _POSSIBLE = {
     "repeats": ("noise2noise", *_BLIND),
     "noisy": _BLIND,
 }
-_TAUGHT = ("supervised", "reconstruction")
 # A phase's weights are kept under its name, beside files of these names.
 _TAKEN = ("best", "checkpoint", "start")
 
@@ -63,11 +62,6 @@ def check_phase(
         )
     if phase.crop is not None and data.crop is None:
         raise UsageError(f"phase.{name}.crop needs crop in [data]")
-    if phase.loss == "log-mse" and phase.objective not in _TAUGHT:
-        raise UsageError(
-            f"phase.{name}.loss is log-mse, which is for clean targets; those of {phase.objective} "
-            "are noisy: use mse"
-        )
     if phase.loss == "bce" and NETWORKS[network].answers == "image":
         raise UsageError(
             f"phase.{name}.loss is bce, which needs a network that answers with probabilities; "

@@ -39,7 +39,6 @@ LOSS_NAMES = {
     "mse": "mean squared error",
     "l1": "mean absolute error",
     "charbonnier": "mean Charbonnier error",
-    "log-mse": "mean logarithm of each image's squared error",
 }
 """The losses by the name that recipes write."""
 
