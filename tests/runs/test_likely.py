@@ -302,7 +302,8 @@ def test_the_data_in_words(home: Path) -> None:
     )
     assert words.noises(recipe) == ["That of the pictures themselves"]
     drawn = dataclasses.replace(recipe.data, holds="clean", targets="", shots=2)
-    taken = dataclasses.replace(recipe, data=drawn, noise=(Gaussian(0.1),))
+    learnt = {"denoise": dataclasses.replace(recipe.phase["denoise"], objective="noise2noise")}
+    taken = dataclasses.replace(recipe, data=drawn, noise=(Gaussian(0.1),), phase=learnt)
     assert words.data(taken).startswith("noisy, 2 noisy shots of each, taken once, random")
     assert words.noises(taken) == ["Gaussian noise of sigma 0.1"]
     phase = dataclasses.replace(recipe.phase["denoise"], objective="noise2void2", lines="rows")
