@@ -151,6 +151,11 @@ def test_the_listing_has_all_that_there_is_and_nothing_stops_it(
     for entry in runtime.list_models()[2:]:
         assert entry.problem or runtime.find(entry.name) == entry.path
     shutil.rmtree("runs/scans")
+    # A run with something else in its model file's place stops nothing either.
+    Path("runs/odd/model.onnx").mkdir(parents=True)
+    (odd,) = [entry for entry in runtime.list_models() if entry.name == "odd"]
+    assert odd.problem
+    shutil.rmtree("runs/odd")
     elsewhere = runtime.list_models([here / "runs", here / "runs"])
     assert [entry.name for entry in elsewhere[2:]] == [str(here / "runs" / run) for run in "ab"]
     with pytest.raises(InputError, match="no such folder: gone"):

@@ -136,6 +136,5 @@ def list_models(folders: Iterable[str | os.PathLike[str]] = ()) -> list[Entry]:
 def _name_of_run(file: Path) -> str:
     """Give the shortest name by which `find` comes upon a run's model file."""
     run = file.parent
-    if run.parent != _RUNS or not find(run.name).samefile(file):
-        return str(run)
-    return run.name
+    taken = run.name in weights.FILES or (Path(run.name) / MODEL_NAME).is_file()
+    return run.name if run.parent == _RUNS and not taken else str(run)
