@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import string
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -113,6 +116,36 @@ def test_nothing_is_left_when_the_desk_closes() -> None:
         path.write_bytes(b"zip")
     desk.close()
     assert not job.folder.parent.exists()
+
+
+def test_what_a_killed_server_left_goes_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = """
+import signal, sys
+from autodenoise.web.desk import Desk
+from autodenoise.web.limits import Limits
+print(Desk(Limits())._folder, flush=True)
+signal.pause()
+"""
+    command = [sys.executable, "-c", program]
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    link = tmp_path / "autodenoise-serve-link"
+    link.symlink_to(tmp_path / "here")
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as other:
+        try:
+            assert other.stdout is not None
+            left = Path(other.stdout.readline().strip())
+            (left / "job").mkdir()
+            (left / "job" / "photo").write_bytes(PHOTO)
+            Desk(Limits()).close()
+            assert left.exists(), "its server lives"
+        finally:
+            other.kill()
+    Desk(Limits()).close()
+    assert {path.name for path in tmp_path.iterdir()} == {"here", link.name}
+    assert Path("box.onnx").exists()
 
 
 def test_answers_that_end_too_soon_are_an_error() -> None:

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import secrets
 import shutil
-import tempfile
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from autodenoise.files import size_of
+from autodenoise.web.home import Home
 from autodenoise.web.job import ENDED, Job
 from autodenoise.web.models import Models
 from autodenoise.web.refusals import Busy, Unknown
@@ -54,10 +54,8 @@ class Desk:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.stopping = threading.Event()
-        self._home = tempfile.TemporaryDirectory(
-            prefix="autodenoise-serve-", ignore_cleanup_errors=True
-        )
-        self._folder = Path(self._home.name)
+        self._home = Home()
+        self._folder = self._home.path
         self._most_bytes = min(limits.kept_bytes, shutil.disk_usage(self._folder).free // 2)
         self._models = Models()
         self._jobs: dict[str, Job] = {}
@@ -89,7 +87,7 @@ class Desk:
         self.stop()
         for pool in (self._reader, self._worker, self._clerks):
             pool.shutdown(cancel_futures=True)
-        self._home.cleanup()
+        self._home.close()
 
     @contextlib.contextmanager
     def place(self, size: int) -> Iterator[Path]:
