@@ -1,10 +1,11 @@
 """A model file's inner convolutions in 8 bits: faster where a CPU multiplies bytes in vectors.
 
 ONNX Runtime computes a convolution in 8 bits where its input, weights and output are written
-as bytes with their scale. Weights take little harm from that; feature maps do, for which 256 steps
-have to reach as far as any noise. So what is nearest to the image stays in float32, and so does all
-that is no convolution: the image and the sums that lead past convolutions are never rounded. ONNX
-Runtime's own ``quantize_static`` rounds the sums too, and loses more than twice as many decibels.
+as bytes with their scale. Weights that are rounded well take little harm from that; feature maps do,
+for which 256 steps have to reach as far as any noise. So what is nearest to the image stays in
+float32, and so does all that is no convolution: the image and the sums that lead past convolutions
+are never rounded. ONNX Runtime's own ``quantize_static`` rounds the sums too, and loses more than
+twice as many decibels.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from autodenoise.errors import InputError
 from autodenoise.files import digest
 from autodenoise.learning.equalisation import CONVOLUTIONS, Range, equalise
 from autodenoise.learning.export import write
+from autodenoise.learning.rounding import moments, settings, up_or_down
 from autodenoise.runtime import Model
 from autodenoise.runtime.engine import onnxruntime
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["quantise"]
 
-_BEYOND = 1e-4
+_BEYOND = 3e-4
 """The share of a channel's values that may lie beyond each end of its range: finer steps for the
 others more than make good for them."""
 
@@ -76,7 +78,8 @@ def quantise(source: Path, target: Path, noisy: Floats, calibration: str) -> Non
     read = {node.input[0] for node in model.graph.node if node.op_type in CONVOLUTIONS}
     made = {name for node in model.graph.node for name in node.output}
     ranges = _observe(model, sorted(made & (read | ends)), noisy)
-    _round(model, chosen, equalise(model.graph, ranges))
+    ranges = equalise(model.graph, ranges)
+    _round(model, chosen, ranges, _moments(model, chosen, noisy))
     card = dataclasses.replace(
         card,
         name=f"{card.name}-int8",
@@ -93,7 +96,11 @@ def _inner_convolutions(model: ModelProto) -> list[NodeProto]:
     # The first, the residual block behind it and the last lose as much as all others together.
     inner = [node for node in model.graph.node if node.op_type in CONVOLUTIONS][3:-1]
     # ONNX Runtime has no transposed convolution in 8 bits.
-    return [node for node in inner if node.op_type == "Conv" and len(node.input) == 2]
+    return [
+        node
+        for node in inner
+        if node.op_type == "Conv" and len(node.input) == 2 and settings(node).get("group", 1) == 1
+    ]
 
 
 def _readers(model: ModelProto, value: str) -> list[NodeProto]:
@@ -110,6 +117,28 @@ def _end(model: ModelProto, node: NodeProto) -> str:
 
 def _observe(model: ModelProto, names: Sequence[str], noisy: Floats) -> dict[str, Range]:
     """Find how far each channel of some values reaches, over images (N, H, W, C)."""
+    tails: dict[str, Range] = {}
+    for values in _flowing(model, names, noisy):
+        for name, value in values.items():
+            samples = value.reshape(value.shape[1], -1)
+            count = max(1, round(_BEYOND * len(noisy) * samples.shape[1]))
+            tails[name] = _tails(tails.get(name), samples, count)
+    return {name: Range(tail.low.max(1), tail.high.min(1)) for name, tail in tails.items()}
+
+
+def _moments(model: ModelProto, chosen: Sequence[NodeProto], noisy: Floats) -> dict[str, Floats]:
+    """Find the second moments of what some weights are multiplied with, over images."""
+    kernels = {tensor.name: tensor.dims[2:] for tensor in model.graph.initializer}
+    sums: dict[str, Floats] = {}
+    for values in _flowing(model, sorted({node.input[0] for node in chosen}), noisy):
+        for node in chosen:
+            value, weights = node.input
+            sums[weights] = sums.get(weights, 0) + moments(node, kernels[weights], values[value])
+    return sums
+
+
+def _flowing(model: ModelProto, names: Sequence[str], noisy: Floats) -> Iterator[dict[str, Floats]]:
+    """Run a model on one image (N, H, W, C) after the other, and give values by their name."""
     telling = onnx.ModelProto()
     telling.CopyFrom(model)
     telling.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
@@ -118,15 +147,10 @@ def _observe(model: ModelProto, names: Sequence[str], noisy: Floats) -> dict[str
     session = onnxruntime.InferenceSession(
         telling.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    tails: dict[str, Range] = {}
     for image in noisy:
         tensor = np.ascontiguousarray(image.transpose(2, 0, 1)[None])
         values = session.run(names, {model.graph.input[0].name: tensor})
-        for name, value in zip(names, values, strict=True):
-            samples = value.reshape(value.shape[1], -1)
-            count = max(1, round(_BEYOND * len(noisy) * samples.shape[1]))
-            tails[name] = _tails(tails.get(name), samples, count)
-    return {name: Range(tail.low.max(1), tail.high.min(1)) for name, tail in tails.items()}
+        yield dict(zip(names, values, strict=True))
 
 
 def _tails(before: Range | None, samples: Floats, count: int) -> Range:
@@ -142,7 +166,12 @@ def _tails(before: Range | None, samples: Floats, count: int) -> Range:
     )
 
 
-def _round(model: ModelProto, chosen: list[NodeProto], ranges: Mapping[str, Range]) -> None:
+def _round(
+    model: ModelProto,
+    chosen: list[NodeProto],
+    ranges: Mapping[str, Range],
+    products: Mapping[str, Floats],
+) -> None:
     """Write the inputs, weights and outputs of some convolutions as bytes, in place."""
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
@@ -156,7 +185,7 @@ def _round(model: ModelProto, chosen: list[NodeProto], ranges: Mapping[str, Rang
             if value not in in_bytes:
                 in_bytes[value] = f"{value}.rounded"
                 nodes += _steps(graph, value, in_bytes[value], ranges[value])
-            nodes.append(_kernel(graph, weights[kernel]))
+            nodes.append(_kernel(graph, weights[kernel], products[kernel]))
             node.input[:] = [in_bytes[value], nodes[-1].output[0]]
             node.output[:] = [f"{end}.exact"]
             nodes += [node, *_steps(graph, node.output[0], end, ranges[end])]
@@ -178,7 +207,7 @@ def _steps(graph: GraphProto, value: str, rounded: str, reach: Range) -> list[No
     ]
 
 
-def _kernel(graph: GraphProto, weights: TensorProto) -> NodeProto:
+def _kernel(graph: GraphProto, weights: TensorProto, products: Floats) -> NodeProto:
     """Write a convolution's weights as bytes, with a scale for each channel that it makes.
 
     CPUs without VNNI add two neighbouring products of a step and a weight in 16 bits, which hold
@@ -189,8 +218,10 @@ def _kernel(graph: GraphProto, weights: TensorProto) -> NodeProto:
     layouts = [layout.reshape(len(values), -1) for layout in (values, np.moveaxis(values, 1, 3))]
     pairs = [layout[:, 1:] + layout[:, :-1] for layout in layouts]
     scales = np.abs(np.concatenate([values.reshape(len(values), -1), *pairs], axis=1)).max(1)
-    scales = np.where(scales == 0, 1, scales / 127).astype(np.float32)
-    whole = np.rint(values / scales[:, None, None, None]).astype(np.int8)
+    # One less than there is: a weight may be rounded up, and so may its neighbour.
+    scales = np.where(scales == 0, 1, scales / 126).astype(np.float32)
+    steps = values.reshape(len(values), -1) / scales[:, None]
+    whole = up_or_down(steps, products).reshape(values.shape).astype(np.int8)
     name = weights.name
     weights.CopyFrom(numpy_helper.from_array(whole, name))
     settings = _parameters(graph, name, scales, np.zeros(len(scales), np.int8))
