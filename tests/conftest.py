@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Keras reads its backend when it is first imported.
 os.environ["KERAS_BACKEND"] = "torch"
@@ -14,6 +15,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 # As the command line does, and for its reason.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+# They would colour what the command line says, or cut it elsewhere.
+for _name in ("COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS"):
+    os.environ.pop(_name, None)
+
+# How long anything takes is the machine's affair.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ def pair(seed: int, shape: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArra
     return clean, noisy
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 99), st.integers(11, 32), st.integers(11, 32), st.sampled_from([1, 3]))
 def test_psnr_and_ssim_equal_scikit_image(
     seed: int, height: int, width: int, channels: int

@@ -115,7 +115,7 @@ def test_correlated_noise_and_what_channels_share(tmp_path: Path) -> None:
     assert "up to 2 pixels away; channels correlate by 0." in profile.correlation_in_words()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1), shots=st.integers(2, 4), channels=st.integers(1, 2))
 def test_the_correlation_of_any_filter_is_measured(seed: int, shots: int, channels: int) -> None:
     random = np.random.default_rng(seed)
@@ -281,7 +281,7 @@ def test_copies_of_one_shot_are_an_error(tmp_path: Path) -> None:
         measure(tmp_path)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     shots=st.integers(1, 3),
     height=st.integers(1, 40),

@@ -15,7 +15,7 @@ from autodenoise.learning import data, idx
 from autodenoise.learning.download import download
 
 CONTENT = bytes(range(256)) * 2000
-SECONDS = 0.5  # how long a stalled connection is waited for
+SECONDS = 2  # how long a stalled connection is waited for
 
 
 class Mirror:

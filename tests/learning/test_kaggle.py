@@ -25,7 +25,7 @@ def as_text(table: Table, heading: bool = True, ending: str = "\n") -> str:
     return ending.join(([",".join(head)] if heading else []) + rows) + ending
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     table=st.integers(1, 4).flatmap(
         lambda side: arrays(np.uint8, st.tuples(st.integers(1, 9), st.just(side * side + 1)))

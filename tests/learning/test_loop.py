@@ -255,7 +255,9 @@ def test_a_clipped_step_is_no_longer_than_asked(tmp_path: Path) -> None:
 def test_minutes_end_a_phase_whatever_its_epochs(tmp_path: Path) -> None:
     phases = {
         "a": Phase(epochs=10**6, batch_size=50, minutes=0.01, schedule=Cosine(warmup=0.0)),
-        "b": Phase(epochs=10**6, batch_size=50, minutes=0.002, schedule=Cosine(floor=0.5)),
+        "b": Phase(
+            epochs=10**6, batch_size=50, minutes=0.002, schedule=Cosine(warmup=0.0, floor=0.5)
+        ),
     }
     heard = Heard()
     rows = fit(training(phases), tmp_path, heard)

@@ -80,7 +80,7 @@ def test_recorrupted_noises_are_not_correlated(noise: Noise) -> None:
 # --- Neighbor2Neighbor ----------------------------------------------------------------------------
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(2, 21), st.integers(2, 21), st.integers(1, 3), st.integers(0, 99))
 def test_neighbors_are_two_that_share_a_side_in_each_square(
     height: int, width: int, channels: int, seed: int
@@ -139,7 +139,7 @@ def test_neighbor2neighbor_cuts_what_half_of_would_not_fit_the_network() -> None
 # --- Noise2Void -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(3, 40),
     st.integers(3, 40),

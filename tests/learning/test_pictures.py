@@ -31,7 +31,7 @@ def views(square: np.ndarray) -> list[np.ndarray]:
     return [*turned, *(view[:, :, ::-1] for view in turned)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=4),
     side=st.integers(1, 14),

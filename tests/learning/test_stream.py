@@ -50,9 +50,7 @@ def epochs(crops: Crops, count: int, batch: int, skip: int = 0) -> list[torch.Te
     return taken
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     window=st.integers(1, 12_000),
     threads=st.integers(1, 4),
@@ -75,7 +73,7 @@ def test_a_stream_gives_what_pictures_in_memory_give(
         assert torch.equal(one, other)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     sizes=st.lists(st.integers(1, 40), min_size=1, max_size=30),
     window=st.integers(10, 400),

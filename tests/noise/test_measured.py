@@ -63,7 +63,7 @@ def test_two_means_make_shot_and_read_noise_exactly() -> None:
         assert float(drawn.var()) == pytest.approx(gain * level + read**2, rel=0.02)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     channels=st.integers(1, 3),
     radius=st.integers(0, 2),

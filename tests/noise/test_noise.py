@@ -88,7 +88,7 @@ def test_same_generator_same_noise_and_clean_is_left_alone(noise: Noise) -> None
 
 
 @pytest.mark.parametrize("noise", EXAMPLES, ids=str)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     batch=st.integers(1, 5),
     channels=st.sampled_from([1, 3]),
@@ -189,7 +189,7 @@ def test_salt_and_pepper_replaces_the_right_share() -> None:
     assert float((noisy == 0.5).sum()) / count == pytest.approx(0.9, abs=0.003)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     sigma=st.floats(0.0, 6.0),
     height=st.integers(1, 40),

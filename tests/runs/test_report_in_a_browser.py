@@ -128,17 +128,22 @@ def visit(
         "--no-sandbox",
         "--disable-gpu",
         "--hide-scrollbars",
+        "--disable-dev-shm-usage",
         "--force-device-scale-factor=1",
         "--enable-logging=stderr",
         f"--user-data-dir={page.parent / 'profile'}",
         f"--window-size={width},1400",
     ]
     address = visited.as_uri()
-    dumped = subprocess.run([*command, "--dump-dom", address], capture_output=True, text=True)
+    dumped = subprocess.run(
+        [*command, "--dump-dom", address], capture_output=True, text=True, timeout=300
+    )
     found = re.search(r'<pre id="outcome">(.+?)</pre>', dumped.stdout, re.DOTALL)
     assert found is not None, dumped.stderr
     assert "CONSOLE" not in dumped.stderr
-    subprocess.run([*command, f"--screenshot={picture}", address], capture_output=True, check=True)
+    subprocess.run(
+        [*command, f"--screenshot={picture}", address], capture_output=True, check=True, timeout=300
+    )
     with Image.open(picture) as screenshot:
         return json.loads(html.unescape(found[1])), screenshot.convert("L")
 

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autodenoise.errors import InputError
@@ -136,7 +136,6 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from([*_RULES]), ANYTHING))
 def test_anything_else_is_a_card_or_one_error(changes: dict[str, Any]) -> None:
     try:

@@ -401,7 +401,7 @@ def test_any_bytes_are_one_error(content: bytes) -> None:
         checking.inspect(content)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_any_bytes_inside_are_one_error_or_a_file_that_onnx_reads_alike(
     data: st.DataObject,

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Visit", "chromium", "visiting"]
 
+# However busy the machine is: it is what is waited for that counts.
+expect.set_options(timeout=60_000)
+
 _AN_ANSWER = "Failed to load resource"
 """The browser notes each answer that says no; the page is not at fault for it."""
 
@@ -81,7 +84,7 @@ class Visit:
         items = self("#strip li")
         expect(items).to_have_count(len(states))
         for number, state in enumerate(states):
-            expect(items.nth(number)).to_have_attribute("data-state", state, timeout=60_000)
+            expect(items.nth(number)).to_have_attribute("data-state", state)
 
     def view(self, name: str) -> None:
         """Look at the picture in another way."""

@@ -9,16 +9,18 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from autodenoise.web import Limits
+from autodenoise.web.job import SOURCE
 from tests.runtime.model_files import box_blur
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 __all__ = ["QUICK", "SLOW", "Serving", "serving"]
 
@@ -83,18 +85,41 @@ class Serving:
         assert self.ended(job)["state"] == "done"
         return job
 
+    def files(self) -> set[Path]:
+        """Give its temporary files and folders; those that just go may be among them."""
+        walked = os.walk(self.temporary)
+        return {Path(folder, name) for folder, *within in walked for name in chain(*within)}
+
+    def settled(self) -> set[Path]:
+        """Wait until its temporary files stay as they are, and give them."""
+        files, since = self.files(), time.monotonic()
+        while time.monotonic() < since + 0.2:
+            time.sleep(0.02)
+            if (now := self.files()) != files:
+                files, since = now, time.monotonic()
+        return files
+
     def settles(self, files: set[Path]) -> None:
         """Wait until these are the temporary files."""
-        until = time.monotonic() + 30
-        while set(self.temporary.rglob("*")) != files:
-            assert time.monotonic() < until, "some are left"
-            time.sleep(0.02)
+        wait_until(lambda: self.files() == files)
+
+    def receives(self, uploading: bool = True) -> None:
+        """Wait until it is writing what somebody sends, or until it is not."""
+        wait_until(lambda: any(path.name == SOURCE for path in self.files()) == uploading)
 
     def stop(self, number: int = signal.SIGINT) -> tuple[int, str]:
         """End it; give its exit code and all that it has printed."""
         self.process.send_signal(number)
         printed, _ = self.process.communicate(timeout=60)
         return self.process.returncode, printed
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Look every now and then whether something holds, until it does."""
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until, "it never came"
+        time.sleep(0.02)
 
 
 @contextlib.contextmanager

@@ -134,12 +134,12 @@ def test_an_archive_holds_each_picture_once(server: Serving) -> None:
 def test_what_is_no_picture_is_refused(
     server: Serving, path: str, content: bytes, status: int, said: str
 ) -> None:
-    before = sorted(server.temporary.rglob("*"))
+    before = server.settled()
     answer = server.client.post(path, content=content, params={"name": "it.png", "model": QUICK})
     assert answer.status_code == status
     assert said in answer.json()["detail"]
     assert str(server.temporary) not in answer.text
-    assert sorted(server.temporary.rglob("*")) == before
+    server.settles(before)
 
 
 def test_a_damaged_picture_fails_and_stops_no_other(server: Serving) -> None:
@@ -183,7 +183,7 @@ def test_formats_that_cannot_hold_a_picture_are_refused(server: Serving) -> None
 
 
 def test_a_cancelled_picture_frees_the_worker_and_the_disk(server: Serving) -> None:
-    before = set(server.temporary.rglob("*"))
+    before = server.settled()
     large = server.send(pictures.large(), name="large.png", model=SLOW).json()
     waiting = server.send(FILES["grey.png"], model=QUICK).json()["id"]
     never = server.send(FILES["grey.png"], model=QUICK).json()["id"]
@@ -197,7 +197,7 @@ def test_a_cancelled_picture_frees_the_worker_and_the_disk(server: Serving) -> N
         assert server.client.get(f"/api/jobs/{job}").status_code == 404
     assert server.ended(waiting)["state"] == "done"
     server.client.delete(f"/api/jobs/{waiting}")
-    assert set(server.temporary.rglob("*")) == before
+    server.settles(before)
 
 
 def test_who_hangs_up_stops_the_work(server: Serving) -> None:
@@ -251,7 +251,7 @@ def test_a_name_is_not_looked_up(server: Serving) -> None:
 
 def test_who_removes_a_picture_under_another_gets_it_whole_or_not_at_all(server: Serving) -> None:
     for _ in range(6):
-        before = set(server.temporary.rglob("*"))
+        before = server.settled()
         job = server.done(FILES["photo.JPG"], name="a.jpg", model=QUICK)
 
         def fetch(strength: float, job: str = job) -> tuple[int, int]:
@@ -269,8 +269,8 @@ def test_who_removes_a_picture_under_another_gets_it_whole_or_not_at_all(server:
 def test_parts_of_a_file_leave_nothing_behind(server: Serving, wanted: str) -> None:
     job = server.done(FILES["photo.JPG"], name="a.jpg", model=QUICK)
     address = f"/api/jobs/{job}/result?strength=0.5"
+    before = server.settled()
     whole = server.client.get(address).content
-    before = set(server.temporary.rglob("*"))
     answer = server.client.get(address, headers={"Range": wanted})
     assert answer.status_code in (206, 400, 416)
     assert answer.status_code != 206 or answer.content == whole[:10]

@@ -54,7 +54,7 @@ def test_uploads_have_a_size(small: Serving, path: str) -> None:
     for answer in (told, counted):
         assert answer.status_code == 413
         assert "the file has more than 2,000,000 bytes" in answer.json()["detail"]
-    assert not [path for path in small.temporary.rglob("*") if path.name == "source"]
+    small.receives(uploading=False)
 
 
 def test_pictures_have_a_size(small: Serving) -> None:
@@ -117,7 +117,9 @@ def test_uploads_have_a_least_speed(tmp_path: Path) -> None:
             yield b"."
             time.sleep(0.01)
 
-    with serving(tmp_path, stalled_seconds=0.5, least_bytes_a_second=10**9) as server:
+    with serving(
+        tmp_path, stalled_seconds=0.5, upload_bytes=1_000, least_bytes_a_second=10**9
+    ) as server:
         answer = server.client.post("/api/jobs", content=slowly())
         assert answer.status_code == 408
         assert answer.json()["detail"] == "the picture comes too slowly; send it again"
@@ -125,19 +127,17 @@ def test_uploads_have_a_least_speed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("hangs_up", [False, True])
 def test_uploads_that_stop_half_way_are_given_up(tmp_path: Path, hangs_up: bool) -> None:
-    with serving(tmp_path, waiting=1, stalled_seconds=0.5) as server:
+    with serving(tmp_path, waiting=1, stalled_seconds=1) as server:
         there = httpx.URL(server.url)
         head = b"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
         with socket.create_connection((there.host, there.port)) as sender:
             sender.sendall(head + bytes(10))
-            while not list(server.temporary.rglob("source")):
-                continue
+            server.receives()
             if not hangs_up:
                 told = sender.makefile("rb").read()
                 assert told.startswith(b"HTTP/1.1 408")
-                assert b"nothing came for 0.5 seconds" in told
-        while list(server.temporary.rglob("source")):
-            continue
+                assert b"nothing came for 1 second" in told
+        server.receives(uploading=False)
         assert server.done(GREY, model=QUICK)
 
 

@@ -15,5 +15,7 @@ import onnxruntime
 
 # For whoever has loaded it before us.
 onnxruntime.disable_telemetry_events()
+# What it finds odd about a machine, such as cores that it may not use, is no user's affair.
+onnxruntime.set_default_logger_severity(4)
 
 __all__ = ["onnxruntime"]

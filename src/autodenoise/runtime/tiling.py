@@ -436,14 +436,22 @@ def _free() -> int | None:
     return int(sizes[0]) * 1024 if sizes else None
 
 
-def _free_in_group() -> int | None:
+def _free_in_group(groups: Path = Path("/sys/fs/cgroup")) -> int | None:
     """Give what the process's control group leaves free, such as a container's limit."""
-    for folder, limit, used in (
-        ("/sys/fs/cgroup", "memory.max", "memory.current"),
-        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    for folder, limit, used, cached in (
+        (groups, "memory.max", "memory.current", "inactive_file"),
+        (
+            groups / "memory",
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+            "total_inactive_file",
+        ),
     ):
         try:
-            return int(Path(folder, limit).read_text()) - int(Path(folder, used).read_text())
+            most, now = (int((folder / name).read_text()) for name in (limit, used))
+            told = dict(map(str.split, (folder / "memory.stat").read_text().splitlines()))
+            # Files that were read stay in memory until it is needed, and count as used meanwhile.
+            return most - now + int(told.get(cached, 0))
         except (OSError, ValueError):
             # Not this version of control groups, or "max": no limit.
             continue

@@ -19,9 +19,7 @@ from tests.learning.from_keras.models import answers, as_trained, ours, save
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
-FEW = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 small = st.integers(1, 3)
 paddings = st.sampled_from(["same", "valid"])
