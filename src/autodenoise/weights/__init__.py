@@ -9,8 +9,11 @@ __all__ = ["FILES"]
 FILES: Final[dict[str, str]] = {
     "photo-real-color": "photo-real-color.onnx",
     "photo-fast-color": "photo-fast-color.onnx",
+    "photo-fast-color-int8": "photo-fast-color-int8.onnx",
     "photo-balanced-color": "photo-balanced-color.onnx",
+    "photo-balanced-color-int8": "photo-balanced-color-int8.onnx",
     "photo-fast-gray": "photo-fast-gray.onnx",
     "photo-fast-gray-int8": "photo-fast-gray-int8.onnx",
+    "photo-balanced-gray": "photo-balanced-gray.onnx",
 }
 """The file of each shipped model by the model's name; the first is used where none is named."""
