@@ -1,8 +1,8 @@
 """A model file's inner convolutions in 8 bits: faster where a CPU multiplies bytes in vectors.
 
 ONNX Runtime computes a convolution in 8 bits where its input, weights and output are written
-as bytes with their scale. Weights that are rounded well take little harm from that; feature maps do,
-for which 256 steps have to reach as far as any noise. So what is nearest to the image stays in
+as bytes with their scale. Weights that are rounded well take little harm from that; feature maps
+do, for which 256 steps have to reach as far as any noise. So what is nearest to the image stays in
 float32, and so does all that is no convolution: the image and the sums that lead past convolutions
 are never rounded. ONNX Runtime's own ``quantize_static`` rounds the sums too, and loses more than
 twice as many decibels.
