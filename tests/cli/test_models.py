@@ -47,6 +47,14 @@ def test_models_are_told_in_a_table(
     assert max(len(line) for line in table) <= 80
 
 
+def test_names_can_be_copied_from_narrow_terminals(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    box_blur(Path("photo-balanced-color-int8.onnx"), channels=3)
+    assert "photo-balanced-color-int8.onnx" in listed(monkeypatch, capsys)
+
+
 def test_what_a_model_has_learnt_is_told_in_few_words(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

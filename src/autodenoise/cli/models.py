@@ -52,7 +52,9 @@ def _table(entries: list[Entry]) -> Table:
     from autodenoise.runtime import card_words
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
-    table.add_column("model", overflow="fold")
+    # Names in one piece, as long as they are no sentences: they are there to be copied.
+    longest = max(len(entry.name) for entry in entries)
+    table.add_column("model", overflow="fold", min_width=min(longest, 32))
     table.add_column("network", no_wrap=True)
     table.add_column("images", no_wrap=True)
     table.add_column("trained on", overflow="fold")
