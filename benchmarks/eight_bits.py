@@ -65,7 +65,7 @@ def main() -> None:
     folder.mkdir(parents=True)
     rows = []
     for name in weights.FILES:
-        # That of the model itself is what is made here.
+        # Those in 8 bits are what is made here.
         if not name.endswith("-int8"):
             rows.append(compare(name, folder))
             print(rows[-1], flush=True)

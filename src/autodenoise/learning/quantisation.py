@@ -21,7 +21,7 @@ from autodenoise.errors import InputError
 from autodenoise.files import digest
 from autodenoise.learning.equalisation import CONVOLUTIONS, Range, equalise
 from autodenoise.learning.export import write
-from autodenoise.learning.rounding import moments, settings, up_or_down
+from autodenoise.learning.rounding import attributes, moments, up_or_down
 from autodenoise.runtime import Model
 from autodenoise.runtime.engine import onnxruntime
 
@@ -99,7 +99,7 @@ def _inner_convolutions(model: ModelProto) -> list[NodeProto]:
     return [
         node
         for node in inner
-        if node.op_type == "Conv" and len(node.input) == 2 and settings(node).get("group", 1) == 1
+        if node.op_type == "Conv" and len(node.input) == 2 and attributes(node).get("group", 1) == 1
     ]
 
 

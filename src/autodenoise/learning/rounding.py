@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-__all__ = ["moments", "settings", "up_or_down"]
+__all__ = ["attributes", "moments", "up_or_down"]
 
 _SWEEPS = 20
 
 
-def settings(node: NodeProto) -> dict[str, Any]:
-    """Give a node's attributes by their name."""
+def attributes(node: NodeProto) -> dict[str, Any]:
+    """Give what a node is told, by name."""
     return {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
 
 
@@ -45,7 +45,7 @@ def moments(node: NodeProto, kernel: Sequence[int], images: Floats) -> Floats:
     Floats
         Sums of products, (D, D), where D goes through channels, rows and columns as weights do.
     """
-    told = settings(node)
+    told = attributes(node)
     top, left, bottom, right = told.get("pads", (0, 0, 0, 0))
     padded = functional.pad(torch.from_numpy(images), (left, right, top, bottom))
     dilation, stride = (tuple(told.get(name, (1, 1))) for name in ("dilations", "strides"))
