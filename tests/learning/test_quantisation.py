@@ -15,7 +15,7 @@ from autodenoise.errors import InputError, OutputError
 from autodenoise.images import Scale
 from autodenoise.learning.equalisation import Range, equalise
 from autodenoise.learning.export import export
-from autodenoise.learning.quantisation import quantise
+from autodenoise.learning.quantisation import _inner_convolutions, quantise
 from autodenoise.runtime.engine import onnxruntime
 from autodenoise.runtime.tiling import denoise_rows, plan
 from tests.learning.test_export import card, measured
@@ -83,6 +83,20 @@ def test_the_convolutions_are_computed_in_bytes(in_bytes: Path, tmp_path: Path) 
     # The first, a residual block, and the last.
     assert sum(kind in ("Conv", "FusedConv") for kind in run) == 4
     assert "QLinearAdd" not in run
+
+
+def test_convolutions_in_groups_stay_as_they_are() -> None:
+    kinds = ["Conv", "Conv", "Conv", "Grouped", "Conv", "ConvTranspose", "Conv"]
+    nodes = [
+        onnx.helper.make_node(
+            "Conv" if kind == "Grouped" else kind, [f"{place}", "w"], [f"{place + 1}"]
+        )
+        for place, kind in enumerate(kinds)
+    ]
+    nodes[3].attribute.append(onnx.helper.make_attribute("group", 2))
+    graph = onnx.helper.make_graph(nodes, "seven", [], [])
+    chosen = _inner_convolutions(onnx.helper.make_model(graph))
+    assert [node.input[0] for node in chosen] == ["4"]
 
 
 def test_no_cpu_saturates(in_bytes: Path) -> None:

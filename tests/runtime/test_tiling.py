@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from autodenoise import runtime
 from autodenoise.errors import InputError, UsageError
 from autodenoise.images import Scale
-from autodenoise.runtime import tiling
 from autodenoise.runtime.tiling import Plan, denoise_rows, plan
 from tests.runtime.model_files import box_blur, gains, identity, mosaic, ratio
 
@@ -400,43 +399,6 @@ def test_networks_that_see_everything_take_the_whole_or_say_what_they_need() -> 
     assert plan(fixed, 28, 20, sample_bytes=1, memory=PLENTY).tiles == 1
     with pytest.raises(InputError, match="takes images of 20x28 pixels, this one has 28x20"):
         plan(fixed, 20, 28, sample_bytes=1, memory=PLENTY)
-
-
-def test_the_budget_is_less_where_little_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    def budget(machine: int | None, group: int | None) -> float:
-        monkeypatch.setattr(tiling, "_free", lambda: machine)
-        monkeypatch.setattr(tiling, "_free_in_group", lambda: group)
-        return tiling.memory_budget() / 2**20
-
-    assert budget(None, None) == 600
-    assert budget(2**34, None) == 600
-    assert budget(2**34, 700 * 2**20) == 300
-    assert budget(160 * 2**20, 2**34) == 75
-    assert budget(0, 0) == 9.375
-
-
-def test_what_is_free_is_found_out() -> None:
-    for free in (tiling._free(), tiling._free_in_group()):
-        assert free is None or 0 <= free < 2**64
-
-
-@pytest.mark.parametrize(
-    ("folder", "limit", "used", "cached"),
-    [
-        (".", "memory.max", "memory.current", "inactive_file"),
-        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-    ],
-)
-def test_files_that_a_container_has_read_take_no_memory(
-    tmp_path: Path, folder: str, limit: str, used: str, cached: str
-) -> None:
-    (tmp_path / folder).mkdir(exist_ok=True)
-    (tmp_path / folder / "memory.stat").write_text(f"anon 200\n{cached} 300\n")
-    (tmp_path / folder / used).write_text("990\n")
-    (tmp_path / folder / limit).write_text("1000\n")
-    assert tiling._free_in_group(tmp_path) == 310
-    (tmp_path / folder / limit).write_text("max\n")
-    assert tiling._free_in_group(tmp_path) is None
 
 
 def test_threads_may_share_a_model(model: Pick) -> None:

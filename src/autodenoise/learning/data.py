@@ -22,7 +22,7 @@ from autodenoise.learning.reading import (
     resized,
 )
 from autodenoise.learning.splitting import split
-from autodenoise.runtime.tiling import free_memory
+from autodenoise.runtime.memory import free_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,6 +18,7 @@ from autodenoise import images
 from autodenoise.errors import InputError, Interrupted, OutputError, UsageError
 from autodenoise.files import replacing
 from autodenoise.images import Scale
+from autodenoise.runtime.memory import memory_budget
 from autodenoise.runtime.model import Model
 from autodenoise.runtime.models import load
 from autodenoise.runtime.tiling import (
@@ -26,7 +27,6 @@ from autodenoise.runtime.tiling import (
     check_channels,
     check_strength,
     denoise_rows,
-    memory_budget,
     plan,
 )
 

@@ -10,7 +10,8 @@ from autodenoise.errors import InputError
 from autodenoise.images import Scale
 from autodenoise.runtime import checking
 from autodenoise.runtime.engine import onnxruntime
-from autodenoise.runtime.tiling import check_size, denoise_rows, memory_budget, plan
+from autodenoise.runtime.memory import memory_budget
+from autodenoise.runtime.tiling import check_size, denoise_rows, plan
 
 if TYPE_CHECKING:
     from pathlib import Path
