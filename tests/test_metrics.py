@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from autodenoise.metrics import bce, bce_floor, psnr, ssim
+from autodenoise.metrics import bce, bce_floor, loss_text, psnr, ssim
 
 
 def pair(seed: int, shape: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -68,3 +68,22 @@ def test_shapes_must_agree_and_be_large_enough() -> None:
         psnr(np.zeros((1, 4, 4, 1)), np.zeros((1, 4, 5, 1)))
     with pytest.raises(ValueError, match="at least 11"):
         ssim(np.zeros((1, 10, 20, 1)), np.zeros((1, 10, 20, 1)))
+
+
+@pytest.mark.parametrize(
+    ("loss", "text"),
+    [
+        (0.296512, "0.2965"),
+        (12.5, "12.5000"),
+        (0.0, "0.0000"),
+        (0.0101, "0.0101"),
+        (0.00098734, "0.0009873"),
+        (0.001, "0.001000"),
+        (-0.00098734, "-0.0009873"),
+        (0.0000895628, "8.956e-05"),
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_a_small_loss_is_written_with_as_many_digits_as_a_large_one(loss: float, text: str) -> None:
+    assert loss_text(loss) == text

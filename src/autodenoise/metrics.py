@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     Images = NDArray[np.floating]
     Scores = NDArray[np.float64]
 
-__all__ = ["bce", "bce_floor", "psnr", "ssim"]
+__all__ = ["bce", "bce_floor", "loss_text", "psnr", "ssim"]
+
+# Four decimals of a smaller loss, a photo's squared error say, are too few to see it fall.
+_SMALL = 0.01
 
 # Keras's epsilon(): probabilities are kept this far from 0 and 1 before the logarithm.
 _EPSILON = 1e-7
@@ -87,3 +90,8 @@ def bce_floor(clean: Images) -> Scores:
     No denoiser scores lower, so ``bce(clean, output) - bce_floor(clean)`` is the honest excess.
     """
     return bce(clean, clean)
+
+
+def loss_text(loss: float) -> str:
+    """Write a loss with four decimals, or a small one with four digits: 0.2965, 0.0009873."""
+    return f"{loss:#.4g}" if 0 < abs(loss) < _SMALL else f"{loss:.4f}"

@@ -52,6 +52,7 @@ def describe(
 def _facts(description: Description) -> Table:
     from rich.table import Table
 
+    from autodenoise.metrics import loss_text
     from autodenoise.recipes import words
 
     recipe, summary = description.recipe, description.summary
@@ -63,7 +64,7 @@ def _facts(description: Description) -> Table:
     for name, phase in recipe.phase.items():
         facts[f"phase {name}"] = " ".join(words.phase(phase, recipe.data))
     for name, losses in recipe.printed.items():
-        printed = ", ".join(f"{epoch}: {loss:.4f}" for epoch, loss in losses.items())
+        printed = ", ".join(f"{epoch}: {loss_text(loss)}" for epoch, loss in losses.items())
         facts[f"printed {name}"] = f"validation loss after epoch {printed}"
     arguments = ", ".join(f"{key} = {value}" for key, value in recipe.network.arguments.items())
     facts["network"] = recipe.network.name + (f" with {arguments}" if arguments else "")

@@ -15,6 +15,7 @@ from rich.progress import (
 )
 
 from autodenoise.files import printable
+from autodenoise.metrics import loss_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +88,7 @@ class _TrainingBar(_Bars):
             description=f"{before}{status.phase} {status.epoch + 1}/{status.epochs}",
             total=status.steps,
             completed=status.step,
-            told=f"loss {status.loss:.4f}  {status.images_per_second:,.0f} images/s  {left}",
+            told=f"loss {loss_text(status.loss)}  {status.images_per_second:,.0f} images/s  {left}",
         )
 
 
@@ -108,7 +109,8 @@ class TrainingProgress(_TrainingBar):
     def epoch(self, row: Row) -> None:
         """Print a finished epoch."""
         self._print(
-            f"{row.phase} epoch {row.epoch}: loss {row.loss:.4f}, val_loss {row.val_loss:.4f}, "
+            f"{row.phase} epoch {row.epoch}: loss {loss_text(row.loss)}, "
+            f"val_loss {loss_text(row.val_loss)}, "
             f"{row.seconds:.1f} s, {row.images_per_second:,.0f} images/s"
         )
 
@@ -154,10 +156,12 @@ class SearchProgress(_TrainingBar):
         from autodenoise.recipes.search import short_names
 
         self._took.append(time.monotonic() - self._begun)
-        result = trial.note if trial.value is None else f"val_loss {trial.value:.4f}"
+        result = trial.note if trial.value is None else f"val_loss {loss_text(trial.value)}"
         names = short_names(trial.values)
         tried = ", ".join(f"{names[key]} {_brief(value)}" for key, value in trial.values.items())
-        known = "" if best is None else f"; best {best.value:.4f} (trial {best.number})"
+        known = ""
+        if best is not None and best.value is not None:
+            known = f"; best {loss_text(best.value)} (trial {best.number})"
         self._print(f"trial {trial.number}: {result}{known}; {tried}")
 
 

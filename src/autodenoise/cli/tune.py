@@ -49,6 +49,7 @@ def tune(
     from rich.console import Console
 
     from autodenoise.cli.progress import Downloads, SearchProgress
+    from autodenoise.metrics import loss_text
     from autodenoise.runs import TENSORBOARD_NAME, search
 
     console = Console()
@@ -65,9 +66,10 @@ def tune(
             report=progress,
             on_bytes=downloads,
         )
-    if found.best is not None:
-        typer.echo(f"best: trial {found.best.number}, val_loss {found.best.value:.4f}")
-        for key, value in found.best.values.items():
+    best = found.best
+    if best is not None and best.value is not None:
+        typer.echo(f"best: trial {best.number}, val_loss {loss_text(best.value)}")
+        for key, value in best.values.items():
             typer.echo(f"  {key} = {value}")
         typer.echo("train it on all training images, and score it on the test images, with:")
         typer.echo(f"  autodenoise train {found.folder / search.BEST_NAME}")

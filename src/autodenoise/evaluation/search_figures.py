@@ -10,6 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patheffects import withStroke
 
 from autodenoise.evaluation.figures import INK, ORANGE, TEAL, blank, write_title
+from autodenoise.metrics import loss_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,7 +116,7 @@ def parallel_coordinates(axes: Sequence[Axis], losses: Sequence[float | None]) -
         )
     for place, axis in zip(places, (*axes, spread), strict=True):
         _draw_axis(drawing, place, axis)
-    title = f"{len(known)} trial{'s' * (len(known) != 1)}, lowest validation loss {low:.4f}"
+    title = f"{len(known)} trial{'s' * (len(known) != 1)}, lowest validation loss {loss_text(low)}"
     given_up = len(losses) - len(known)
     note = "orange: the best; the darker, the lower the loss"
     if given_up:

@@ -24,11 +24,14 @@ from autodenoise.evaluation.outliers import Outliers
 from autodenoise.evaluation.scores import Comparison, Evaluation
 from autodenoise.evaluation.unsupervised import Estimate
 from autodenoise.files import write_text
+from autodenoise.metrics import loss_text
 from autodenoise.recipes import words
 from autodenoise.runs import results, samples
 from autodenoise.runs.run import FIGURES_FOLDER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from autodenoise.evaluation.chart import Chart
     from autodenoise.evaluation.figures import Curve
     from autodenoise.evaluation.noise_chart import Cell
@@ -224,6 +227,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         number=_number,
+        loss=_loss,
         count=lambda number: f"{number:,}",
         duration=_duration,
         capitalize_first=lambda text: text[:1].upper() + text[1:],
@@ -247,10 +251,20 @@ def _environment() -> Environment:
 
 
 def _number(value: float | None, digits: int, sign: Literal["", "+"] = "") -> str:
-    """Write a number rounded, with all its digits for programs; a dash where there is none."""
+    """Write a number rounded; a dash where there is none."""
+    return _data(value, lambda number: f"{number:{sign}.{digits}f}")
+
+
+def _loss(value: float | None) -> str:
+    """Write a loss; a dash where there is none."""
+    return _data(value, loss_text)
+
+
+def _data(value: float | None, write: Callable[[float], str]) -> str:
+    """Write a number so that programs find all its digits."""
     if value is None or not math.isfinite(value):
         return "\N{EN DASH}"
-    text = f"{value:{sign}.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    text = write(value).replace("-", "\N{MINUS SIGN}")
     return Markup('<data value="{}">{}</data>').format(repr(value), text)
 
 

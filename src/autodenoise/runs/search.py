@@ -18,6 +18,7 @@ from autodenoise.evaluation import figures, search_figures
 from autodenoise.files import write_text
 from autodenoise.learning import data as datasets
 from autodenoise.learning.loop import Report, fit
+from autodenoise.metrics import loss_text
 from autodenoise.recipes.search import Range, label, short_names
 from autodenoise.runs.listeners import Listeners
 from autodenoise.runs.run import RECIPE_NAME
@@ -246,7 +247,8 @@ class _Judge:
         last = row.phase == list(self._phases)[-1] and row.epoch == self._phases[row.phase].epochs
         if hopeless and not last:
             raise optuna.TrialPruned(
-                f"given up after epoch {row.epoch} of {row.phase}, val_loss {row.val_loss:.4f}"
+                f"given up after epoch {row.epoch} of {row.phase}, "
+                f"val_loss {loss_text(row.val_loss)}"
             )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from autodenoise.metrics import loss_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -35,7 +37,7 @@ def scores(card: Card) -> list[str]:
 def _score(name: str, score: float) -> str:
     measure, _, what = name.partition("_")
     if measure != "psnr":
-        return f"{name} {score:.4f}"
+        return f"{name} {loss_text(score)}"
     return f"PSNR {score:.2f} dB {'on clean images' if what == 'clean' else f'at sigma {what}'}"
 
 
