@@ -1,6 +1,6 @@
 """Scores: PSNR, SSIM, binary cross-entropy and its excess over the entropy floor.
 
-All take batches of images, float arrays of shape (N, H, W, C) in [0, 1], and give one number an
+Scores take batches of images, float arrays of shape (N, H, W, C) in [0, 1], and give one number an
 image, shape (N,), float64. They need NumPy alone, so that whoever only denoises can score too.
 """
 
