@@ -6,8 +6,9 @@ import io
 
 from rich.console import Console
 
-from autodenoise.cli.progress import TableProgress
+from autodenoise.cli.progress import TableProgress, TrainingProgress
 from autodenoise.evaluation.sheet import Row
+from autodenoise.learning import history
 
 
 def test_a_name_is_no_markup() -> None:
@@ -16,3 +17,10 @@ def test_a_name_is_no_markup() -> None:
     with TableProgress(Console(file=told, force_terminal=True, width=120)) as progress:
         progress(row, 1, 2)
     assert "a[/b] real runs/[red]x" in told.getvalue()
+
+
+def test_losses_of_photos_are_told_so_that_they_are_seen_to_fall() -> None:
+    told = io.StringIO()
+    with TrainingProgress(Console(file=told, width=120)) as progress:
+        progress.epoch(history.Row("squares", 1, 0.00098734, 0.0000895628, 1e-3, 2.0, 100.0))
+    assert "squares epoch 1: loss 0.0009873, val_loss 8.956e-05, 2.0 s" in told.getvalue()
