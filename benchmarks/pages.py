@@ -128,8 +128,9 @@ def draw(one: Description) -> str:
 
 def _picture(recipe: Recipe) -> str:
     # A family's sizes are different pictures; how many channels an image has hardly shows.
-    preset = recipe.network.arguments.get("preset")
-    return "-".join([recipe.network.name, *([preset] if preset else [])]) + ".svg"
+    arguments = recipe.network.arguments
+    size = [arguments[key] for key in ("preset", "deep") if arguments.get(key)]
+    return "-".join(map(str, [recipe.network.name, *size])) + ".svg"
 
 
 def page(one: Description, results: list[Result]) -> str:

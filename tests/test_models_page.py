@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -53,6 +54,21 @@ def test_grey_is_judged_on_the_luma_that_pillow_takes() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
     expected = np.asarray(Image.fromarray(pixels).convert("L")).astype(int)
     assert np.abs(ship.luma(pixels)[..., 0] - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("lost", "megabytes", "said"),
+    [(0.06, 0.1, "no: it loses more"), (0.01, 25.0, r"no: all files would be \d+\.\d MB, of 25 ")],
+)
+def test_why_a_variant_in_8_bits_does_not_ship(lost: float, megabytes: float, said: str) -> None:
+    row = {"model": "other", "lost_db": {"25": lost}, "megabytes": megabytes}
+    assert re.match(said, models_page.shipped(row))
+
+
+def test_a_variant_that_could_ship_is_missed() -> None:
+    row = {"model": "other", "lost_db": {"25": 0.01}, "megabytes": 0.0}
+    with pytest.raises(ValueError, match="other-int8 loses little, and has room"):
+        models_page.shipped(row)
 
 
 def test_results_of_some_strengths_alone_are_left_out(

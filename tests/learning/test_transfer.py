@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,8 +22,8 @@ SMALL = [
 ]
 
 
-def unet(channels: int, seed: int, preset: str = "fast") -> nets.Autoencoder:
-    arguments = {"channels": channels, "preset": preset}
+def unet(channels: int, seed: int, preset: str = "fast", deep: int = 0) -> nets.Autoencoder:
+    arguments = {"channels": channels, "preset": preset, "deep": deep}
     network = nets.build("unet", arguments, torch.Generator().manual_seed(seed)).eval()
     # As drawn, the residuals are faint.
     for parameter in network.parameters():
@@ -45,13 +46,23 @@ def test_equal_channels_are_answered_as_by_the_other_network(given: int, wanted:
 
 
 @pytest.mark.parametrize(
-    ("size", "larger"), [("fast", "balanced"), ("fast", "best"), ("balanced", "best")]
+    ("size", "larger"),
+    [
+        (("fast",), ("balanced",)),
+        (("fast",), ("best",)),
+        (("balanced",), ("best",)),
+        (("fast",), ("fast", 8)),
+        (("fast", 8), ("fast", 12)),
+        (("fast", 8), ("balanced", 12)),
+    ],
 )
-def test_a_larger_network_begins_with_a_smaller_ones_answers(size: str, larger: str) -> None:
-    old, new = unet(2, 0, size), unet(2, 1, larger)
+def test_a_larger_network_begins_with_a_smaller_ones_answers(
+    size: tuple[Any, ...], larger: tuple[Any, ...]
+) -> None:
+    old, new = unet(2, 0, *size), unet(2, 1, *larger)
     new.load_state_dict(grown(old.state_dict(), new.state_dict()))
     draw = torch.Generator().manual_seed(2)
-    noisy = torch.rand(2, 2, 24, 16, dtype=torch.double, generator=draw)
+    noisy = torch.rand(2, 2, 32, 16, dtype=torch.double, generator=draw)
     torch.testing.assert_close(new(noisy), old(noisy))
     # Steps of plain descent bring in what is new: every weight moves.
     before = {name: weight.clone() for name, weight in new.named_parameters()}
@@ -75,6 +86,12 @@ def test_weights_of_the_same_size_are_taken_as_they_are() -> None:
 def test_a_smaller_network_cannot_begin_with_a_larger_ones_weights(size: str, smaller: str) -> None:
     with pytest.raises(ValueError, match="larger"):
         grown(unet(1, 0, size).state_dict(), unet(1, 1, smaller).state_dict())
+
+
+@pytest.mark.parametrize("maps", [0, 4])
+def test_what_a_network_lacks_below_is_told(maps: int) -> None:
+    with pytest.raises(ValueError, match=r"set network\.deep to 8 or more"):
+        grown(unet(1, 0, deep=8).state_dict(), unet(1, 1, deep=maps).state_dict())
 
 
 def test_a_run_goes_on_from_anothers_weights(tmp_path: Path) -> None:

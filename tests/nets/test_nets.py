@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import pytest
 import torch
 
-from autodenoise import nets
+from autodenoise import nets, runs
 from autodenoise.errors import UsageError
 from autodenoise.nets.layers import ConvTranspose, clip_kernel_columns
 
@@ -86,22 +87,26 @@ def test_nothing_beyond_the_halo_changes_an_output(name: str, seed: int) -> None
     assert reached <= halo <= reached + 2
 
 
-@pytest.mark.parametrize("preset", ["fast", "balanced"])
-def test_nothing_beyond_the_halo_changes_an_output_of_the_residual_unet(preset: str) -> None:
+@pytest.mark.parametrize(("preset", "deep"), [("fast", 0), ("balanced", 0), ("fast", 16)])
+def test_nothing_beyond_the_halo_changes_an_output_of_the_residual_unet(
+    preset: str, deep: int
+) -> None:
     # In doubles: what is far away counts for little.
-    whole = network("unet", preset=preset).double()
+    whole = network("unet", preset=preset, deep=deep).double()
     halo = nets.halo(whole)
     assert halo is not None
     with torch.no_grad():
         for weight in whole.parameters():
             weight.uniform_(-1, 1, generator=torch.Generator().manual_seed(2))
-    # A high strip, then a wide one, with each place in a multiple of 8 changed at once or alone.
-    middle = 8 * (halo // 8 + 2)
-    tall = torch.rand(1, 1, 2 * middle, 8, generator=torch.Generator().manual_seed(1)).double()
+    # A high strip, then a wide one, with each row of a size multiple changed.
+    step = whole.multiple
+    assert step == (16 if deep else 8)
+    middle = step * (halo // step + 2)
+    tall = torch.rand(1, 1, 2 * middle, step, generator=torch.Generator().manual_seed(1)).double()
     reached = 0
     for image, axis in ((tall, 2), (tall.transpose(2, 3), 3)):
         before = whole(image)
-        for offset in range(middle, middle + 8):
+        for offset in range(middle, middle + step):
             changed = image.clone()
             changed.select(axis, offset)[0, 0, 3] += 1
             moved = (whole(changed) != before).nonzero()[:, axis]
@@ -124,6 +129,22 @@ def test_the_residual_unet_scales_with_the_image_and_starts_near_it() -> None:
     torch.testing.assert_close(whole(3 * image), 3 * whole(image))
     difference = (whole(image) - image).abs().mean()
     assert 1e-3 < difference < 0.5
+
+
+@pytest.mark.parametrize(
+    ("size", "most"), [("fast", 25_000), ("balanced", 105_000), ("best", 350_000)]
+)
+@pytest.mark.parametrize("images", ["color", "gray"])
+def test_the_photo_networks_stay_within_their_multiply_adds_a_pixel(
+    size: str, most: int, images: str
+) -> None:
+    summary = runs.describe(f"photo-{size}-{images}").summary
+    assert 0.9 * most < summary.macs / math.prod(summary.layers[0].shape[1:]) <= most
+
+
+def test_a_negative_number_of_feature_maps_is_told() -> None:
+    with pytest.raises(UsageError, match="deep is -4; expected feature maps, or 0 for none"):
+        network("unet", deep=-4)
 
 
 def test_an_unknown_preset_is_told_with_the_nearest() -> None:

@@ -41,6 +41,9 @@ PRESETS: dict[str, Preset] = {
 """The sizes by name: 0.42, 1.92 and 5.9 million parameters in colour."""
 
 
+_FROM_DEEP = "decoder.to_coarse.weight"
+
+
 def _conv(channels_in: int, channels_out: int) -> nn.Module:
     return nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
 
@@ -63,9 +66,9 @@ def _blocks(width: int, count: int) -> nn.Module:
 
 
 class _Encoder(nn.Module):
-    """Image to itself and to feature maps at 1/2, 1/4 and 1/8 of its sides."""
+    """Image to itself and to feature maps at 1/2, 1/4, 1/8 and, if any, 1/16 of its sides."""
 
-    def __init__(self, channels: int, widths: Sequence[int], blocks: int) -> None:
+    def __init__(self, channels: int, widths: Sequence[int], blocks: int, deep: int) -> None:
         super().__init__()
         fine, middle, coarse = widths
         self.fold = nn.PixelUnshuffle(2)
@@ -75,20 +78,29 @@ class _Encoder(nn.Module):
         self.middle = _blocks(middle, blocks)
         self.to_coarse = nn.Conv2d(middle, coarse, 2, stride=2, bias=False)
         self.coarse = _blocks(coarse, blocks)
+        self.has_deep = deep > 0
+        if self.has_deep:
+            self.to_deep = nn.Conv2d(coarse, deep, 2, stride=2, bias=False)
+            self.deep = _blocks(deep, blocks)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         fine = self.fine(self.head(self.fold(x)))
         middle = self.middle(self.to_middle(fine))
         coarse = self.coarse(self.to_coarse(middle))
-        return [x, fine, middle, coarse]
+        deep = [self.deep(self.to_deep(coarse))] if self.has_deep else []
+        return [x, fine, middle, coarse, *deep]
 
 
 class _Decoder(nn.Module):
     """Feature maps back to an image; all that is finer than the coarsest comes in by addition."""
 
-    def __init__(self, channels: int, widths: Sequence[int], blocks: int, residual: bool) -> None:
+    def __init__(
+        self, channels: int, widths: Sequence[int], blocks: int, deep: int, residual: bool
+    ) -> None:
         super().__init__()
         fine, middle, coarse = widths
+        if deep:
+            self.to_coarse = nn.ConvTranspose2d(deep, coarse, 2, stride=2, bias=False)
         self.to_middle = nn.ConvTranspose2d(coarse, middle, 2, stride=2, bias=False)
         self.middle = _blocks(middle, blocks)
         self.to_fine = nn.ConvTranspose2d(middle, fine, 2, stride=2, bias=False)
@@ -99,7 +111,9 @@ class _Decoder(nn.Module):
         self.residual = residual
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        x, fine, middle, coarse = maps
+        x, fine, middle, coarse, *deep = maps
+        if deep:
+            coarse = self.add(self.to_coarse(*deep), coarse)
         middle = self.middle(self.add(self.to_middle(coarse), middle))
         fine = self.fine(self.add(self.to_fine(middle), fine))
         image: Tensor = self.unfold(self.tail(fine))
@@ -119,6 +133,9 @@ class ResidualUNet(Autoencoder):
         Of the image.
     preset
         A size of `PRESETS`.
+    deep
+        Feature maps at 1/16 of the image's sides, below those of the preset; 0 for no such level.
+        They cost little, as there are few pixels there, and let an output see twice as far.
     residual
         Whether the image itself is added to the answer. A network that learns from hidden pixels
         (Noise2Void) would add back what stands in their place.
@@ -129,7 +146,7 @@ class ResidualUNet(Autoencoder):
     Raises
     ------
     UsageError
-        There is no such preset, or black is not below white.
+        There is no such preset, deep is negative, or black is not below white.
 
     References
     ----------
@@ -139,23 +156,26 @@ class ResidualUNet(Autoencoder):
     "Plug-and-play image restoration with deep denoiser prior", TPAMI 2021 (such a U-Net, larger).
     """
 
-    multiple = 8
     answers = "image"
 
     def __init__(
         self,
         channels: int = 1,
         preset: Literal["fast", "balanced", "best"] = "fast",
+        deep: int = 0,
         residual: bool = True,
         black: float = 0.0,
         white: float = 1.0,
     ) -> None:
         if preset not in PRESETS:
             raise unknown_name("preset", preset, PRESETS)
+        if deep < 0:
+            raise UsageError(f"network: deep is {deep}; expected feature maps, or 0 for none")
         if not black < white:
             raise UsageError(f"network: black is {black:g}; expected less than white, {white:g}")
-        size = PRESETS[preset]
+        size = *PRESETS[preset], deep
         super().__init__(channels, _Encoder(channels, *size), _Decoder(channels, *size, residual))
+        self.multiple = 16 if deep else 8
         self.black, self.white = black, white
 
     def forward(self, x: Tensor) -> Tensor:
@@ -224,6 +244,9 @@ def grown(weights: Mapping[str, Tensor], drawn: Mapping[str, Tensor]) -> dict[st
     ----------
     Chen, Goodfellow, Shlens, "Net2Net: accelerating learning via knowledge transfer", ICLR 2016.
     """
+    deep = len(weights.get(_FROM_DEEP, ()))
+    if deep > len(drawn.get(_FROM_DEEP, ())):
+        raise ValueError(f"it has {deep} feature maps at 1/16; set network.deep to {deep} or more")
     for name, old in weights.items():
         if name not in drawn or any(map(gt, old.shape, drawn[name].shape)):
             raise ValueError(
@@ -233,9 +256,9 @@ def grown(weights: Mapping[str, Tensor], drawn: Mapping[str, Tensor]) -> dict[st
     for name, new in put.items():
         if name in weights:
             old = weights[name]
-            outputs = 1 if name in ("decoder.to_middle.weight", "decoder.to_fine.weight") else 0
+            outputs = 1 if name.startswith("decoder.to_") else 0
             new.narrow(outputs, 0, old.shape[outputs]).zero_()
             new[: len(old), : old.shape[1]] = old
-        elif name.endswith(".second.weight"):
+        elif name.endswith(".second.weight") or name == _FROM_DEEP:
             new.zero_()
     return put
