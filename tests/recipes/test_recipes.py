@@ -249,6 +249,14 @@ def test_every_network_can_be_named_in_a_recipe() -> None:
     assert all(Network(name).arguments == {} for name in nets.NETWORKS)
 
 
+def test_a_level_of_a_network_may_be_left_out() -> None:
+    recipe = load("photo-fast-gray", ["search={}", "network.deep=0"])
+    assert recipe.network.arguments == {"preset": "fast", "deep": 0}
+    for wrong, least in (("network.deep=-1", 0), ("network={name='swift', widths=[0, 1, 1]}", 1)):
+        with pytest.raises(UsageError, match=f"expected numbers from {least} up"):
+            load("photo-fast-gray", ["search={}", wrong])
+
+
 def test_networks_that_answer_with_images_are_not_trained_on_probabilities() -> None:
     with pytest.raises(UsageError, match=r"loss is bce.*unet.*use mse"):
         load("conv-mnist", ["network={name='unet'}"])

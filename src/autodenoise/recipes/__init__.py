@@ -89,8 +89,10 @@ class Network:
         arguments = checked.model_dump(exclude_unset=True)
         for key, value in arguments.items():
             counts = value if isinstance(value, tuple) else (value,)
-            if not counts or any(type(count) is int and count < 1 for count in counts):
-                raise UsageError(f"network.{key} is {value!r}; expected numbers from 1 up")
+            # What is not there unless it is told of may be told not to be there.
+            least = 0 if signature.parameters[key].default == 0 else 1
+            if not counts or any(type(count) is int and count < least for count in counts):
+                raise UsageError(f"network.{key} is {value!r}; expected numbers from {least} up")
         object.__setattr__(self, "arguments", arguments)
 
 
