@@ -95,11 +95,8 @@ def test_killed_between_the_manifest_and_the_name(
     assert content(out) == content(tmp_path / "straight")
 
 
-def test_pictures_in_work_are_given_up(
-    model: runtime.Model, noisy: Path, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in "abc":
-        picture(noisy / f"{name}.png")
+def stop_within_b(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    """Let Ctrl-C come within the picture b.png."""
     denoise = runtime.denoise_file
 
     def stopped_within(
@@ -114,11 +111,35 @@ def test_pictures_in_work_are_given_up(
             progress(24, 48)
         return denoise(model, source, *rest, progress=progress, **named)
 
-    monkeypatch.setattr("autodenoise.runtime.folders.denoise_file", stopped_within)
+    monkeypatch.setattr(f"autodenoise.runtime.{module}.denoise_file", stopped_within)
+
+
+def test_pictures_in_work_are_given_up(
+    model: runtime.Model, noisy: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        picture(noisy / f"{name}.png")
+    stop_within_b(monkeypatch, "folders")
     heard = Heard()
-    with pytest.raises(Interrupted, match="stopped with 1 of 3 done"):
+    with pytest.raises(Interrupted, match="stopped with 1 of 3 done; run the same command"):
         runtime.denoise_folder(model, noisy, out, jobs=1, report=heard)
     assert (heard.names, heard.done) == (["a.png", "b.png"], ["a.png"])
     assert heard.summary is not None
     assert heard.summary.error is None
     assert list(content(out)) == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("overwrite", "said"),
+    [(False, "name those that are left"), (True, "the same command begins anew")],
+)
+def test_files_by_name_have_no_memory_of_what_is_done(
+    model: runtime.Model, noisy: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool, said: str
+) -> None:
+    for name in "abc":
+        picture(noisy / f"{name}.png")
+    stop_within_b(monkeypatch, "batch")
+    pairs = [(noisy / f"{name}.png", noisy / f"{name}.clean.png") for name in "abc"]
+    with pytest.raises(Interrupted, match=f"stopped with 1 of 3 done; {said}"):
+        runtime.denoise_files(model, pairs, overwrite=overwrite, jobs=1)
+    assert [clean.exists() for _, clean in pairs] == [True, False, False]

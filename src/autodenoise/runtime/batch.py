@@ -90,7 +90,11 @@ def denoise_files(
         for source, _ in pairs
         if source in made_of
     ]
-    return denoise_all(tasks, work, jobs=jobs, report=report, passed_over=passed_over)
+    # Results that are there are in the way of another time.
+    to_go_on = "name those that are left" if not overwrite else "the same command begins anew"
+    return denoise_all(
+        tasks, work, jobs=jobs, report=report, to_go_on=to_go_on, passed_over=passed_over
+    )
 
 
 def denoise_all(
@@ -99,6 +103,7 @@ def denoise_all(
     *,
     jobs: int,
     report: Report | None,
+    to_go_on: str,
     failures: Iterable[Failure] = (),
     passed_over: Iterable[PassedOver] = (),
 ) -> Summary:
@@ -113,6 +118,8 @@ def denoise_all(
         when it is to give up; gives None where there was nothing to do. Called by several threads.
     jobs, report
         See `denoise_files`.
+    to_go_on
+        What somebody has to do who has stopped it.
     failures, passed_over
         For the summary, which has them first.
 
@@ -151,7 +158,7 @@ def denoise_all(
         raise Interrupted(
             f"stopped with {done:,} of {len(tasks):,} done"
             + (f" and {len(batch.failures):,} failed" if batch.failures else "")
-            + "; run the same command to go on"
+            + f"; {to_go_on}"
         )
     return summary
 

@@ -166,6 +166,7 @@ def denoise_folder(
             work,
             jobs=jobs,
             report=report,
+            to_go_on="run the same command to go on",
             failures=found.failures,
             passed_over=found.passed_over,
         )
