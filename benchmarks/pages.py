@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from _results import FOLDER as RESULTS
+from keys_page import keys
 
-from autodenoise import runs
+from autodenoise import runs, weights
 from autodenoise.evaluation import figures
 from autodenoise.evaluation.diagram import diagram
 from autodenoise.recipes import Recipe, builtin_names, words
@@ -104,7 +105,7 @@ def build(results: Path = RESULTS) -> dict[str, str]:
     """Make all files of the folder, by name."""
     described = [runs.describe(name) for name in builtin_names()]
     found = {one.recipe.name: results_of(one.recipe.name, results) for one in described}
-    files = {"README.md": index(described, found)}
+    files = {"README.md": index(described, found), "keys.md": f"{_MARK}\n{keys()}"}
     for one in described:
         files[f"{one.recipe.name}.md"] = page(one, found[one.recipe.name])
         if _picture(one.recipe) not in files:
@@ -146,7 +147,11 @@ def page(one: Description, results: list[Result]) -> str:
         "code": summary.code_in_words,
     }
     measured = [section(recipe, result) for result in results]
-    if not measured:
+    if recipe.name in weights.FILES:
+        measured = [
+            f"## Measured\n\n[Its weights, which come along](../models.md#{recipe.name}).\n"
+        ]
+    elif not measured:
         measured = ["## Measured\n\nNot yet.\n"]
         if recipe.printed:
             measured.append(f"Its source prints:\n\n{losses(recipe, None)}")
@@ -235,14 +240,15 @@ def index(described: list[Description], results: dict[str, list[Result]]) -> str
                 f"{one.summary.code_numbers:,}",
                 _epochs(recipe),
                 _last_printed(recipe),
-                _last_of_ours(recipe, found[0]) if found else "not measured yet",
+                _last_of_ours(recipe, found),
             ]
         )
     headings = ["recipe", "data", "network", "parameters", "code", "epochs", "printed", "ours"]
     parts = [
         _MARK,
         "# Recipes\n",
-        "What `autodenoise train` knows by name; `autodenoise describe` explains yours too.\n",
+        "What `autodenoise train` knows by name, of which `autodenoise describe` tells more.\n",
+        "One of your own may have [these keys](keys.md).\n",
         table(headings, rows),
         _ABOUT_THE_TABLE.lstrip(),
     ]
@@ -282,7 +288,12 @@ def _last_printed(recipe: Recipe) -> str:
     return f"{printed[epoch]:.4f} after {' + '.join(map(str, after))}"
 
 
-def _last_of_ours(recipe: Recipe, result: Result) -> str:
+def _last_of_ours(recipe: Recipe, results: list[Result]) -> str:
+    if recipe.name in weights.FILES:
+        return "[scores](../models.md)"
+    if not results:
+        return "not measured yet"
+    result = results[0]
     after = _epochs(recipe) if result.epochs is None else _short(recipe, result)
     return f"{span(result.content['final_val_loss'], 4)} after {after}"
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pages
 import pytest
+from keys_page import keys, table
 
 from autodenoise import recipes, runs
+from autodenoise.learning.data import Data
+from autodenoise.learning.optim import OPTIMIZERS, SCHEDULES
+from autodenoise.learning.phases import Phase
+from autodenoise.nets import NETWORKS
+from autodenoise.noise import NOISES
+from autodenoise.recipes.search import Range
 
 
 def result(**changes: Any) -> dict[str, Any]:
@@ -69,6 +78,28 @@ def test_what_is_not_measured_says_so(tmp_path: Path) -> None:
     assert "Not yet." in page
     assert "| denoise | 2 | 0.1103 |\n" in page
     assert "0.26" not in page
+
+
+def test_what_ships_has_its_scores_elsewhere(tmp_path: Path) -> None:
+    assert "(../models.md#photo-fast-gray)" in page_of("photo-fast-gray", tmp_path)
+    assert "Not yet." not in page_of("photo-fast-gray", tmp_path)
+    assert "Not yet." in page_of("photo-best-gray", tmp_path)
+
+
+def test_all_that_a_recipe_may_say_is_told() -> None:
+    page = keys()
+    for names in (NOISES, NETWORKS, OPTIMIZERS, SCHEDULES):
+        assert all(re.search(f"^###+ `{name}`$", page, re.MULTILINE) for name in names)
+    for described in (Data, Phase, Range):
+        for field in dataclasses.fields(described):
+            (meaning,) = re.findall(
+                rf"^\| `{field.name}` \| \S.* \| (.+) \|$", table(described), re.MULTILINE
+            )
+            assert meaning.endswith("."), field.name
+    assert "\n| `batch_size` | `128` | How many images" in page
+    assert '\n| `optimizer` | `{ kind = "adam" }` |' in page
+    assert "\n| `sigma` | needed |\n" in page
+    assert "\n| `channels` |" not in page
 
 
 def test_a_shorter_run_is_told_as_such(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from autodenoise import images
@@ -83,6 +84,22 @@ def test_a_picture_in_the_way_is_not_overwritten(
     assert "camera.png exists already" in capsys.readouterr().err
     assert Path("camera.png").read_bytes() == before
     assert not Path("camera.toml").exists()
+
+
+def test_a_profile_without_black_and_white_is_not_for_training(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("floats").mkdir()
+    for number, shot in enumerate(CAMERA.shoot(VIEW, 3)):
+        tifffile.imwrite(f"floats/{number}.tif", shot.astype(np.float32), photometric="rgb")
+    for options, said in (
+        ((), "own.toml, own.png; to train with it, measure anew with --range LOW HIGH"),
+        (("--range", "0", "65535"), "train --clean photos/ --noise own.toml"),
+    ):
+        assert run(monkeypatch, "noise-profile", "floats", "-o", "own.toml", *options) == 0
+        assert said in capsys.readouterr().out.splitlines()[-1]
+        for name in ("own.toml", "own.png"):
+            Path(name).unlink()
 
 
 def test_it_needs_nothing_but_the_plain_installation() -> None:

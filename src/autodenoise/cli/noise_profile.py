@@ -69,8 +69,12 @@ def noise_profile(
         typer.echo(f"note: {warning}", err=True)
     for passed in profile.passed_over:
         typer.echo(f"passed over: {passed.name}: {passed.reason}", err=True)
-    typer.echo(f"written: {', '.join(map(str, written))}; train with it:")
-    typer.echo(f"  autodenoise train --clean photos/ --noise {output}")
+    names = ", ".join(map(str, written))
+    if profile.own_unit:
+        typer.echo(f"written: {names}; to train with it, measure anew with --range LOW HIGH")
+    else:
+        typer.echo(f"written: {names}; train with it:")
+        typer.echo(f"  autodenoise train --clean photos/ --noise {output}")
 
 
 def _print(profile: Profile) -> None:

@@ -44,12 +44,13 @@ class Data:
     Attributes
     ----------
     source
-        A name of `SOURCES`, or a path: an ``.npz`` with arrays ``train`` and ``test`` (or Keras's
-        ``x_train`` and ``x_test``; labels as ``y_train`` and ``y_test``), an ``.npy`` with one
-        array, a ``.csv`` as Kaggle publishes them (plain, gzipped or zipped), or a folder with one
-        folder of pictures a split (``train``, ``test`` and, if wanted, ``validation``) or with
-        pictures. With `crop`, a folder may hold pictures and volumes of any kind and size, and one
-        such file will do: see `autodenoise.learning.gathering`.
+        ``mnist``, ``fashion-mnist``, ``digits``, ``bsds400``, or a path: an ``.npz`` with arrays
+        ``train`` and ``test`` (or Keras's ``x_train`` and ``x_test``; labels as ``y_train`` and
+        ``y_test``), an ``.npy`` with one array, a ``.csv`` as Kaggle publishes them (plain, gzipped
+        or zipped), or a folder with one folder of pictures a split (``train``, ``test`` and, if
+        wanted, ``validation``) or with pictures. With `crop`, a folder may hold pictures and
+        volumes of any kind and size, and one such file will do: see
+        `autodenoise.learning.gathering`.
     part
         The part of it that is learnt from.
     validation
@@ -57,8 +58,10 @@ class Data:
         part where it has none, as most tutorials do. ``last``: the last `share` of the training
         images. ``random``: a random `share`, scikit-learn's ``train_test_split`` seeded with
         `split_seed`.
-    share, split_seed
-        For ``last`` and ``random``.
+    share
+        How much ``last`` and ``random`` hold back.
+    split_seed
+        What ``random`` follows from.
     holdout
         Take this last share of the training images out of training and validate on it, and leave
         what `validation` names for the test at the end. A search does so where it would see the
@@ -70,14 +73,17 @@ class Data:
     crop
         Learn from random squares of this side, cut out of pictures that may be of any size, turned
         and mirrored. Validation and test then take the middles of theirs.
-    shrink, shuffle_channels
-        What else happens to a crop, see `autodenoise.learning.pictures.Pictures`.
+    shrink
+        Take as many crops again from smaller versions of the pictures, whose sides are down to this
+        share: finer detail than they have, without what JPEG did to them.
+    shuffle_channels
+        Put the channels of each crop in another order.
     holds
         What there is of each scene: a ``clean`` picture; ``pairs``, a noisy one in `source` and, by
         the same name, a clean one in `targets`; ``repeats``, several noisy shots; or one ``noisy``
         picture. All but clean ones need `crop`.
     targets
-        Of pairs.
+        The clean pictures of pairs.
     shots
         Take the recipe's noise on each clean training picture so many times, once for all, and
         forget the picture: what there is to learn from is then noisy (1) or repeats (2 or more).

@@ -179,6 +179,8 @@ class Muon:
         Of the hidden kernels: the length of a step relative to an orthogonal matrix.
     adamw_learning_rate
         Of everything else.
+    weight_decay
+        What share of a weight each step of length 1 takes off.
     """
 
     learning_rate: float = 0.02

@@ -32,8 +32,10 @@ class Phase:
 
     Attributes
     ----------
-    epochs, batch_size
-        How long, and how many images a step; the last step of an epoch takes what is left.
+    epochs
+        How many times over all images are learnt from.
+    batch_size
+        How many images a step learns from; the last of an epoch takes what is left.
     accumulate
         Send a step's images through the network in so many parts, one after the other: the same
         step up to rounding, in the memory that one part takes.
@@ -53,8 +55,10 @@ class Phase:
     noise
         ``once``: every image keeps one noisy version, as the tutorials do. ``fresh``: each time it
         is seen it gets another.
-    optimizer, schedule
-        See `autodenoise.learning.optim`.
+    optimizer
+        What makes steps of gradients, see `autodenoise.learning.optim`.
+    schedule
+        How long steps are, by how much of the phase is over.
     clip
         Scale a step's gradient down to this norm where it is longer.
     average

@@ -132,7 +132,7 @@ class ResidualUNet(Autoencoder):
     channels
         Of the image.
     preset
-        A size of `PRESETS`.
+        A size of `PRESETS`: ``fast``, ``balanced`` or ``best``.
     deep
         Feature maps at 1/16 of the image's sides, below those of the preset; 0 for no such level.
         They cost little, as there are few pixels there, and let an output see twice as far.

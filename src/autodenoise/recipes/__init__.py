@@ -102,8 +102,10 @@ class Recipe:
 
     Attributes
     ----------
-    title, source
-        What it is in a few words, and where it is from.
+    title
+        What it is, in a few words.
+    source
+        Where it is from.
     data
         The images.
     noise
@@ -122,8 +124,10 @@ class Recipe:
         The best of many epochs flatters itself where validation and test images are the same.
     seed
         What every random choice follows from.
-    licence, limits
-        Of the weights, and what they are not for: for the model's card.
+    licence
+        Of the weights, for the model's card.
+    limits
+        What the weights are not for, for the model's card.
     about
         What it is, in some lines.
     printed
@@ -133,7 +137,7 @@ class Recipe:
     search
         What ``autodenoise tune`` tries: a range or choices by the path of a setting.
     name
-        Of the recipe; by default that of its file.
+        By default that of its file.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CONFIG

@@ -22,8 +22,10 @@ class Range:
 
     Attributes
     ----------
-    low, high
-        If both are whole, and `step` where there is one, so is every number of the range.
+    low
+        The least.
+    high
+        The greatest. If both are whole, and `step` where there is one, so is every number between.
     step
         Only `low`, `low` + `step` and so on.
     log
