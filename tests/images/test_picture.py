@@ -340,6 +340,25 @@ def test_a_part_is_that_of_the_whole(tmp_path: Path, kind: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "layout",
+    [{}, {"rowsperstrip": 7}, {"tile": (64, 64)}, {"tile": (64, 64), "compression": "zlib"}],
+)
+@pytest.mark.parametrize("more", [{}, {"bigtiff": True}, {"byteorder": ">"}])
+def test_a_tiff_that_is_cut_off_is_no_picture_with_black_rows(
+    tmp_path: Path, layout: dict[str, Any], more: dict[str, Any]
+) -> None:
+    path = tmp_path / "a.tif"
+    samples = np.random.default_rng(0).integers(1, 2**16, (200, 150, 3), np.uint16)
+    tifffile.imwrite(path, samples, photometric="rgb", **layout, **more)
+    np.testing.assert_array_equal(images.read(path), samples)
+    whole = path.read_bytes()
+    for share in (0.2, 0.6, 0.99):
+        path.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(InputError, match=r"a\.tif is damaged or cut off"):
+            images.read(path)
+
+
 def test_a_part_of_a_damaged_picture_is_an_error(tmp_path: Path) -> None:
     path, _ = written(tmp_path / "a.tif", "strips")
     picture = images.open_picture(path)

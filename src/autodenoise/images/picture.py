@@ -296,12 +296,14 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
 def _load(path: Path, form: Format, pages: int, *, whole: bool, first: int = 0) -> pyvips.Image:
     several = {"n": pages, "page": first} if form.pages else {}
     access = "random" if whole else "sequential"
+    # To libvips, rows of a TIFF that are not there are an error like others, else they are black.
+    fail_on = "error" if form is TIFF else "truncated"
     # What is read out of order libvips keeps by its path, and the file may be another one by now.
     image: pyvips.Image = pyvips.Operation.call(
         form.loader,
         os.fsencode(path),
         access=access,
-        fail_on="truncated",
+        fail_on=fail_on,
         revalidate=True,
         **several,
     )

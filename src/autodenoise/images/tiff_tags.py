@@ -115,9 +115,7 @@ _EXIF_MARK = b"Exif\0\0"
 _OF_EXIF = frozenset({270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, Tag.EXIF, Tag.GPS})
 _DIRECTORIES = frozenset({Tag.EXIF, Tag.GPS, Tag.INTEROPERABILITY})
 # Of these, which may be long, the first value is read alone.
-_LONG_TABLES = frozenset(
-    {Tag.STRIP_PLACES, Tag.STRIP_SIZES, Tag.TILE_PLACES, Tag.TILE_SIZES, Tag.PHOTOSHOP_LAYERS}
-)
+_LONG_TABLES = frozenset({Tag.STRIP_PLACES, Tag.STRIP_SIZES, Tag.PHOTOSHOP_LAYERS})
 _UNITS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
 _UNITS |= {16: 8, 17: 8, 18: 8}
 _RATIONALS = frozenset({5, 10})
@@ -300,7 +298,8 @@ def read_directories(path: Path) -> list[Directory]:
     Raises
     ------
     InputError
-        A directory is cut off, or comes back to one before it: pages would be missing.
+        A directory is cut off, or comes back to one before it: pages would be missing. Or a tile
+        lies beyond the end of the file, which libvips takes for black.
     """
     pages: list[Directory] = []
     with path.open("rb") as file:
@@ -312,6 +311,11 @@ def read_directories(path: Path) -> list[Directory]:
             ) from None
     if not pages:
         raise InputError(f"cannot read {path}: the TIFF has no pages")
+    size = path.stat().st_size
+    for page in pages:
+        tables = (page[tag].numbers() for tag in (Tag.TILE_PLACES, Tag.TILE_SIZES) if tag in page)
+        if any(sum(place_and_size) > size for place_and_size in zip(*tables, strict=False)):
+            raise InputError(f"{path} is damaged or cut off: tiles of it are missing")
     return pages
 
 
