@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shlex
 import tempfile
 import threading
 from pathlib import Path
@@ -19,6 +20,7 @@ __all__ = [
     "digest",
     "make_folder",
     "printable",
+    "quoted",
     "replacing",
     "size_of",
     "write_bytes",
@@ -118,3 +120,8 @@ def size_of(folder: Path) -> int:
 def printable(name: str) -> str:
     """Give a file's name without what would steer a terminal or is no text at all: escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+
+
+def quoted(path: Path) -> str:
+    """Give a path as a shell takes it, for commands that people may copy."""
+    return shlex.quote(str(path))

@@ -7,7 +7,7 @@ from PIL import Image
 
 from autodenoise.learning import data as datasets
 from autodenoise.learning.data import Data
-from autodenoise.learning.scenes import find_scenes
+from autodenoise.learning.scenes import find_scenes, originals
 
 
 def test_what_denoise_left_beside_a_picture_is_not_learnt_from(tmp_path: Path) -> None:
@@ -28,3 +28,17 @@ def test_nor_is_it_a_shot_of_a_scene(tmp_path: Path) -> None:
     found = find_scenes(tmp_path)
     assert [scene.shots for scene in found.scenes] == [2]
     assert [passed.name for passed in found.passed_over] == ["a.denoised.png"]
+
+
+def test_what_training_drew_is_no_picture_to_learn_from(tmp_path: Path) -> None:
+    for name in ("a.png", "runs/one/figures/denoised.png", "runs/two/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (48, 48)).save(tmp_path / name)
+    for name in ("recipe.toml", "environment.json"):
+        (tmp_path / "runs/one" / name).write_text("")
+    # One that learnt from a part of this folder, or from another, may be shown inside it.
+    (tmp_path / "runs/two/recipe.toml").write_text("")
+    found = originals(tmp_path)
+    assert [str(name) for name in found.pictures] == ["a.png", "runs/two/a.png"]
+    reasons = {passed.name: passed.reason for passed in found.passed_over}
+    assert reasons["runs/one/figures/denoised.png"] == "a training run drew it"

@@ -367,10 +367,45 @@ def test_all_that_was_held_back_may_be_damaged(tmp_path: Path) -> None:
 def test_named_sets_and_archives_are_clean(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", train=photo(0, 4, 64, 64))
     for source in ("digits", tmp_path / "a.npz"):
-        with pytest.raises(UsageError, match="holds clean images; noisy are read from"):
+        with pytest.raises(UsageError, match="hold clean images alone; noisy are read from"):
             datasets.load(Data(str(source), holds="noisy", crop=8, validation="random"))
     splits = datasets.load(Data(str(tmp_path / "a.npz"), crop=8, validation="random", share=0.5))
     assert [tuple(picture.shape) for picture in splits.train.pictures] == [(1, 1, 64, 64)] * 2
+
+
+@pytest.mark.parametrize("names", ["a", "ab"])
+def test_pictures_whose_end_is_missing_are_left_out(tmp_path: Path, names: str) -> None:
+    # The middles of JPEG files can be decoded, as can the second picture.
+    for name in names:
+        Image.fromarray(photo(0, 300, 400, 3)).save(tmp_path / f"{name}.jpg", quality=95)
+    content = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(content[: int(0.95 * len(content))])
+    if names == "a":
+        with pytest.raises(InputError, match="can be decoded"):
+            load(tmp_path)
+    else:
+        assert len(load(tmp_path).train.pictures) == 1
+
+
+def test_a_band_that_is_held_back_leaves_something_to_learn_from(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", photo(0, 96, 70))
+    splits = load(tmp_path / "a.png", share=0.9999)
+    assert [tuple(picture.shape[2:]) for picture in splits.train.pictures] == [(32, 70)]
+
+
+def test_a_folder_of_targets_that_is_not_there_is_told(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", photo(0))
+    data = Data(str(tmp_path), holds="pairs", targets=str(tmp_path / "claen"), crop=8)
+    with pytest.raises(InputError, match=r"no such file or folder: .*claen"):
+        datasets.load(data)
+
+
+@pytest.mark.parametrize("side", [24, 40, 100, 200, 256])
+def test_what_is_watched_has_a_size_that_networks_take(tmp_path: Path, side: int) -> None:
+    for name in "abcd":
+        save(tmp_path / f"{name}.png", photo(0, side, side + 9))
+    height, width = load(tmp_path).validation.images.shape[2:]
+    assert (height, width) == ({24: 24, 40: 40, 100: 96, 200: 192, 256: 256}[side],) * 2
 
 
 def test_where_all_is_damaged_nothing_can_be_learnt(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def import_(
     """Make a model file of a network that was trained in Keras."""
     from rich.console import Console
 
-    from autodenoise.files import printable
+    from autodenoise.files import printable, quoted
     from autodenoise.runs.importing import import_keras
 
     made = import_keras(source, output, name=name, takes=takes, gives=gives)
@@ -54,4 +54,6 @@ def import_(
     for doubt in made.doubts:
         console.print(f"\n{doubt}")
     path = printable(str(made.path))
-    typer.echo(f"\nmodel file: {path}\ntry it: autodenoise denoise PICTURE --model {path}")
+    typer.echo(
+        f"\nmodel file: {path}\ntry it: autodenoise denoise PICTURE --model {quoted(Path(path))}"
+    )

@@ -53,6 +53,7 @@ def noise_profile(
     from rich.console import Console
 
     from autodenoise.evaluation.noise_report import profile_noise
+    from autodenoise.files import quoted
     from autodenoise.images import Scale
 
     with Console(stderr=True).status("looking for scenes") as status:
@@ -74,7 +75,7 @@ def noise_profile(
         typer.echo(f"written: {names}; to train with it, measure anew with --range LOW HIGH")
     else:
         typer.echo(f"written: {names}; train with it:")
-        typer.echo(f"  autodenoise train --clean photos/ --noise {output}")
+        typer.echo(f"  autodenoise train --clean photos/ --noise {quoted(output)}")
 
 
 def _print(profile: Profile) -> None:

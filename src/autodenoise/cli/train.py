@@ -95,6 +95,7 @@ def train(
     from autodenoise.errors import UsageError
     from autodenoise.evaluation import verdict
     from autodenoise.evaluation.unsupervised import Estimate
+    from autodenoise.files import quoted
     from autodenoise.learning.parallel import joined
     from autodenoise.runs import report, results
 
@@ -130,14 +131,13 @@ def train(
                     processes=processes,
                 )
             else:
+                # TOML takes no surrogate pairs, which JSON writes for what is beyond ASCII.
+                begin = [] if start is None or own else [json.dumps(start, ensure_ascii=False)]
                 run = runs.train(
                     recipe,
                     out,
                     own=own,
-                    settings=[
-                        *(settings or ()),
-                        *([] if start is None or own else [f"start={json.dumps(start)}"]),
-                    ],
+                    settings=[*(settings or ()), *(f"start={model}" for model in begin)],
                     epochs=epochs,
                     minutes=minutes,
                     seed=seed,
@@ -151,7 +151,7 @@ def train(
             return
         tracked = run.folder / runs.TENSORBOARD_NAME
         if tracked.is_dir():
-            typer.echo(f"see how it went with:\n  tensorboard --logdir {tracked}")
+            typer.echo(f"see how it went with:\n  tensorboard --logdir {quoted(tracked)}")
         likely = results.read(run.folder, results.ESTIMATE_NAME, Estimate).result
         if likely is not None:
             typer.echo(verdict.headline(likely))
@@ -159,7 +159,7 @@ def train(
             f"{run.folder} holds the model file, and {report.REPORT_NAME} to look at; score it "
             "with:"
         )
-        typer.echo(f"  autodenoise evaluate {run.folder}")
+        typer.echo(f"  autodenoise evaluate {quoted(run.folder)}")
 
 
 def _own(given: dict[Holds, tuple[Path, ...]], noise: str | None, start: str | None) -> Own | None:

@@ -49,6 +49,7 @@ def tune(
     from rich.console import Console
 
     from autodenoise.cli.progress import Downloads, SearchProgress
+    from autodenoise.files import quoted
     from autodenoise.metrics import loss_text
     from autodenoise.runs import TENSORBOARD_NAME, search
 
@@ -72,6 +73,6 @@ def tune(
         for key, value in best.values.items():
             typer.echo(f"  {key} = {value}")
         typer.echo("train it on all training images, and score it on the test images, with:")
-        typer.echo(f"  autodenoise train {found.folder / search.BEST_NAME}")
+        typer.echo(f"  autodenoise train {quoted(found.folder / search.BEST_NAME)}")
     typer.echo(f"{found.folder} holds the trials and their figures; compare them with:")
-    typer.echo(f"  tensorboard --logdir {found.folder / TENSORBOARD_NAME}")
+    typer.echo(f"  tensorboard --logdir {quoted(found.folder / TENSORBOARD_NAME)}")

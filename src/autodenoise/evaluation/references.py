@@ -12,6 +12,7 @@ from autodenoise import images
 from autodenoise.errors import InputError
 from autodenoise.files import digest, printable
 from autodenoise.learning.places import DATA_VARIABLE, cache, find_set
+from autodenoise.learning.scenes import made_of
 from autodenoise.runtime import pictures_in
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class ReferenceSet:
         """
         name = str(source)
         folder = _find(name) if name in PUBLISHED else Path(source)
-        files = pictures_in(folder, recursive=False)
+        files = _originals(folder)
         if name not in PUBLISHED:
             name = printable(folder.resolve().name)
         elif len(files) != PUBLISHED[name].pictures:
@@ -165,9 +166,7 @@ class ReferenceSet:
         InputError
             A folder has no pictures, one has no partner, or the two of a pair differ in size.
         """
-        with_noise, without = (
-            _by_stem(pictures_in(folder, recursive=False)) for folder in (noisy, clean)
-        )
+        with_noise, without = (_by_stem(_originals(folder)) for folder in (noisy, clean))
         alone = sorted(with_noise.keys() ^ without.keys())
         if alone:
             more = f" and {len(alone) - _NAMED} more" if len(alone) > _NAMED else ""
@@ -199,6 +198,13 @@ def _find(name: str) -> Path:
             f"{DATA_VARIABLE} points"
         )
     return found
+
+
+def _originals(folder: Path) -> list[Path]:
+    """List a folder's pictures but those that ``denoise`` has put beside another."""
+    files = pictures_in(folder, recursive=False)
+    stems = {file.with_suffix("") for file in files}
+    return [file for file in files if made_of(file) not in stems]
 
 
 def _shape(path: Path) -> tuple[int, int, int]:

@@ -200,8 +200,8 @@ def load(data: Data, on_bytes: OnBytes | None = None, memory: float | None = Non
         return Splits(train, watched, test, (), apart, read.span, read.scale, read.notes)
     if data.holds != "clean":
         raise UsageError(
-            f"{data.source} holds clean images; {data.holds} are read from files of pictures, .npy "
-            "and .zarr, and folders of these"
+            f"{data.source} could hold clean images alone; {data.holds} are read from files of "
+            "pictures, .npy and .zarr, and folders of these"
         )
     parts = {
         name: _prepared(part, data) for name, part in reading.read(data.source, on_bytes).items()
@@ -229,6 +229,8 @@ def _places(data: Data) -> dict[str, Path]:
     if data.source in PICTURE_SETS:
         return find_parts(data.source)
     path = check_path(data.source)
+    if data.targets:
+        check_path(data.targets)
     return own.places(path, data.holds) if is_pictures(path) else {}
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from autodenoise.errors import InputError, Interrupted, TrainingDiverged
+from autodenoise.files import quoted
 from autodenoise.learning.averaging import Average
 from autodenoise.learning.batches import Batches
 from autodenoise.learning.checkpoint import (
@@ -232,7 +233,7 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
                             average.settle()
                         raise Interrupted(
                             f"stopped in phase {name}, epoch {state.epoch + 1}; go on with: "
-                            f"autodenoise train --resume {folder}"
+                            f"autodenoise train --resume {quoted(folder)}"
                         )
                 with _shown(average):
                     row = epochs.finish(watched.loss(network, phase, processes))

@@ -125,6 +125,9 @@ def _load(data: Data, found: Mapping[str, Path], memory: float, damaged: _Damage
     notes, needed = [*plan.notes, *seen.notes], on_disk.bytes(data.shrink)
     if needed <= memory:
         learnt = learnt._replace(pictures=read(pieces))
+        if not learnt.pictures:
+            # Their middles could be decoded, but no picture as a whole.
+            return _load(data, found, memory, damaged)
     elif data.shots is not None:
         raise UsageError("shots are taken of pictures that fit into memory; these are too many")
     else:
@@ -246,7 +249,8 @@ def _cut_off(piece: Piece, share: float, crop: int) -> tuple[Piece, Piece]:
             "side"
         )
     length = max(height, width)
-    band = fitting(round(max(_BAND * length, share * length, min(crop, length / 4), _LEAST_BAND)))
+    band = round(max(_BAND * length, share * length, min(crop, length / 4), _LEAST_BAND))
+    band = fitting(min(band, length - _LEAST_SIDE // 2))
     if height > width:
         kept = Window(top, left, height - band, width)
         held = Window(top + height - band, left, band, width)

@@ -39,7 +39,8 @@ WINDOW = 2**30
 _LEAST_CROPS = 16
 
 _SIZES = 5
-_MULTIPLE = 8
+# From which side on it is worth the loss of some pixels that networks with so many levels fit.
+_MULTIPLES = {32: 96, 16: 48, 8: 8}
 _WHITE = {torch.uint8: 255, torch.uint16: 65535}
 
 
@@ -299,8 +300,9 @@ def centre_crops(pictures: Sequence[Tensor], side: int) -> Tensor:
 
 
 def fitting(side: int) -> int:
-    """Give the longest side, up to this, that most networks take: a multiple of 8."""
-    return side if side < _MULTIPLE else side - side % _MULTIPLE
+    """Give a side, up to this, that networks take: a multiple of 32, of less where it is short."""
+    multiple = next((multiple for multiple, least in _MULTIPLES.items() if least <= side), 1)
+    return side - side % multiple
 
 
 def as_float(pixels: Tensor) -> Tensor:

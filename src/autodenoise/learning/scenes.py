@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autodenoise.errors import InputError
@@ -14,17 +15,18 @@ from autodenoise.runtime.scanning import Found, scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from autodenoise.images import Picture, Scale
 
-__all__ = ["MADE", "Form", "Scene", "Scenes", "find_scenes", "originals"]
+__all__ = ["MADE", "Form", "Scene", "Scenes", "find_scenes", "made_of", "originals"]
 
 MADE = "denoise made it of another here"
 """Why a picture that ``denoise`` has put beside another is left out."""
+
+_DRAWN = "a training run drew it"
 
 
 class Form(NamedTuple):
@@ -100,7 +102,7 @@ class Scenes(NamedTuple):
 
 
 def originals(path: Path, *, also: frozenset[str] = frozenset()) -> Found:
-    """List the pictures in a folder and below, without what ``denoise`` has put beside them.
+    """List the pictures in a folder and below, but what ``denoise`` and training have put there.
 
     Parameters
     ----------
@@ -116,15 +118,26 @@ def originals(path: Path, *, also: frozenset[str] = frozenset()) -> Found:
     """
     found = scan(path, recursive=True, also=also)
     stems = {name.with_suffix("") for name in found.pictures}
-    made = [name for name in found.pictures if _made_of(name) in stems]
+    reasons = dict.fromkeys((name for name in found.pictures if made_of(name) in stems), MADE)
+    folders = {folder for name in found.pictures for folder in name.parents} - {Path()}
+    for run in filter(lambda folder: _is_run(path / folder), folders):
+        reasons |= {name: _DRAWN for name in found.pictures if run in name.parents}
     return dataclasses.replace(
         found,
-        pictures=[name for name in found.pictures if name not in made],
-        passed_over=[*found.passed_over, *(PassedOver(name.as_posix(), MADE) for name in made)],
+        pictures=[name for name in found.pictures if name not in reasons],
+        passed_over=[
+            *found.passed_over,
+            *(PassedOver(name.as_posix(), reason) for name, reason in reasons.items()),
+        ],
     )
 
 
-def _made_of(name: Path) -> Path | None:
+def _is_run(folder: Path) -> bool:
+    """Tell whether a folder is what training leaves."""
+    return all((folder / name).is_file() for name in ("recipe.toml", "environment.json"))
+
+
+def made_of(name: Path) -> Path | None:
     """Give the name, without its ending, of the picture that a denoised one was made of."""
     stem = name.stem.removesuffix(".denoised")
     return None if stem == name.stem else name.with_name(stem)

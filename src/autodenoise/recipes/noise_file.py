@@ -53,7 +53,8 @@ def noise_from(path: Path) -> Measured:
             f"{path} is no noise profile: it has no table [noise]. "
             "autodenoise noise-profile makes one"
         )
-    if table.get("profile", {}).get("own_unit", False):
+    about = table.get("profile")
+    if isinstance(about, dict) and about.get("own_unit", False):
         raise InputError(
             f"{path} was measured in its files' own unit, since they do not say what is black and "
             "what is white, so its strength fits no other pictures. Measure pictures of 8 or 16 "

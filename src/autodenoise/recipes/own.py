@@ -117,11 +117,14 @@ def applied(table: Mapping[str, Any], own: Own) -> dict[str, Any]:
         changed["noise"] = []
     if own.start:
         changed["start"] = own.start
-    instead = _objective(own)
-    if instead is not None:
+    instead, phases = _objective(own), table.get("phase")
+    # What is no table is told of when the recipe is checked.
+    if instead is not None and isinstance(phases, dict):
         changed["phase"] = {
             name: {**phase, "objective": instead, "loss": "mse"}
-            for name, phase in table.get("phase", {}).items()
+            if isinstance(phase, dict)
+            else phase
+            for name, phase in phases.items()
         }
     return changed
 

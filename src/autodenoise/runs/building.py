@@ -71,10 +71,12 @@ def network(
         fits = False
     if not fits:
         sides = f"; its sides must be multiples of {built.multiple}" if built.multiple else ""
+        advice = "learn from larger pictures"
+        if recipe.data.crop is None:
+            advice = "bring the images to a size with [data] size = [height, width]"
         raise UsageError(
             f"the network {recipe.network.name} cannot work on images of {width}x{height} pixels "
-            f"and {channels} channel(s){sides}. Choose another network, or bring the images to a "
-            "size with [data] size = [height, width]"
+            f"and {channels} channel(s){sides}. Choose another network, or {advice}"
         )
     return built
 

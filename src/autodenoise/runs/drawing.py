@@ -146,9 +146,10 @@ class Scene:
         """Give the indices asked for, or `count` random ones."""
         there = len(self.held.noisy)
         if self.wanted:
-            if max(self.wanted) >= there or min(self.wanted) < 0:
+            missing = [wanted for wanted in self.wanted if not 0 <= wanted < there]
+            if missing:
                 raise UsageError(
-                    f"there is no image {max(self.wanted, key=abs)}; the {self.held.part} images "
+                    f"there is no image {missing[0]}; the {self.held.part} images "
                     f"are numbered from 0 to {there - 1}"
                 )
             return np.array(self.wanted)

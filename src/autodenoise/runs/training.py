@@ -16,7 +16,7 @@ import torch
 
 from autodenoise import nets, recipes, runtime
 from autodenoise.errors import Interrupted, MissingExtra, OutputError, UsageError, extra_of
-from autodenoise.files import make_folder, write_text
+from autodenoise.files import make_folder, quoted, write_text
 from autodenoise.learning import data as datasets
 from autodenoise.learning.checkpoint import (
     load_weights,
@@ -131,7 +131,8 @@ def train(
     in_use = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if processes.is_first and in_use:
         advice = (
-            f"go on with it by: autodenoise train --resume {folder}; or choose another with --out"
+            f"go on with it by: autodenoise train --resume {quoted(folder)}; "
+            "or choose another with --out"
             if (folder / RECIPE_NAME).exists()
             else "choose another with --out"
         )

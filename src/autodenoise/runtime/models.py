@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from autodenoise import weights
 from autodenoise.errors import InputError, unknown_name
+from autodenoise.files import quoted
 from autodenoise.runtime import checking
 from autodenoise.runtime.model import MODEL_NAME, Model
 
@@ -96,7 +97,7 @@ def find(model: str | os.PathLike[str] | None = None) -> Path:
     if folders:
         raise InputError(
             f"{folders[0]} holds no {MODEL_NAME}; a run gets it when its training ends: "
-            f"autodenoise train --resume {folders[0]}"
+            f"autodenoise train --resume {quoted(folders[0])}"
         )
     if path.exists() or len(path.parts) > 1 or path.suffix == _ENDING:
         # What is no file gets its message from whoever reads it.
