@@ -127,6 +127,11 @@ def test_halves_are_no_images_for_a_network_of_one_size(tmp_path: Path) -> None:
     ("changed", "matters"),
     [
         ("network.residual=false", True),
+        ("network.residual=true", False),
+        ("phase.squares.accumulate=2", True),
+        ("phase.squares.accumulate=1", False),
+        ("phase.squares.optimizer.weight_decay=0.01", False),
+        ("phase.squares.optimizer={kind='adam'}", True),
         ("data.validation=random", True),
         ("data.source=fashion-mnist", True),
         ("noise.sigma=0.3", True),

@@ -385,3 +385,22 @@ def test_a_closed_pipe_is_no_fault() -> None:
     os.close(writing)
     assert b"Traceback" not in done.stderr
     assert b"internal fault" not in done.stderr
+
+
+def test_commands_that_can_be_copied_are_quoted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    quick = ("--epochs", "1", "--set", "data.size=[16, 16]", "--set", "figures=[]")
+    assert run(monkeypatch, "train", "digits", "--out", "runs/my first", *quick) == 0
+    assert "  autodenoise evaluate 'runs/my first'\n" in capsys.readouterr().out
+    assert run(monkeypatch, "train", "digits", "--out", "runs/my first", *quick) == 4
+    assert "autodenoise train --resume 'runs/my first'; or" in capsys.readouterr().err
+
+
+def test_a_start_may_have_any_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "train", "digits", "--from", "runs/\N{GRINNING FACE}") == 3
+    assert "no such model file: runs/\N{GRINNING FACE}" in capsys.readouterr().err

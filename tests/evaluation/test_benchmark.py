@@ -310,6 +310,19 @@ def noisy_pairs(dtype: type[np.unsignedinteger] = np.uint8) -> None:
         images.write(Path(f"noisy/{number}.tif"), noisy.astype(dtype) * dtype(factor))
 
 
+def test_what_denoise_has_put_beside_pictures_is_no_reference() -> None:
+    noisy_pairs()
+    for name in ("noisy/0.denoised.tif", "clean/1.denoised.png", "clean/other.denoised.png"):
+        images.write(Path(name), photo((40, 44, 3)))
+    names = [one.name for one in ReferenceSet.open("clean").images]
+    assert names == ["0", "1", "other.denoised"]
+    Path("clean/other.denoised.png").unlink()
+    assert [one.name for one in ReferenceSet.open_pairs(Path("noisy"), Path("clean")).images] == [
+        "0",
+        "1",
+    ]
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_pairs_bring_their_noise(dtype: type[np.unsignedinteger]) -> None:
     noisy_pairs(dtype)

@@ -118,3 +118,50 @@ def test_nothing_to_learn_from_says_what_to_name() -> None:
 def test_what_does_not_go_together_is_refused(setting: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
         load(None, [setting], own=Own("noisy", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Screenshot 3.05\u202fPM.png", "Screenshot 3.05_PM"),
+        ("a\tb\nc.tif", "a_b_c"),
+        ("写真.tif", "写真"),
+        (r"a\b.tif", "a_b"),
+    ],
+)
+def test_what_is_learnt_is_named_so_that_its_card_can_be(
+    name: str, expected: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).touch()
+    recipe = load(None, own=Own("noisy", tmp_path / name))
+    assert recipe.name == expected
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("name='exp/one'", "name is 'exp/one'; expected a name of 1 to 255 characters"),
+        ("name=''", "name is ''; expected a name of 1 to 255"),
+        (f"limits='{'a ' * 600}'", "limits is 'a a .* expected a line of at most 1,000"),
+    ],
+)
+def test_what_no_card_could_say_is_told_before_training(setting: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        load("digits", [setting])
+
+
+@pytest.mark.parametrize("phase", ["3", "{denoise = 3}"])
+def test_phases_that_are_no_tables_are_told_with_own_pictures_too(
+    phase: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f"title = 'T'\nphase = {phase}\n[data]\nsource = 'a'\n[network]\nname = 'unet'")
+    with pytest.raises(UsageError, match="phase"):
+        load(path, own=Own("noisy", tmp_path))
+
+
+def test_a_profile_that_is_no_table_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "noise.toml"
+    path.write_text("profile = 3\n[noise]\nkind = 'gaussian'\nsigma = 0.1")
+    with pytest.raises(InputError, match="means is missing"):
+        load(None, own=Own("clean", tmp_path, noise=str(path)))

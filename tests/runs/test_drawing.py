@@ -134,7 +134,7 @@ def test_wrong_requests(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no image 360; .* from 0 to 359"):
         draw(folder, ["pairs"], images=[0, 360])
     with pytest.raises(UsageError, match="there is no image -1"):
-        draw(folder, ["pairs"], images=[-1])
+        draw(folder, ["pairs"], images=[5, -1])
     with pytest.raises(InputError, match="no run folder"):
         draw(tmp_path / "nothing")
     shutil.copytree(folder, tmp_path / "young")

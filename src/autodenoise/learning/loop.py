@@ -88,7 +88,7 @@ class Training:
         Where to train.
     origin
         The recipe that all this follows from: a checkpoint is gone on with by no other. By default
-        the noise stands for it; noise that was measured differs in its last digits from one
+        phases and noise stand for it; noise that was measured differs in its last digits from one
         processor to another.
     notes
         What people should know of what is learnt from.
@@ -269,7 +269,8 @@ def _fingerprint(training: Training) -> str:
     """Sum up all that the next step depends on and that a checkpoint does not hold."""
     network = [(name, tuple(value.shape)) for name, value in training.network.named_parameters()]
     data = (tuple(training.train.shape), training.samples, training.seed)
-    said = repr((network, dict(training.phases), training.origin or training.noise, data))
+    followed = training.origin or repr((dict(training.phases), training.noise))
+    said = repr((network, followed, data))
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 

@@ -12,6 +12,7 @@ import inspect
 import itertools
 import json
 import math
+import reprlib
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from autodenoise.recipes.own import Own, applied, template
 from autodenoise.recipes.phase_checks import check_phase
 from autodenoise.recipes.search import Range, Space, check, flatten
 from autodenoise.recipes.settings import by_path, names_a_kind, parse, put
+from autodenoise.runtime.card import expected
 
 __all__ = [
     "FigureName",
@@ -165,6 +167,11 @@ class Recipe:
             raise UsageError("a recipe needs at least one phase")
         if not self.noise and self.data.holds == "clean":
             raise UsageError("a recipe needs at least one noise, since its pictures are clean")
+        for key in ("name", "source", "licence", "limits"):
+            # The model file says it in one line.
+            said = " ".join(getattr(self, key).split())
+            if wanted := expected(key, said):
+                raise UsageError(f"{key} is {reprlib.repr(said)}; expected {wanted}")
         if self.seed < 0:
             raise UsageError(f"seed is {self.seed}; expected 0 or more")
         for phase in self.printed:

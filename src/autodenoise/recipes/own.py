@@ -15,6 +15,7 @@ from autodenoise.errors import UsageError
 from autodenoise.noise import Gaussian, Poisson
 from autodenoise.recipes.noise_file import noise_from
 from autodenoise.runtime import checking
+from autodenoise.runtime.card import as_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +72,7 @@ class Own:
     def name(self) -> str:
         """A name for what is learnt from them: that of the folder or file."""
         source = self.source.resolve()
-        return source.name if source.is_dir() else source.stem
+        return as_name(source.name if source.is_dir() else source.stem)
 
 
 def template(own: Own) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass, replace
+from inspect import signature
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from autodenoise import nets, recipes
+from autodenoise import nets
 from autodenoise.errors import UsageError
 from autodenoise.learning.checkpoint import load_state, load_weights, restore_trained
 from autodenoise.learning.loop import BEST_NAME, CHECKPOINT_NAME, weights_name
@@ -16,6 +18,8 @@ from autodenoise.learning.randomness import generator
 from autodenoise.learning.reading import SOURCES
 
 if TYPE_CHECKING:
+    from dataclasses import Field
+
     from autodenoise.nets import Autoencoder
     from autodenoise.recipes import Recipe
     from autodenoise.runs.run import Run
@@ -44,7 +48,7 @@ def network(
     """
     channels, height, width = shape
     # What the data decide, unless the recipe says otherwise.
-    accepted = inspect.signature(nets.NETWORKS[recipe.network.name]).parameters
+    accepted = signature(nets.NETWORKS[recipe.network.name]).parameters
     inferred = {"channels": channels, "size": (height, width)}
     if span != (0, 1):
         if "black" not in accepted:
@@ -119,17 +123,44 @@ def check_sides(recipe: Recipe, untrained: Autoencoder, shape: tuple[int, int, i
 
 
 def origin(recipe: Recipe) -> str:
-    """Sum up what of a recipe decides how its training goes on. Pictures may have been moved."""
-    deciding = ("data", "network", "noise", "phase", "seed", "validation")
-    return json.dumps(
-        {
+    """Sum up what of a recipe decides how its training goes on. Pictures may have been moved.
+
+    Defaults are left out, so that runs can be gone on with when there are new keys.
+    """
+    data, keywords = recipe.data, signature(nets.NETWORKS[recipe.network.name]).parameters
+    if data.source not in SOURCES:
+        data = replace(data, source="", targets="" if data.holds != "pairs" else "elsewhere")
+    deciding = {
+        "data": data,
+        "network": recipe.network.name,
+        "arguments": {
             key: value
-            for key, value in recipes.settings_of(recipe).items()
-            if key.partition(".")[0] in deciding
-            and (key not in ("data.source", "data.targets") or value in SOURCES)
+            for key, value in recipe.network.arguments.items()
+            if value != keywords[key].default
         },
-        sort_keys=True,
-    )
+        "noise": recipe.noise,
+        "phase": recipe.phase,
+        "seed": recipe.seed,
+        "validation": recipe.validation,
+    }
+    return json.dumps(_differing(deciding), sort_keys=True)
+
+
+def _differing(value: Any) -> Any:
+    """Give what differs from its default, with the kinds, as JSON takes it."""
+    if is_dataclass(value):
+        value = {
+            entry.name: getattr(value, entry.name)
+            for entry in fields(value)
+            if entry.name == "kind" or getattr(value, entry.name) != _default(entry)
+        }
+    if isinstance(value, Mapping):
+        return {key: _differing(part) for key, part in value.items()}
+    return [_differing(part) for part in value] if isinstance(value, tuple | list) else value
+
+
+def _default(entry: Field[Any]) -> Any:
+    return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
 def trained(

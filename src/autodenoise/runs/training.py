@@ -42,6 +42,7 @@ from autodenoise.runs.listeners import Listeners
 from autodenoise.runs.own_noise import noise_of
 from autodenoise.runs.report import write as write_report
 from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
+from autodenoise.runtime.card import as_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -398,7 +399,7 @@ def _export(sitting: Sitting) -> None:
         parameters=nets.parameter_count(network),
         noise=[dataclasses.asdict(part) for part in noise_of(recipe, sitting.splits)],
         # The name alone: a model file is passed on, and its maker's folders are nobody's business.
-        data=Path(recipe.data.source).name,
+        data=as_name(Path(recipe.data.source).name),
         scores={"loss": rows[-1].loss, "val_loss": rows[-1].val_loss} if rows else {},
         compute=_compute(run, training),
         limits=" ".join(recipe.limits.split()),

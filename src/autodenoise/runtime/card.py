@@ -14,7 +14,7 @@ from autodenoise.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CARD_KEY", "Card"]
+__all__ = ["CARD_KEY", "Card", "as_name", "expected"]
 
 CARD_KEY = "autodenoise.card"
 """The metadata key of the ONNX file under which the card lies, as JSON."""
@@ -118,12 +118,10 @@ class Card:
         values = {}
         for entry in dataclasses.fields(cls):
             if entry.name in told:
-                value, rule = told[entry.name], _RULES[entry.name]
-                if not rule.holds(value):
+                value = told[entry.name]
+                if wanted := expected(entry.name, value):
                     shown = reprlib.repr(value)
-                    raise InputError(
-                        f"the card's {entry.name} is {shown}; expected {rule.expected}"
-                    )
+                    raise InputError(f"the card's {entry.name} is {shown}; expected {wanted}")
                 values[entry.name] = value
             elif entry.default is entry.default_factory is dataclasses.MISSING:
                 raise InputError(f"the card has no {entry.name}")
@@ -152,6 +150,17 @@ def _is_whole(value: Any, low: int, high: int) -> bool:
 
 def _is_line(value: Any, longest: int) -> bool:
     return isinstance(value, str) and len(value) <= longest and value.isprintable()
+
+
+def expected(field: str, value: Any) -> str:
+    """Say what a field of a card has to be; nothing if it may have this value."""
+    rule = _RULES[field]
+    return "" if rule.holds(value) else rule.expected
+
+
+def as_name(text: str) -> str:
+    """Turn a file's name into one that a card may have: what it may not hold becomes ``_``."""
+    return "".join(c if c.isprintable() and c not in "/\\" else "_" for c in text) or "_"
 
 
 def _is_name(value: Any) -> bool:
