@@ -8,6 +8,7 @@ import tifffile
 
 import autodenoise
 from autodenoise import runtime
+from autodenoise.errors import InputError
 from autodenoise.learning import data
 from autodenoise.recipes import Own
 
@@ -51,6 +52,30 @@ def test_a_model_denoises_floats_in_the_unit_that_it_was_trained_on(tmp_path: Pa
     # The network works on what lies between black and white, wherever in the range that is.
     black, white = (model.card.arguments[name] for name in ("black", "white"))
     assert 0 < black < white < 1
+
+
+def test_a_run_is_not_scored_on_what_it_learnt_from_when_there_are_other_pictures(
+    tmp_path: Path,
+) -> None:
+    folder = micrographs(tmp_path / "in", np.uint16, 900, 2100)
+    own = Own("clean", folder)
+    settings = ["data.crop=16", "data.samples=8", "phase.denoise.batch_size=4", "figures=[]"]
+    run = autodenoise.train(None, tmp_path / "run", own=own, settings=settings, epochs=1)
+    scores = autodenoise.evaluate(run.folder)
+    (folder / "3.tif").write_bytes((folder / "0.tif").read_bytes()[::-1] + b"no picture")
+    (folder / "0.denoised.tif").write_bytes((folder / "0.tif").read_bytes())
+    assert autodenoise.evaluate(run.folder).denoised == scores.denoised
+    (folder / "3.tif").write_bytes((folder / "0.tif").read_bytes())
+    for asked in (autodenoise.evaluate, autodenoise.resume):
+        with pytest.raises(InputError, match="holds other pictures than when"):
+            asked(run.folder)
+    (folder / "3.tif").rename(folder / "3.old")
+    assert autodenoise.evaluate(run.folder).denoised == scores.denoised
+    # Where they lie does not matter.
+    folder.rename(tmp_path / "moved")
+    recipe = (run.folder / "recipe.toml").read_text()
+    (run.folder / "recipe.toml").write_text(recipe.replace(str(folder), str(tmp_path / "moved")))
+    assert autodenoise.evaluate(run.folder).denoised == scores.denoised
 
 
 def test_what_streams_learns_what_memory_does(

@@ -154,7 +154,8 @@ class Splits(NamedTuple):
     where the source has no test part and the validation images stand in for one. `span` is what the
     training pictures reach from and to, where `Data.normalise` asks for that. `scale` is what black
     and white were taken for in files that do not say. `notes` are what people should know of their
-    pictures: what was left out and why, what looks wrong.
+    pictures: what was left out and why, what looks wrong. `division` is a digest of which of
+    somebody's own pictures are in which part.
     """
 
     train: Part
@@ -165,6 +166,7 @@ class Splits(NamedTuple):
     span: tuple[float, float] = (0.0, 1.0)
     scale: Scale | None = None
     notes: tuple[str, ...] = ()
+    division: str = ""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -197,7 +199,8 @@ def load(data: Data, on_bytes: OnBytes | None = None, memory: float | None = Non
     if places:
         read = own.load(data, places, _memory() if memory is None else memory)
         train, watched, test, apart = read.split
-        return Splits(train, watched, test, (), apart, read.span, read.scale, read.notes)
+        seen = (read.span, read.scale, read.notes, read.division)
+        return Splits(train, watched, test, (), apart, *seen)
     if data.holds != "clean":
         raise UsageError(
             f"{data.source} could hold clean images alone; {data.holds} are read from files of "

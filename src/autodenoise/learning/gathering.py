@@ -13,7 +13,7 @@ from autodenoise.images import SUFFIXES
 from autodenoise.learning.matching import match, stem
 from autodenoise.learning.pieces import THREADS, Piece
 from autodenoise.learning.planes import planes_of
-from autodenoise.learning.scenes import MADE, Scenes, find_scenes, originals
+from autodenoise.learning.scenes import DRAWN, MADE, Scenes, find_scenes, originals
 from autodenoise.learning.volumes import ENDINGS
 from autodenoise.runtime.reports import PassedOver
 from autodenoise.runtime.scanning import NO_PICTURE, Found
@@ -121,7 +121,7 @@ def _files(path: Path, endings: frozenset[str] = SUFFIXES | ENDINGS) -> _Files:
         [
             *(PassedOver(failed.name, str(failed.error)) for failed in found.failures),
             *(PassedOver(name, said) for name, said in told.items() if isinstance(said, str)),
-            *(passed for passed in found.passed_over if passed.reason == MADE),
+            *(passed for passed in found.passed_over if passed.reason in (MADE, DRAWN)),
         ],
         _besides(found.passed_over),
     )

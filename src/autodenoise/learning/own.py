@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +52,7 @@ class Prepared(NamedTuple):
     span: tuple[float, float]
     scale: Scale | None
     notes: tuple[str, ...]
+    division: str
 
 
 def places(source: Path, holds: Holds) -> dict[str, Path]:
@@ -98,9 +100,13 @@ def load(data: Data, found: Mapping[str, Path], memory: float) -> Prepared:
     return _load(data, found, memory, {})
 
 
-def _load(data: Data, found: Mapping[str, Path], memory: float, damaged: _Damaged) -> Prepared:
+def _load(
+    data: Data, found: Mapping[str, Path], memory: float, damaged: _Damaged, division: str = ""
+) -> Prepared:
     """Load what is not known to be damaged."""
     plan = _plan(data, found, damaged)
+    # Before damage is known: which pictures turn out damaged depends on which are read.
+    division = division or plan.division
     train, watched, test, has_test = plan.split
     # Large ones in parts, which are read by themselves.
     largest = LARGEST / (plan.channels * plan.coding.dtype.itemsize)
@@ -119,7 +125,7 @@ def _load(data: Data, found: Mapping[str, Path], memory: float, damaged: _Damage
     squares = [read(_views(portion, plan.side, most)) for portion, most in parts]
     if not all(squares):
         # All of the few that were held back, say: then others are.
-        return _load(data, found, memory, damaged)
+        return _load(data, found, memory, damaged, division)
     learnt, validation, *others = (_part(part, data.holds) for part in squares)
     on_disk = Pieces(pieces, coding)
     notes, needed = [*plan.notes, *seen.notes], on_disk.bytes(data.shrink)
@@ -127,7 +133,7 @@ def _load(data: Data, found: Mapping[str, Path], memory: float, damaged: _Damage
         learnt = learnt._replace(pictures=read(pieces))
         if not learnt.pictures:
             # Their middles could be decoded, but no picture as a whole.
-            return _load(data, found, memory, damaged)
+            return _load(data, found, memory, damaged, division)
     elif data.shots is not None:
         raise UsageError("shots are taken of pictures that fit into memory; these are too many")
     else:
@@ -146,7 +152,7 @@ def _load(data: Data, found: Mapping[str, Path], memory: float, damaged: _Damage
         notes.append(f"{len(damaged):,} cannot be decoded:\n{listing([*damaged.values()])}")
     scored = others[0] if others else validation
     return Prepared(
-        Split(learnt, validation, scored, has_test), seen.span, seen.scale, tuple(notes)
+        Split(learnt, validation, scored, has_test), seen.span, seen.scale, tuple(notes), division
     )
 
 
@@ -176,6 +182,12 @@ class _Plan(NamedTuple):
     channels: int
     side: int
     notes: list[str]
+
+    @property
+    def division(self) -> str:
+        """A digest of what is learnt from and what is held back, wherever the pictures lie."""
+        told = [[(piece.name, *piece.window) for piece in part.pieces] for part in self.split[:3]]
+        return hashlib.sha256(repr(told).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _plan(data: Data, found: Mapping[str, Path], damaged: _Damaged) -> _Plan:

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
     from autodenoise.images import Picture, Scale
 
-__all__ = ["MADE", "Form", "Scene", "Scenes", "find_scenes", "made_of", "originals"]
+__all__ = ["DRAWN", "MADE", "Form", "Scene", "Scenes", "find_scenes", "made_of", "originals"]
 
 MADE = "denoise made it of another here"
 """Why a picture that ``denoise`` has put beside another is left out."""
 
-_DRAWN = "a training run drew it"
+DRAWN = "a training run drew it"
+"""Why a figure of a run that lies among the pictures is left out."""
 
 
 class Form(NamedTuple):
@@ -121,7 +122,7 @@ def originals(path: Path, *, also: frozenset[str] = frozenset()) -> Found:
     reasons = dict.fromkeys((name for name in found.pictures if made_of(name) in stems), MADE)
     folders = {folder for name in found.pictures for folder in name.parents} - {Path()}
     for run in filter(lambda folder: _is_run(path / folder), folders):
-        reasons |= {name: _DRAWN for name in found.pictures if run in name.parents}
+        reasons |= {name: DRAWN for name in found.pictures if run in name.parents}
     return dataclasses.replace(
         found,
         pictures=[name for name in found.pictures if name not in reasons],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from autodenoise import recipes, runtime
 from autodenoise.errors import InputError, UsageError
 from autodenoise.evaluation.figures import Curve
+from autodenoise.files import quoted
 from autodenoise.images import to_float
 from autodenoise.learning import data as datasets
 from autodenoise.learning.history import Row, read_metrics
@@ -160,9 +161,18 @@ class Run:
         Raises
         ------
         InputError
-            They are missing or damaged.
+            They are missing or damaged, or there are others now: what was learnt from could be
+            among those that are held back.
         """
-        return datasets.load(self.recipe.data, on_bytes)
+        splits = datasets.load(self.recipe.data, on_bytes)
+        if splits.division != self.environment().get("division", splits.division):
+            raise InputError(
+                f"{self.recipe.data.source} holds other pictures than when {self.folder} began, "
+                "so what it has learnt from could be among those held back. Put them back, or "
+                "score it on pictures that it has never seen: autodenoise evaluate --data FOLDER "
+                f"--models {quoted(self.folder)}"
+            )
+        return splits
 
     def held_back(self, splits: datasets.Splits, count: int | None = None) -> HeldBack:
         """Give the images that it is scored on, or the first so many, with their noise."""

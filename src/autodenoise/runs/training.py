@@ -207,6 +207,8 @@ def start(
         save_weights(folder / _START_NAME, training.network)
     write_text(folder / RECIPE_NAME, recipes.dump(recipe))
     environment = {**_environment(training), **({"begun_from": begun} if begun else {})}
+    if splits.division:
+        environment["division"] = splits.division
     write_text(folder / ENVIRONMENT_NAME, json.dumps(environment, indent=2) + "\n")
     return sitting
 
