@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from autodenoise.learning import data as datasets
@@ -28,6 +30,21 @@ def test_nor_is_it_a_shot_of_a_scene(tmp_path: Path) -> None:
     found = find_scenes(tmp_path)
     assert [scene.shots for scene in found.scenes] == [2]
     assert [passed.name for passed in found.passed_over] == ["a.denoised.png"]
+
+
+def test_names_that_are_no_text_can_be_told(tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xe9t\xe9.png")
+    try:
+        (tmp_path / name).write_bytes(b"no picture")
+    except OSError:
+        pytest.skip("this file system takes text alone")
+    for other in ("a.png", "b.png"):
+        noise = np.random.default_rng(len(other)).integers(0, 256, (48, 48), np.uint8)
+        Image.fromarray(noise).save(tmp_path / other)
+    splits = datasets.load(Data(str(tmp_path), holds="noisy", crop=16, validation="random"))
+    (note,) = (note for note in splits.notes if "left out" in note)
+    assert r"\udce9t\udce9.png" in note
+    assert note.encode()
 
 
 def test_what_training_drew_is_no_picture_to_learn_from(tmp_path: Path) -> None:

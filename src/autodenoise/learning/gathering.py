@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autodenoise.errors import InputError, UsageError
+from autodenoise.files import printable
 from autodenoise.images import SUFFIXES
 from autodenoise.learning.matching import match, stem
 from autodenoise.learning.pieces import THREADS, Piece
@@ -92,7 +93,7 @@ def listing(passed_over: Sequence[PassedOver]) -> str:
     """Name the first few that were left out, each with the reason, and count the others."""
     shown = [
         # What a decoder says names the file itself.
-        f"  {reason}" if Path(name).name in reason else f"  {name}: {reason}"
+        "  " + printable(reason if Path(name).name in reason else f"{name}: {reason}")
         for name, reason in ((passed.name, passed.reason) for passed in passed_over[:_NAMED])
     ]
     more = len(passed_over) - _NAMED

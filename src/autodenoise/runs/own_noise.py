@@ -52,8 +52,8 @@ def noise_of(recipe: Recipe, splits: Splits) -> tuple[AnyNoise, ...]:
         )
         raise UsageError(
             "the pictures are too small or too few to measure their noise on (about 200x200 pixels "
-            "together). Name it, as in --noise gaussian:25, or learn without knowing it, by "
-            f"{instead}"
+            "together), or nearly all black or white. Name it, as in --noise gaussian:25, or learn "
+            f"without knowing it, by {instead}"
         )
     means = sorted({mean for curve in level.channels for mean in curve.means})
     variances = [np.interp(means, curve.means, curve.variances) for curve in level.channels]

@@ -23,7 +23,7 @@ from autodenoise.evaluation.noise_chart import correlation_map, variance_chart
 from autodenoise.evaluation.outliers import Outliers
 from autodenoise.evaluation.scores import Comparison, Evaluation
 from autodenoise.evaluation.unsupervised import Estimate
-from autodenoise.files import write_text
+from autodenoise.files import printable, write_text
 from autodenoise.metrics import loss_text
 from autodenoise.recipes import words
 from autodenoise.runs import results, samples
@@ -108,7 +108,7 @@ def write(run: Run, splits: Splits) -> Path:
         notes=notes + left_out,
         over=over,
         environment=run.environment(),
-        folder=str(run.folder),
+        folder=printable(str(run.folder)),
     )
     path = run.folder / REPORT_NAME
     write_text(path, content)
