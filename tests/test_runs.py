@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 import autodenoise
 from autodenoise import nets, recipes, runs
 from autodenoise.errors import OutputError, UsageError
+from autodenoise.journal import Journal
 from autodenoise.learning import data
 from autodenoise.learning.reading import Part
 from autodenoise.runs.building import origin
@@ -181,3 +183,28 @@ def test_the_public_names_are_these() -> None:
         assert getattr(autodenoise, name) is not None
     with pytest.raises(AttributeError):
         _ = autodenoise.paint
+
+
+def test_one_process_at_a_time_trains_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ["data.size=[16, 16]", "figures=[]", "search={}"]
+    run = autodenoise.train("digits", tmp_path / "run", settings=settings, epochs=1)
+    with (
+        Journal(run.folder / ".lock"),
+        pytest.raises(OutputError, match=r"another autodenoise is at work on .*run"),
+    ):
+        autodenoise.resume(run.folder)
+    assert autodenoise.resume(run.folder).rows == run.rows
+    # Another may begin there while the data are read.
+    load, late = data.load, tmp_path / "late"
+
+    def load_late(*asked: Any) -> data.Splits:
+        late.mkdir()
+        (late / "recipe.toml").write_text("the other's")
+        return load(*asked)
+
+    monkeypatch.setattr(data, "load", load_late)
+    with pytest.raises(OutputError, match=r"another training has begun in .*late"):
+        autodenoise.train("digits", late, settings=settings, epochs=1)
+    assert (late / "recipe.toml").read_text() == "the other's"

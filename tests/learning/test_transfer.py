@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
 
@@ -112,6 +114,17 @@ def test_a_run_goes_on_from_anothers_weights(tmp_path: Path) -> None:
     # Moved away, it is still gone on with.
     (first.folder / "model.onnx").rename(tmp_path / "elsewhere.onnx")
     assert autodenoise.resume(second.folder).rows == second.rows
+
+
+def test_a_model_may_have_been_trained_in_any_number_of_sittings(tmp_path: Path) -> None:
+    run = autodenoise.train("digits", tmp_path / "run", settings=SMALL)
+    path, card = run.folder / "model.onnx", runtime.load(run.folder).card
+    model = onnx.load(path)
+    told = dataclasses.replace(card, compute="begun from digits " * 50)
+    onnx.helper.set_model_props(model, {runtime.CARD_KEY: told.to_json()})
+    onnx.save(model, path)
+    again = autodenoise.train("digits", tmp_path / "again", settings=[*SMALL, f"start={path}"])
+    assert runtime.load(again.folder).card.compute.endswith(", begun from digits")
 
 
 def test_what_cannot_be_started_from(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import torch
 from autodenoise import nets, recipes, runtime
 from autodenoise.errors import Interrupted, MissingExtra, OutputError, UsageError, extra_of
 from autodenoise.files import make_folder, quoted, write_text
+from autodenoise.journal import Journal
 from autodenoise.learning import data as datasets
 from autodenoise.learning.checkpoint import (
     load_weights,
@@ -196,13 +197,16 @@ def start(
     begun = ""
     if recipe.start:
         card = start_from(runtime.find(recipe.start), training.network)
-        begun = card.name + (f" ({card.compute})" if card.compute else "")
+        # A card has a line for it: of very many sittings the first are not told.
+        begun = card.name + (f" ({card.compute})" if 0 < len(card.compute) < 700 else "")
     sitting = Sitting(Run(folder, recipe), training, splits)
     # Until the others can train it too.
     processes.wait()
     if not processes.is_first:
         return sitting
     make_folder(folder)
+    if (folder / RECIPE_NAME).exists():
+        raise OutputError(f"another training has begun in {folder}; choose another with --out")
     if recipe.start:
         save_weights(folder / _START_NAME, training.network)
     write_text(folder / RECIPE_NAME, recipes.dump(recipe))
@@ -349,19 +353,23 @@ def _find_tensorboard() -> None:
 def _finish(sitting: Sitting, report: Report | None, *, tensorboard: bool) -> Run:
     run, is_first = sitting.run, sitting.training.processes.is_first
     reports = [report] if report is not None and is_first else []
-    try:
-        with contextlib.ExitStack() as files:
-            if tensorboard and is_first:
-                from autodenoise.runs.tracking import Tracking, hyperparameters
+    with contextlib.ExitStack() as held:
+        if is_first:
+            # Two that write the same checkpoints would undo each other's steps.
+            held.enter_context(Journal(run.folder / ".lock"))
+        try:
+            with contextlib.ExitStack() as files:
+                if tensorboard and is_first:
+                    from autodenoise.runs.tracking import Tracking, hyperparameters
 
-                tracking = Tracking(run.folder / TENSORBOARD_NAME, hyperparameters(run.recipe))
-                reports.append(files.enter_context(tracking))
-            fit(sitting.training, run.folder, Listeners(*reports))
-    except Interrupted:
-        # What was learnt so far can be scored and used.
+                    tracking = Tracking(run.folder / TENSORBOARD_NAME, hyperparameters(run.recipe))
+                    reports.append(files.enter_context(tracking))
+                fit(sitting.training, run.folder, Listeners(*reports))
+        except Interrupted:
+            # What was learnt so far can be scored and used.
+            _hand_over(sitting)
+            raise
         _hand_over(sitting)
-        raise
-    _hand_over(sitting)
     return run
 
 
