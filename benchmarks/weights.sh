@@ -69,7 +69,7 @@ autodenoise train photo-real-color --from runs/real-1 --minutes 52 --set 'search
 python benchmarks/ship.py runs/color-5 runs/gray-7 runs/real-2 runs/balanced-{color-3,gray-1}
 
 # In 8 bits where that costs at most 0.05 dB on bsds-val32 at sigma 15, 25 and 50, which it does for
-# all but the real one; with the balanced grey one they would be over 25 MB together.
+# all but the real one; with a balanced one they would be over 25 MB together.
 python benchmarks/eight_bits.py -o runs/int8
-python benchmarks/ship.py runs/int8/photo-{fast-color,balanced-color,fast-gray}-int8.onnx
+python benchmarks/ship.py runs/int8/photo-{fast-color,fast-gray}-int8.onnx
 python benchmarks/models_page.py

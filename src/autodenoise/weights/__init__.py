@@ -11,7 +11,6 @@ FILES: Final[dict[str, str]] = {
     "photo-fast-color": "photo-fast-color.onnx",
     "photo-fast-color-int8": "photo-fast-color-int8.onnx",
     "photo-balanced-color": "photo-balanced-color.onnx",
-    "photo-balanced-color-int8": "photo-balanced-color-int8.onnx",
     "photo-fast-gray": "photo-fast-gray.onnx",
     "photo-fast-gray-int8": "photo-fast-gray-int8.onnx",
     "photo-balanced-gray": "photo-balanced-gray.onnx",
