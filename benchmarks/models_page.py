@@ -44,7 +44,8 @@ PSNR in dB on bsds-val32, 32 photos that nothing was trained on: with white nois
 protocol, and *clean*: how near a clean photo is to itself after it went through. Everything was
 chosen by these. The test sets ([results](results.md)) were scored eight times: before and after the
 third sitting of the models for white noise, after the fourth, the fifth and the sixth, when
-balanced grey was there, after balanced colour's second, and after its third and fast grey's seventh.
+balanced grey was there, after balanced colour's second, and after its third and fast grey's
+seventh.
 
 | model | file | parameters | images | sigma 15 | sigma 25 | sigma 50 | clean |
 | --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |
