@@ -25,7 +25,7 @@ def few(count: int, channels: int = 1, side: int = 28) -> torch.Tensor:
 def small(recipe: recipes.Recipe) -> recipes.Recipe:
     """Give a recipe for photos as one that takes seconds, from random weights."""
     phases = {
-        name: dataclasses.replace(phase, batch_size=2, crop=None if phase.crop is None else 40)
+        name: dataclasses.replace(phase, batch_size=2, crop=None if phase.crop is None else 48)
         for name, phase in recipe.phase.items()
     }
     data = dataclasses.replace(recipe.data, crop=32, copies=1)

@@ -288,7 +288,7 @@ def test_names_are_printed_as_they_are(
 ) -> None:
     name = "runs/a[bold]x[/b] " + "long " * 20
     assert run(monkeypatch, "train", "quick.toml", "--epochs", "1", "--out", name) == 0
-    assert f"  autodenoise evaluate {name}\n" in capsys.readouterr().out
+    assert f"  autodenoise evaluate '{name}'\n" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("folder")
@@ -307,7 +307,7 @@ def test_a_disk_that_fills_up_while_training_is_one_message() -> None:
     assert "Traceback" not in done.stderr
     # Whole files, and no temporary ones.
     left = {path.name for path in Path("runs/quick").iterdir()}
-    assert left <= {"recipe.toml", "environment.json", "metrics.csv"}
+    assert left <= {"recipe.toml", "environment.json", "metrics.csv", ".lock"}
 
 
 @pytest.mark.usefixtures("folder")

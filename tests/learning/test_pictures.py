@@ -178,7 +178,7 @@ def test_middles_of_all_parts_are_alike_and_fit_most_networks(tmp_path: Path) ->
             pixels = random.integers(0, 256, (*size, 3), np.uint8)
             images.write(tmp_path / part / f"{name}.png", pixels)
     splits = load(Data(str(tmp_path), crop=16))
-    assert splits.shape == splits.validation.images.shape[1:] == (3, 56, 56)
+    assert splits.shape == splits.validation.images.shape[1:] == (3, 48, 48)
     assert not splits.has_test
 
 

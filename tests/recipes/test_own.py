@@ -87,7 +87,7 @@ def test_going_on_takes_the_network_of_what_it_starts_from(tmp_path: Path) -> No
     recipe = load(None, own=Own("noisy", tmp_path, start="photo-fast-gray"))
     assert recipe.start == "photo-fast-gray"
     assert recipe.network.name == "unet"
-    assert recipe.network.arguments == {"preset": "fast"}
+    assert recipe.network.arguments == {"preset": "fast", "deep": 128}
     (phase,) = recipe.phase.values()
     (anew,) = load(None, own=Own("noisy", tmp_path)).phase.values()
     assert phase.epochs < anew.epochs
