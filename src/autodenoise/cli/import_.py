@@ -54,6 +54,5 @@ def import_(
     for doubt in made.doubts:
         console.print(f"\n{doubt}")
     path = printable(str(made.path))
-    typer.echo(
-        f"\nmodel file: {path}\ntry it: autodenoise denoise PICTURE --model {quoted(Path(path))}"
-    )
+    typer.echo(f"\nmodel file: {path}")
+    typer.echo(f"try it: autodenoise denoise PICTURE --model {quoted(made.path)}")

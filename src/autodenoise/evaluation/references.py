@@ -12,7 +12,7 @@ from autodenoise import images
 from autodenoise.errors import InputError
 from autodenoise.files import digest, printable
 from autodenoise.learning.places import DATA_VARIABLE, cache, find_set
-from autodenoise.learning.scenes import made_of
+from autodenoise.learning.scenes import made_of_others
 from autodenoise.runtime import pictures_in
 
 if TYPE_CHECKING:
@@ -203,8 +203,8 @@ def _find(name: str) -> Path:
 def _originals(folder: Path) -> list[Path]:
     """List a folder's pictures but those that ``denoise`` has put beside another."""
     files = pictures_in(folder, recursive=False)
-    stems = {file.with_suffix("") for file in files}
-    return [file for file in files if made_of(file) not in stems]
+    made = set(made_of_others(files))
+    return [file for file in files if file not in made]
 
 
 def _shape(path: Path) -> tuple[int, int, int]:

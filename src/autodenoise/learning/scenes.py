@@ -14,14 +14,14 @@ from autodenoise.runtime.reports import PassedOver
 from autodenoise.runtime.scanning import Found, scan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
 
     from autodenoise.images import Picture, Scale
 
-__all__ = ["DRAWN", "MADE", "Form", "Scene", "Scenes", "find_scenes", "made_of", "originals"]
+__all__ = ["DRAWN", "MADE", "Form", "Scene", "Scenes", "find_scenes", "made_of_others", "originals"]
 
 MADE = "denoise made it of another here"
 """Why a picture that ``denoise`` has put beside another is left out."""
@@ -118,8 +118,7 @@ def originals(path: Path, *, also: frozenset[str] = frozenset()) -> Found:
         It cannot be read.
     """
     found = scan(path, recursive=True, also=also)
-    stems = {name.with_suffix("") for name in found.pictures}
-    reasons = dict.fromkeys((name for name in found.pictures if made_of(name) in stems), MADE)
+    reasons = dict.fromkeys(made_of_others(found.pictures), MADE)
     folders = {folder for name in found.pictures for folder in name.parents} - {Path()}
     for run in filter(lambda folder: _is_run(path / folder), folders):
         reasons |= {name: DRAWN for name in found.pictures if run in name.parents}
@@ -138,7 +137,13 @@ def _is_run(folder: Path) -> bool:
     return all((folder / name).is_file() for name in ("recipe.toml", "environment.json"))
 
 
-def made_of(name: Path) -> Path | None:
+def made_of_others(names: Collection[Path]) -> list[Path]:
+    """Pick the pictures that ``denoise`` has put beside those that it made them of."""
+    stems = {name.with_suffix("") for name in names}
+    return [name for name in names if _made_of(name) in stems]
+
+
+def _made_of(name: Path) -> Path | None:
     """Give the name, without its ending, of the picture that a denoised one was made of."""
     stem = name.stem.removesuffix(".denoised")
     return None if stem == name.stem else name.with_name(stem)
