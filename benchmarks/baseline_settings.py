@@ -4,7 +4,7 @@
 
 One setting for all strengths of noise, over the noise's sigma: the one with the highest PSNR on
 average over grey and colour and sigma 15, 25 and 50, on the middles of the first eight pictures.
-A test holds `autodenoise.evaluation.baselines` to what this writes.
+A test holds `autodenoise.benchmark.baselines` to what this writes.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import _results
 import numpy as np
 
 from autodenoise import images
-from autodenoise.evaluation.baselines import BASELINES
-from autodenoise.evaluation.protocol import AddedNoise, score_output
-from autodenoise.evaluation.references import ReferenceSet
+from autodenoise.benchmark.baselines import BASELINES
+from autodenoise.benchmark.datasets import ReferenceSet
+from autodenoise.benchmark.protocol import AddedNoise, score_output
 
 PICTURES, SIDE = 8, 160
 NOISES = [AddedNoise("gaussian", sigma) for sigma in (15, 25, 50)]

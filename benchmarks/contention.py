@@ -27,9 +27,9 @@ def work() -> None:
     import torch
 
     from autodenoise import nets
-    from autodenoise.learning.losses import binary_cross_entropy
-    from autodenoise.learning.optim import Adam
-    from autodenoise.learning.process import keep_freed_memory
+    from autodenoise.training.losses import binary_cross_entropy
+    from autodenoise.training.optimizers import Adam
+    from autodenoise.training.process import keep_freed_memory
 
     keep_freed_memory()
     network = nets.build("conv", {}, torch.Generator().manual_seed(0))

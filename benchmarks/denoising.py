@@ -31,8 +31,8 @@ import torch
 from _results import write
 
 from autodenoise import images, nets, runtime
+from autodenoise.export.to_onnx import export
 from autodenoise.images.streaming import RowStream
-from autodenoise.learning.export import export
 from autodenoise.runtime.engine import onnxruntime
 from autodenoise.runtime.tiling import denoise_rows
 

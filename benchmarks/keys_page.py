@@ -8,14 +8,14 @@ import json
 import re
 from typing import Any
 
-from autodenoise.learning.data import Data
-from autodenoise.learning.optim import OPTIMIZERS, SCHEDULES, Adam, Constant
-from autodenoise.learning.phases import Phase
+from autodenoise.data.dataset import Data
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import NOISES
 from autodenoise.noise.mixture import Part
 from autodenoise.recipes import Recipe
-from autodenoise.recipes.search import Range
+from autodenoise.recipes.search_space import Range
+from autodenoise.training.optimizers import OPTIMIZERS, SCHEDULES, Adam, Constant
+from autodenoise.training.phases import Phase
 
 _NEEDED = inspect.Parameter.empty
 

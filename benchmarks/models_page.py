@@ -18,7 +18,7 @@ from typing import Any
 from _results import FOLDER as RESULTS
 
 from autodenoise import recipes, runtime, weights
-from autodenoise.recipes import words
+from autodenoise.recipes import description as words
 from autodenoise.runtime import Card
 
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"

@@ -233,7 +233,7 @@ def run(folder: Path, files: int, seed: int, keep: Path | None = None) -> dict[s
 def _identity(path: Path) -> Path:
     # The tests' own; not part of the package.
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    from tests.runtime.model_files import identity
+    from tests.helpers.model_files import identity
 
     return identity(path)
 

@@ -15,8 +15,8 @@ from typing import Any
 import _results
 
 import autodenoise
-from autodenoise.evaluation.benchmark import AddedNoise, ReferenceSet, choose, score
-from autodenoise.evaluation.sheet import PROTOCOL
+from autodenoise.benchmark.results_table import PROTOCOL
+from autodenoise.benchmark.scoring import AddedNoise, ReferenceSet, choose, score
 
 RUNS = Path("runs/benchmarks/objectives")
 RECIPE = Path(__file__).parent / "objectives.toml"

@@ -22,9 +22,10 @@ from _results import FOLDER as RESULTS
 from keys_page import keys
 
 from autodenoise import runs, weights
-from autodenoise.evaluation import figures
-from autodenoise.evaluation.diagram import diagram
-from autodenoise.recipes import Recipe, builtin_names, words
+from autodenoise.plots import images as figures
+from autodenoise.plots.network import diagram
+from autodenoise.recipes import Recipe, builtin_names
+from autodenoise.recipes import description as words
 from autodenoise.runs import Description
 
 PAGES = Path(__file__).parent.parent / "docs" / "recipes"

@@ -20,10 +20,10 @@ from typing import Any
 
 from _results import FOLDER as RESULTS
 
-from autodenoise.evaluation import figures
-from autodenoise.evaluation.baselines import BASELINES, INPUT
-from autodenoise.evaluation.score_figures import Point, quality_against_speed
-from autodenoise.evaluation.scorecard import markdown_table
+from autodenoise.benchmark.baselines import BASELINES, INPUT
+from autodenoise.benchmark.report import markdown_table
+from autodenoise.plots import images as figures
+from autodenoise.plots.scores import Point, quality_against_speed
 
 DOCS = Path(__file__).parent.parent / "docs"
 PUBLISHED = Path(__file__).with_name("published.toml")

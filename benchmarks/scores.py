@@ -20,10 +20,10 @@ import torch
 from rich.console import Console
 
 from autodenoise import nets, runtime, weights
+from autodenoise.benchmark.baselines import BASELINES
+from autodenoise.benchmark.results_table import PROTOCOL, Average, as_json
+from autodenoise.benchmark.scoring import AddedNoise, ReferenceSet, choose, score
 from autodenoise.cli.progress import TableProgress
-from autodenoise.evaluation.baselines import BASELINES
-from autodenoise.evaluation.benchmark import AddedNoise, ReferenceSet, choose, score
-from autodenoise.evaluation.sheet import PROTOCOL, Average, as_json
 from autodenoise.files import digest
 from autodenoise.nets.summary import summarise
 

@@ -20,8 +20,8 @@ import onnx
 from numpy.typing import NDArray
 
 from autodenoise import runtime, weights
-from autodenoise.evaluation.benchmark import AddedNoise, ReferenceSet
-from autodenoise.evaluation.protocol import score_output
+from autodenoise.benchmark.protocol import score_output
+from autodenoise.benchmark.scoring import AddedNoise, ReferenceSet
 from autodenoise.files import replacing
 from autodenoise.images import Scale, to_float
 from autodenoise.runtime import CARD_KEY, Card, Model

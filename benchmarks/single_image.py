@@ -18,9 +18,9 @@ import numpy as np
 import torch
 
 import autodenoise
-from autodenoise.evaluation.benchmark import AddedNoise, ReferenceSet
-from autodenoise.evaluation.protocol import score_output
-from autodenoise.evaluation.sheet import PROTOCOL
+from autodenoise.benchmark.protocol import score_output
+from autodenoise.benchmark.results_table import PROTOCOL
+from autodenoise.benchmark.scoring import AddedNoise, ReferenceSet
 
 RUNS = Path("runs/benchmarks/single")
 START = "photo-fast-gray"

@@ -17,8 +17,8 @@ from typing import NoReturn
 
 from _results import write
 
-from autodenoise.learning.history import Row
-from autodenoise.learning.loop import Status, Training
+from autodenoise.training.history import Row
+from autodenoise.training.loop import Status, Training
 
 FIRST_STEP = "--until-first-step"
 

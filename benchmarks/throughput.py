@@ -23,12 +23,12 @@ import torch
 from _results import write
 
 from autodenoise import nets
-from autodenoise.learning import data
-from autodenoise.learning.history import Row
-from autodenoise.learning.loop import Status, Training, fit
-from autodenoise.learning.objectives import Batch
-from autodenoise.learning.phases import Phase
+from autodenoise.data import dataset as data
 from autodenoise.noise import Gaussian
+from autodenoise.training.history import Row
+from autodenoise.training.loop import Status, Training, fit
+from autodenoise.training.objectives import Batch
+from autodenoise.training.phases import Phase
 
 IMAGES = 150 * 128
 

@@ -12,9 +12,9 @@ import numpy as np
 
 import autodenoise
 from autodenoise import images
-from autodenoise.learning import data
-from autodenoise.learning.randomness import generator
+from autodenoise.data import dataset as data
 from autodenoise.noise import Compose
+from autodenoise.training.randomness import generator
 
 
 def main() -> None:

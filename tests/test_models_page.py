@@ -16,7 +16,7 @@ from PIL import Image
 
 from autodenoise import runtime, weights
 from autodenoise.runtime import Model
-from tests.runtime.model_files import box_blur
+from tests.helpers.model_files import box_blur
 
 
 def test_the_committed_page_is_what_the_command_writes(

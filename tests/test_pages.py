@@ -13,12 +13,12 @@ import pytest
 from keys_page import keys, table
 
 from autodenoise import recipes, runs
-from autodenoise.learning.data import Data
-from autodenoise.learning.optim import OPTIMIZERS, SCHEDULES
-from autodenoise.learning.phases import Phase
+from autodenoise.data.dataset import Data
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import NOISES
-from autodenoise.recipes.search import Range
+from autodenoise.recipes.search_space import Range
+from autodenoise.training.optimizers import OPTIMIZERS, SCHEDULES
+from autodenoise.training.phases import Phase
 
 
 def result(**changes: Any) -> dict[str, Any]:

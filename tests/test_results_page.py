@@ -14,9 +14,9 @@ import scores
 import torch
 
 from autodenoise import images, nets, runtime, weights
-from autodenoise.evaluation.sheet import Average
-from tests.evaluation.test_protocol import photo
-from tests.runtime.model_files import box_blur
+from autodenoise.benchmark.results_table import Average
+from tests.benchmark.test_protocol import photo
+from tests.helpers.model_files import box_blur
 
 
 def result(**changes: Any) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import torch
 
 import autodenoise
 from autodenoise import nets, recipes, runs
+from autodenoise.data import dataset as data
+from autodenoise.data.arrays import Part
 from autodenoise.errors import OutputError, UsageError
 from autodenoise.journal import Journal
-from autodenoise.learning import data
-from autodenoise.learning.reading import Part
-from autodenoise.runs.building import origin
+from autodenoise.runs.networks import origin
 
 
 def few(count: int, channels: int = 1, side: int = 28) -> torch.Tensor:

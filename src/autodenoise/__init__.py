@@ -9,8 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autodenoise.evaluation.noise_report import profile_noise
     from autodenoise.images import Scale
+    from autodenoise.noise_estimation.profile_file import profile_noise
     from autodenoise.recipes import Own
     from autodenoise.runs import (
         Run,
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
         resume,
         train,
     )
-    from autodenoise.runs.importing import import_keras
-    from autodenoise.runs.search import tune
+    from autodenoise.runs.imports import import_keras
     from autodenoise.runtime import (
         Card,
         Model,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
         denoise_folder,
         load,
     )
+    from autodenoise.tuning.search import tune
 
 _HOMES = {
     "Card": "runtime",
@@ -56,13 +56,13 @@ _HOMES = {
     "estimate": "runs",
     "evaluate": "runs",
     "find_outliers": "runs",
-    "import_keras": "runs.importing",
+    "import_keras": "runs.imports",
     "load": "runtime",
-    "profile_noise": "evaluation.noise_report",
+    "profile_noise": "noise_estimation.profile_file",
     "quantize": "runs",
     "resume": "runs",
     "train": "runs",
-    "tune": "runs.search",
+    "tune": "tuning.search",
 }
 
 __all__ = [

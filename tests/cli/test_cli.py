@@ -17,8 +17,8 @@ import torch
 
 from autodenoise import images
 from autodenoise.cli import main
-from autodenoise.learning.checkpoint import load_state
 from autodenoise.recipes import builtin_names
+from autodenoise.training.checkpoint import load_state
 
 RECIPE = """
 title = "A quick one"

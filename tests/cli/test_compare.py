@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from autodenoise import images
-from autodenoise.evaluation.change import Pair, measure
+from autodenoise.evaluation.comparison import Pair, measure
 from tests.cli.test_cli import run
-from tests.evaluation.test_change import noisy_and_clean
+from tests.evaluation.test_comparison import noisy_and_clean
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from autodenoise import images
 from autodenoise.cli import main
 from autodenoise.cli.denoise import _bytes
 from autodenoise.errors import UsageError
-from tests.runtime.model_files import box_blur
+from tests.helpers.model_files import box_blur
 
 
 @pytest.fixture(autouse=True)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from autodenoise import images, weights
-from autodenoise.evaluation.protocol import AddedNoise
+from autodenoise.benchmark.protocol import AddedNoise
+from tests.benchmark.test_protocol import photo
 from tests.cli.test_cli import run
-from tests.evaluation.test_protocol import photo
-from tests.runtime.model_files import box_blur, identity
+from tests.helpers.model_files import box_blur, identity
 
 
 @pytest.fixture(autouse=True)

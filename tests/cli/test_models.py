@@ -7,7 +7,7 @@ import pytest
 
 from autodenoise import runtime, weights
 from tests.cli.test_cli import run
-from tests.runtime.model_files import box_blur
+from tests.helpers.model_files import box_blur
 
 
 @pytest.fixture(autouse=True)

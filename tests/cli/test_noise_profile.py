@@ -11,7 +11,7 @@ from PIL import Image
 
 from autodenoise import images
 from tests.cli.test_cli import run
-from tests.evaluation.cameras import VIEW, SyntheticCamera, save
+from tests.helpers.cameras import VIEW, SyntheticCamera, save
 
 CAMERA = SyntheticCamera(gain=4.0, read=50.0, black=1000.0)
 

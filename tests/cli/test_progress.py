@@ -6,9 +6,9 @@ import io
 
 from rich.console import Console
 
+from autodenoise.benchmark.results_table import Row
 from autodenoise.cli.progress import TableProgress, TrainingProgress
-from autodenoise.evaluation.sheet import Row
-from autodenoise.learning import history
+from autodenoise.training import history
 
 
 def test_a_name_is_no_markup() -> None:

@@ -11,9 +11,9 @@ import torch
 from onnx import helper
 
 from autodenoise import images, nets, runtime, weights
-from autodenoise.learning.export import export
+from autodenoise.export.to_onnx import export
 from tests.cli.test_cli import run
-from tests.runtime.model_files import box_blur
+from tests.helpers.model_files import box_blur
 
 CARD = runtime.Card(
     name="small",

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from autodenoise import metrics
-from autodenoise.evaluation import figures
 from autodenoise.evaluation.scores import evaluate
+from autodenoise.plots import images as figures
 
 
 class Known:

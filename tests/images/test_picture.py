@@ -16,9 +16,9 @@ from PIL import Image
 
 from autodenoise import images
 from autodenoise.errors import InputError
-from autodenoise.images.lossy import jpeg_quality
+from autodenoise.images.metadata.jpeg import jpeg_quality
+from autodenoise.images.metadata.tiff import read_directories
 from autodenoise.images.streaming import RowStream
-from autodenoise.images.tiff_tags import read_directories
 
 Pixels = np.ndarray[Any, Any]
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from autodenoise import nets
-from autodenoise.learning.losses import binary_cross_entropy
-from autodenoise.learning.objectives import Batch, Supervised
-from autodenoise.learning.optim import Adadelta, Adam
 from autodenoise.noise import Gaussian
-from tests.nets.keras_networks import KERAS, copy_into, largest_difference, maxnorm
+from autodenoise.training.losses import binary_cross_entropy
+from autodenoise.training.objectives import Batch, Supervised
+from autodenoise.training.optimizers import Adadelta, Adam
+from tests.helpers.keras_networks import KERAS, copy_into, largest_difference, maxnorm
 
 # The tutorial's limit of 2 is seldom touched in five steps; this one always is.
 TIGHT = 0.25

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from autodenoise import nets
 from autodenoise.nets.summary import Summary, in_words, summarise
-from tests.nets.keras_networks import KERAS
+from tests.helpers.keras_networks import KERAS
 
 MNIST = (1, 28, 28)
 # The nearest that it takes.

@@ -8,8 +8,8 @@ import pytest
 
 from autodenoise import nets, noise
 from autodenoise.errors import InputError, UsageError
-from autodenoise.learning.optim import Adam, Muon, OneCycle
 from autodenoise.recipes import Network, Recipe, builtin_names, dump, load
+from autodenoise.training.optimizers import Adam, Muon, OneCycle
 
 SMALL = """
 title = "A small one"

@@ -8,9 +8,9 @@ from PIL import Image
 
 import autodenoise
 from autodenoise import images, runs
+from autodenoise.data.dataset import Data, load
 from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.evaluation.codes import flatten
-from autodenoise.learning.data import Data, load
 from autodenoise.runs.run import to_images
 
 SETTINGS = [

@@ -8,8 +8,8 @@ import tifffile
 
 import autodenoise
 from autodenoise import runtime
+from autodenoise.data import dataset as data
 from autodenoise.errors import InputError
-from autodenoise.learning import data
 from autodenoise.recipes import Own
 
 SMALL = [

@@ -23,9 +23,9 @@ from autodenoise.evaluation.classifier import Accuracy
 from autodenoise.evaluation.outliers import Outliers
 from autodenoise.evaluation.scores import Comparison, Method, Scores
 from autodenoise.images import from_float
-from autodenoise.learning.history import Row
 from autodenoise.runs import Run, report, results
 from autodenoise.runs.listeners import Listeners
+from autodenoise.training.history import Row
 
 TITLE = "<script>alert(1)</script> & \"others'"
 RECIPE = f"""

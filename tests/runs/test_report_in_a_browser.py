@@ -18,8 +18,8 @@ import autodenoise
 from autodenoise.images import from_float
 from autodenoise.recipes import Own
 from autodenoise.runs import Run
-from tests.evaluation.scenes import smooth_scenes, white
-from tests.runs.test_likely import make, stored, write
+from tests.helpers.scenes import smooth_scenes, white
+from tests.runs.test_estimation import make, stored, write
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autodenoise import runtime
-from tests.runtime.model_files import box_blur
+from tests.helpers.model_files import box_blur
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from autodenoise import runtime
 from autodenoise.errors import InputError
 from autodenoise.runtime import checking
 from autodenoise.runtime.engine import onnxruntime
-from tests.runtime.model_files import box_blur, rounded_blur
+from tests.helpers.model_files import box_blur, rounded_blur
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from autodenoise import runtime
 from autodenoise.errors import InputError
 from autodenoise.runtime import checking
-from tests.runtime.model_files import rounded_blur
+from tests.helpers.model_files import rounded_blur
 from tests.runtime.test_checking import assert_refused
 
 if TYPE_CHECKING:

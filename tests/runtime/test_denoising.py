@@ -18,7 +18,7 @@ from PIL import Image
 
 from autodenoise import images, runtime
 from autodenoise.errors import InputError, OutputError, UsageError
-from tests.runtime.model_files import box_blur, gains, identity
+from tests.helpers.model_files import box_blur, gains, identity
 
 Pixels = np.ndarray[Any, Any]
 RANDOM = np.random.default_rng(3)

@@ -10,7 +10,7 @@ from autodenoise import runtime, weights
 from autodenoise.errors import InputError, UsageError
 from autodenoise.images import Scale
 from autodenoise.runtime import models
-from tests.runtime.model_files import box_blur, identity
+from tests.helpers.model_files import box_blur, identity
 
 
 @pytest.fixture

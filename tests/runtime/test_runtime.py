@@ -11,7 +11,7 @@ import pytest
 
 from autodenoise import images, runtime
 from autodenoise.errors import InputError, OutputError, UsageError
-from tests.runtime.model_files import box_blur, identity
+from tests.helpers.model_files import box_blur, identity
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])

@@ -17,7 +17,7 @@ from autodenoise import runtime
 from autodenoise.errors import InputError, UsageError
 from autodenoise.images import Scale
 from autodenoise.runtime.tiling import Plan, denoise_rows, plan
-from tests.runtime.model_files import box_blur, gains, identity, mosaic, ratio
+from tests.helpers.model_files import box_blur, gains, identity, mosaic, ratio
 
 PLENTY = 2**40
 

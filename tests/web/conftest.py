@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.web.serving import Serving, serving
+from tests.helpers.serving import Serving, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

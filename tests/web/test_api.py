@@ -15,8 +15,8 @@ import pytest
 
 from autodenoise.images import Scale
 from autodenoise.runtime import Options, denoise_files, load
-from tests.web import pictures
-from tests.web.serving import QUICK, SLOW, Serving
+from tests.helpers import web_pictures as pictures
+from tests.helpers.serving import QUICK, SLOW, Serving
 
 FILES = {
     "photo.JPG": pictures.camera_jpeg(),

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.web import pictures
-from tests.web.serving import QUICK, SLOW, Serving, serving
+from tests.helpers import web_pictures as pictures
+from tests.helpers.serving import QUICK, SLOW, Serving, serving
 
 GREY = pictures.encoded(pictures.noise(40, 50, 1))
 LIMITS = {"waiting": 3, "upload_bytes": 2_000_000, "pixels": 40_000_000}

@@ -17,9 +17,9 @@ from playwright.sync_api import expect
 
 from autodenoise.images import Scale
 from autodenoise.runtime import Options, denoise_files, load
-from tests.web import pictures
-from tests.web.browser import Visit, chromium, visiting
-from tests.web.serving import QUICK, SLOW, Serving
+from tests.helpers import web_pictures as pictures
+from tests.helpers.browser import Visit, chromium, visiting
+from tests.helpers.serving import QUICK, SLOW, Serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

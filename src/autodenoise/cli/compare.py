@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from autodenoise.evaluation.change import Change
-    from autodenoise.evaluation.side_by_side import Crop, SideBySide
+    from autodenoise.evaluation.comparison import Change
+    from autodenoise.plots.side_by_side import Crop, SideBySide
 
 __all__ = ["compare"]
 
@@ -54,8 +54,8 @@ def compare(
 
     from rich.console import Console
 
-    from autodenoise.evaluation import side_by_side
     from autodenoise.images import Scale
+    from autodenoise.plots import side_by_side
 
     with Console(stderr=True).status("comparing"):
         change, composed = side_by_side.compare_files(
@@ -81,7 +81,7 @@ def compare(
 
 def _crop(text: str) -> Crop:
     from autodenoise.errors import UsageError
-    from autodenoise.evaluation.side_by_side import Crop
+    from autodenoise.plots.side_by_side import Crop
 
     try:
         x, y, size = (int(number) for number in text.split(","))

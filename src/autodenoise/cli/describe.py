@@ -53,7 +53,7 @@ def _facts(description: Description) -> Table:
     from rich.table import Table
 
     from autodenoise.metrics import loss_text
-    from autodenoise.recipes import words
+    from autodenoise.recipes import description as words
 
     recipe, summary = description.recipe, description.summary
     facts = {

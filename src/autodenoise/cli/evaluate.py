@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from autodenoise.benchmark.results_table import Average
     from autodenoise.evaluation.scores import Scores
-    from autodenoise.evaluation.sheet import Average
-    from autodenoise.evaluation.unsupervised import Estimate
+    from autodenoise.noise_estimation.estimate import Estimate
 
 __all__ = ["evaluate"]
 
@@ -197,8 +197,8 @@ def _tabulate(
 ) -> None:
     from rich.console import Console
 
+    from autodenoise.benchmark import scoring as benchmark
     from autodenoise.cli.progress import TableProgress
-    from autodenoise.evaluation import benchmark
 
     added = [benchmark.AddedNoise.parse(noise) for noise in noises]
     if pairs is not None:
@@ -220,7 +220,7 @@ def _tabulate(
 def _print_averages(console: Console, averages: list[Average]) -> None:
     from rich.table import Table
 
-    from autodenoise.evaluation.baselines import INPUT
+    from autodenoise.benchmark.baselines import INPUT
 
     table = Table(box=None, pad_edge=False)
     for heading in ("", "PSNR dB", "SSIM", "noise level", "s an image", "MP/s"):
@@ -240,7 +240,7 @@ def _print_averages(console: Console, averages: list[Average]) -> None:
 def _print_estimate(console: Console, estimate: Estimate) -> None:
     from rich.table import Table
 
-    from autodenoise.evaluation import verdict
+    from autodenoise.noise_estimation import summary as verdict
 
     said = [verdict.headline(estimate)]
     if estimate.worth != "none":

@@ -39,7 +39,7 @@ def import_(
     from rich.console import Console
 
     from autodenoise.files import printable, quoted
-    from autodenoise.runs.importing import import_keras
+    from autodenoise.runs.imports import import_keras
 
     made = import_keras(source, output, name=name, takes=takes, gives=gives)
     card, summary = made.card, made.summary

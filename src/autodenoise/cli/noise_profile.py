@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from autodenoise.evaluation.noise_profile import Channel, Profile
+    from autodenoise.noise_estimation.profile import Channel, Profile
 
 __all__ = ["noise_profile"]
 
@@ -52,9 +52,9 @@ def noise_profile(
     """Measure the noise of a camera, scanner or microscope, to train with it."""
     from rich.console import Console
 
-    from autodenoise.evaluation.noise_report import profile_noise
     from autodenoise.files import quoted
     from autodenoise.images import Scale
+    from autodenoise.noise_estimation.profile_file import profile_noise
 
     with Console(stderr=True).status("looking for scenes") as status:
         profile, written, notes = profile_noise(
@@ -82,7 +82,7 @@ def _print(profile: Profile) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from autodenoise.evaluation.noise_profile import samples
+    from autodenoise.noise_estimation.profile import samples
 
     low, high = profile.scale.low, profile.scale.high
     scenes = "1 scene" if profile.scenes == 1 else f"{profile.scenes:,} scenes"

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import ProgressColumn, TaskID
 
+    from autodenoise.benchmark import results_table as sheet
     from autodenoise.errors import AutodenoiseError
-    from autodenoise.evaluation import sheet
-    from autodenoise.learning.history import Row
-    from autodenoise.learning.loop import Status, Training
-    from autodenoise.runs.study import Trial
     from autodenoise.runtime import Result, Summary, Task
+    from autodenoise.training.history import Row
+    from autodenoise.training.loop import Status, Training
+    from autodenoise.tuning.study import Trial
 
 __all__ = [
     "DenoisingProgress",
@@ -153,7 +153,7 @@ class SearchProgress(_TrainingBar):
     def trial(self, trial: Trial, best: Trial | None) -> None:
         """Print a finished trial."""
         # Denoising, whose progress is here too, needs no recipes.
-        from autodenoise.recipes.search import short_names
+        from autodenoise.recipes.search_space import short_names
 
         self._took.append(time.monotonic() - self._begun)
         result = trial.note if trial.value is None else f"val_loss {loss_text(trial.value)}"

@@ -12,7 +12,7 @@ _LINE = "{:<25} {:<8} {:>10} {:>9}  {}"
 def recipes() -> None:
     """List the built-in recipes, a line each."""
     from autodenoise import runs
-    from autodenoise.learning import data
+    from autodenoise.data import dataset as data
     from autodenoise.nets import parameter_count
     from autodenoise.recipes import builtin_names, load
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from autodenoise.learning.pictures import Holds
+    from autodenoise.data.crops import Holds
     from autodenoise.recipes import Own
 
 __all__ = ["train"]
@@ -93,11 +93,11 @@ def train(
     from autodenoise import runs
     from autodenoise.cli.progress import Downloads, TrainingProgress
     from autodenoise.errors import UsageError
-    from autodenoise.evaluation import verdict
-    from autodenoise.evaluation.unsupervised import Estimate
     from autodenoise.files import quoted
-    from autodenoise.learning.parallel import joined
+    from autodenoise.noise_estimation import summary as verdict
+    from autodenoise.noise_estimation.estimate import Estimate
     from autodenoise.runs import report, results
+    from autodenoise.training.distributed import joined
 
     sources: dict[Holds, tuple[Path | None, ...]] = {
         "clean": (clean,),

@@ -51,7 +51,8 @@ def tune(
     from autodenoise.cli.progress import Downloads, SearchProgress
     from autodenoise.files import quoted
     from autodenoise.metrics import loss_text
-    from autodenoise.runs import TENSORBOARD_NAME, search
+    from autodenoise.runs import TENSORBOARD_NAME
+    from autodenoise.tuning import search
 
     console = Console()
     with Downloads(console) as downloads, SearchProgress(console) as progress:

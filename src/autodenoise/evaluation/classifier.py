@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from autodenoise.learning.data import as_float
-from autodenoise.learning.randomness import generator
+from autodenoise.data.dataset import as_float
 from autodenoise.nets.layers import Conv, he_uniform_, pool, relu
+from autodenoise.training.randomness import generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from autodenoise.learning.reading import Part
+    from autodenoise.data.arrays import Part
 
 __all__ = ["Accuracy", "Classifier"]
 

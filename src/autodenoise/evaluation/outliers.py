@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from autodenoise.evaluation import figures
 from autodenoise.evaluation.scores import run_denoiser
 from autodenoise.metrics import bce, bce_floor
+from autodenoise.plots import images as figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,8 +14,8 @@ from autodenoise.errors import InputError, OutputError
 from autodenoise.files import replacing
 from autodenoise.images.encoding import formats_for, open_for, saving
 from autodenoise.images.formats import SUFFIXES, of_name, reason
+from autodenoise.images.image_file import Picture, open_picture
 from autodenoise.images.libvips import pyvips
-from autodenoise.images.picture import Picture, open_picture
 from autodenoise.images.samples import Scale, from_float, to_float
 from autodenoise.images.streaming import ahead
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from autodenoise.errors import OutputError
 from autodenoise.files import replacing
-from autodenoise.images import imagej, png_chunks, tiff_tags
 from autodenoise.images.formats import (
     AVIF,
     FORMATS,
@@ -23,11 +22,14 @@ from autodenoise.images.formats import (
     of_name,
     reason,
 )
+from autodenoise.images.image_file import Picture, open_picture
 from autodenoise.images.libvips import pyvips
-from autodenoise.images.lossy import jpeg_is_halved, jpeg_quality, webp_is_lossless
-from autodenoise.images.picture import Picture, open_picture
+from autodenoise.images.metadata import imagej
+from autodenoise.images.metadata import png as png_chunks
+from autodenoise.images.metadata import tiff as tiff_tags
+from autodenoise.images.metadata.jpeg import jpeg_is_halved, jpeg_quality, webp_is_lossless
+from autodenoise.images.metadata.tiff import Tag, number
 from autodenoise.images.streaming import RowStream
-from autodenoise.images.tiff_tags import Tag, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,7 +19,7 @@ from autodenoise.images.samples import Scale
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from autodenoise.images.picture import Picture
+    from autodenoise.images.image_file import Picture
 
 __all__ = ["TILE", "levels", "shown_range", "tile", "write_preview"]
 

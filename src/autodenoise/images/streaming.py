@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from autodenoise.images.libvips import pyvips
-from autodenoise.images.tiff_tags import SAMPLE_FORMATS, Tag
+from autodenoise.images.metadata.tiff import SAMPLE_FORMATS, Tag
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

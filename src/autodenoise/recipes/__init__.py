@@ -23,18 +23,18 @@ from typing import Any, ClassVar, Literal
 import tomli_w
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
+from autodenoise.data.arrays import SOURCES
+from autodenoise.data.dataset import Data
 from autodenoise.errors import InputError, UsageError, unknown_name
-from autodenoise.learning.data import Data
-from autodenoise.learning.phases import Phase
-from autodenoise.learning.reading import SOURCES
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import AnyNoise
-from autodenoise.recipes.mistakes import explain, known_keys
-from autodenoise.recipes.own import Own, applied, template
+from autodenoise.recipes.errors import explain, known_keys
+from autodenoise.recipes.overrides import by_path, names_a_kind, parse, put
+from autodenoise.recipes.own_data import Own, applied, template
 from autodenoise.recipes.phase_checks import check_phase
-from autodenoise.recipes.search import Range, Space, check, flatten
-from autodenoise.recipes.settings import by_path, names_a_kind, parse, put
+from autodenoise.recipes.search_space import Range, Space, check, flatten
 from autodenoise.runtime.card import expected
+from autodenoise.training.phases import Phase
 
 __all__ = [
     "FigureName",
@@ -61,7 +61,7 @@ FigureName = Literal[
     "losses",
     "diagram",
 ]
-"""The figures that can be drawn of a run, see `autodenoise.runs.drawing`."""
+"""The figures that can be drawn of a run, see `autodenoise.runs.figures`."""
 
 
 @dataclass(frozen=True)

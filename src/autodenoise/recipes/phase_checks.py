@@ -6,14 +6,14 @@ import re
 from typing import TYPE_CHECKING, get_args
 
 from autodenoise.errors import UsageError
-from autodenoise.learning.phases import ObjectiveName, Phase
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import adds_alike
+from autodenoise.training.phases import ObjectiveName, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from autodenoise.learning.data import Data
+    from autodenoise.data.dataset import Data
     from autodenoise.noise import AnyNoise
 
 __all__ = ["check_phase"]

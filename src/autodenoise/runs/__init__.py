@@ -18,19 +18,19 @@ A run folder holds::
     against/                 other recipes' runs on the same data and noise, to compare with
 """
 
-from autodenoise.runs.building import network, trained
 from autodenoise.runs.codes import Codes, decode, encode
-from autodenoise.runs.describing import Description, describe
-from autodenoise.runs.drawing import draw
-from autodenoise.runs.quantising import Quantised, quantize
-from autodenoise.runs.run import HeldBack, Run
-from autodenoise.runs.scoring import (
+from autodenoise.runs.description import Description, describe
+from autodenoise.runs.evaluation import (
     classify,
     compare,
     estimate,
     evaluate,
     find_outliers,
 )
+from autodenoise.runs.figures import draw
+from autodenoise.runs.networks import network, trained
+from autodenoise.runs.quantization import Quantised, quantize
+from autodenoise.runs.run import HeldBack, Run
 from autodenoise.runs.training import TENSORBOARD_NAME, resume, train
 
 __all__ = [

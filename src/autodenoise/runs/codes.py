@@ -16,14 +16,14 @@ import torch
 
 from autodenoise import images as pictures
 from autodenoise import nets
+from autodenoise.data import dataset as datasets
+from autodenoise.data.arrays import Part, read_pictures
 from autodenoise.errors import InputError, OutputError, UsageError
-from autodenoise.evaluation import figures
 from autodenoise.evaluation.codes import code_map
+from autodenoise.export.from_onnx import revive
 from autodenoise.files import make_folder, write_bytes
-from autodenoise.learning import data as datasets
-from autodenoise.learning.reading import Part, read_pictures
-from autodenoise.learning.transfer import revive
-from autodenoise.runs.building import trained
+from autodenoise.plots import images as figures
+from autodenoise.runs.networks import trained
 from autodenoise.runs.run import Run, to_images
 from autodenoise.runtime.tiling import check_size
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.learning.download import OnBytes
+    from autodenoise.data.download import OnBytes
     from autodenoise.nets import Autoencoder
     from autodenoise.runtime import Card
 

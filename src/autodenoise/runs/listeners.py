@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from autodenoise.learning.history import Row
-    from autodenoise.learning.loop import Report, Status, Training
+    from autodenoise.training.history import Row
+    from autodenoise.training.loop import Report, Status, Training
 
 __all__ = ["Listeners"]
 

@@ -15,30 +15,31 @@ from markupsafe import Markup
 
 from autodenoise import recipes
 from autodenoise.errors import InputError
-from autodenoise.evaluation import verdict
-from autodenoise.evaluation.chart import lay_out
 from autodenoise.evaluation.classifier import Accuracy
-from autodenoise.evaluation.independence import REACH
-from autodenoise.evaluation.noise_chart import correlation_map, variance_chart
 from autodenoise.evaluation.outliers import Outliers
 from autodenoise.evaluation.scores import Comparison, Evaluation
-from autodenoise.evaluation.unsupervised import Estimate
 from autodenoise.files import printable, write_text
 from autodenoise.metrics import loss_text
-from autodenoise.recipes import words
-from autodenoise.runs import results, samples
+from autodenoise.noise_estimation import summary as verdict
+from autodenoise.noise_estimation.autocorrelation import REACH
+from autodenoise.noise_estimation.estimate import Estimate
+from autodenoise.plots.loss_layout import lay_out
+from autodenoise.plots.noise_layout import correlation_map, variance_chart
+from autodenoise.recipes import description as words
+from autodenoise.runs import page_images as samples
+from autodenoise.runs import results
 from autodenoise.runs.run import FIGURES_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autodenoise.evaluation.chart import Chart
-    from autodenoise.evaluation.figures import Curve
-    from autodenoise.evaluation.noise_chart import Cell
-    from autodenoise.learning.data import Splits
-    from autodenoise.learning.history import Row
+    from autodenoise.data.dataset import Splits
+    from autodenoise.plots.images import Curve
+    from autodenoise.plots.loss_layout import Chart
+    from autodenoise.plots.noise_layout import Cell
     from autodenoise.recipes import Recipe
     from autodenoise.runs.run import Run
+    from autodenoise.training.history import Row
 
 __all__ = ["REPORT_NAME", "write"]
 

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from autodenoise import recipes, runtime
+from autodenoise.data import dataset as datasets
 from autodenoise.errors import InputError, UsageError
-from autodenoise.evaluation.figures import Curve
 from autodenoise.files import quoted
 from autodenoise.images import to_float
-from autodenoise.learning import data as datasets
-from autodenoise.learning.history import Row, read_metrics
-from autodenoise.learning.loop import METRICS_NAME
-from autodenoise.learning.phases import is_over
-from autodenoise.learning.validation import corrupt
 from autodenoise.noise import Compose
-from autodenoise.recipes import words
+from autodenoise.plots.images import Curve
+from autodenoise.recipes import description as words
+from autodenoise.training.history import Row, read_metrics
+from autodenoise.training.loop import METRICS_NAME
+from autodenoise.training.phases import is_over
+from autodenoise.training.validation import corrupt
 
 if TYPE_CHECKING:
     import os
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from autodenoise.learning.download import OnBytes
+    from autodenoise.data.download import OnBytes
     from autodenoise.recipes import Recipe
 
 __all__ = ["ENVIRONMENT_NAME", "FIGURES_FOLDER", "RECIPE_NAME", "HeldBack", "Run", "to_images"]

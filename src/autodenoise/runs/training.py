@@ -15,42 +15,42 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from autodenoise import nets, recipes, runtime
+from autodenoise.data import dataset as datasets
+from autodenoise.data.crops import Crops
+from autodenoise.data.streaming import crops_of
 from autodenoise.errors import Interrupted, MissingExtra, OutputError, UsageError, extra_of
+from autodenoise.export.from_onnx import start_from
+from autodenoise.export.to_onnx import export
 from autodenoise.files import make_folder, quoted, write_text
 from autodenoise.journal import Journal
-from autodenoise.learning import data as datasets
-from autodenoise.learning.checkpoint import (
+from autodenoise.noise import Compose
+from autodenoise.runs.estimation import assess, caution
+from autodenoise.runs.listeners import Listeners
+from autodenoise.runs.measured_noise import noise_of
+from autodenoise.runs.networks import check_sides, network, origin
+from autodenoise.runs.report import write as write_report
+from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
+from autodenoise.runtime.card import as_name
+from autodenoise.training.checkpoint import (
     load_weights,
     save_weights,
 )
-from autodenoise.learning.export import export
-from autodenoise.learning.loop import (
+from autodenoise.training.distributed import ALONE, Processes
+from autodenoise.training.loop import (
     BEST_NAME,
     Training,
     fit,
 )
-from autodenoise.learning.objectives import Batch
-from autodenoise.learning.parallel import ALONE, Processes
-from autodenoise.learning.pictures import Crops
-from autodenoise.learning.randomness import generator
-from autodenoise.learning.stream import crops_of
-from autodenoise.learning.transfer import start_from
-from autodenoise.learning.validation import take_shots
-from autodenoise.noise import Compose
-from autodenoise.runs.building import check_sides, network, origin
-from autodenoise.runs.likely import assess, caution
-from autodenoise.runs.listeners import Listeners
-from autodenoise.runs.own_noise import noise_of
-from autodenoise.runs.report import write as write_report
-from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
-from autodenoise.runtime.card import as_name
+from autodenoise.training.objectives import Batch
+from autodenoise.training.randomness import generator
+from autodenoise.training.validation import take_shots
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from autodenoise.learning.download import OnBytes
-    from autodenoise.learning.loop import Report
+    from autodenoise.data.download import OnBytes
     from autodenoise.recipes import Own, Recipe
+    from autodenoise.training.loop import Report
 
 __all__ = [
     "TENSORBOARD_NAME",
@@ -107,7 +107,7 @@ def train(
     report, on_bytes
         Hear how training and downloads go.
     processes
-        Those that train together, of `autodenoise.learning.parallel.joined`. The first one alone
+        Those that train together, of `autodenoise.training.distributed.joined`. The first one alone
         writes and reports.
 
     Returns
@@ -360,7 +360,7 @@ def _finish(sitting: Sitting, report: Report | None, *, tensorboard: bool) -> Ru
         try:
             with contextlib.ExitStack() as files:
                 if tensorboard and is_first:
-                    from autodenoise.runs.tracking import Tracking, hyperparameters
+                    from autodenoise.runs.tensorboard import Tracking, hyperparameters
 
                     tracking = Tracking(run.folder / TENSORBOARD_NAME, hyperparameters(run.recipe))
                     reports.append(files.enter_context(tracking))

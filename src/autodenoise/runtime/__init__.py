@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autodenoise.discovery import Failure, PassedOver, pictures_in
 from autodenoise.runtime.batch import denoise_files
 from autodenoise.runtime.card import CARD_KEY, Card
 from autodenoise.runtime.denoising import (
@@ -16,8 +17,7 @@ from autodenoise.runtime.denoising import (
 from autodenoise.runtime.folders import beside, check_suffix, denoise_folder, place
 from autodenoise.runtime.model import MODEL_NAME, Model
 from autodenoise.runtime.models import Entry, find, list_models, load
-from autodenoise.runtime.reports import Failure, PassedOver, Report, Summary, Task
-from autodenoise.runtime.scanning import pictures_in
+from autodenoise.runtime.reports import Report, Summary, Task
 
 __all__ = [
     "CARD_KEY",

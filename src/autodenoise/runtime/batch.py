@@ -9,6 +9,7 @@ from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
+from autodenoise.discovery import Failure, PassedOver
 from autodenoise.errors import (
     AutodenoiseError,
     InputError,
@@ -17,8 +18,8 @@ from autodenoise.errors import (
     UsageError,
 )
 from autodenoise.runtime.denoising import Options, Result, denoise_file, fixed
-from autodenoise.runtime.reports import Failure, PassedOver, Summary, Task
-from autodenoise.stopping import stop_requests
+from autodenoise.runtime.reports import Summary, Task
+from autodenoise.signals import stop_requests
 
 if TYPE_CHECKING:
     import os

@@ -18,7 +18,6 @@ from autodenoise import images
 from autodenoise.errors import InputError, Interrupted, OutputError, UsageError
 from autodenoise.files import replacing
 from autodenoise.images import Scale
-from autodenoise.runtime.memory import memory_budget
 from autodenoise.runtime.model import Model
 from autodenoise.runtime.models import load
 from autodenoise.runtime.tiling import (
@@ -29,6 +28,7 @@ from autodenoise.runtime.tiling import (
     denoise_rows,
     plan,
 )
+from autodenoise.system import memory_budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

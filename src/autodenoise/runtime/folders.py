@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autodenoise.discovery import scan
 from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.files import digest, make_folder
 from autodenoise.images import SUFFIXES
@@ -16,7 +17,6 @@ from autodenoise.runtime.batch import denoise_all
 from autodenoise.runtime.denoising import Options, Result, denoise_file, fixed
 from autodenoise.runtime.manifest import Making, Manifest
 from autodenoise.runtime.reports import Task
-from autodenoise.runtime.scanning import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

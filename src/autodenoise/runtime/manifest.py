@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from autodenoise.discovery import MANIFEST_NAME
 from autodenoise.files import digest
 from autodenoise.journal import Journal
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from autodenoise.runtime.reports import Task
 
 __all__ = ["MANIFEST_NAME", "Entry", "Making", "Manifest"]
-
-MANIFEST_NAME = "autodenoise-manifest.jsonl"
-"""The manifest's name in a target folder."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from autodenoise.errors import InputError
 from autodenoise.images import Scale
 from autodenoise.runtime import checking
 from autodenoise.runtime.engine import onnxruntime
-from autodenoise.runtime.memory import memory_budget
 from autodenoise.runtime.tiling import check_size, denoise_rows, plan
+from autodenoise.system import memory_budget
 
 if TYPE_CHECKING:
     from pathlib import Path

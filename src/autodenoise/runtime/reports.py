@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from autodenoise.discovery import Failure, PassedOver
     from autodenoise.runtime.denoising import Result
 
-__all__ = ["Failure", "PassedOver", "Report", "Summary", "Task"]
+__all__ = ["Report", "Summary", "Task"]
 
 
 @dataclass(frozen=True)
@@ -48,30 +49,6 @@ class Task:
     def size(self) -> int:
         """Bytes of the source."""
         return 0 if self.status is None else self.status.st_size
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A picture, or a folder of pictures, that could not be cleaned."""
-
-    name: str
-    error: AutodenoiseError
-
-
-@dataclass(frozen=True)
-class PassedOver:
-    """Something that was not to be cleaned.
-
-    Attributes
-    ----------
-    name
-        The file or folder.
-    reason
-        What it is, as in "a folder".
-    """
-
-    name: str
-    reason: str
 
 
 @dataclass(frozen=True)

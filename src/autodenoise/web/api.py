@@ -20,9 +20,10 @@ from autodenoise.errors import Interrupted, UsageError
 from autodenoise.images import SUFFIXES, Scale, preview
 from autodenoise.runtime import Options
 from autodenoise.web import archive
-from autodenoise.web.desk import Desk
-from autodenoise.web.job import SOURCE, Job, Side, State, bare_name
-from autodenoise.web.messages import (
+from autodenoise.web.errors import NotDone, Stalled, Unknown
+from autodenoise.web.jobs import SOURCE, Job, Side, State, bare_name
+from autodenoise.web.queue import Desk
+from autodenoise.web.schemas import (
     Fault,
     JobMessage,
     LimitsMessage,
@@ -32,7 +33,6 @@ from autodenoise.web.messages import (
     Strength,
     WantedArchive,
 )
-from autodenoise.web.refusals import NotDone, Stalled, Unknown
 from autodenoise.web.transfer import Sending, announced_size, receive
 
 __all__ = ["router"]

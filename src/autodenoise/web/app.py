@@ -16,9 +16,9 @@ from fastapi.staticfiles import StaticFiles
 
 from autodenoise.errors import AutodenoiseError
 from autodenoise.web.api import router
-from autodenoise.web.desk import Desk
-from autodenoise.web.guard import Guard
-from autodenoise.web.refusals import Busy, status_of
+from autodenoise.web.errors import Busy, status_of
+from autodenoise.web.queue import Desk
+from autodenoise.web.security import Guard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -6,14 +6,14 @@ import zipfile
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from autodenoise.web.refusals import NoRoom
+from autodenoise.web.errors import NoRoom
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Mapping
     from pathlib import Path
 
-    from autodenoise.web.job import Job
+    from autodenoise.web.jobs import Job
 
 __all__ = ["pack"]
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from autodenoise.errors import UsageError
-from autodenoise.stopping import stop_requests
+from autodenoise.signals import stop_requests
 from autodenoise.web.app import create_app
-from autodenoise.web.desk import Desk
-from autodenoise.web.guard import is_loopback
 from autodenoise.web.limits import Limits
+from autodenoise.web.queue import Desk
+from autodenoise.web.security import is_loopback
 
 if TYPE_CHECKING:
     import threading

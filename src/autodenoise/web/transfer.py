@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse
 
 from autodenoise.errors import InputError, Interrupted
-from autodenoise.web.refusals import NoRoom, Stalled, TooLarge
+from autodenoise.web.errors import NoRoom, Stalled, TooLarge
 
 if TYPE_CHECKING:
     import threading

@@ -1,0 +1,1 @@
+"""Benchmarks: denoisers scored by a published protocol on images whose clean version is known."""

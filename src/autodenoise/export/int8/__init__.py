@@ -1,0 +1,1 @@
+"""Model files with 8-bit integer convolutions."""

@@ -1,0 +1,160 @@
+"""A trained network becomes a model file: ONNX with the card inside."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import logging
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from autodenoise.export.footprint import bytes_per_pixel
+from autodenoise.files import replacing
+from autodenoise.nets import least_side
+from autodenoise.runtime import CARD_KEY, Model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+    from autodenoise.nets import Autoencoder
+    from autodenoise.runtime import Card
+
+__all__ = ["export", "write"]
+
+
+class _Denoiser(nn.Module):
+    """What is exported: noisy image in, clean image in [0, 1] out."""
+
+    def __init__(self, network: Autoencoder) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, noisy: Tensor) -> Tensor:
+        return self.network.denoise(noisy).clamp(0, 1)
+
+
+def export(network: Autoencoder, card: Card, path: Path) -> None:
+    """Write a model file.
+
+    Parameters
+    ----------
+    network
+        Left as it is.
+    card
+        Decides the sizes that the file takes: any batch size always; any multiple of
+        ``size_multiple`` where ``size`` is None. Written with the ``bytes_per_pixel`` that were
+        found out.
+    path
+        The ``.onnx`` file; written whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written.
+    RuntimeError
+        The network does not keep to its card's halo and size multiple: tiles would show.
+    """
+    denoiser = _Denoiser(copy.deepcopy(network).cpu().eval())
+    batch = torch.export.Dim("batch")
+    if card.size is not None:
+        height, width = card.size
+        dynamic = {0: batch}
+    else:
+        # Unpadded kernels lose some at the border: little, on a side of this length.
+        usual = -(-64 // card.size_multiple) * card.size_multiple
+        height = width = max(usual, least_side(denoiser.network))
+        dynamic = {
+            0: batch,
+            2: card.size_multiple * torch.export.Dim("rows"),
+            3: card.size_multiple * torch.export.Dim("columns"),
+        }
+    example = torch.zeros(2, card.channels, height, width)
+    with warnings.catch_warnings(), _quiet("torch.onnx"):
+        # The exporter speaks of its own internals, which nobody here can act on.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            denoiser,
+            (example,),
+            dynamo=True,
+            dynamic_shapes=(dynamic,),
+            input_names=["noisy"],
+            output_names=["clean"],
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    # Where in whose source code each came from, with the paths of this machine.
+    for part in (model.graph, *model.graph.node, *model.graph.value_info):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    write(model, card, (height, width), path)
+
+
+def write(model: ModelProto, card: Card, size: tuple[int, int], path: Path) -> None:
+    """Write a network and its card as a model file, once it is seen that tiles will not show.
+
+    Parameters
+    ----------
+    model
+        Gets the card.
+    card
+        Written with the ``bytes_per_pixel`` that were found out.
+    size
+        A (height, width) that the network takes.
+    path
+        The ``.onnx`` file; written whole or not at all.
+
+    Raises
+    ------
+    OutputError, RuntimeError
+        As `export`.
+    """
+    card = dataclasses.replace(card, bytes_per_pixel=bytes_per_pixel(model, *size))
+    onnx.helper.set_model_props(model, {CARD_KEY: card.to_json()})
+    with replacing(path) as temporary:
+        onnx.save(model, temporary)
+        _check_tiles(Model(temporary), min(size))
+
+
+def _check_tiles(model: Model, width: int) -> None:
+    """Check that a part of an image gives the same answer as the whole, the halo apart."""
+    card = model.card
+    if card.halo is None:
+        return
+    step = card.size_multiple
+    # Just so long that some is left.
+    sides = 2 * -(-card.halo // step) * step + 4 * step, width
+    tall = np.random.default_rng(0).random((1, *sides, card.channels), np.float32)
+    for axis, image in ((1, tall), (2, tall.swapaxes(1, 2))):
+        whole, part = model.batch(image), model.batch(_inner(image, axis, step))
+        expected, given = _inner(whole, axis, step + card.halo), _inner(part, axis, card.halo)
+        if not np.allclose(given, expected, atol=1e-4, equal_nan=True):
+            raise RuntimeError(
+                f"{card.network} does not keep to its halo of {card.halo} pixels and its size "
+                f"multiple of {step}: a part of an image, cut out, is denoised otherwise"
+            )
+
+
+def _inner(images: NDArray[np.float32], axis: int, border: int) -> NDArray[np.float32]:
+    return images.take(range(border, images.shape[axis] - border), axis)
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,1 @@
+"""Metadata that libvips drops or changes, by file format."""

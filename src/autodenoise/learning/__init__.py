@@ -1,1 +1,0 @@
-"""Learning: data sets, objectives, optimisers, the training loop, checkpoints, export."""

@@ -1,0 +1,1 @@
+"""Noise estimation: noise level, autocorrelation, SURE, and noise profiles from repeats."""

@@ -1,0 +1,329 @@
+"""How good a denoiser is likely to be where nobody has the clean images."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from autodenoise.evaluation.scores import run_denoiser
+from autodenoise.noise_estimation import level as noise_level
+from autodenoise.noise_estimation.autocorrelation import (
+    Independence,
+    check_independence,
+    of_residual,
+    of_shots,
+)
+from autodenoise.noise_estimation.level import Curve, NoiseLevel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from autodenoise.evaluation.scores import Denoiser
+
+    Images = NDArray[np.float32]
+    Floats = NDArray[np.float64]
+
+__all__ = ["Estimate", "KnownNoise", "from_noisy", "from_repeats", "hidden_risk"]
+
+# Of the noise. A finite difference over less drowns in float32, over more sees other slopes.
+_PROBE = 0.05
+_GRID = 4
+_DRAWS = 2
+_NEIGHBOURS = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2))
+# With fewer images their parts tell how far the mean can be trusted.
+_FEW = 8
+_TILE = 64
+
+
+class KnownNoise(NamedTuple):
+    """Noise that somebody knows.
+
+    Attributes
+    ----------
+    level
+        How strong it is.
+    draw
+        Draws it for images (N, H, W, C), by itself: it may correlate from pixel to pixel.
+    """
+
+    level: NoiseLevel
+    draw: Callable[[NDArray[np.floating]], NDArray[np.floating]]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What can be said of a denoiser without clean images; squares are of the images' own unit.
+
+    Attributes
+    ----------
+    images
+        How many it is measured on.
+    known_from
+        What tells how strong the noise is: other ``shots`` of the same scenes, the ``recipe``, or
+        the noisy ``images`` themselves.
+    span
+        From black to white, for PSNR.
+    noise
+        Mean variance of the noise, the error of the noisy images.
+    seen
+        The same as measured on the images alone; None where that cannot be, and with shots.
+    error
+        Expected mean squared error of the denoised images.
+    deviation
+        The standard error of `error`, from image to image.
+    noise_left, structure_lost
+        The two parts of `error`; None where shots tell of the whole alone.
+    hidden
+        Expected mean squared error at pixels that are hidden from the denoiser; None with shots.
+    removed
+        Mean square of what was taken out.
+    cut_off
+        Share of the noisy values that are the least or the largest of all. Noise was cut off there
+        by what the file can hold, and is no longer zero on average.
+    level
+        The noise's variance by brightness.
+    residual
+        That of what was taken out, for each channel, against the denoised brightness.
+    before, after
+        How the noise of the noisy images correlates, and what was taken out.
+    """
+
+    images: int
+    known_from: Literal["shots", "recipe", "images"]
+    span: float
+    noise: float
+    seen: float | None
+    error: float
+    deviation: float
+    noise_left: float | None
+    structure_lost: float | None
+    hidden: float | None
+    removed: float
+    cut_off: float
+    level: NoiseLevel
+    residual: tuple[Curve, ...]
+    before: Independence | None
+    after: Independence | None
+
+    @property
+    def worth(self) -> Literal["likely", "perhaps", "none"]:
+        """What `error` is worth: noise that correlates is taken for structure."""
+        if self.known_from != "images" or self.before is None or self.before.direction is None:
+            return "likely"
+        return "none" if self.before.certain else "perhaps"
+
+    @property
+    def noisy_psnr(self) -> float | None:
+        """Of the noisy images, in dB; None where they have no noise."""
+        return self._psnr(self.noise)
+
+    @property
+    def psnr(self) -> float | None:
+        """Of the denoised images, in dB; None where the error is too small to be told."""
+        return self._psnr(self.error)
+
+    @property
+    def psnr_deviation(self) -> float:
+        """The standard error of `psnr`, in dB."""
+        return 10 / math.log(10) * self.deviation / self.error if self.error > 0 else math.inf
+
+    def _psnr(self, error: float) -> float | None:
+        return 10 * math.log10(self.span**2 / error) if error > 0 else None
+
+
+def from_noisy(
+    denoiser: Denoiser,
+    noisy: Images,
+    random: np.random.Generator,
+    *,
+    also: Images | None = None,
+    known: KnownNoise | None = None,
+    span: float = 1.0,
+) -> Estimate | None:
+    """Estimate a denoiser's error from noisy images alone: Stein's unbiased risk estimate.
+
+    With noise n of covariance S on a clean image x, y = x + n, the error of an answer f(y) is
+
+        E|f(y) - x|^2 = E|f(y) - y|^2 - tr S + 2 E tr(S J),
+
+    where J is the derivative of f, and the last trace is that of b' J b over probes b drawn as the
+    noise is. What passes f of such a probe is the noise left; the rest of the error is structure
+    lost. It holds for normal noise of zero mean, and nearly for others; what is cut off at black
+    and white is not of zero mean. Noise that is measured on the images themselves has to be
+    independent from pixel to pixel.
+
+    Parameters
+    ----------
+    denoiser
+        What is judged.
+    noisy
+        (N, H, W, C), float.
+    random
+        Draws the probes, and the pixels that are hidden.
+    also
+        Other images of the same size with the same noise, to measure it on besides.
+    known
+        What the noise is; by default it is measured on the images.
+    span
+        From black to white.
+
+    Returns
+    -------
+    Estimate or None
+        None where the images are too small to measure their noise.
+
+    References
+    ----------
+    Stein, "Estimation of the mean of a multivariate normal distribution", Annals of Statistics
+    1981. Ramani, Blu, Unser, "Monte-Carlo SURE: A black-box optimization of regularization
+    parameters for general denoising algorithms", IEEE TIP 2008.
+    """
+    measured = noisy if also is None else np.concatenate([noisy, also])
+    seen = noise_level.from_images(measured)
+    level = seen if known is None else known.level
+    if level is None:
+        return None
+    denoised = run_denoiser(denoiser, noisy)
+    probe = level.draw(denoised, random) if known is None else known.draw(denoised)
+    step = (_PROBE * probe).astype(np.float32)
+    ahead, behind = (run_denoiser(denoiser, noisy + sign * step) for sign in (1, -1))
+    passed = (ahead.astype(np.float64) - behind) / (2 * _PROBE)
+    variance = level.variance(denoised)
+    squares = np.square(denoised.astype(np.float64) - noisy)
+    errors = squares - variance + 2 * probe * passed
+    error, left = float(errors.mean()), float(np.square(passed).mean())
+    return Estimate(
+        images=len(noisy),
+        known_from="images" if known is None else "recipe",
+        span=span,
+        noise=float(variance.mean()),
+        seen=None if seen is None else float(seen.variance(denoised).mean()),
+        error=error,
+        deviation=math.hypot(_deviation(errors), level.deviation),
+        noise_left=left,
+        structure_lost=error - left,
+        hidden=hidden_risk(denoiser, noisy, random) - float(variance.mean()),
+        removed=float(squares.mean()),
+        cut_off=_cut_off(noisy),
+        level=level,
+        residual=noise_level.curves(denoised, squares),
+        before=check_independence(measured),
+        after=of_residual(noisy, denoised),
+    )
+
+
+def from_repeats(
+    denoiser: Denoiser, noisy: Images, again: Images, others: Images, *, span: float = 1.0
+) -> Estimate:
+    """Estimate a denoiser's error from repeats: against other shots, without their own noise.
+
+    With y and z two shots, and m the mean of all but y, their noise independent,
+
+        E|f(y) - x|^2 = E|f(y) - m|^2 - E|y - m|^2 + E|y - z|^2 / 2,
+
+    since the last two differ by the variance of m. Nothing else is asked of the noise: it may
+    correlate and depend on the signal.
+
+    Parameters
+    ----------
+    denoiser
+        What is judged.
+    noisy, again
+        A shot of each scene, and another: (N, H, W, C), float, aligned.
+    others
+        The mean of all shots but the first.
+    span
+        From black to white.
+
+    References
+    ----------
+    Lehtinen et al., "Noise2Noise: Learning image restoration without clean data", ICML 2018, learn
+    by the first of these terms.
+    """
+    denoised = run_denoiser(denoiser, noisy)
+    y, z, m, f = (images.astype(np.float64) for images in (noisy, again, others, denoised))
+    noise = np.square(y - z) / 2
+    errors = np.square(f - m) - np.square(y - m) + noise
+    squares = np.square(f - y)
+    return Estimate(
+        images=len(noisy),
+        known_from="shots",
+        span=span,
+        noise=float(noise.mean()),
+        seen=None,
+        error=float(errors.mean()),
+        deviation=_deviation(errors),
+        noise_left=None,
+        structure_lost=None,
+        hidden=None,
+        removed=float(squares.mean()),
+        cut_off=_cut_off(noisy),
+        level=noise_level.from_shots(noisy, again),
+        residual=noise_level.curves(denoised, squares),
+        before=of_shots(noisy, again),
+        after=of_residual(noisy, denoised),
+    )
+
+
+def hidden_risk(denoiser: Denoiser, noisy: Images, random: np.random.Generator) -> float:
+    """Give the mean squared difference to pixels that a denoiser is not shown.
+
+    One pixel of each square of 4x4 is replaced by the median of its eight neighbours. Noise that is
+    independent from pixel to pixel adds its variance to the error of the answer there, whatever
+    that variance is: so the least risk is the least error.
+
+    Parameters
+    ----------
+    denoiser
+        What is judged.
+    noisy
+        (N, H, W, C), float.
+    random
+        Draws which pixels.
+
+    References
+    ----------
+    Batson, Royer, "Noise2Self: Blind denoising by self-supervision", ICML 2019, proposition 1.
+    """
+    height, width = noisy.shape[1:3]
+    padded = np.pad(noisy, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+    places = random.permutation(_GRID**2)[:_DRAWS]
+    risks = []
+    for top, left in zip(*np.unravel_index(places, (_GRID, _GRID)), strict=True):
+        spots = np.s_[:, top::_GRID, left::_GRID]
+        if noisy[spots].size == 0:
+            continue
+        around = [
+            padded[:, down : down + height, across : across + width][spots]
+            for down, across in _NEIGHBOURS
+        ]
+        hidden = noisy.copy()
+        hidden[spots] = np.median(around, axis=0)
+        answer = run_denoiser(denoiser, hidden)[spots]
+        risks.append(np.square(answer.astype(np.float64) - noisy[spots]).mean())
+    return float(np.mean(risks))
+
+
+def _cut_off(images: Images) -> float:
+    """Give the share of values at the ends; of what was not cut off, at most one is at each."""
+    at_the_ends = (images == images.min()).sum() + (images == images.max()).sum()
+    return min(1.0, float(at_the_ends / images.size))
+
+
+def _deviation(errors: Floats) -> float:
+    """Give the standard error of the mean of a map (N, H, W, C), from image to image."""
+    each = errors.mean((1, 2, 3))
+    if len(errors) < _FEW:
+        height, width = errors.shape[1:3]
+        parts = (
+            errors[:, top : top + _TILE, left : left + _TILE].mean((1, 2, 3))
+            for top in range(0, height, _TILE)
+            for left in range(0, width, _TILE)
+        )
+        each = np.concatenate(list(parts))
+    return float(each.std(ddof=1) / math.sqrt(len(each))) if len(each) > 1 else 0.0

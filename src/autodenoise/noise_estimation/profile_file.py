@@ -1,0 +1,225 @@
+"""A noise profile as a file: what training reads as noise, and people as numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from autodenoise.benchmark.baselines import EXTRA
+from autodenoise.environment import version
+from autodenoise.errors import MissingExtra, OutputError, UsageError
+from autodenoise.files import printable, write_text
+from autodenoise.noise_estimation.profile import Channel, Profile, measure
+from autodenoise.noise_estimation.statistics import pairs
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Sequence
+
+    from autodenoise.images import Scale
+
+__all__ = ["Profiled", "as_toml", "profile_noise"]
+
+_DIGITS = 6
+_PACKAGES = ("autodenoise", "numpy", "pyvips")
+
+
+class Profiled(NamedTuple):
+    """What `profile_noise` measured and wrote.
+
+    Attributes
+    ----------
+    profile
+        The numbers.
+    written
+        The files.
+    notes
+        What could not be written, and why.
+    """
+
+    profile: Profile
+    written: tuple[Path, ...]
+    notes: tuple[str, ...]
+
+
+def profile_noise(
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    flat: bool = False,
+    black: float | None = None,
+    scale: Scale | None = None,
+    on_step: Callable[[str], None] | None = None,
+) -> Profiled:
+    """Measure the noise of a camera, scanner or microscope, and write it down for training.
+
+    Parameters
+    ----------
+    source
+        A folder of shots of one view, a folder of such folders or of stacks of shots, or a stack. A
+        folder called ``dark`` holds shots without light.
+    output
+        The ``.toml`` file to make; a figure of the same name goes beside it. Neither may exist.
+    flat
+        Each picture is a flat field, evenly lit, that was shot once.
+    black
+        The sample value without light, if known.
+    scale
+        The samples that stand for black and white; by default what the files' type says.
+    on_step
+        Hears what is being done, in a few words.
+
+    Raises
+    ------
+    InputError
+        Nothing there can be measured; the message says why.
+    UsageError
+        `output` does not end in ``.toml``.
+    OutputError
+        A file is there already, or cannot be written.
+    """
+    folder, target = Path(source), Path(output)
+    if target.suffix != ".toml":
+        raise UsageError(f"a noise profile ends in .toml; {target} does not")
+    plot = target.with_suffix(".png")
+    for path in (target, plot):
+        if path.exists():
+            raise OutputError(f"{path} exists already; choose another name")
+    profile = measure(folder, flat=flat, black=black, scale=scale, on_step=on_step)
+    name = printable(folder.resolve().name)
+    write_text(target, as_toml(profile, name, printable(target.name)))
+    try:
+        _plot(profile, name, plot)
+    except ModuleNotFoundError as error:
+        missing = MissingExtra(error.name or "matplotlib", EXTRA)
+        return Profiled(profile, (target,), (f"no {plot.name}: {missing}",))
+    return Profiled(profile, (target, plot), ())
+
+
+def _plot(profile: Profile, name: str, target: Path) -> None:
+    from autodenoise.plots.images import save
+    from autodenoise.plots.noise import noise_figure
+
+    save(noise_figure(profile, f"{name}: noise in {profile.shots} shots"), target)
+
+
+def as_toml(profile: Profile, source: str, file: str) -> str:
+    """Write a profile out; its table ``noise`` is one of a recipe's.
+
+    Parameters
+    ----------
+    profile
+        What was measured.
+    source, file
+        The names of what it was measured on, and of the file: on one line each.
+    """
+    channels = [channel.name for channel in profile.channels]
+    named = ", ".join(channels)
+    both = [
+        channels[one] + (" with itself" if one == other else f" with {channels[other]}")
+        for one, other in pairs(len(channels))
+    ]
+    unit = "in the samples' own unit" if profile.own_unit else "black is 0 and white is 1"
+    lines = [
+        f"# The noise of {source}. To train with it:",
+        f"#     autodenoise train --clean photos/ --noise {file}",
+        "",
+        "[noise]",
+        'kind = "measured"',
+        f"# Its standard deviation at these brightnesses, {unit}: {named}.",
+        f"means = {_row(profile.means)}",
+        "sigmas = [",
+        *(f"    {_row(sigmas)}," for sigmas in profile.sigmas),
+        "]",
+        "# How it correlates with the noise of neighbours, by rows down and columns across; in the",
+        "# middle is the pixel itself.",
+        "correlation = [",
+        *_maps(profile, both),
+        "]",
+        # What is in a file was cut off at its samples' ends.
+        f"clip = {_value(not profile.own_unit)}",
+        "",
+        "[profile]",
+        f"# What was measured; {unit}. variance = gain * mean + floor.",
+        *_table(_summary(profile, source)),
+    ]
+    for channel in (*profile.channels, *([profile.together] if len(channels) > 1 else [])):
+        lines += ["", "[[profile.channel]]", *_table(_numbers(channel))]
+    for passed in profile.passed_over:
+        told = {"name": printable(passed.name), "reason": printable(passed.reason)}
+        lines += ["", "[[profile.passed_over]]", *_table(told)]
+    return "\n".join([*lines, ""])
+
+
+def _maps(profile: Profile, names: Sequence[str]) -> Iterator[str]:
+    for lags, name in zip(profile.correlation_maps, names, strict=True):
+        yield f"    [  # {name}"
+        for row in lags:
+            # Zeros are written without the sign that rounding leaves.
+            yield f"        [{', '.join(f'{round(entry, 3) + 0:.3f}' for entry in row)}],"
+        yield "    ],"
+
+
+def _summary(profile: Profile, source: str) -> dict[str, Any]:
+    return {
+        "source": source,
+        "scenes": profile.scenes,
+        "shots": profile.shots,
+        "pixels": profile.pixels,
+        "form": profile.form,
+        "range": (profile.scale.low, profile.scale.high),
+        "own_unit": profile.own_unit,
+        "law": profile.law,
+        "reason": profile.reason,
+        "brightness_drift": profile.drift,
+        "correlation_error": profile.correlation.error,
+        "warnings": tuple(map(printable, profile.warnings)),
+        "versions": ", ".join(f"{package} {version(package)}" for package in _PACKAGES),
+    }
+
+
+def _numbers(channel: Channel) -> dict[str, Any]:
+    line = channel.line
+    fitted = (
+        {}
+        if line is None
+        else {
+            "gain": line.gain,
+            "gain_error": line.gain_error,
+            "floor": line.floor,
+            "floor_error": line.floor_error,
+            "r_squared": line.r_squared,
+            "deviation": line.deviation,
+        }
+    )
+    return {
+        "name": channel.name,
+        **fitted,
+        "black": channel.black,
+        "read_noise": channel.read,
+        "fixed_pattern": channel.fixed_pattern,
+    }
+
+
+def _table(values: dict[str, Any]) -> Iterator[str]:
+    for key, value in values.items():
+        if value is not None:
+            yield f"{key} = {_value(value)}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    # TOML's and JSON's are alike, but for numbers that JSON has no names for.
+    return _float(value) if isinstance(value, float) else json.dumps(value)
+
+
+def _row(values: Sequence[float]) -> str:
+    return _value(tuple(values))
+
+
+def _float(value: float) -> str:
+    return repr(float(f"{value:.{_DIGITS}g}")) if np.isfinite(value) else str(float(value))

@@ -1,0 +1,1 @@
+"""Figures: image grids, loss curves, network diagrams, side-by-side comparisons."""

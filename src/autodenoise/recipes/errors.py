@@ -1,0 +1,66 @@
+"""What is wrong with a recipe, in one line that says what would be right."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from autodenoise.data.dataset import Data
+from autodenoise.errors import unknown_name
+from autodenoise.noise import NOISES, Part
+from autodenoise.recipes.search_space import Range
+from autodenoise.training.optimizers import OPTIMIZERS, SCHEDULES
+from autodenoise.training.phases import Phase
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+__all__ = ["explain", "known_keys"]
+
+_KINDS: dict[str, type] = {**NOISES, **OPTIMIZERS, **SCHEDULES}
+_TABLES: dict[str, type] = {**_KINDS, "parts": Part}
+
+
+def explain(error: ValidationError, known: list[str], owner: str = "") -> str:
+    """Say in one line what the first thing wrong is, and what would be right."""
+    first = error.errors()[0]
+    place = [owner, *first["loc"]] if owner else [*first["loc"]]
+    # The kind of a corruption or optimiser is in pydantic's place, but not in the file's.
+    # So are the types of a value that may be of several.
+    steps = [
+        str(step)
+        for step in place
+        if step not in {*_KINDS, "float", "range", "choices"} and not str(step).startswith("tuple[")
+    ]
+    key = ".".join(steps)
+    match first["type"]:
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            table = ".".join(steps[:-1]) or "the recipe"
+            return str(unknown_name(f"key in {table}:", steps[-1], known))
+        case "union_tag_invalid":
+            return str(unknown_name(f"kind in {key}:", str(first["ctx"]["tag"]), _kinds(steps)))
+        case "union_tag_not_found":
+            return f"{key} needs a kind, one of: {', '.join(_kinds(steps))}"
+        case "missing" | "missing_argument":
+            return f"{key} is missing"
+        case _:
+            return f"{key} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def _kinds(steps: list[str]) -> list[str]:
+    tables = {"noise": NOISES, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+    return next((list(tables[step]) for step in reversed(steps) if step in tables), [])
+
+
+def known_keys(error: ValidationError, whole: type) -> list[str]:
+    """List the keys of the table in which the first thing is wrong; `whole` is that of a recipe."""
+    place = error.errors()[0]["loc"][:-1]
+    kind = next((step for step in reversed(place) if step in _TABLES), None)
+    owner: type
+    if kind is not None:
+        owner = _TABLES[str(kind)]
+    elif place:
+        owner = {"data": Data, "search": Range}.get(str(place[0]), Phase)
+    else:
+        owner = whole
+    return [entry.name for entry in dataclasses.fields(owner)]

@@ -1,0 +1,95 @@
+"""Describing: what a recipe trains, before or after it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autodenoise import nets, recipes
+from autodenoise.data import dataset as datasets
+from autodenoise.errors import OutputError
+from autodenoise.nets.summary import Summary, summarise
+from autodenoise.plots import images as figures
+from autodenoise.plots.network import diagram
+from autodenoise.recipes import Recipe
+from autodenoise.runs.networks import network
+from autodenoise.runs.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from autodenoise.data.download import OnBytes
+
+__all__ = ["Description", "describe"]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a recipe trains.
+
+    Attributes
+    ----------
+    recipe
+        The recipe.
+    summary
+        Its network, layer for layer, at the size of its images.
+    multiple
+        Sides must be multiples of this; None where only the trained size works.
+    halo
+        How many pixels away an input can still change an output; None where all may.
+    """
+
+    recipe: Recipe
+    summary: Summary
+    multiple: int | None
+    halo: int | None
+
+    def diagram(self) -> Figure:
+        """Draw the network."""
+        return diagram(self.summary, f"{self.recipe.name}: the network {self.recipe.network.name}")
+
+    def save_diagram(self, target: Path) -> None:
+        """Draw the network into a new file, in the format of its ending.
+
+        Raises
+        ------
+        UsageError
+            The ending is of no format.
+        OutputError
+            The file exists already, or cannot be written.
+        """
+        if target.exists():
+            raise OutputError(f"{target} exists already; choose another name")
+        figures.save(self.diagram(), target)
+
+
+def describe(recipe: str | Path | Recipe, *, on_bytes: OnBytes | None = None) -> Description:
+    """Describe a recipe and its network.
+
+    Parameters
+    ----------
+    recipe
+        A built-in name, the path of a ``.toml`` file or of a run folder, or a `Recipe`. A built-in
+        name is that recipe even where a folder has the same name.
+    on_bytes
+        Hears of a download's progress: the layers depend on the images' size, for which data that
+        have no name of their own are read.
+
+    Raises
+    ------
+    UsageError
+        No recipe has this name, or it cannot mean anything.
+    InputError
+        The recipe or its data are missing or damaged.
+    """
+    resolved = recipe if isinstance(recipe, Recipe) else _find(recipe)
+    shape = datasets.shape(resolved.data, on_bytes)
+    built = network(resolved, shape)
+    return Description(resolved, summarise(built, shape), built.multiple, nets.halo(built))
+
+
+def _find(recipe: str | Path) -> Recipe:
+    if recipe not in recipes.builtin_names() and Path(recipe).is_dir():
+        return Run.open(recipe).recipe
+    return recipes.load(recipe)

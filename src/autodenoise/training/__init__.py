@@ -1,0 +1,1 @@
+"""Training: objectives, losses, optimizers, the loop, checkpoints."""

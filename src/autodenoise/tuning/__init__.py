@@ -1,0 +1,1 @@
+"""Tuning: many runs of one recipe with different settings, by Optuna."""

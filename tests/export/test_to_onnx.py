@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from autodenoise import nets, runtime
+from autodenoise.errors import InputError, OutputError
+from autodenoise.export.int8.quantization import quantise
+from autodenoise.export.to_onnx import export
+from autodenoise.images import Scale
+from autodenoise.nets.layered import SMALL
+from autodenoise.runtime import checking
+from autodenoise.runtime.tiling import denoise_rows, plan
+
+
+def card(network: nets.Autoencoder, name: str) -> runtime.Card:
+    return runtime.Card(
+        name=f"my-{name}",
+        network=name,
+        channels=1,
+        parameters=nets.parameter_count(network),
+        size=(28, 28) if network.multiple is None else None,
+        size_multiple=network.multiple or 1,
+        halo=nets.halo(network),
+        noise=[{"kind": "gaussian", "sigma": 0.4}],
+    )
+
+
+@pytest.mark.parametrize("name", list(nets.NETWORKS))
+def test_the_model_file_equals_the_network(name: str, tmp_path: Path) -> None:
+    network = nets.build(name, {}, torch.Generator().manual_seed(1))
+    written = card(network, name)
+    export(network, written, tmp_path / "model.onnx")
+    model = runtime.load(tmp_path / "model.onnx")
+    assert model.card.bytes_per_pixel is not None
+    assert dataclasses.replace(model.card, bytes_per_pixel=None) == written
+    sizes = [(28, 28)] if network.multiple is None else [(24, 32), (8, 16), (40, 16)]
+    for count, (height, width) in zip((1, 2, 7), sizes, strict=False):
+        noisy = torch.randn(count, 1, height, width, generator=torch.Generator().manual_seed(2))
+        with torch.no_grad():
+            expected = network.denoise(noisy).clamp(0, 1).permute(0, 2, 3, 1).numpy()
+        ours = model.batch(noisy.permute(0, 2, 3, 1).contiguous().numpy())
+        np.testing.assert_allclose(ours, expected, atol=1e-5)
+        assert ours.min() >= 0
+        assert ours.max() <= 1
+
+
+def test_tiles_of_a_real_network_do_not_show(tmp_path: Path) -> None:
+    network = nets.build("unet", {"channels": 3}, torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        # As if trained: what it adds to the image is no longer faint.
+        for name, weight in network.named_parameters():
+            if name.endswith(".second.weight"):
+                weight.mul_(3)
+    written = dataclasses.replace(card(network, "unet"), channels=3)
+    export(network, written, tmp_path / "model.onnx")
+    model = runtime.load(tmp_path / "model.onnx")
+    picture = np.random.default_rng(0).integers(0, 256, (205, 330, 3), np.uint8)
+    whole = plan(model.card, 205, 330, sample_bytes=3, memory=2**32)
+    tiled = plan(model.card, 205, 330, sample_bytes=3, memory=9_000_000)
+    assert whole.tiles == 1
+    assert min(len(tiled.bands), len(tiled.columns)) > 1
+    one, many = (
+        np.concatenate(
+            list(denoise_rows(model, cut, [picture], scale=Scale(0, 255), strength=1, colours=3))
+        ).astype(int)
+        for cut in (whole, tiled)
+    )
+    assert np.abs(one - picture).mean() > 5
+    # A value in the middle between two levels may round to either.
+    assert np.abs(one - many).max() <= 1
+    assert (one != many).mean() < 1e-3
+
+
+@pytest.mark.parametrize(("halo", "multiple"), [(5, 4), (10, 2)])
+def test_a_card_that_does_not_fit_its_network_is_never_written(
+    halo: int, multiple: int, tmp_path: Path
+) -> None:
+    network = nets.build("conv", {}, torch.Generator().manual_seed(1))
+    wrong = dataclasses.replace(card(network, "conv"), halo=halo, size_multiple=multiple)
+    with pytest.raises(RuntimeError, match="does not keep to its halo"):
+        export(network, wrong, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def measured(model: Path, channels: int, side: int) -> float:
+    """Give the bytes for each pixel by which a process grows that runs a model."""
+    program = (
+        "import re, sys\n"
+        "import numpy as np\n"
+        "from pathlib import Path\n"
+        "from autodenoise.runtime import load\n"
+        # Not resource's peak, which a child inherits from its parent.
+        "status = Path('/proc/self/status')\n"
+        "peak = lambda: 1024 * int(re.search(r'VmHWM:\\s*(\\d+)', status.read_text())[1])\n"
+        "path, channels, side = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])\n"
+        "model = load(path)\n"
+        "image = np.ones((1, side, side, channels), np.float32)\n"
+        "before = peak()\n"
+        "for _ in range(2): model.batch(image)\n"
+        "print((peak() - before) / side**2)\n"
+    )
+    command = [sys.executable, "-c", program, str(model), str(channels), str(side)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory as Linux counts it")
+@pytest.mark.parametrize("name", ["unet", "conv"])
+def test_the_memory_on_the_card_is_what_a_process_takes(name: str, tmp_path: Path) -> None:
+    network = nets.build(name, {}, torch.Generator().manual_seed(1))
+    export(network, card(network, name), tmp_path / "model.onnx")
+    told = runtime.load(tmp_path / "model.onnx").card.bytes_per_pixel
+    assert told is not None
+    # Room for the copies of the image on its way in and out, which are not the card's.
+    assert 0.6 * told < measured(tmp_path / "model.onnx", 1, 768) < 1.1 * told
+
+
+def test_a_network_in_training_is_left_as_it_was(tmp_path: Path) -> None:
+    network = nets.build("conv", {}, torch.Generator().manual_seed(1)).train()
+    before = [weight.clone() for weight in network.parameters()]
+    export(network, card(network, "conv"), tmp_path / "model.onnx")
+    assert network.training
+    pairs = zip(network.parameters(), before, strict=True)
+    assert all(torch.equal(weight, old) for weight, old in pairs)
+
+
+def test_nothing_is_left_where_it_cannot_be_written(tmp_path: Path) -> None:
+    network = nets.build("conv", {}, torch.Generator().manual_seed(1))
+    with pytest.raises(OutputError):
+        export(network, card(network, "conv"), tmp_path / "missing" / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_foreign_onnx_file_is_refused_for_its_missing_card(tmp_path: Path) -> None:
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    graph = onnx.helper.make_graph([node], "foreign", [value], [out])
+    opset = onnx.helper.make_opsetid("", 20)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=10), tmp_path / "a")
+    with pytest.raises(InputError, match="no autodenoise card"):
+        runtime.load(tmp_path / "a")
+
+
+def test_our_networks_need_just_the_operators_that_are_let_in(tmp_path: Path) -> None:
+    needed: set[str] = set()
+    for name in nets.NETWORKS:
+        network = nets.build(name, {}, torch.Generator().manual_seed(1))
+        path = tmp_path / f"{name}.onnx"
+        export(network, card(network, name), path)
+        contents = checking.inspect(path.read_bytes())
+        model = onnx.load(path)
+        assert list(contents.operators) == [node.op_type for node in model.graph.node]
+        assert contents.metadata == {entry.key: entry.value for entry in model.metadata_props}
+        needed |= set(contents.operators)
+        # Nothing of the machine that it was made on.
+        assert str(Path(nets.__file__).parent).encode() not in path.read_bytes()
+    # What a list of layers may hold besides.
+    layers = (
+        *({"kind": kind} for kind in ("leaky-relu", "elu", "selu", "silu", "tanh")),
+        {"kind": "average-pool", "kernel": [2, 2], "stride": [2, 2]},
+        *SMALL[3:4],
+        *SMALL[:2],
+        {"kind": "conv", "channels_in": 8, "channels_out": 4, "kernel": [1, 1], "groups": 2},
+        {"kind": "conv", "channels_in": 4, "channels_out": 1, "kernel": [1, 2], "dilation": [1, 2]},
+        {"kind": "zeros", "pads": [0, 0, 2, 0]},
+    )
+    arguments = {"layers": layers, "multiple": 2}
+    network = nets.build("layers", arguments, torch.Generator().manual_seed(1))
+    export(network, card(network, "layers"), tmp_path / "layers.onnx")
+    needed |= set(checking.inspect((tmp_path / "layers.onnx").read_bytes()).operators)
+    image = np.full((1, 32, 32, 1), 0.5, np.float32)
+    quantise(tmp_path / "unet.onnx", tmp_path / "int8.onnx", image, "one image")
+    needed |= set(checking.inspect((tmp_path / "int8.onnx").read_bytes()).operators)
+    assert needed == checking.OPERATORS

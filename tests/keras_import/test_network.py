@@ -1,0 +1,234 @@
+"""Networks of whole files, as Keras saves them and as we read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import torch
+from keras import layers
+
+from autodenoise import nets
+from autodenoise.errors import InputError
+from autodenoise.keras_import import read
+from tests.helpers.keras_models import answers, as_trained, ours, save
+from tests.helpers.keras_networks import KERAS, SAME, to_keras_layout, weighted
+
+ANY_SIZE = {"conv": 4, "bottleneck": 4, "maxnorm": 1}
+
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
+
+def weights(network: nets.Autoencoder) -> list[torch.Tensor]:
+    return [getattr(layer, name) for layer in weighted(network) for name in ("weight", "bias")]
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize("name", list(KERAS))
+def test_the_tutorials_networks_answer_as_in_keras(name: str, ending: str, tmp_path: Path) -> None:
+    make, parameters = KERAS[name]
+    model = as_trained(make())
+    found = ours(model, tmp_path / f"model.{ending}")
+    theirs, clean = answers(model, found)
+    np.testing.assert_allclose(clean, theirs, atol=1e-5)
+    assert nets.parameter_count(found.network) == parameters
+    assert found.network.multiple == ANY_SIZE.get(name)
+    assert found.shape == (1, 28, 28)
+    assert found.version == keras.__version__
+    # To the last bit.
+    for own, other in zip(weights(found.network), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(to_keras_layout(own), other)
+    arguments = found.network.arguments
+    again = nets.build("layers", arguments, torch.Generator().manual_seed(1))
+    assert again.state_dict().keys() == found.network.state_dict().keys()
+
+
+@pytest.mark.parametrize("name", list(ANY_SIZE))
+def test_they_take_other_sizes_where_these_come_back(name: str, tmp_path: Path) -> None:
+    model = as_trained(KERAS[name][0]())
+    found = ours(model, tmp_path / "model.keras")
+    anywhere = keras.Sequential([layers.Input((None, None, 1)), *model.layers])
+    for sides in ((16, 40), (36, 12)):
+        theirs, clean = answers(anywhere, found, *sides)
+        np.testing.assert_allclose(clean, theirs, atol=1e-5)
+    # And so do those that never had a size.
+    free = ours(anywhere, tmp_path / "free.keras")
+    assert free.network.multiple == ANY_SIZE[name]
+    assert free.shape == (1, 64, 64)
+
+
+def encoder_and_decoder() -> tuple[keras.Model, keras.Model]:
+    """The network of TensorFlow's own tutorial, with batch normalisation."""
+    image, code = layers.Input((28, 28, 1)), layers.Input((7, 7, 8))
+    x = layers.Conv2D(16, 3, strides=2, **SAME)(image)
+    x = layers.BatchNormalization()(layers.Dropout(0.2)(x, training=False))
+    encoder = keras.Model(image, layers.Conv2D(8, 3, strides=2, **SAME)(x), name="encoder")
+    decoder = keras.Sequential(
+        [
+            code,
+            layers.Conv2DTranspose(8, 3, strides=2, **SAME),
+            layers.Conv2DTranspose(16, 4, strides=2, padding="same"),
+            layers.BatchNormalization(),
+            layers.LeakyReLU(),
+            layers.Conv2D(1, 3, activation="sigmoid", padding="same"),
+        ],
+        name="decoder",
+    )
+    return encoder, decoder
+
+
+def nested() -> keras.Model:
+    encoder, decoder = encoder_and_decoder()
+    image = layers.Input((28, 28, 1))
+    return keras.Model(image, decoder(encoder(image)))
+
+
+def in_a_row() -> keras.Model:
+    return keras.Sequential(encoder_and_decoder())
+
+
+def deeper() -> keras.Model:
+    within = keras.Sequential(encoder_and_decoder(), name="within")
+    image = layers.Input((28, 28, 1))
+    return keras.Model(image, layers.GaussianNoise(0.1)(within(image)))
+
+
+def u_net() -> keras.Model:
+    """Skip connections by concatenation."""
+    image = x = layers.Input((32, 16, 3))
+    skips = []
+    for filters in (4, 6):
+        x = layers.Conv2D(filters, 3, **SAME)(x)
+        skips.append(x)
+        x = layers.MaxPooling2D()(x)
+    x = layers.Conv2D(8, 3, padding="same", activation=layers.LeakyReLU(0.1))(x)
+    for filters in (6, 4):
+        x = layers.UpSampling2D(interpolation="bilinear")(x)
+        x = layers.Concatenate()([skips.pop(), x])
+        x = layers.Conv2D(filters, 3, **SAME)(x)
+    return keras.Model(image, layers.Dense(3, activation="sigmoid")(x))
+
+
+def dn_cnn() -> keras.Model:
+    """The noise is learnt, and subtracted."""
+    image = layers.Input((None, None, 1))
+    x = layers.Conv2D(8, 3, **SAME)(image)
+    for _ in range(2):
+        x = layers.Conv2D(8, 3, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+    return keras.Model(image, layers.Subtract()([image, layers.Conv2D(1, 3, padding="same")(x)]))
+
+
+def operators() -> keras.Model:
+    image = layers.Input((10, 10, 1))
+    x = keras.ops.relu(layers.Conv2D(1, 3, padding="same")(image))
+    return keras.Model(image, keras.ops.sigmoid(layers.Add()([x, image, x]) + image))
+
+
+def without_channels() -> keras.Model:
+    """Selu and images of two axes."""
+    return keras.Sequential(
+        [
+            layers.Input((12, 8)),
+            layers.Reshape((12, 8, 1)),
+            layers.Conv2D(4, 3, padding="same", activation="selu"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(10, activation="elu"),
+            layers.BatchNormalization(),
+            layers.Dense(96, activation="sigmoid"),
+            layers.Reshape((12, -1)),
+        ]
+    )
+
+
+def of_rows() -> keras.Model:
+    """The first network of the Keras blog: images are rows of 784 values."""
+    image = layers.Input((784,))
+    code = layers.Dense(32, activation="relu")(image)
+    return keras.Model(image, layers.Dense(784, activation="sigmoid")(code))
+
+
+def of_rows_in_colour() -> keras.Model:
+    return keras.Sequential(
+        [layers.Input((6 * 6 * 3,)), layers.Dense(9), layers.Dense(108), layers.Reshape((6, 6, 3))]
+    )
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize(
+    ("make", "multiple"),
+    [
+        (nested, 4),
+        (in_a_row, 4),
+        (deeper, 4),
+        (u_net, 4),
+        (dn_cnn, 1),
+        (operators, 1),
+        (without_channels, None),
+        (of_rows, None),
+        (of_rows_in_colour, None),
+    ],
+)
+def test_other_networks_answer_as_in_keras(
+    make: Any, multiple: int | None, ending: str, tmp_path: Path
+) -> None:
+    model = as_trained(make())
+    found = ours(model, tmp_path / f"model.{ending}")
+    assert found.network.multiple == multiple
+    theirs, clean = answers(model, found)
+    np.testing.assert_allclose(clean, theirs, atol=1e-5)
+    assert theirs.std() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"), [(nested, (8, 7, 7)), (of_rows, (32,)), (without_channels, (10,))]
+)
+def test_the_code_is_what_is_narrowest(make: Any, shape: tuple[int, ...], tmp_path: Path) -> None:
+    found = ours(make(), tmp_path / "model.keras")
+    assert nets.code_shape(found.network, found.shape) == shape
+
+
+def test_values_of_black_and_white_are_what_it_was_trained_with(tmp_path: Path) -> None:
+    model = as_trained(
+        keras.Sequential([layers.Input((6, 6, 1)), layers.Conv2D(1, 3, padding="same")])
+    )
+    found = ours(model, tmp_path / "model.keras", takes=(-1, 1), gives=(0, 255))
+    images = np.random.default_rng(0).random((2, 6, 6, 1), np.float32)
+    expected = model(2 * images - 1).detach().numpy() / 255
+    with torch.no_grad():
+        clean = found.network.denoise(torch.from_numpy(images).permute(0, 3, 1, 2))
+    np.testing.assert_allclose(clean.permute(0, 2, 3, 1).numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "stack", "says"),
+    [
+        ((28, 28, 1), [layers.Conv2D(1, 3)], "makes images of 26x26 pixels from such of 28x28"),
+        ((None, None, 1), [layers.Conv2D(1, 3)], "does not give them back at their own"),
+        ((28, None, 1), [layers.Conv2D(1, 3)], "does not give them back at their own"),
+        ((28, 28, 3), [layers.Conv2D(1, 3, padding="same")], "images of 3 channel(s), and what it"),
+        ((28, 28, 1), [layers.Flatten(), layers.Dense(10)], "what it gives are none of these"),
+        ((28, 28, 65), [layers.Conv2D(65, 1)], "have 65 channels; expected 1 or 3"),
+        ((10,), [layers.Dense(10)], "shape 10; expected height, width and channels"),
+        ((200_000,), [layers.Dense(1)], "200,000 values; 100,000 are the most"),
+        ((4, 4, 4, 1), [layers.Flatten()], "shape 4x4x4x1; expected height"),
+        ((28, 28, 1), [layers.Dropout(0.5)], "none with weights"),
+        ((28, 28), [layers.Dense(28)], "(Dense) takes an image without channels"),
+        (
+            (784,),
+            [layers.Reshape((28, 28, 1)), layers.Dense(1), layers.Reshape((7, 112, 1))],
+            "112x7",
+        ),
+    ],
+)
+def test_what_is_no_denoiser_is_refused(
+    shape: tuple[int | None, ...], stack: list[Any], says: str, tmp_path: Path
+) -> None:
+    model = keras.Sequential([layers.Input(shape), *stack])
+    with pytest.raises(InputError) as raised:
+        read(save(model, tmp_path / "model.keras"))
+    assert says in str(raised.value)

@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import autodenoise
+from autodenoise import images, recipes, runs, runtime
+from autodenoise.data import dataset as data
+from autodenoise.data.arrays import Part
+from autodenoise.errors import InputError, UsageError
+from autodenoise.noise import Gaussian, Measured
+from autodenoise.noise_estimation import summary as verdict
+from autodenoise.noise_estimation.estimate import Estimate
+from autodenoise.recipes import Own
+from autodenoise.recipes import description as words
+from autodenoise.runs import Run, report
+from autodenoise.runs import estimation as likely
+from autodenoise.runs.figures import draw
+from autodenoise.runs.run import to_images
+from autodenoise.runs.training import Sitting
+from tests.cli.test_cli import run as run_command
+from tests.helpers.scenes import Images, along_rows, smooth_scenes, white
+from tests.runs.test_report import Page, pixels
+from tests.runs.test_report import words as text
+
+SVG = "{http://www.w3.org/2000/svg}"
+COUNT, SIDE = 12, 96
+CLEAN = smooth_scenes(COUNT, SIDE)
+
+
+def stored(scenes: Images) -> Images:
+    """Give what is left of images in files of 8 bits."""
+    return (np.round(255 * scenes.clip(0, 1)) / 255).astype(np.float32)
+
+
+def write(folder: Path, scenes: Images) -> Path:
+    folder.mkdir(parents=True)
+    for number, scene in enumerate(scenes):
+        images.write(folder / f"{number:02}.png", np.round(255 * scene).astype(np.uint8))
+    return folder
+
+
+def noisy(seed: int, kind: str = "white") -> Images:
+    noise = along_rows(CLEAN.shape, 0.5) if kind == "rows" else white(CLEAN.shape, seed)
+    return stored(CLEAN + 0.1 * noise)
+
+
+def make(own: Own, folder: Path) -> Run:
+    """Make a run folder as training does, but with the weights of a shipped model."""
+    recipe = recipes.load(None, ["data.crop=48", "data.share=0.5"], own=own)
+    folder.mkdir()
+    (folder / "recipe.toml").write_text(recipes.dump(recipe))
+    shutil.copy(runtime.find("photo-fast-gray"), folder / "model.onnx")
+    return Run.open(folder)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("secret-place")
+    write(home / "noisy", noisy(1))
+    write(home / "scans", noisy(1, "rows"))
+    write(home / "targets", stored(CLEAN))
+    for scene in range(COUNT):
+        write(home / "series" / f"{scene:02}", np.stack([noisy(seed)[scene] for seed in (1, 2, 3)]))
+    make(Own("noisy", home / "noisy"), home / "of-noisy")
+    make(Own("noisy", home / "scans"), home / "of-scans")
+    make(Own("repeats", home / "series"), home / "of-repeats")
+    make(Own("pairs", home / "noisy", home / "targets"), home / "of-pairs")
+    return home
+
+
+def truth(run: Run) -> float:
+    """Give the PSNR against the clean scenes, which no run but that of the pairs knows."""
+    held = run.held_back(run.data())
+    # Each held-back image is the middle of the scene that it is least unlike.
+    side = held.noisy.shape[1]
+    edge = (SIDE - side) // 2
+    middles = CLEAN[:, edge : edge + side, edge : edge + side]
+    clean = np.stack([min(middles, key=lambda m: np.abs(m - image).sum()) for image in held.noisy])
+    return float(-10 * np.log10(np.square(run.model().batch(held.noisy) - clean).mean()))
+
+
+def written(run: Run, name: str = "estimate.json") -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((run.folder / name).read_text())
+    return content
+
+
+@pytest.mark.parametrize("name", ["of-noisy", "of-repeats"])
+def test_how_good_a_run_is_without_clean_images(home: Path, name: str) -> None:
+    run = Run.open(home / name)
+    found = autodenoise.estimate(run.folder)
+    assert found.psnr is not None
+    assert abs(found.psnr - truth(run)) < max(0.3, 2 * found.psnr_deviation)
+    assert found.noisy_psnr == pytest.approx(20, abs=0.3)
+    assert written(run)["error"] == found.error
+    assert (run.folder / "figures/denoised.png").stat().st_size > 5000
+    assert not (run.folder / "evaluation.json").exists()
+    page = Page(run.folder / "report.html")
+    section = page.one("section[@aria-labelledby='likely-title']")
+    assert f"Likely {found.psnr:.1f} dB" in text(section)
+    assert page.values("section[@aria-labelledby='likely-title']//tbody/tr[2]")[1] == (
+        pytest.approx(found.psnr)
+    )
+    assert len(section.findall(f".//{SVG}rect")) == 2 * 13 * 13
+    assert len(section.findall(f".//{SVG}circle")) == len(found.residual[0].means)
+    assert not page.all("section[@aria-labelledby='scores-title']")
+    assert "PSNR, likely" in text(page.one("dl[@class='tiles']"))
+
+
+def test_its_page_shows_what_was_taken_out_and_nothing_clean(home: Path) -> None:
+    run = Run.open(home / "of-noisy")
+    splits = run.data()
+    page = Page(report.write(run, splits))
+    held = run.held_back(splits)
+    assert held.clean is None
+    denoised = run.model().batch(held.noisy)
+    assert not page.all("img[@id='clean']")
+    columns = page.all("fieldset//label")
+    assert len(columns) == len(held.noisy)
+    for index, column in enumerate(columns):
+        first, second, third = (pixels(image.get("src")) for image in column.findall("img"))
+        black, white = splits.span
+        shown = [
+            (image - black) / (white - black) for image in (held.noisy[index], denoised[index])
+        ]
+        byte = np.dtype(np.uint8)
+        np.testing.assert_array_equal(first, images.from_float(shown[0], byte))
+        assert np.abs(second - images.from_float(shown[1], byte).astype(int)).max() <= 1
+        removed = 0.5 + (shown[0] - shown[1]) * 1
+        assert np.abs(third - images.from_float(removed, byte).astype(int)).max() <= 1
+    body = text(page.root.find("body"))
+    assert "noisy pictures alone" in body
+    assert "That of the pictures themselves" in body
+    assert "An image gets new noise" not in body
+    assert "secret-place" not in text(page.one("section[@aria-labelledby='recipe-title']"))
+
+
+def test_noise_that_correlates_is_told_of_before_and_after(home: Path) -> None:
+    run = Run.open(home / "of-scans")
+    splits = run.data()
+    blind = dataclasses.replace(run.recipe.phase["denoise"], objective="neighbor2neighbor")
+    for phase in (run.recipe.phase["denoise"], blind):
+        recipe = dataclasses.replace(run.recipe, phase={"denoise": phase})
+        (said,) = likely.caution(recipe, splits)
+        assert said.startswith("the noise is correlated along rows (0.")
+        assert 'lines = "rows"' in said
+    assert likely.assess(run, splits) is not None
+    page = Page(report.write(run, splits))
+    section = text(page.one("section[@aria-labelledby='likely-title']"))
+    assert "cannot be told" in section
+    assert "dB" not in section
+    assert likely.caution(run.recipe, Run.open(home / "of-noisy").data()) == ()
+    # Who hides lines, or has repeats, need not be told.
+    phase = dataclasses.replace(run.recipe.phase["denoise"], objective="noise2void2", lines="rows")
+    assert likely.caution(dataclasses.replace(run.recipe, phase={"a": phase}), splits) == ()
+    with_repeats = Run.open(home / "of-repeats")
+    assert likely.caution(with_repeats.recipe, with_repeats.data()) == ()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("of-repeats", "white"), ("of-pairs", "rows")])
+def test_of_shots_and_pairs_all_of_the_noise_is_looked_at(home: Path, name: str, kind: str) -> None:
+    # Whatever the images show: here, texture everywhere.
+    texture = 0.5 + 0.3 * along_rows(CLEAN.shape, 0.9).transpose(0, 2, 1, 3)
+    noise = white(CLEAN.shape, 5) if kind == "white" else along_rows(CLEAN.shape, 0.5)
+    scenes, shot, again = (
+        torch.from_numpy(part.transpose(0, 3, 1, 2).copy())
+        for part in (texture, texture + 0.1 * noise, texture + 0.1 * white(CLEAN.shape, 6))
+    )
+    repeats = name == "of-repeats"
+    part = Part(again, noisy=shot, again=again) if repeats else Part(scenes, noisy=shot)
+    recipe = Run.open(home / name).recipe
+    phase = dataclasses.replace(recipe.phase["denoise"], objective="neighbor2neighbor")
+    blind = dataclasses.replace(recipe, phase={"denoise": phase})
+    said = likely.caution(blind, data.Splits(part, part, part))
+    assert len(said) == (kind == "rows")
+    assert all("along rows (0.5" in sentence for sentence in said)
+
+
+def test_pairs_are_scored_on_their_own_noise(home: Path) -> None:
+    run = Run.open(home / "of-pairs")
+    splits = run.data()
+    held = run.held_back(splits)
+    assert held.clean is not None
+    assert splits.test.noisy is not None
+    np.testing.assert_array_equal(held.noisy, to_images(splits.test.noisy))
+    scores = autodenoise.evaluate(run.folder)
+    assert scores.noisy.psnr == pytest.approx(20, abs=0.3)
+    assert scores.denoised.psnr is not None
+    assert scores.denoised.psnr > 30
+    assert likely.assess(run, splits) is None
+    with pytest.raises(UsageError, match="hold clean images"):
+        autodenoise.estimate(run.folder)
+    noisy_scores = runs.compare(run.folder, ["pca"]).rows[0].scores
+    assert noisy_scores.psnr == scores.noisy.psnr
+    page = Page(run.folder / "report.html")
+    assert "noisy and targets" not in text(page.root.find("body"))
+    assert "pairs of a noisy and a clean picture" in text(page.root.find("body"))
+    assert "secret-place" not in text(page.one("section[@aria-labelledby='recipe-title']"))
+
+
+def test_what_needs_clean_images_says_so(home: Path) -> None:
+    folder = home / "of-noisy"
+    for ask in (
+        lambda: autodenoise.evaluate(folder),
+        lambda: runs.compare(folder, ["pca"]),
+        lambda: runs.find_outliers(folder, "digits"),
+        lambda: draw(folder, ["pairs"]),
+        lambda: draw(folder, ["degradation"]),
+    ):
+        with pytest.raises(UsageError, match="needs clean images"):
+            ask()
+
+
+def test_on_the_command_line(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert run_command(monkeypatch, "evaluate", str(home / "of-noisy")) == 0
+    said = capsys.readouterr().out
+    found = written(Run.open(home / "of-noisy"))
+    assert f"{found['images']} noisy images" in said
+    assert "\nLikely 3" in said
+    assert "structure that is lost" in said
+    assert "estimate.json" in said
+
+
+def test_images_too_small_to_tell(tmp_path: Path) -> None:
+    write(tmp_path / "small", noisy(1)[:, :7, :7])
+    run = make(Own("noisy", tmp_path / "small"), tmp_path / "run")
+    assert likely.assess(run, run.data()) is None
+    with pytest.raises(InputError, match="too small or too few"):
+        autodenoise.estimate(run.folder)
+    page = Page(report.write(run, run.data()))
+    section = text(page.one("section[@aria-labelledby='likely-title']"))
+    assert "nothing was estimated yet" in section
+
+
+def test_the_noise_that_a_recipe_names_is_believed_but_compared(home: Path) -> None:
+    def told(name: str, noise: Gaussian | Measured) -> Estimate:
+        run = Run.open(home / name)
+        phases = {
+            key: dataclasses.replace(phase, objective="neighbor2neighbor")
+            for key, phase in run.recipe.phase.items()
+        }
+        run = Run(run.folder, dataclasses.replace(run.recipe, noise=(noise,), phase=phases))
+        found = likely.assess(run, run.data())
+        assert found is not None
+        return found
+
+    rows = [[0.5 ** abs(x) if y == 0 else 0.0 for x in range(-4, 5)] for y in range(-4, 5)]
+    lags = tuple(map(tuple, rows))
+    found = told("of-scans", Measured((0.0, 1.0), ((0.1, 0.1),), (lags,)))
+    assert found.known_from == "recipe"
+    assert found.worth == "likely"
+    assert found.psnr == pytest.approx(truth(Run.open(home / "of-scans")), abs=0.5)
+    assert found.noise == pytest.approx(0.01, rel=0.02)
+    assert not any("times as strong" in said for said in verdict.cautions(found))
+    right, wrong = told("of-noisy", Gaussian(0.1)), told("of-noisy", Gaussian(0.2))
+    assert (right.known_from, wrong.known_from) == ("recipe", "recipe")
+    assert not verdict.cautions(right)
+    assert "looks 0.5" in verdict.cautions(wrong)[0]
+    # One that is drawn for each image says nothing of any.
+    assert told("of-noisy", Gaussian((0.0, 0.2))).known_from == "images"
+
+
+def test_training_tells_how_good_its_model_is_likely_to_be(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def export(sitting: Sitting) -> None:
+        shutil.copy(runtime.find("photo-fast-gray"), sitting.run.folder / "model.onnx")
+
+    # The network that takes longer to export than all else here does not matter.
+    monkeypatch.setattr("autodenoise.runs.training._export", export)
+    settings = ["data.crop=16", "data.samples=8", "phase.denoise.batch_size=4", "data.share=0.5"]
+    run = autodenoise.train(
+        None,
+        tmp_path / "run",
+        own=Own("repeats", home / "series"),
+        settings=settings,
+        epochs=1,
+        tensorboard=True,
+    )
+    assert written(run)["known_from"] == "shots"
+    assert "How good is it likely to be?" in (run.folder / "report.html").read_text("utf-8")
+    events = EventAccumulator(str(run.folder / "tensorboard"))
+    events.Reload()
+    assert events.Tags()["images"] == ["noisy, denoised"]
+
+
+def test_the_data_in_words(home: Path) -> None:
+    recipe = Run.open(home / "of-pairs").recipe
+    assert words.data(recipe) == (
+        "noisy and targets, pairs of a noisy and a clean picture, random squares of 48 pixels, "
+        "turned and mirrored, 2,000 an epoch, from the darkest value there is to the brightest, a "
+        "random 50% held back for validation"
+    )
+    assert words.noises(recipe) == ["That of the pictures themselves"]
+    drawn = dataclasses.replace(recipe.data, holds="clean", targets="", shots=2)
+    learnt = {"denoise": dataclasses.replace(recipe.phase["denoise"], objective="noise2noise")}
+    taken = dataclasses.replace(recipe, data=drawn, noise=(Gaussian(0.1),), phase=learnt)
+    assert words.data(taken).startswith("noisy, 2 noisy shots of each, taken once, random")
+    assert words.noises(taken) == ["Gaussian noise of sigma 0.1"]
+    phase = dataclasses.replace(recipe.phase["denoise"], objective="noise2void2", lines="rows")
+    said = words.phase(phase, recipe.data)
+    assert "Hides pixels beside the hidden ones in their rows too." in said
+    assert not any("new noise" in sentence for sentence in said)
+    assert any("new noise" in sentence for sentence in words.phase(phase))

@@ -1,0 +1,263 @@
+"""Processes that torchrun starts, and what one of them makes of the others."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import autodenoise
+from autodenoise.training.checkpoint import load_state
+from autodenoise.training.distributed import ALONE, Processes, joined
+from autodenoise.training.history import Row, read_metrics
+
+# 29 images five times over: the last batch of an epoch is one image, and one of two processes has
+# none of it.
+RECIPE = """
+title = "A quick one"
+data = { source = "set.npz", validation = "last", crop = 8, copies = 5 }
+noise = { kind = "gaussian", sigma = 0.2 }
+network = { name = "bottleneck", width = 8 }
+
+[phase.denoise]
+epochs = 2
+batch_size = 16
+loss = "mse"
+optimizer = { kind = "muon" }
+clip = 0.1
+average = 0.9
+
+[phase.hidden]
+epochs = 2
+batch_size = 16
+accumulate = 2
+objective = "noise2void"
+loss = "mse"
+
+[phase.beside]
+epochs = 1
+batch_size = 16
+objective = "neighbor2neighbor"
+loss = "mse"
+"""
+
+# Several trainings by the command line, one after the other; what each process said of each.
+_TRAININGS = """
+import contextlib, faulthandler, io, json, os, shutil, signal, sys
+from torch import distributed
+from autodenoise.cli import main
+from autodenoise.training.gradients import Gradients
+from autodenoise.runs import training
+
+# Rather than wait for each other for ever.
+faulthandler.dump_traceback_later(300, exit=True)
+rank = int(os.environ["RANK"])
+here, told = os.getcwd(), {}
+find = Gradients.find
+
+def run(name, *arguments):
+    # As when torchrun starts all anew.
+    os.environ["TORCHELASTIC_RESTART_COUNT"] = str(len(told))
+    sys.argv = ["autodenoise", "train", *arguments]
+    said, complaint = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complaint):
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+    told[name] = [code, said.getvalue(), complaint.getvalue()]
+    with open(os.path.join(here, f"{rank}.json"), "w") as file:
+        json.dump(told, file)
+
+def signalled(number, step):
+    left = step
+
+    def find_after_signals(*arguments):
+        nonlocal left
+        left -= 1
+        if left == 0 and rank == 1:
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), number)
+        return find(*arguments)
+
+    Gradients.find = find_after_signals
+
+run("two", "quick.toml", "--out", "two")
+# The model file and the report take longer than the training.
+training._hand_over = lambda _: None
+signalled(signal.SIGTERM, 22)
+run("stopped", "quick.toml", "--out", "stopped")
+if rank == 0:
+    shutil.copytree("stopped", "copy")
+Gradients.find = find
+run("resumed", "--resume", "stopped")
+run("misspelt", "quick.toml", "--set", "noise.sigmaa=1", "--out", "none")
+run("in use", "quick.toml", "--out", "stopped")
+run("different", "quick.toml", "--seed", str(rank), "--out", "different")
+run("minutes", "quick.toml", "--minutes", "0.005", "--out", "minutes")
+os.chdir("." if rank == 0 else "elsewhere")
+run("missing", "quick.toml", "--out", "none")
+os.chdir("." if rank == 0 else "..")
+# torchrun sends it to what is left.
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signalled(signal.SIGKILL, 3)
+run("lost", "quick.toml", "--out", "lost")
+"""
+
+Told = list[dict[str, list[Any]]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with a recipe, its pictures, and all that two processes trained there."""
+    folder = tmp_path_factory.mktemp("parallel")
+    (folder / "elsewhere").mkdir()
+    pictures = np.zeros((37, 12, 12), np.uint8)
+    places = np.random.default_rng(0).integers(0, 7, (37, 2))
+    for picture, (row, column) in zip(pictures, places, strict=True):
+        picture[row : row + 6, column : column + 6] = 255
+    np.savez(folder / "set.npz", train=pictures)
+    (folder / "quick.toml").write_text(RECIPE)
+    (folder / "trainings.py").write_text(_TRAININGS)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [sys.executable, *launcher, "trainings.py"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert "exitcode  : -9" in done.stderr, done.stderr  # the last training's end
+    return folder
+
+
+@pytest.fixture(scope="module")
+def told(folder: Path) -> Told:
+    """Give what both processes said of each training: exit code, output and complaint."""
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
+
+
+@pytest.fixture
+def one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Go to that folder, as the only process, to train without what comes after."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("autodenoise.runs.training._hand_over", lambda _: None)
+    return folder
+
+
+def curve(run: Path) -> list[float]:
+    return [value for row in rows(run) for value in (row.loss, row.val_loss)]
+
+
+def rows(run: Path) -> list[Row]:
+    return read_metrics(run / "metrics.csv")
+
+
+def test_two_have_the_curve_of_one(one: Path) -> None:
+    autodenoise.train("quick.toml", "one")
+    assert len(curve(one / "one")) == 10
+    assert curve(one / "one")[-1] < 0.7 * curve(one / "one")[1]
+    assert curve(one / "two") == pytest.approx(curve(one / "one"), rel=1e-4)
+    _, alone = load_state(one / "one/checkpoint.safetensors")
+    _, together = load_state(one / "two/checkpoint.safetensors")
+    for name, value in alone.items():
+        torch.testing.assert_close(together[name], value, rtol=0, atol=1e-4)
+
+
+def test_the_first_writes_and_speaks(folder: Path, told: Told) -> None:
+    (code, said, complaint), other = (by["two"] for by in told)
+    assert code == 0
+    assert said.count("denoise epoch 1:") == 1
+    assert "autodenoise evaluate two" in said
+    assert complaint == ""
+    assert other == [0, "", ""]
+    assert (folder / "two/report.html").exists()
+    model = autodenoise.load(folder / "two")
+    assert model(np.zeros((8, 8))).shape == (8, 8)
+    assert "2 processes, each on cpu" in model.card.compute
+
+
+def test_a_signal_to_one_stops_all_and_both_go_on_bit_for_bit(folder: Path, told: Told) -> None:
+    (code, _, complaint), (other, _, more) = (said["stopped"] for said in told)
+    assert sorted([code, other]) == [1, 130]
+    assert complaint + more == (
+        "autodenoise: stopped in phase hidden, epoch 1; go on with: "
+        "autodenoise train --resume stopped\n"
+    )
+    state, _ = load_state(folder / "copy/checkpoint.safetensors")
+    assert (state.phase, state.epoch, state.step) == (1, 0, 2)
+    assert [said["resumed"][0] for said in told] == [0, 0]
+    assert curve(folder / "stopped") == curve(folder / "two")
+    _, tensors = load_state(folder / "stopped/checkpoint.safetensors")
+    for name, value in load_state(folder / "two/checkpoint.safetensors")[1].items():
+        assert torch.equal(value, tensors[name]), name
+
+
+def test_one_goes_on_with_what_two_began(one: Path) -> None:
+    autodenoise.resume("copy")
+    assert curve(one / "copy") == pytest.approx(curve(one / "two"), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected", "complaint"),
+    [
+        ("misspelt", 2, "did you mean 'sigma'?"),
+        ("in use", 4, "stopped exists already; go on with it by"),
+        ("different", 3, "the processes do not train the same"),
+        ("missing", 3, "cannot read the recipe quick.toml"),
+    ],
+)
+def test_what_is_wrong_is_said_once(
+    folder: Path, told: Told, name: str, expected: int, complaint: str
+) -> None:
+    codes = [said[name][0] for said in told]
+    assert sorted(codes) == sorted([1, expected])
+    complaints = [said[name][2] for said in told]
+    assert complaint in complaints[codes.index(expected)]
+    assert complaints[codes.index(1)] == ""
+    assert not (folder / "none").exists()
+
+
+def test_minutes_are_the_same_for_all(folder: Path, told: Told) -> None:
+    assert [said["minutes"][0] for said in told] == [0, 0]
+    own = [row for row in rows(folder / "minutes") if row.phase == "denoise"]
+    assert sum(row.seconds for row in own) >= 60 * 0.005 * 2 / 5
+
+
+def test_what_is_left_after_a_kill_ends_too(told: Told) -> None:
+    code, _, complaint = told[0]["lost"]
+    assert code == 6
+    assert "another process of this training is gone without a word" in complaint
+    assert "lost" not in told[1]
+
+
+@given(st.integers(0, 50), st.integers(1, 5), st.integers(1, 5))
+def test_every_row_is_in_one_part_of_one_process(rows: int, count: int, each: int) -> None:
+    parts = [Processes(rank, count).parts(rows, each) for rank in range(count)]
+    assert [row for own in parts for part in own for row in range(rows)[part]] == list(range(rows))
+    sizes = [part.stop - part.start for own in parts for part in own]
+    assert all(len(own) <= each for own in parts)
+    assert all(size > 0 for size in sizes)
+    assert not sizes or max(sizes) <= -(-rows // (count * each))
+
+
+def test_one_asks_nobody() -> None:
+    with joined() as processes:
+        assert processes is ALONE
+    values = [torch.ones(2), torch.zeros(())]
+    ALONE.add_up(values)
+    assert values[0].tolist() == [1, 1]
+    assert ALONE.largest(3.5, False) == [3.5, 0]
+    assert ALONE.agree("anything")
