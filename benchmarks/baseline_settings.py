@@ -17,7 +17,7 @@ import numpy as np
 
 from autodenoise import images
 from autodenoise.benchmark.baselines import BASELINES
-from autodenoise.benchmark.datasets import ReferenceSet
+from autodenoise.benchmark.datasets import BenchmarkDataset
 from autodenoise.benchmark.protocol import AddedNoise, score_output
 
 PICTURES, SIDE = 8, 160
@@ -34,7 +34,7 @@ GRIDS: dict[str, dict[str, list[float]]] = {
 def main() -> None:
     """Try all settings of all grids."""
     cases = []
-    for reference in ReferenceSet.open("bsds-val32").images[:PICTURES]:
+    for reference in BenchmarkDataset.open("bsds-val32").images[:PICTURES]:
         height, width, _ = reference.shape
         top, left = (height - SIDE) // 2, (width - SIDE) // 2
         colour = reference.read()[0][top : top + SIDE, left : left + SIDE]

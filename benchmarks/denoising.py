@@ -127,7 +127,7 @@ def seconds(work: Callable[[], object]) -> float:
 def breakdown(model: Path, source: Path, folder: Path) -> dict[str, Any]:
     """Time each part of a file's way by itself, in this process."""
     denoiser = runtime.load(model)
-    opened = images.open_picture(source)
+    opened = images.open_image(source)
     rows = list(opened.rows())
     plan = runtime.preview(denoiser, source).plan
     network = plan.fed_pixels * min(runtime.pace(denoiser, plan) for _ in range(3))
@@ -139,7 +139,12 @@ def breakdown(model: Path, source: Path, folder: Path) -> dict[str, Any]:
 
     def without_the_network() -> None:
         for _ in denoise_rows(
-            _Copies(denoiser), plan, rows, scale=images.Scale(0, 255), strength=1, colours=3
+            _Copies(denoiser),
+            plan,
+            rows,
+            intensity_range=images.IntensityRange(0, 255),
+            strength=1,
+            colours=3,
         ):
             pass
 
@@ -167,7 +172,7 @@ def breakdown(model: Path, source: Path, folder: Path) -> dict[str, Any]:
 
 def opened_rows(source: Path) -> list[Any]:
     """Decode a file."""
-    return list(images.open_picture(source).rows())
+    return list(images.open_image(source).rows())
 
 
 class _Copies(runtime.Model):

@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any
 
-from autodenoise.data.dataset import Data
+from autodenoise.data.dataset import DataSpec
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import NOISES
 from autodenoise.noise.mixture import Part
@@ -62,7 +62,7 @@ def keys() -> str:
         "## Above all tables\n",
         table(Recipe, without=_TABLES),
         "## Data\n",
-        table(Data),
+        table(DataSpec),
         _NOISES,
         *(section(f"`{kind}`", noise) for kind, noise in NOISES.items()),
         section("A part of a mixture", Part),

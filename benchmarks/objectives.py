@@ -16,7 +16,7 @@ import _results
 
 import autodenoise
 from autodenoise.benchmark.results_table import PROTOCOL
-from autodenoise.benchmark.scoring import AddedNoise, ReferenceSet, choose, score
+from autodenoise.benchmark.scoring import AddedNoise, BenchmarkDataset, choose, score
 
 RUNS = Path("runs/benchmarks/objectives")
 RECIPE = Path(__file__).parent / "objectives.toml"
@@ -46,7 +46,7 @@ def main() -> None:
     runs = {objective: run(objective) for objective in SETTINGS}
     psnr: dict[str, dict[str, float]] = {}
     for name in ("bsd68", "set12"):
-        references = ReferenceSet.open(name)
+        references = BenchmarkDataset.open(name)
         chosen = choose([str(one.folder) for one in runs.values()], [], references)
         with tempfile.TemporaryDirectory() as folder:
             table = score(references, chosen, Path(folder), [AddedNoise("gaussian", 25)])

@@ -21,8 +21,8 @@ from rich.console import Console
 
 from autodenoise import nets, runtime, weights
 from autodenoise.benchmark.baselines import BASELINES
-from autodenoise.benchmark.results_table import PROTOCOL, Average, as_json
-from autodenoise.benchmark.scoring import AddedNoise, ReferenceSet, choose, score
+from autodenoise.benchmark.results_table import PROTOCOL, ResultAverage, as_json
+from autodenoise.benchmark.scoring import AddedNoise, BenchmarkDataset, choose, score
 from autodenoise.cli.progress import TableProgress
 from autodenoise.files import digest
 from autodenoise.nets.summary import summarise
@@ -46,7 +46,7 @@ def about(name: str) -> dict[str, Any]:
     }
 
 
-def complete(averages: tuple[Average, ...], names: set[str]) -> list[Average]:
+def complete(averages: tuple[ResultAverage, ...], names: set[str]) -> list[ResultAverage]:
     """Leave out what has not been scored with every noise, and models that are not shipped."""
     wanted = {noise.name for noise in NOISES}
     done: dict[str, set[str]] = {}
@@ -66,7 +66,7 @@ def main() -> None:
     options = parser.parse_args()
     CACHE.mkdir(exist_ok=True)
     for name in options.sets:
-        references = ReferenceSet.open(name)
+        references = BenchmarkDataset.open(name)
         fitting = [
             model
             for model in weights.FILES

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from autodenoise import runtime, weights
 from autodenoise.benchmark.protocol import score_output
-from autodenoise.benchmark.scoring import AddedNoise, ReferenceSet
+from autodenoise.benchmark.scoring import AddedNoise, BenchmarkDataset
 from autodenoise.files import replacing
-from autodenoise.images import Scale, to_float
+from autodenoise.images import IntensityRange, to_float
 from autodenoise.runtime import CARD_KEY, Card, Model
 
 JUDGE = "bsds-val32"
@@ -33,16 +33,16 @@ SIGMAS = (15, 25, 50)
 def judge(model: Model) -> dict[str, float]:
     """Give a model's mean PSNR by what it was fed, in dB."""
     found: dict[str, list[float]] = {}
-    for image in ReferenceSet.open(JUDGE).images:
+    for image in BenchmarkDataset.open(JUDGE).images:
         clean, _ = image.read()
         if model.card.channels == 1:
             clean = luma(clean)
         values = to_float(clean)
         for sigma in SIGMAS:
             noisy = AddedNoise("gaussian", sigma)(values)
-            answer = model.denoise(noisy, scale=Scale(0, 1))
+            answer = model.denoise(noisy, intensity_range=IntensityRange(0, 1))
             found.setdefault(f"psnr_{sigma}", []).append(score_output(clean, answer)[0])
-        answer = model.denoise(values, scale=Scale(0, 1))
+        answer = model.denoise(values, intensity_range=IntensityRange(0, 1))
         found.setdefault("psnr_clean", []).append(score_output(clean, answer)[0])
     return {name: round(float(np.mean(psnr)), 3) for name, psnr in found.items()}
 

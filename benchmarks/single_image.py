@@ -20,7 +20,7 @@ import torch
 import autodenoise
 from autodenoise.benchmark.protocol import score_output
 from autodenoise.benchmark.results_table import PROTOCOL
-from autodenoise.benchmark.scoring import AddedNoise, ReferenceSet
+from autodenoise.benchmark.scoring import AddedNoise, BenchmarkDataset
 
 RUNS = Path("runs/benchmarks/single")
 START = "photo-fast-gray"
@@ -30,7 +30,7 @@ def learnt(file: Path, folder: Path, start: str, minutes: float | None) -> autod
     """Train on one file, as far as that is not done."""
     if (folder / "model.onnx").exists():
         return autodenoise.Run.open(folder)
-    own = autodenoise.Own("noisy", file, start=start)
+    own = autodenoise.OwnData("noisy", file, start=start)
     return autodenoise.train(None, folder, own=own, minutes=minutes)
 
 
@@ -44,13 +44,13 @@ def main() -> None:
     if options.minutes is not None:
         ways[f"anew, {options.minutes:g} minutes"] = ("", options.minutes)
     shipped = autodenoise.load(START)
-    unit = autodenoise.Scale(0, 1)
+    unit = autodenoise.IntensityRange(0, 1)
     rows: list[dict[str, Any]] = []
-    for reference in ReferenceSet.open("set12").images:
+    for reference in BenchmarkDataset.open("set12").images:
         clean, _ = reference.read()
-        noisy = AddedNoise("gaussian", 25)(autodenoise.Scale(0, 255).to_float(clean))
+        noisy = AddedNoise("gaussian", 25)(autodenoise.IntensityRange(0, 255).to_float(clean))
         row: dict[str, Any] = {"image": reference.clean.name}
-        row[START] = round(score_output(clean, shipped.denoise(noisy, scale=unit))[0], 3)
+        row[START] = round(score_output(clean, shipped.denoise(noisy, intensity_range=unit))[0], 3)
         for way, (start, minutes) in ways.items():
             folder = RUNS / way.replace(" ", "-").replace(",", "") / reference.clean.stem
             folder.parent.mkdir(parents=True, exist_ok=True)

@@ -17,8 +17,8 @@ from typing import NoReturn
 
 from _results import write
 
-from autodenoise.training.history import Row
-from autodenoise.training.loop import Status, Training
+from autodenoise.training.history import EpochRow
+from autodenoise.training.loop import Training, TrainingStatus
 
 FIRST_STEP = "--until-first-step"
 
@@ -26,15 +26,15 @@ FIRST_STEP = "--until-first-step"
 class _Leave:
     """A report that ends the process at the first step."""
 
-    def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
+    def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
         """Wait for the first step."""
 
-    def step(self, status: Status) -> NoReturn:
+    def step(self, status: TrainingStatus) -> NoReturn:
         """Say so and leave."""
         print(status.step, flush=True)
         sys.exit(0)
 
-    def epoch(self, row: Row) -> None:
+    def epoch(self, row: EpochRow) -> None:
         """Never comes to pass."""
 
 

@@ -25,8 +25,8 @@ from _results import write
 from autodenoise import nets
 from autodenoise.data import dataset as data
 from autodenoise.noise import Gaussian
-from autodenoise.training.history import Row
-from autodenoise.training.loop import Status, Training, fit
+from autodenoise.training.history import EpochRow
+from autodenoise.training.loop import Training, TrainingStatus, fit
 from autodenoise.training.objectives import Batch
 from autodenoise.training.phases import Phase
 
@@ -36,13 +36,13 @@ IMAGES = 150 * 128
 class _Turns:
     """A report that tells of each epoch and waits for a line."""
 
-    def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
+    def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
         """Say nothing."""
 
-    def step(self, status: Status) -> None:
+    def step(self, status: TrainingStatus) -> None:
         """Say nothing."""
 
-    def epoch(self, row: Row) -> None:
+    def epoch(self, row: EpochRow) -> None:
         """Say that it is over, and wait for the next turn."""
         print(row.epoch, flush=True)
         sys.stdin.readline()
@@ -102,7 +102,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "images.npy"
-        np.save(file, data.load(data.Data("mnist")).train.images[:IMAGES, 0].numpy())
+        np.save(file, data.load(data.DataSpec("mnist")).train.images[:IMAGES, 0].numpy())
         here = Path(__file__)
         keras = _Worker([options.keras_python, str(here.with_name("keras_worker.py")), str(file)])
         rounds = ["--rounds", str(options.rounds)]

@@ -13,7 +13,7 @@ import pytest
 from keys_page import keys, table
 
 from autodenoise import recipes, runs
-from autodenoise.data.dataset import Data
+from autodenoise.data.dataset import DataSpec
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import NOISES
 from autodenoise.recipes.search_space import Range
@@ -90,7 +90,7 @@ def test_all_that_a_recipe_may_say_is_told() -> None:
     page = keys()
     for names in (NOISES, NETWORKS, OPTIMIZERS, SCHEDULES):
         assert all(re.search(f"^###+ `{name}`$", page, re.MULTILINE) for name in names)
-    for described in (Data, Phase, Range):
+    for described in (DataSpec, Phase, Range):
         for field in dataclasses.fields(described):
             (meaning,) = re.findall(
                 rf"^\| `{field.name}` \| \S.* \| (.+) \|$", table(described), re.MULTILINE

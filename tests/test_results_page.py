@@ -14,7 +14,7 @@ import scores
 import torch
 
 from autodenoise import images, nets, runtime, weights
-from autodenoise.benchmark.results_table import Average
+from autodenoise.benchmark.results_table import ResultAverage
 from tests.benchmark.test_protocol import photo
 from tests.helpers.model_files import box_blur
 
@@ -83,8 +83,8 @@ def test_what_is_not_measured_says_so(tmp_path: Path) -> None:
 
 
 def test_only_what_went_through_all_noises_is_told() -> None:
-    def one(name: str, sigma: int) -> Average:
-        return Average(f"gaussian:{sigma}", name, "", None, 12, 30, 0.9, 1, 1)
+    def one(name: str, sigma: int) -> ResultAverage:
+        return ResultAverage(f"gaussian:{sigma}", name, "", None, 12, 30, 0.9, 1, 1)
 
     whole = [one("tv", sigma) for sigma in (15, 25, 50)]
     removed = [one("gone", sigma) for sigma in (15, 25, 50)]

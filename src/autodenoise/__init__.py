@@ -9,9 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autodenoise.images import Scale
+    from autodenoise.images import IntensityRange
     from autodenoise.noise_estimation.profile_file import profile_noise
-    from autodenoise.recipes import Own
+    from autodenoise.recipes import OwnData
     from autodenoise.runs import (
         Run,
         classify,
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from autodenoise.runs.imports import import_keras
     from autodenoise.runtime import (
         Card,
+        DenoiseOptions,
         Model,
-        Options,
         denoise,
         denoise_file,
         denoise_folder,
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "Card": "runtime",
     "Model": "runtime",
-    "Options": "runtime",
-    "Own": "recipes",
+    "DenoiseOptions": "runtime",
+    "OwnData": "recipes",
     "Run": "runs",
-    "Scale": "images",
+    "IntensityRange": "images",
     "classify": "runs",
     "compare": "runs",
     "decode": "runs",
@@ -67,11 +67,11 @@ _HOMES = {
 
 __all__ = [
     "Card",
+    "DenoiseOptions",
+    "IntensityRange",
     "Model",
-    "Options",
-    "Own",
+    "OwnData",
     "Run",
-    "Scale",
     "classify",
     "compare",
     "decode",

@@ -14,7 +14,15 @@ from autodenoise.images import SUFFIXES
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["MANIFEST_NAME", "NO_PICTURE", "Failure", "Found", "PassedOver", "pictures_in", "scan"]
+__all__ = [
+    "MANIFEST_NAME",
+    "NO_PICTURE",
+    "FailedFile",
+    "FoundFiles",
+    "SkippedFile",
+    "find_images",
+    "scan",
+]
 
 MANIFEST_NAME = "autodenoise-manifest.jsonl"
 """The manifest's name in a target folder."""
@@ -23,7 +31,7 @@ NO_PICTURE = "no picture by its ending"
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedFile:
     """A picture, or a folder of pictures, that could not be cleaned."""
 
     name: str
@@ -31,7 +39,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class PassedOver:
+class SkippedFile:
     """Something that was not to be cleaned.
 
     Attributes
@@ -47,7 +55,7 @@ class PassedOver:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundFiles:
     """What is in a folder; hidden files and folders are not told of.
 
     Attributes
@@ -61,13 +69,13 @@ class Found:
     """
 
     pictures: list[Path] = field(default_factory=list)
-    passed_over: list[PassedOver] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
+    passed_over: list[SkippedFile] = field(default_factory=list)
+    failures: list[FailedFile] = field(default_factory=list)
 
 
 def scan(
     root: Path, *, recursive: bool, leave_out: Path | None = None, also: Collection[str] = ()
-) -> Found:
+) -> FoundFiles:
     """Find the files whose ending says that they are pictures.
 
     Parameters
@@ -86,7 +94,7 @@ def scan(
     InputError
         `root` is no folder that can be read.
     """
-    found = Found()
+    found = FoundFiles()
     seen = {_identity(leave_out): leave_out} if leave_out and leave_out.exists() else {}
     # Links wait until all folders are seen by their own names, which are the ones to be kept.
     folders, links = [Path()], list[Path]()
@@ -97,7 +105,7 @@ def scan(
             if identity in seen:
                 if seen[identity] != leave_out:
                     again = f"the folder {seen[identity].as_posix()} again"
-                    found.passed_over.append(PassedOver(folder.as_posix(), again))
+                    found.passed_over.append(SkippedFile(folder.as_posix(), again))
                 continue
             seen[identity] = folder
             with os.scandir(root / folder) as entries:
@@ -106,7 +114,7 @@ def scan(
             unseen = InputError(f"cannot look into {root / folder}: {error.strerror}")
             if folder == Path():
                 raise unseen from None
-            found.failures.append(Failure(folder.as_posix(), unseen))
+            found.failures.append(FailedFile(folder.as_posix(), unseen))
             continue
         for entry in inside:
             path = folder / entry.name
@@ -120,19 +128,19 @@ def scan(
                     (links if entry.is_symlink() else folders).append(path)
                 elif _identity(root / path) not in seen:
                     reason = "a folder, which --recursive looks into"
-                    found.passed_over.append(PassedOver(path.as_posix(), reason))
+                    found.passed_over.append(SkippedFile(path.as_posix(), reason))
             elif path.suffix.lower() not in SUFFIXES:
-                found.passed_over.append(PassedOver(path.as_posix(), NO_PICTURE))
+                found.passed_over.append(SkippedFile(path.as_posix(), NO_PICTURE))
             elif kind in (stat.S_IFREG, None):
                 found.pictures.append(path)
             else:
-                found.passed_over.append(PassedOver(path.as_posix(), "a device or pipe"))
+                found.passed_over.append(SkippedFile(path.as_posix(), "a device or pipe"))
     found.pictures.sort()
     found.passed_over.sort(key=lambda passed: passed.name)
     return found
 
 
-def pictures_in(root: Path, *, recursive: bool, leave_out: Path | None = None) -> list[Path]:
+def find_images(root: Path, *, recursive: bool, leave_out: Path | None = None) -> list[Path]:
     """List the pictures that denoising a folder would take, as `scan` finds them.
 
     Raises

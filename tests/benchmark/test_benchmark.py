@@ -20,11 +20,11 @@ from autodenoise import images, weights
 from autodenoise.benchmark import results_table as sheet
 from autodenoise.benchmark import scoring as benchmark
 from autodenoise.benchmark.protocol import score_output
-from autodenoise.benchmark.results_table import Row
-from autodenoise.benchmark.scoring import AddedNoise, ReferenceSet, Table, choose, score
+from autodenoise.benchmark.results_table import ResultRow
+from autodenoise.benchmark.scoring import AddedNoise, BenchmarkDataset, Table, choose, score
 from autodenoise.environment import environment
 from autodenoise.errors import InputError, Interrupted, OutputError, UsageError
-from autodenoise.images import open_picture
+from autodenoise.images import open_image
 from tests.benchmark.test_protocol import photo
 from tests.helpers.model_files import box_blur, identity, ratio
 
@@ -46,7 +46,7 @@ def pictures(folder: str, count: int = 3, channels: int = 3) -> Path:
 
 
 def table(folder: Path, *models: str, noise: AddedNoise = NOISE, out: str = "out") -> Table:
-    references = ReferenceSet.open(folder)
+    references = BenchmarkDataset.open(folder)
     return score(references, choose(models, [], references), Path(out), [noise])
 
 
@@ -105,7 +105,7 @@ def test_what_is_written_can_be_read() -> None:
     assert f"| box.onnx | {box['psnr']:.2f} | {box['ssim']:.4f} | blind |" in report
     assert "The middle of 1," in report
     assert images.read(Path("out/crops.png")).shape[2] == 3
-    assert open_picture(Path("out/speed.png")).width > 600
+    assert open_image(Path("out/speed.png")).width > 600
 
 
 def test_the_crop_shows_what_was_scored() -> None:
@@ -184,7 +184,7 @@ def test_names_of_any_length_are_shown() -> None:
     model = box_blur(folder / "box.onnx", channels=3)
     for strength in (12.3456, 12.3456789):
         table(Path("in"), str(model), noise=AddedNoise("gaussian", strength))
-    assert open_picture(Path("out/crops.png")).width > 3 * 240
+    assert open_image(Path("out/crops.png")).width > 3 * 240
 
 
 def test_names_that_are_no_text_are_escaped() -> None:
@@ -281,8 +281,8 @@ def test_a_table_that_was_stopped_is_gone_on_with(name: str) -> None:
     # And the power went in the middle of a line.
     with Path("out/rows.csv").open("ab") as file:
         file.write(b"1,gaussian:25,box.o")
-    fresh: list[Row] = []
-    references = ReferenceSet.open("in")
+    fresh: list[ResultRow] = []
+    references = BenchmarkDataset.open("in")
     made = score(
         references,
         choose([model], [], references),
@@ -315,10 +315,12 @@ def test_what_denoise_has_put_beside_pictures_is_no_reference() -> None:
     noisy_pairs()
     for name in ("noisy/0.denoised.tif", "clean/1.denoised.png", "clean/other.denoised.png"):
         images.write(Path(name), photo((40, 44, 3)))
-    names = [one.name for one in ReferenceSet.open("clean").images]
+    names = [one.name for one in BenchmarkDataset.open("clean").images]
     assert names == ["0", "1", "other.denoised"]
     Path("clean/other.denoised.png").unlink()
-    assert [one.name for one in ReferenceSet.open_pairs(Path("noisy"), Path("clean")).images] == [
+    assert [
+        one.name for one in BenchmarkDataset.open_pairs(Path("noisy"), Path("clean")).images
+    ] == [
         "0",
         "1",
     ]
@@ -327,7 +329,7 @@ def test_what_denoise_has_put_beside_pictures_is_no_reference() -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_pairs_bring_their_noise(dtype: type[np.unsignedinteger]) -> None:
     noisy_pairs(dtype)
-    references = ReferenceSet.open_pairs(Path("noisy"), Path("clean"))
+    references = BenchmarkDataset.open_pairs(Path("noisy"), Path("clean"))
     chosen = choose([str(identity(Path("same.onnx"), channels=3))], ["tv"], references)
     made = score(references, chosen, Path("out"))
     by_name = {one.denoiser: one for one in made.averages}
@@ -347,7 +349,7 @@ def test_equal_pictures_count_as_100_db() -> None:
     Path("noisy/0.tif").unlink()
     images.write(Path("noisy/0.png"), photo((40, 44, 3)))
     same = str(identity(Path("same.onnx"), channels=3))
-    references = ReferenceSet.open_pairs(Path("noisy"), Path("clean"))
+    references = BenchmarkDataset.open_pairs(Path("noisy"), Path("clean"))
     made = score(references, choose([same], [], references), Path("out"))
     (own,) = [one for one in made.averages if one.denoiser == "same.onnx"]
     equal, other = (float(row["psnr"]) for row in rows() if row["denoiser"] == "same.onnx")
@@ -359,15 +361,15 @@ def test_a_table_of_nothing_but_equal_pictures_is_a_table() -> None:
     for folder in ("noisy", "clean"):
         Path(folder).mkdir()
         images.write(Path(f"{folder}/flat.png"), np.full((40, 44, 3), 99, np.uint8))
-    references = ReferenceSet.open_pairs(Path("noisy"), Path("clean"))
+    references = BenchmarkDataset.open_pairs(Path("noisy"), Path("clean"))
     made = score(references, choose([], [], references), Path("out"))
     assert [one.psnr for one in made.averages] == [100, 100, 100]
-    assert open_picture(Path("out/speed.png")).width > 600
+    assert open_image(Path("out/speed.png")).width > 600
 
 
 def test_what_cannot_be_scored_is_told() -> None:
     pictures("in")
-    references = ReferenceSet.open("in")
+    references = BenchmarkDataset.open("in")
     with pytest.raises(UsageError, match="clean pictures need noise"):
         score(references, choose([], [], references), Path("out"))
     with pytest.raises(UsageError, match="unknown baseline 'bm3b'; did you mean 'bm3d'"):
@@ -376,13 +378,13 @@ def test_what_cannot_be_scored_is_told() -> None:
         choose(["nothing"], [], references)
     images.write(Path("in/grey.png"), photo((40, 40, 1)))
     with pytest.raises(InputError, match="grey and RGB"):
-        ReferenceSet.open("in")
+        BenchmarkDataset.open("in")
     assert not Path("out").exists()
 
 
 def test_models_for_other_pictures_are_passed_over() -> None:
     pictures("in")
-    references = ReferenceSet.open("in")
+    references = BenchmarkDataset.open("in")
     grey = str(box_blur(Path("grey.onnx")))
     box_blur(Path("small.onnx"), size=(20, 20), channels=3)
     Path("broken.onnx").write_bytes(b"")
@@ -414,7 +416,7 @@ def test_two_of_one_name_are_refused() -> None:
     Path("runs/median").mkdir(parents=True)
     box_blur(Path("runs/median/model.onnx"), channels=3)
     with pytest.raises(UsageError, match="two denoisers are called median"):
-        choose(["median"], [], ReferenceSet.open("in"))
+        choose(["median"], [], BenchmarkDataset.open("in"))
 
 
 def test_a_model_that_answers_no_numbers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

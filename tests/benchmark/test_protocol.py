@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from autodenoise.benchmark.datasets import ReferenceSet
+from autodenoise.benchmark.datasets import BenchmarkDataset
 from autodenoise.benchmark.protocol import AddedNoise, score_input, score_output
 from autodenoise.errors import InputError, UsageError
 from autodenoise.images import to_float
@@ -129,7 +129,7 @@ def test_no_answer_is_no_score() -> None:
 def test_the_noisy_input_scores_as_published() -> None:
     noise = AddedNoise("gaussian", 25)
     scores = []
-    for reference in ReferenceSet.open("cbsd68").images[::4]:
+    for reference in BenchmarkDataset.open("cbsd68").images[::4]:
         clean, _ = reference.read()
         scores.append(score_input(clean, noise(to_float(clean)))[0])
     assert 20.17 <= min(scores) <= max(scores) <= 20.2

@@ -82,7 +82,7 @@ def test_what_a_model_has_learnt_is_told_in_few_words(
         scores={"val_loss": 0.084371, "psnr_25": 30.256},
         licence="CC0-1.0",
     )
-    entry = runtime.Entry("a.onnx", Path("a.onnx"), card)
+    entry = runtime.ModelEntry("a.onnx", Path("a.onnx"), card)
     monkeypatch.setattr("autodenoise.runtime.list_models", lambda _: [entry])
     rows = [line.split() for line in listed(monkeypatch, capsys).splitlines() if line.strip()]
     noise = ["gaussian,", "sigma", "0.1", "to", "0.4,", "clip"]

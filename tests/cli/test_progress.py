@@ -6,14 +6,14 @@ import io
 
 from rich.console import Console
 
-from autodenoise.benchmark.results_table import Row
+from autodenoise.benchmark.results_table import ResultRow
 from autodenoise.cli.progress import TableProgress, TrainingProgress
 from autodenoise.training import history
 
 
 def test_a_name_is_no_markup() -> None:
     told = io.StringIO()
-    row = Row("a[/b]", "real", "runs/[red]x", "", None, 30.0, 0.9, 1.0, 1.0)
+    row = ResultRow("a[/b]", "real", "runs/[red]x", "", None, 30.0, 0.9, 1.0, 1.0)
     with TableProgress(Console(file=told, force_terminal=True, width=120)) as progress:
         progress(row, 1, 2)
     assert "a[/b] real runs/[red]x" in told.getvalue()
@@ -22,5 +22,5 @@ def test_a_name_is_no_markup() -> None:
 def test_losses_of_photos_are_told_so_that_they_are_seen_to_fall() -> None:
     told = io.StringIO()
     with TrainingProgress(Console(file=told, width=120)) as progress:
-        progress.epoch(history.Row("squares", 1, 0.00098734, 0.0000895628, 1e-3, 2.0, 100.0))
+        progress.epoch(history.EpochRow("squares", 1, 0.00098734, 0.0000895628, 1e-3, 2.0, 100.0))
     assert "squares epoch 1: loss 0.0009873, val_loss 8.956e-05, 2.0 s" in told.getvalue()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from autodenoise import images
 from autodenoise.data.crops import Pictures, as_float, centre_crops
-from autodenoise.data.dataset import Data, load
+from autodenoise.data.dataset import DataSpec, load
 from autodenoise.errors import InputError, UsageError
 
 
@@ -125,7 +125,7 @@ def test_middles_are_as_large_as_the_smallest_picture_allows() -> None:
 
 @pytest.mark.usefixtures("real_data")
 def test_photos_of_both_orientations_are_learnt_from() -> None:
-    splits = load(Data("bsds400", crop=96))
+    splits = load(DataSpec("bsds400", crop=96))
     assert splits.shape == (3, 256, 256)
     assert len(splits.train.pictures) == 400
     assert len(splits.validation.images) == 32
@@ -139,7 +139,7 @@ def test_photos_of_both_orientations_are_learnt_from() -> None:
 def test_grey_is_the_luma_that_pillow_takes(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (6, 12, 14, 3), np.uint8)
     np.save(tmp_path / "some.npy", pixels)
-    grey = load(Data(str(tmp_path / "some.npy"), validation="last", grey=True)).train.images
+    grey = load(DataSpec(str(tmp_path / "some.npy"), validation="last", grey=True)).train.images
     expected = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in pixels])
     # Pillow computes in 16 bits of fixed point.
     np.testing.assert_allclose(grey[:, 0].numpy(), expected[: len(grey)], atol=1)
@@ -149,9 +149,13 @@ def test_pictures_of_any_size_need_crops(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     images.write(tmp_path / "a.png", random.integers(0, 256, (30, 40, 3), np.uint8))
     images.write(tmp_path / "b.png", random.integers(0, 256, (50, 20, 3), np.uint8))
-    assert load(Data(str(tmp_path), crop=16, validation="random", share=0.5)).shape == (3, 16, 16)
+    assert load(DataSpec(str(tmp_path), crop=16, validation="random", share=0.5)).shape == (
+        3,
+        16,
+        16,
+    )
     with pytest.raises(InputError, match="crop = 96"):
-        load(Data(str(tmp_path), validation="random", share=0.5))
+        load(DataSpec(str(tmp_path), validation="random", share=0.5))
 
 
 def test_pictures_of_16_bits_stay_so() -> None:
@@ -177,7 +181,7 @@ def test_middles_of_all_parts_are_alike_and_fit_most_networks(tmp_path: Path) ->
         for name in "ab":
             pixels = random.integers(0, 256, (*size, 3), np.uint8)
             images.write(tmp_path / part / f"{name}.png", pixels)
-    splits = load(Data(str(tmp_path), crop=16))
+    splits = load(DataSpec(str(tmp_path), crop=16))
     assert splits.shape == splits.validation.images.shape[1:] == (3, 48, 48)
     assert not splits.has_test
 
@@ -193,4 +197,4 @@ def test_middles_of_all_parts_are_alike_and_fit_most_networks(tmp_path: Path) ->
 )
 def test_what_makes_no_sense_is_told(values: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Data("digits", **values)  # type: ignore[arg-type]
+        DataSpec("digits", **values)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from autodenoise.data import csv as kaggle
 from autodenoise.data.csv import read_table
-from autodenoise.data.dataset import Data, load
+from autodenoise.data.dataset import DataSpec, load
 from autodenoise.errors import InputError
 
 Table = np.ndarray[Any, Any]
@@ -117,7 +117,7 @@ def test_damaged_archives(tmp_path: Path) -> None:
 def test_a_table_is_a_source_of_data(tmp_path: Path) -> None:
     table = np.random.default_rng(0).integers(0, 256, (10, 17), np.uint8)
     (tmp_path / "train.csv").write_text(as_text(table))
-    splits = load(Data(str(tmp_path / "train.csv"), validation="last"))
+    splits = load(DataSpec(str(tmp_path / "train.csv"), validation="last"))
     np.testing.assert_array_equal(splits.train.images.numpy(), table[:8, 1:].reshape(8, 1, 4, 4))
     assert splits.train.labels is not None
     np.testing.assert_array_equal(splits.train.labels.numpy(), table[:8, 0])

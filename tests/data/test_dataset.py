@@ -11,14 +11,14 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from autodenoise.data.arrays import PICTURE_SETS, SOURCES
-from autodenoise.data.dataset import Data, load, shape
+from autodenoise.data.dataset import DataSpec, load, shape
 from autodenoise.data.idx import read_idx
 from autodenoise.errors import InputError, UsageError
 
 
 @pytest.mark.usefixtures("real_data")
 def test_mnist_is_the_official_one() -> None:
-    splits = load(Data("mnist"))
+    splits = load(DataSpec("mnist"))
     assert splits.train.images.shape == (60_000, 1, 28, 28)
     assert splits.test is splits.validation
     assert splits.test.images.shape == (10_000, 1, 28, 28)
@@ -32,11 +32,11 @@ def test_mnist_is_the_official_one() -> None:
 def test_splits_of_the_digits_equal_scikit_learns() -> None:
     images = np.rint(load_digits().images * (255 / 16)).astype(np.uint8)[:, None]
     train, held = train_test_split(images, test_size=0.2, random_state=42)
-    splits = load(Data("digits", validation="random"))
+    splits = load(DataSpec("digits", validation="random"))
     np.testing.assert_array_equal(splits.train.images.numpy(), train)
     np.testing.assert_array_equal(splits.validation.images.numpy(), held)
     assert splits.test is splits.validation
-    last = load(Data("digits", validation="last", share=0.2))
+    last = load(DataSpec("digits", validation="last", share=0.2))
     border = int(1797 * (1 - 0.2))  # where Keras's validation_split cuts
     np.testing.assert_array_equal(last.train.images.numpy(), images[:border])
     np.testing.assert_array_equal(last.validation.images.numpy(), images[border:])
@@ -44,13 +44,13 @@ def test_splits_of_the_digits_equal_scikit_learns() -> None:
 
 @pytest.mark.usefixtures("real_data")
 def test_maxnorms_split_holds_back_the_last_fifth_and_keeps_the_test_part() -> None:
-    splits = load(Data("mnist", validation="last"))
+    splits = load(DataSpec("mnist", validation="last"))
     assert [len(part.images) for part in splits[:3]] == [48_000, 12_000, 10_000]
-    assert torch.equal(splits.validation.images, load(Data("mnist")).train.images[48_000:])
+    assert torch.equal(splits.validation.images, load(DataSpec("mnist")).train.images[48_000:])
 
 
 def test_the_small_fashion_table_is_split_as_its_tutorial_does(real_data: Path) -> None:
-    splits = load(Data("fashion-mnist", part="test", validation="random"))
+    splits = load(DataSpec("fashion-mnist", part="test", validation="random"))
     assert [len(part.images) for part in splits[:3]] == [8_000, 2_000, 2_000]
     assert splits.test.labels is not None
     # scikit-learn's split of the published labels, as the guide makes it.
@@ -61,8 +61,8 @@ def test_the_small_fashion_table_is_split_as_its_tutorial_does(real_data: Path) 
 
 
 def test_enlarging_is_pillows_bicubic() -> None:
-    small = load(Data("digits", validation="random"))
-    large = load(Data("digits", validation="random", size=(28, 28)))
+    small = load(DataSpec("digits", validation="random"))
+    large = load(DataSpec("digits", validation="random", size=(28, 28)))
     assert large.train.images.dtype == torch.uint8
     assert large.train.images.shape == (1437, 1, 28, 28)
     for before, after in zip(small.train.images[:20, 0], large.train.images[:20, 0], strict=True):
@@ -76,7 +76,7 @@ def test_npz_with_keras_names_and_floats(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (6, 8, 9), np.uint8)
     np.savez(tmp_path / "a.npz", x_train=images, x_test=images[:2], y_train=np.arange(6))
-    splits = load(Data(str(tmp_path / "a.npz")))
+    splits = load(DataSpec(str(tmp_path / "a.npz")))
     np.testing.assert_array_equal(splits.train.images.numpy()[:, 0], images)
     assert splits.train.labels is not None
     assert splits.train.labels.tolist() == list(range(6))
@@ -84,7 +84,7 @@ def test_npz_with_keras_names_and_floats(tmp_path: Path) -> None:
     assert len(splits.test.images) == 2
     assert splits.test.labels is None
     np.save(tmp_path / "b.npy", random.random((10, 8, 9, 3)))
-    coloured = load(Data(str(tmp_path / "b.npy"), validation="last"))
+    coloured = load(DataSpec(str(tmp_path / "b.npy"), validation="last"))
     assert coloured.train.images.shape == (8, 3, 8, 9)
     assert coloured.train.images.dtype == torch.float32
 
@@ -97,7 +97,7 @@ def test_folders_of_pictures(tmp_path: Path) -> None:
         for index in range(count):
             Image.fromarray(pictures[index]).save(tmp_path / part / f"{index}.png")
         (tmp_path / part / "notes.txt").write_text("no picture")
-    splits = load(Data(str(tmp_path)))
+    splits = load(DataSpec(str(tmp_path)))
     np.testing.assert_array_equal(splits.train.images.numpy(), pictures.transpose(0, 3, 1, 2))
     assert [len(part.images) for part in splits[:3]] == [4, 2, 1]
 
@@ -106,7 +106,7 @@ def test_a_folder_of_unlike_pictures_names_the_odd_one(tmp_path: Path) -> None:
     Image.new("L", (5, 5)).save(tmp_path / "a.png")
     Image.new("L", (6, 5)).save(tmp_path / "b.png")
     with pytest.raises(InputError, match=r"b\.png is 6x5, 1 channel"):
-        load(Data(str(tmp_path), validation="last"))
+        load(DataSpec(str(tmp_path), validation="last"))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_folder_of_unlike_pictures_names_the_odd_one(tmp_path: Path) -> None:
 def test_arrays_that_are_no_images(tmp_path: Path, array: Any, says: str) -> None:
     np.save(tmp_path / "a.npy", array, allow_pickle=True)
     with pytest.raises(InputError, match=says):
-        load(Data(str(tmp_path / "a.npy"), validation="last"))
+        load(DataSpec(str(tmp_path / "a.npy"), validation="last"))
 
 
 def test_files_by_another_name(tmp_path: Path) -> None:
@@ -134,27 +134,27 @@ def test_files_by_another_name(tmp_path: Path) -> None:
     (tmp_path / "b.npz").rename(tmp_path / "d.npy")
     for name in ("c.npz", "d.npy"):
         with pytest.raises(InputError, match="by another name"):
-            load(Data(str(tmp_path / name)))
+            load(DataSpec(str(tmp_path / name)))
 
 
 def test_wrong_requests(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'mnist'"):
-        load(Data("mnits"))
+        load(DataSpec("mnits"))
     with pytest.raises(InputError, match="no such file"):
-        load(Data("somewhere/else"))
+        load(DataSpec("somewhere/else"))
     with pytest.raises(UsageError, match="no images besides"):
-        load(Data("digits"))
+        load(DataSpec("digits"))
     np.savez(tmp_path / "a.npz", train=np.zeros((2, 4, 4)), test=np.zeros((2, 4, 5)))
     with pytest.raises(InputError, match=r"'test' has \(1, 4, 5\)"):
-        load(Data(str(tmp_path / "a.npz")))
+        load(DataSpec(str(tmp_path / "a.npz")))
     with pytest.raises(UsageError, match=r"share is 1\.5"):
-        Data("digits", share=1.5)
+        DataSpec("digits", share=1.5)
     np.save(tmp_path / "one.npy", np.zeros((1, 4, 4), np.uint8))
     for way in ("last", "random"):
         with pytest.raises(UsageError, match="too few"):
-            load(Data(str(tmp_path / "one.npy"), validation=way))
+            load(DataSpec(str(tmp_path / "one.npy"), validation=way))
     with pytest.raises(UsageError, match="split_seed is -1"):
-        Data("digits", split_seed=-1)
+        DataSpec("digits", split_seed=-1)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_wrong_requests(tmp_path: Path) -> None:
 def test_labels_that_do_not_fit_their_images(tmp_path: Path, labels: Any) -> None:
     np.savez(tmp_path / "a.npz", x_train=np.zeros((6, 4, 4), np.uint8), y_train=labels)
     with pytest.raises(InputError, match="a label from 0 up for each of 6 images"):
-        load(Data(str(tmp_path / "a.npz"), validation="last"))
+        load(DataSpec(str(tmp_path / "a.npz"), validation="last"))
 
 
 @pytest.mark.usefixtures("real_data")
@@ -172,5 +172,5 @@ def test_labels_that_do_not_fit_their_images(tmp_path: Path, labels: Any) -> Non
 def test_the_shape_of_a_named_set_is_known_without_reading_it(
     source: str, size: tuple[int, int] | None
 ) -> None:
-    data = Data(source, validation="last", size=size)
+    data = DataSpec(source, validation="last", size=size)
     assert shape(data) == tuple(load(data).train.images.shape[1:])

@@ -175,10 +175,10 @@ def test_a_data_set_is_fetched_once_into_the_cache(
         folder = address.removesuffix("file.gz")
         published = idx.IdxSet((folder,), digests, idx.IDX_SETS["mnist"].classes)
         monkeypatch.setitem(idx.IDX_SETS, "mnist", published)
-        splits = data.load(data.Data("mnist"))
+        splits = data.load(data.DataSpec("mnist"))
         assert splits.train.images.shape == (5, 1, 28, 28)
         assert splits.train.labels is not None
         assert splits.train.labels.tolist() == [3, 1, 4, 1, 5]
         assert len(mirror.ranges) == 4
-        data.load(data.Data("mnist"))
+        data.load(data.DataSpec("mnist"))
         assert len(mirror.ranges) == 4

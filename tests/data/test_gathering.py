@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from autodenoise.data import dataset as datasets
-from autodenoise.data.dataset import Data
+from autodenoise.data.dataset import DataSpec
 from autodenoise.data.repeats import find_scenes, originals
 
 
@@ -16,7 +16,7 @@ def test_what_denoise_left_beside_a_picture_is_not_learnt_from(tmp_path: Path) -
     draw = np.random.default_rng(0)
     for name in ("a.png", "b.png", "a.denoised.png", "b.denoised.tif", "alone.denoised.png"):
         Image.fromarray(draw.integers(0, 256, (48, 48), np.uint8)).save(tmp_path / name)
-    splits = datasets.load(Data(str(tmp_path), holds="noisy", crop=16, validation="random"))
+    splits = datasets.load(DataSpec(str(tmp_path), holds="noisy", crop=16, validation="random"))
     assert splits.train.size + splits.validation.size == 3
     (note,) = splits.notes
     assert "2 left out" in note
@@ -41,7 +41,7 @@ def test_names_that_are_no_text_can_be_told(tmp_path: Path) -> None:
     for other in ("a.png", "b.png"):
         noise = np.random.default_rng(len(other)).integers(0, 256, (48, 48), np.uint8)
         Image.fromarray(noise).save(tmp_path / other)
-    splits = datasets.load(Data(str(tmp_path), holds="noisy", crop=16, validation="random"))
+    splits = datasets.load(DataSpec(str(tmp_path), holds="noisy", crop=16, validation="random"))
     (note,) = (note for note in splits.notes if "left out" in note)
     assert r"\udce9t\udce9.png" in note
     assert note.encode()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from autodenoise.data.dataset import Data, load
+from autodenoise.data.dataset import DataSpec, load
 from autodenoise.data.idx import read_idx
 from autodenoise.errors import InputError
 
@@ -61,7 +61,7 @@ def test_labels_are_no_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         (tmp_path / "mnist" / f"{part}-images-idx3-ubyte").write_bytes(idx(np.zeros(9, np.uint8)))
     monkeypatch.setenv("AUTODENOISE_DATA", str(tmp_path))
     with pytest.raises(InputError, match="are these labels"):
-        load(Data("mnist"))
+        load(DataSpec("mnist"))
 
 
 def test_as_many_labels_as_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,4 +71,4 @@ def test_as_many_labels_as_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         file.write_bytes(idx(content.astype(np.uint8)))
     monkeypatch.setenv("AUTODENOISE_DATA", str(tmp_path))
     with pytest.raises(InputError, match="a label for each of the 3 images"):
-        load(Data("mnist"))
+        load(DataSpec("mnist"))

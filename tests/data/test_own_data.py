@@ -16,11 +16,11 @@ from PIL import Image
 
 from autodenoise.data import dataset as datasets
 from autodenoise.data import volumes
-from autodenoise.data.crops import Holds, Pictures
-from autodenoise.data.dataset import Data, Splits, shape
+from autodenoise.data.crops import Pictures, Supervision
+from autodenoise.data.dataset import DataSpec, Splits, shape
 from autodenoise.data.pieces import Pieces
 from autodenoise.errors import InputError, UsageError
-from autodenoise.images import Scale
+from autodenoise.images import IntensityRange
 
 Array = NDArray[Any]
 
@@ -48,16 +48,20 @@ def save(path: Path, pixels: Array) -> Path:
     return path
 
 
-def own(source: Path, holds: Holds = "clean", targets: Path | str = "", **others: Any) -> Data:
+def own(
+    source: Path, holds: Supervision = "clean", targets: Path | str = "", **others: Any
+) -> DataSpec:
     given = {"crop": 16, "validation": "random", "share": 0.1, "normalise": True, **others}
-    return Data(str(source), holds=holds, targets=str(targets), **given)
+    return DataSpec(str(source), holds=holds, targets=str(targets), **given)
 
 
-def load(source: Path, holds: Holds = "clean", targets: Path | str = "", **others: Any) -> Splits:
+def load(
+    source: Path, holds: Supervision = "clean", targets: Path | str = "", **others: Any
+) -> Splits:
     return datasets.load(own(source, holds, targets, **others))
 
 
-def crops(splits: Splits, holds: Holds, count: int = 40) -> Any:
+def crops(splits: Splits, holds: Supervision, count: int = 40) -> Any:
     pictures = Pictures(tuple(splits.train.pictures), 16, holds=holds)
     rows = torch.arange(count) % len(pictures)
     return pictures.batch(rows, torch.Generator().manual_seed(0))
@@ -88,7 +92,7 @@ def test_clean_pictures_of_any_folder_size_and_format(tmp_path: Path) -> None:
     assert not splits.has_test
     # 8 bits stay as they are, so that weights that were learnt from such can be gone on with.
     assert splits.span == (0, 1)
-    assert splits.scale is None
+    assert splits.intensity_range is None
     assert splits.notes == ()
     held = [name for name, values in pixels.items() if name.endswith(("png", "tif"))]
     learnt = [picture.numpy()[0].transpose(1, 2, 0) for picture in splits.train.pictures]
@@ -124,7 +128,7 @@ def test_a_pair_may_have_two_depths(tmp_path: Path) -> None:
     splits = load(tmp_path / "noisy", "pairs", tmp_path / "clean")
     batch = crops(splits, "pairs")
     torch.testing.assert_close(batch.clean, 0.5 * batch.noisy)
-    assert splits.scale == Scale(0, 1)
+    assert splits.intensity_range == IntensityRange(0, 1)
 
 
 def test_two_files_are_a_pair_whatever_their_names(tmp_path: Path) -> None:
@@ -280,22 +284,24 @@ def test_a_range_that_nobody_told_is_found(
 ) -> None:
     values = np.random.default_rng(0).uniform(low, high, (6, 64, 64)).astype(dtype)
     splits = load(save(tmp_path / "a.npy", values), "noisy")
-    scale = splits.scale
-    assert scale is not None
-    assert scale.low <= values.min()
-    assert scale.high >= values.max()
-    assert scale.high - scale.low <= 1.3 * (high - low)
+    intensity_range = splits.intensity_range
+    assert intensity_range is not None
+    assert intensity_range.low <= values.min()
+    assert intensity_range.high >= values.max()
+    assert intensity_range.high - intensity_range.low <= 1.3 * (high - low)
     if high == 1:
-        assert scale == Scale(0, 1)
+        assert intensity_range == IntensityRange(0, 1)
     if low >= 0:
-        assert scale.low >= 0
-    assert f"{scale.low:g} and {scale.high:g} are taken" in said(splits)
+        assert intensity_range.low >= 0
+    assert f"{intensity_range.low:g} and {intensity_range.high:g} are taken" in said(splits)
     assert all(0 <= float(p.min()) < float(p.max()) <= 1 for p in splits.train.pictures)
     black, white = splits.span
-    assert scale.low + black * (scale.high - scale.low) == pytest.approx(low, abs=(high - low) / 99)
-    assert scale.low + white * (scale.high - scale.low) == pytest.approx(
-        high, abs=(high - low) / 99
-    )
+    assert intensity_range.low + black * (
+        intensity_range.high - intensity_range.low
+    ) == pytest.approx(low, abs=(high - low) / 99)
+    assert intensity_range.low + white * (
+        intensity_range.high - intensity_range.low
+    ) == pytest.approx(high, abs=(high - low) / 99)
 
 
 def test_a_range_that_a_file_declares_is_its_own(tmp_path: Path) -> None:
@@ -307,7 +313,7 @@ def test_a_range_that_a_file_declares_is_its_own(tmp_path: Path) -> None:
             extratags=[(340, "f", 1, 0.0, True), (341, "f", 1, 100.0, True)],
         )
     splits = load(tmp_path, "noisy")
-    assert splits.scale is None
+    assert splits.intensity_range is None
     np.testing.assert_allclose(splits.train.pictures[0].numpy()[0, 0], values / 100, rtol=1e-6)
 
 
@@ -368,8 +374,10 @@ def test_named_sets_and_archives_are_clean(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", train=photo(0, 4, 64, 64))
     for source in ("digits", tmp_path / "a.npz"):
         with pytest.raises(UsageError, match="hold clean images alone; noisy are read from"):
-            datasets.load(Data(str(source), holds="noisy", crop=8, validation="random"))
-    splits = datasets.load(Data(str(tmp_path / "a.npz"), crop=8, validation="random", share=0.5))
+            datasets.load(DataSpec(str(source), holds="noisy", crop=8, validation="random"))
+    splits = datasets.load(
+        DataSpec(str(tmp_path / "a.npz"), crop=8, validation="random", share=0.5)
+    )
     assert [tuple(picture.shape) for picture in splits.train.pictures] == [(1, 1, 64, 64)] * 2
 
 
@@ -395,7 +403,7 @@ def test_a_band_that_is_held_back_leaves_something_to_learn_from(tmp_path: Path)
 
 def test_a_folder_of_targets_that_is_not_there_is_told(tmp_path: Path) -> None:
     save(tmp_path / "a.png", photo(0))
-    data = Data(str(tmp_path), holds="pairs", targets=str(tmp_path / "claen"), crop=8)
+    data = DataSpec(str(tmp_path), holds="pairs", targets=str(tmp_path / "claen"), crop=8)
     with pytest.raises(InputError, match=r"no such file or folder: .*claen"):
         datasets.load(data)
 
@@ -497,7 +505,9 @@ def test_targets_that_are_the_inputs_teach_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("holds", ["pairs", "repeats"])
-def test_versions_that_do_not_lie_on_each_other_are_told(tmp_path: Path, holds: Holds) -> None:
+def test_versions_that_do_not_lie_on_each_other_are_told(
+    tmp_path: Path, holds: Supervision
+) -> None:
     random = np.random.default_rng(0)
     view = np.kron(random.integers(40, 210, (30, 30)), np.ones((5, 5)))
     for number in range(3):

@@ -14,7 +14,7 @@ from autodenoise import images
 from autodenoise.errors import InputError
 from autodenoise.evaluation import comparison as change
 from autodenoise.evaluation.comparison import Pair, measure
-from autodenoise.images import Scale
+from autodenoise.images import IntensityRange
 
 Pixels = np.ndarray[Any, Any]
 
@@ -149,7 +149,7 @@ def test_nobody_sees_what_changed_where_all_is_transparent() -> None:
 def test_samples_of_another_range() -> None:
     before = np.full((4, 4, 1), 1000, np.uint16)
     after = before + np.uint16(400)
-    scale = Scale(0, 4000)
+    scale = IntensityRange(0, 4000)
     found = measure(Pair(before, after, scale, scale))
     assert found.brightness_shift == pytest.approx(25.5, rel=1e-5)
     for dtype in (np.float32, np.float64, np.int16, np.uint32):
@@ -164,7 +164,9 @@ def test_samples_of_another_range() -> None:
     with pytest.raises(InputError, match="no finite numbers"):
         measure(Pair(broken, after, scale, scale))
     # Where the owner says so, noise may reach below black.
-    noisy = Pair(np.full((4, 4, 1), -0.1), np.zeros((4, 4, 1)), Scale(0, 1), Scale(0, 1))
+    noisy = Pair(
+        np.full((4, 4, 1), -0.1), np.zeros((4, 4, 1)), IntensityRange(0, 1), IntensityRange(0, 1)
+    )
     assert measure(noisy).brightness_shift == pytest.approx(25.5)
 
 
@@ -182,10 +184,10 @@ def test_huge_files_are_refused_before_they_are_read(
     images.write(large, np.zeros((1200, 1000, 1), np.uint8))
     monkeypatch.setattr(change, "MOST_PIXELS", 1_000_000)
 
-    def rows(picture: images.Picture) -> None:
+    def rows(picture: images.ImageFile) -> None:
         raise AssertionError(picture.path)
 
-    monkeypatch.setattr(images.Picture, "rows", rows)
+    monkeypatch.setattr(images.ImageFile, "rows", rows)
     with pytest.raises(InputError, match=r"large.png has 1000x1200 pixels, and at most 1 million"):
         Pair.read(large, large)
 
@@ -216,7 +218,7 @@ def test_files_of_all_kinds(tmp_path: Path) -> None:
         Pair.read(whole, stack)
     page.save(whole)
     Image.new("F", (9, 8), 800).save(floats)
-    assert measure(Pair.read(floats, floats, Scale(0, 4000))).psnr is None
+    assert measure(Pair.read(floats, floats, IntensityRange(0, 4000))).psnr is None
     with pytest.raises(InputError, match="--range"):
         measure(Pair.read(whole, floats))
     Image.new("CMYK", (9, 8)).save(cmyk)

@@ -15,7 +15,7 @@ from autodenoise.errors import InputError, OutputError
 from autodenoise.export.int8.equalization import Range, equalise
 from autodenoise.export.int8.quantization import _inner_convolutions, quantise
 from autodenoise.export.to_onnx import export
-from autodenoise.images import Scale
+from autodenoise.images import IntensityRange
 from autodenoise.runtime.engine import onnxruntime
 from autodenoise.runtime.tiling import denoise_rows, plan
 from tests.export.test_to_onnx import card, measured
@@ -153,7 +153,7 @@ def test_tiles_do_not_show(in_bytes: Path) -> None:
                     model,
                     plan(model.card, 205, 330, sample_bytes=3, memory=memory),
                     [picture],
-                    scale=Scale(0, 255),
+                    intensity_range=IntensityRange(0, 255),
                     strength=1,
                     colours=3,
                 )

@@ -14,7 +14,7 @@ from autodenoise import nets, runtime
 from autodenoise.errors import InputError, OutputError
 from autodenoise.export.int8.quantization import quantise
 from autodenoise.export.to_onnx import export
-from autodenoise.images import Scale
+from autodenoise.images import IntensityRange
 from autodenoise.nets.layered import SMALL
 from autodenoise.runtime import checking
 from autodenoise.runtime.tiling import denoise_rows, plan
@@ -69,7 +69,16 @@ def test_tiles_of_a_real_network_do_not_show(tmp_path: Path) -> None:
     assert min(len(tiled.bands), len(tiled.columns)) > 1
     one, many = (
         np.concatenate(
-            list(denoise_rows(model, cut, [picture], scale=Scale(0, 255), strength=1, colours=3))
+            list(
+                denoise_rows(
+                    model,
+                    cut,
+                    [picture],
+                    intensity_range=IntensityRange(0, 255),
+                    strength=1,
+                    colours=3,
+                )
+            )
         ).astype(int)
         for cut in (whole, tiled)
     )

@@ -43,25 +43,25 @@ class Heard:
         self.names: list[str] = []
         self.done: list[str] = []
         self.failures: dict[str, AutodenoiseError] = {}
-        self.summary: runtime.Summary | None = None
+        self.summary: runtime.BatchSummary | None = None
 
     def found(self, tasks: object) -> None: ...
 
-    def started(self, task: runtime.Task) -> None:
+    def started(self, task: runtime.FileTask) -> None:
         self.names.append(task.name)
 
-    def pixels(self, task: runtime.Task, done: int, total: int) -> None:
+    def pixels(self, task: runtime.FileTask, done: int, total: int) -> None:
         assert 0 <= done <= total
         assert task.name in self.names
 
-    def finished(self, task: runtime.Task, result: runtime.Result | None) -> None:
+    def finished(self, task: runtime.FileTask, result: runtime.DenoiseResult | None) -> None:
         if result is not None:
             assert result.target == task.target
             assert task.target.is_file()
             self.done.append(task.name)
 
-    def failed(self, task: runtime.Task, error: AutodenoiseError) -> None:
+    def failed(self, task: runtime.FileTask, error: AutodenoiseError) -> None:
         self.failures[task.name] = error
 
-    def ended(self, summary: runtime.Summary) -> None:
+    def ended(self, summary: runtime.BatchSummary) -> None:
         self.summary = summary

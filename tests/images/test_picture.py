@@ -25,17 +25,17 @@ Pixels = np.ndarray[Any, Any]
 
 def test_a_header_says_what_there_is(tmp_path: Path) -> None:
     Image.new("RGBA", (30, 20)).save(tmp_path / "a.png")
-    picture = images.open_picture(tmp_path / "a.png")
+    picture = images.open_image(tmp_path / "a.png")
     assert (picture.width, picture.height, picture.pages) == (30, 20, 1)
     assert (picture.colours, picture.bands) == (3, 4)
     assert picture.dtype == np.uint8
-    assert picture.scale == images.Scale(0, 255)
+    assert picture.intensity_range == images.IntensityRange(0, 255)
 
 
 def test_a_name_does_not_make_a_format(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.jpg", "png")
-    picture = images.open_picture(tmp_path / "a.jpg")
+    picture = images.open_image(tmp_path / "a.jpg")
     assert picture.format.name == "PNG"
     np.testing.assert_array_equal(np.concatenate(list(picture.rows())), pixels)
 
@@ -54,16 +54,16 @@ def test_a_name_does_not_make_a_format(tmp_path: Path) -> None:
 def test_no_other_decoder_sees_a_file(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match="none of PNG, JPEG, TIFF, WebP, AVIF"):
-        images.open_picture(tmp_path / name)
+        images.open_image(tmp_path / name)
 
 
 def test_float_samples_need_a_range_or_declare_it(tmp_path: Path) -> None:
     pixels = np.linspace(-1, 3, 20, dtype=np.float32).reshape(4, 5)
     tifffile.imwrite(tmp_path / "a.tif", pixels)
-    assert images.open_picture(tmp_path / "a.tif").scale is None
+    assert images.open_image(tmp_path / "a.tif").intensity_range is None
     declared = [(340, "f", 1, -2.0, True), (341, "f", 1, 4.0, True)]
     tifffile.imwrite(tmp_path / "b.tif", pixels, extratags=declared)
-    assert images.open_picture(tmp_path / "b.tif").scale == images.Scale(-2, 4)
+    assert images.open_image(tmp_path / "b.tif").intensity_range == images.IntensityRange(-2, 4)
 
 
 def test_the_range_of_a_stack_is_that_of_all_its_pages(tmp_path: Path) -> None:
@@ -72,10 +72,10 @@ def test_the_range_of_a_stack_is_that_of_all_its_pages(tmp_path: Path) -> None:
             declared = [(340, "f", 1, low, True), (341, "f", 1, high, True)]
             page = np.full((4, 5), high, np.float32)
             writer.write(page, extratags=declared, metadata=None)
-    assert images.open_picture(tmp_path / "a.tif").scale == images.Scale(-1, 3)
+    assert images.open_image(tmp_path / "a.tif").intensity_range == images.IntensityRange(-1, 3)
     with tifffile.TiffWriter(tmp_path / "a.tif", append=True) as writer:
         writer.write(np.full((4, 5), 9, np.float32), metadata=None)
-    assert images.open_picture(tmp_path / "a.tif").scale is None
+    assert images.open_image(tmp_path / "a.tif").intensity_range is None
 
 
 def test_channels_are_told_from_transparency(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_channels_are_told_from_transparency(tmp_path: Path) -> None:
             extrasamples=[meaning],
             planarconfig="contig",
         )
-        picture = images.open_picture(tmp_path / "a.tif")
+        picture = images.open_image(tmp_path / "a.tif")
         assert (picture.colours, picture.bands) == (colours, 2)
 
 
@@ -96,7 +96,7 @@ def test_channels_are_told_from_transparency(tmp_path: Path) -> None:
 def test_samples_of_other_types_are_named(tmp_path: Path, dtype: type) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 8), dtype))
     with pytest.raises(InputError, match=r"16-bit floats|samples out of range"):
-        images.open_picture(tmp_path / "a.tif")
+        images.open_image(tmp_path / "a.tif")
 
 
 def test_raw_files_are_not_taken_for_their_thumbnails(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_raw_files_are_not_taken_for_their_thumbnails(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", extratags=version)
     for name in ("a.NEF", "a.tif"):
         with pytest.raises(InputError, match="raw file, which has to be developed"):
-            images.open_picture(tmp_path / name)
+            images.open_image(tmp_path / name)
 
 
 def test_pages_of_several_sizes_are_refused(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_pages_of_several_sizes_are_refused(tmp_path: Path) -> None:
         for side in (8, 9):
             writer.write(np.zeros((side, side), np.uint8), metadata=None)
     with pytest.raises(InputError, match=r"a\.tif"):
-        images.open_picture(tmp_path / "a.tif")
+        images.open_image(tmp_path / "a.tif")
 
 
 def chunk(name: bytes, body: bytes) -> bytes:
@@ -128,7 +128,7 @@ def test_a_bomb_is_not_lit(tmp_path: Path) -> None:
     png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
     (tmp_path / "a.png").write_bytes(png)
     with pytest.raises(InputError, match=r"declares 60,000 x 60,000 pixels.*not decoded"):
-        images.open_picture(tmp_path / "a.png")
+        images.open_image(tmp_path / "a.png")
 
 
 def test_directories_that_lie(tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_what_libvips_would_decode_to_something_else_is_refused(tmp_path: Path) 
         ("moving.png", "animated PNG"),
     ):
         with pytest.raises(InputError, match=said):
-            images.open_picture(tmp_path / name)
+            images.open_image(tmp_path / name)
     tifffile.imwrite(
         tmp_path / "rgb.tif", pixels.transpose(2, 0, 1), photometric="rgb", planarconfig="separate"
     )
@@ -266,28 +266,28 @@ def test_no_page_is_lost(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     note = [(65000, "B", 5_000_000, bytes(5_000_000), False)]
     tifffile.imwrite(path, stack, photometric="minisblack", extratags=note, metadata=None)
-    assert images.open_picture(path).pages == 20
+    assert images.open_image(path).pages == 20
     whole = path.read_bytes()
     for share in (0.3, 0.6, 0.95):
         path.write_bytes(whole[: int(share * len(whole))])
         with pytest.raises(InputError, match="list of the TIFF's pages"):
-            images.open_picture(path)
+            images.open_image(path)
 
 
 def test_a_range_may_reach_beyond_the_type() -> None:
     image = np.array([0, 0.1, 0.5, 1], np.float32)
-    for scale, expected in (
-        (images.Scale(0, 4095), [0, 255, 255, 255]),
-        (images.Scale(-20, 255), [0, 8, 118, 255]),
+    for intensity_range, expected in (
+        (images.IntensityRange(0, 4095), [0, 255, 255, 255]),
+        (images.IntensityRange(-20, 255), [0, 8, 118, 255]),
     ):
-        found = scale.from_float(image, np.dtype(np.uint8))
+        found = intensity_range.from_float(image, np.dtype(np.uint8))
         np.testing.assert_allclose(found.astype(int), expected, atol=1)
 
 
 def test_a_range_that_is_none_is_no_range(tmp_path: Path) -> None:
     endless = [(340, "f", 1, 0.0, True), (341, "f", 1, float("inf"), True)]
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 5), np.float32), extratags=endless)
-    assert images.open_picture(tmp_path / "a.tif").scale is None
+    assert images.open_image(tmp_path / "a.tif").intensity_range is None
 
 
 # --- parts ----------------------------------------------------------------------------------------
@@ -326,7 +326,7 @@ def written(path: Path, kind: str) -> tuple[Path, Pixels]:
 @pytest.mark.parametrize("kind", ["png", "turned", "tiled", "strips", "imagej", "big-endian"])
 def test_a_part_is_that_of_the_whole(tmp_path: Path, kind: str) -> None:
     path, whole = written(tmp_path / ("a.png" if kind in ("png", "turned") else "a.tif"), kind)
-    picture = images.open_picture(path, upright=True)
+    picture = images.open_image(path, upright=True)
     assert picture.pages == len(whole)
     parts = [(0, 5, 7, 20, 30), (picture.pages - 1, 0, 0, *whole.shape[1:3]), (0, 39, 3, 1, 37)]
     # Several threads at a time, in any order.
@@ -361,7 +361,7 @@ def test_a_tiff_that_is_cut_off_is_no_picture_with_black_rows(
 
 def test_a_part_of_a_damaged_picture_is_an_error(tmp_path: Path) -> None:
     path, _ = written(tmp_path / "a.tif", "strips")
-    picture = images.open_picture(path)
+    picture = images.open_image(path)
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(InputError, match="is damaged or cut off"):
         picture.part(2, 0, 0, 70, 60)

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from autodenoise.errors import InputError
-from autodenoise.images import Scale, open_picture, preview
+from autodenoise.images import IntensityRange, open_image, preview
 
 
-def made(path: Path, page: int = 0, shown: Scale | None = None) -> Path:
+def made(path: Path, page: int = 0, shown: IntensityRange | None = None) -> Path:
     folder = path.with_name("preview")
-    preview.write_preview(open_picture(path, upright=True), page, folder, shown)
+    preview.write_preview(open_image(path, upright=True), page, folder, shown)
     return folder
 
 
@@ -90,14 +90,14 @@ def test_pages_are_shown_one_by_one(tmp_path: Path, page: int, imagej: bool) -> 
 def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
     deep = drawn(20, 30, 3, dtype=np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", deep, photometric="rgb")
-    assert preview.shown_range(open_picture(tmp_path / "a.tif"), Scale(0, 65_535)) is None
+    assert preview.shown_range(open_image(tmp_path / "a.tif"), IntensityRange(0, 65_535)) is None
     np.testing.assert_array_equal(put_together(made(tmp_path / "a.tif")), np.rint(deep / 257))
 
 
 def test_dim_pictures_are_shown_brighter(tmp_path: Path) -> None:
     dim = (200 + 3800 * np.random.default_rng(0).random((60, 80))).astype(np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", dim)
-    shown = preview.shown_range(open_picture(tmp_path / "a.tif"), Scale(0, 65_535))
+    shown = preview.shown_range(open_image(tmp_path / "a.tif"), IntensityRange(0, 65_535))
     assert shown is not None
     assert (shown.low, shown.high) == tuple(np.percentile(dim, (0.1, 99.9)))
     expected = np.clip((dim - shown.low) / (shown.high - shown.low) * 255, 0, 255)
@@ -108,22 +108,22 @@ def test_dim_pictures_are_shown_brighter(tmp_path: Path) -> None:
 def test_floats_are_shown_on_their_scale(tmp_path: Path) -> None:
     values = np.linspace(-1, 1, 600, dtype=np.float32).reshape(20, 30)
     tifffile.imwrite(tmp_path / "a.tif", values)
-    picture = open_picture(tmp_path / "a.tif")
-    assert preview.shown_range(picture, Scale(-1, 1)) is None
+    picture = open_image(tmp_path / "a.tif")
+    assert preview.shown_range(picture, IntensityRange(-1, 1)) is None
     unknown = preview.shown_range(picture, None)
     assert unknown is not None
     assert -1 <= unknown.low < -0.99 < 0.99 < unknown.high <= 1
-    seen = put_together(made(tmp_path / "a.tif", shown=Scale(-1, 1)))
+    seen = put_together(made(tmp_path / "a.tif", shown=IntensityRange(-1, 1)))
     assert np.abs(seen - (values + 1) * 127.5).max() <= 0.51
 
 
 def test_numbers_that_are_none_do_not_hide_the_others(tmp_path: Path) -> None:
     values = np.full((20, 30), np.nan, np.float32)
     tifffile.imwrite(tmp_path / "a.tif", values)
-    assert preview.shown_range(open_picture(tmp_path / "a.tif"), None) is None
+    assert preview.shown_range(open_image(tmp_path / "a.tif"), None) is None
     values[3:9] = 5
     tifffile.imwrite(tmp_path / "a.tif", values)
-    assert preview.shown_range(open_picture(tmp_path / "a.tif"), None) == Scale(5, 6)
+    assert preview.shown_range(open_image(tmp_path / "a.tif"), None) == IntensityRange(5, 6)
 
 
 def test_transparency_is_shown(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def camera() -> Image.Exif:
     return tags
 
 
-def copy(source: Path, target: Path, *, strip_metadata: bool = False) -> images.Picture:
+def copy(source: Path, target: Path, *, strip_metadata: bool = False) -> images.ImageFile:
     picture = images.open_for(source, target, strip_metadata=strip_metadata)
     with images.saving(picture, target, strip_metadata=strip_metadata) as put:
         for rows in images.ahead(picture.rows()):
@@ -310,7 +310,7 @@ def test_imagej_stacks_of_one_directory(tmp_path: Path, order: Literal["<", ">"]
         file.write(stack[1:].astype(f"{order}u2").tobytes())
     (tmp_path / "short.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:-1])
     with pytest.raises(InputError, match="5 planes, but it is too short"):
-        images.open_picture(tmp_path / "short.tif")
+        images.open_image(tmp_path / "short.tif")
     picture = copy(tmp_path / "a.tif", tmp_path / "b.tif")
     assert picture.pages == 5
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), stack)
@@ -405,11 +405,11 @@ def test_cmyk_goes_through_rgb_and_comes_back(tmp_path: Path, suffix: str) -> No
     inks.write_to_file(str(tmp_path / f"a{suffix}"), **({"Q": 98} if suffix == ".jpg" else {}))
     picture = copy(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
     assert (picture.cmyk, picture.colours, picture.bands) == (True, 3, 3)
-    seen = np.concatenate(list(images.open_picture(tmp_path / f"a{suffix}").rows()))
+    seen = np.concatenate(list(images.open_image(tmp_path / f"a{suffix}").rows()))
     assert np.abs(seen.astype(int) - smooth).mean() < 8
     with Image.open(tmp_path / f"b{suffix}") as after:
         assert after.mode == "CMYK"
-    again = np.concatenate(list(images.open_picture(tmp_path / f"b{suffix}").rows()))
+    again = np.concatenate(list(images.open_image(tmp_path / f"b{suffix}").rows()))
     assert np.abs(again.astype(int) - seen).mean() < 3
     copy(tmp_path / f"a{suffix}", tmp_path / "c.png")
     with Image.open(tmp_path / "c.png") as after:
@@ -438,7 +438,7 @@ def test_what_a_format_cannot_hold_is_said_before_anything_is_decoded(tmp_path: 
 
 def test_nothing_is_left_of_a_picture_that_was_not_finished(tmp_path: Path) -> None:
     Image.fromarray(np.tile(RGB, (8, 1, 1))).save(tmp_path / "a.png")
-    picture = images.open_picture(tmp_path / "a.png")
+    picture = images.open_image(tmp_path / "a.png")
     first = next(picture.rows())
     for suffix in (".png", ".jpg", ".tif", ".webp"):
         with (

@@ -9,8 +9,8 @@ from scipy.signal import correlate2d
 
 from autodenoise.noise_estimation.autocorrelation import (
     REACH,
+    Autocorrelation,
     Direction,
-    Independence,
     check_independence,
     of_residual,
     of_shots,
@@ -56,7 +56,7 @@ def draw(kind: str, shape: tuple[int, ...]) -> Images:
     return white(shape)
 
 
-def judged(found: Independence | None) -> tuple[Direction | None, bool]:
+def judged(found: Autocorrelation | None) -> tuple[Direction | None, bool]:
     assert found is not None
     return found.direction, found.certain
 

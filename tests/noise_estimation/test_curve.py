@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autodenoise.images import Scale
+from autodenoise.images import IntensityRange
 from autodenoise.noise_estimation.curve import fit_line, joined, tabulated
 from autodenoise.noise_estimation.statistics import Points
 
@@ -52,7 +52,7 @@ def test_how_far_a_curve_is_from_its_line() -> None:
 def test_a_line_in_samples() -> None:
     line = fit_line(points(0.004, 1e-4))
     assert line is not None
-    there = line.in_samples(Scale(100, 1100))
+    there = line.in_samples(IntensityRange(100, 1100))
     for mean in (0.1, 0.7):
         assert there.variance(100 + 1000 * mean) == pytest.approx(1e6 * line.variance(mean))
         assert there.error(100 + 1000 * mean) == pytest.approx(1e6 * line.error(mean))

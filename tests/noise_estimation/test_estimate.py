@@ -15,7 +15,12 @@ from autodenoise.evaluation.scores import Denoiser
 from autodenoise.noise_estimation import estimate as unsupervised
 from autodenoise.noise_estimation import level as noise_level
 from autodenoise.noise_estimation import summary as verdict
-from autodenoise.noise_estimation.estimate import Estimate, KnownNoise, from_noisy, from_repeats
+from autodenoise.noise_estimation.estimate import (
+    KnownNoise,
+    QualityEstimate,
+    from_noisy,
+    from_repeats,
+)
 from autodenoise.noise_estimation.level import Curve, NoiseLevel
 from tests.helpers.scenes import Images, along_rows, photos, smooth_scenes, white
 
@@ -50,7 +55,7 @@ def true_psnr(denoiser: Denoiser, noisy: Images, clean: Images) -> float:
     return -10 * math.log10(float(error))
 
 
-def estimate(denoiser: Denoiser, noisy: Images) -> Estimate:
+def estimate(denoiser: Denoiser, noisy: Images) -> QualityEstimate:
     found = from_noisy(denoiser, noisy, np.random.default_rng(1))
     assert found is not None
     return found
@@ -225,7 +230,7 @@ def test_a_range_that_is_not_from_0_to_1() -> None:
 def test_an_estimate_goes_through_json() -> None:
     clean = smooth_scenes(2)
     found = estimate(blur(1), clean + 0.1 * white(clean.shape))
-    adapter = TypeAdapter(Estimate)
+    adapter = TypeAdapter(QualityEstimate)
     assert adapter.validate_json(adapter.dump_json(found)) == found
 
 

@@ -12,7 +12,7 @@ from scipy.signal import correlate
 
 from autodenoise import images
 from autodenoise.errors import InputError
-from autodenoise.images import Scale
+from autodenoise.images import IntensityRange
 from autodenoise.noise_estimation.profile import Profile, measure
 from autodenoise.noise_estimation.statistics import REACH, Statistics, correlation, pairs
 from tests.helpers.cameras import VIEW, SyntheticCamera, flat, save
@@ -24,8 +24,8 @@ RAW = SyntheticCamera(gain=3.0, read=30.0, black=1000.0, white=60000.0)
 def check(profile: Profile, camera: SyntheticCamera, share: float = 0.05) -> None:
     """Compare with what the camera is, in samples; rounding adds a twelfth to the variance."""
     assert profile.law == "line"
-    unit = profile.scale.high - profile.scale.low
-    black = (camera.black - profile.scale.low) / unit
+    unit = profile.intensity_range.high - profile.intensity_range.low
+    black = (camera.black - profile.intensity_range.low) / unit
     for channel in (*profile.channels, profile.together):
         assert channel.line is not None
         assert channel.line.gain * unit == pytest.approx(camera.gain, rel=share)
@@ -80,7 +80,7 @@ def test_full_sensors_do_not_bend_the_line(tmp_path: Path) -> None:
     check(profile, camera)
     assert "samples end at 4095" in profile.warnings[0]
     assert "--range 0 4095" in profile.warnings[0]
-    ranged = measure(tmp_path, scale=Scale(0, 4095))
+    ranged = measure(tmp_path, intensity_range=IntensityRange(0, 4095))
     check(ranged, camera)
     assert ranged.warnings == ()
 
@@ -307,7 +307,7 @@ def test_floats_are_measured_in_their_own_unit_or_a_range(tmp_path: Path) -> Non
     light = 200 + 1000 * GREY[..., 0]
     shots = light + np.sqrt(2 * light) * random.normal(size=(5, *light.shape))
     tifffile.imwrite(tmp_path / "a.tif", shots.astype(np.float32), photometric="minisblack")
-    own, ranged = measure(tmp_path), measure(tmp_path, scale=Scale(0, 2000))
+    own, ranged = measure(tmp_path), measure(tmp_path, intensity_range=IntensityRange(0, 2000))
     for profile, unit in ((own, 1), (ranged, 2000)):
         assert profile.own_unit == (unit == 1)
         assert profile.channels[0].line is not None

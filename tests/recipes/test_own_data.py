@@ -7,7 +7,7 @@ import pytest
 
 from autodenoise.errors import InputError, UsageError
 from autodenoise.noise import Gaussian, Poisson
-from autodenoise.recipes import Own, dump, load
+from autodenoise.recipes import OwnData, dump, load
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from autodenoise.recipes import Own, dump, load
 def test_what_there_is_decides_what_is_learnt(holds: Any, objective: str, tmp_path: Path) -> None:
     folder = tmp_path / "series"
     folder.mkdir()
-    own = Own(holds, folder, tmp_path / "clean" if holds == "pairs" else None)
+    own = OwnData(holds, folder, tmp_path / "clean" if holds == "pairs" else None)
     recipe = load(None, own=own)
     assert recipe.name == "series"
     assert recipe.data.source == str(folder)
@@ -34,7 +34,7 @@ def test_what_there_is_decides_what_is_learnt(holds: Any, objective: str, tmp_pa
 
 
 def test_what_a_recipe_lacks_for_such_pictures_can_be_set(tmp_path: Path) -> None:
-    own = Own("noisy", tmp_path)
+    own = OwnData("noisy", tmp_path)
     with pytest.raises(UsageError, match="by crops; set crop too"):
         load("swift-mnist", own=own)
     recipe = load("swift-mnist", ["data.crop=28", "phase.denoise.noise=fresh"], own=own)
@@ -51,29 +51,29 @@ def test_what_a_recipe_lacks_for_such_pictures_can_be_set(tmp_path: Path) -> Non
     ],
 )
 def test_noise_is_named_as_in_tables_of_scores(text: str, noise: object, tmp_path: Path) -> None:
-    assert load(None, own=Own("clean", tmp_path, noise=text)).noise == (noise,)
+    assert load(None, own=OwnData("clean", tmp_path, noise=text)).noise == (noise,)
 
 
 @pytest.mark.parametrize("text", ["25", "gaussian", "gaussian:x", "blur:2", "gaussian:25-"])
 def test_other_noise_is_refused_with_what_there_is(text: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"gaussian:25, gaussian:0-55, poisson:30"):
-        load(None, own=Own("clean", tmp_path, noise=text))
+        load(None, own=OwnData("clean", tmp_path, noise=text))
 
 
 def test_noise_that_is_known_is_learnt_from(tmp_path: Path) -> None:
-    recipe = load(None, own=Own("noisy", tmp_path, noise="gaussian:25"))
+    recipe = load(None, own=OwnData("noisy", tmp_path, noise="gaussian:25"))
     assert recipe.noise == (Gaussian(25 / 255),)
     assert recipe.phase["denoise"].objective == "recorrupted"
 
 
 def test_noise_is_not_told_of_what_shows_it(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="repeats show theirs"):
-        Own("repeats", tmp_path, noise="gaussian:25")
+        OwnData("repeats", tmp_path, noise="gaussian:25")
 
 
 def test_a_recipe_keeps_its_network_and_steps(tmp_path: Path) -> None:
     named = load("photo-balanced-gray")
-    recipe = load("photo-balanced-gray", own=Own("repeats", tmp_path))
+    recipe = load("photo-balanced-gray", own=OwnData("repeats", tmp_path))
     assert recipe.network == named.network
     assert recipe.data.crop == named.data.crop
     assert recipe.data.grey
@@ -84,21 +84,21 @@ def test_a_recipe_keeps_its_network_and_steps(tmp_path: Path) -> None:
 
 
 def test_going_on_takes_the_network_of_what_it_starts_from(tmp_path: Path) -> None:
-    recipe = load(None, own=Own("noisy", tmp_path, start="photo-fast-gray"))
+    recipe = load(None, own=OwnData("noisy", tmp_path, start="photo-fast-gray"))
     assert recipe.start == "photo-fast-gray"
     assert recipe.network.name == "unet"
     assert recipe.network.arguments == {"preset": "fast", "deep": 128}
     (phase,) = recipe.phase.values()
-    (anew,) = load(None, own=Own("noisy", tmp_path)).phase.values()
+    (anew,) = load(None, own=OwnData("noisy", tmp_path)).phase.values()
     assert phase.epochs < anew.epochs
     assert 100 <= recipe.data.samples * phase.epochs / phase.batch_size <= 300  # type: ignore[operator]
 
 
 def test_what_cannot_be_gone_on_from_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="photo-fast-gray"):
-        load(None, own=Own("noisy", tmp_path, start="photo-fast-grey"))
+        load(None, own=OwnData("noisy", tmp_path, start="photo-fast-grey"))
     with pytest.raises(InputError):
-        load(None, own=Own("noisy", tmp_path, start=str(tmp_path / "no.onnx")))
+        load(None, own=OwnData("noisy", tmp_path, start=str(tmp_path / "no.onnx")))
 
 
 def test_nothing_to_learn_from_says_what_to_name() -> None:
@@ -117,7 +117,7 @@ def test_nothing_to_learn_from_says_what_to_name() -> None:
 )
 def test_what_does_not_go_together_is_refused(setting: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
-        load(None, [setting], own=Own("noisy", tmp_path))
+        load(None, [setting], own=OwnData("noisy", tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_what_is_learnt_is_named_so_that_its_card_can_be(
     name: str, expected: str, tmp_path: Path
 ) -> None:
     (tmp_path / name).touch()
-    recipe = load(None, own=Own("noisy", tmp_path / name))
+    recipe = load(None, own=OwnData("noisy", tmp_path / name))
     assert recipe.name == expected
 
 
@@ -157,11 +157,11 @@ def test_phases_that_are_no_tables_are_told_with_own_pictures_too(
     path = tmp_path / "mine.toml"
     path.write_text(f"title = 'T'\nphase = {phase}\n[data]\nsource = 'a'\n[network]\nname = 'unet'")
     with pytest.raises(UsageError, match="phase"):
-        load(path, own=Own("noisy", tmp_path))
+        load(path, own=OwnData("noisy", tmp_path))
 
 
 def test_a_profile_that_is_no_table_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "noise.toml"
     path.write_text("profile = 3\n[noise]\nkind = 'gaussian'\nsigma = 0.1")
     with pytest.raises(InputError, match="means is missing"):
-        load(None, own=Own("clean", tmp_path, noise=str(path)))
+        load(None, own=OwnData("clean", tmp_path, noise=str(path)))

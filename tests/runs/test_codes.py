@@ -8,7 +8,7 @@ from PIL import Image
 
 import autodenoise
 from autodenoise import images, runs
-from autodenoise.data.dataset import Data, load
+from autodenoise.data.dataset import DataSpec, load
 from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.evaluation.codes import flatten
 from autodenoise.runs.run import to_images
@@ -133,7 +133,7 @@ def test_the_best_epochs_weights_are_those_of_the_model_file(tmp_path: Path) -> 
     assert losses.index(min(losses)) < 7  # else this proves nothing
     runs.encode(run.folder, "digits", tmp_path / "codes.npz")
     files = runs.decode(run.folder, tmp_path / "codes.npz", tmp_path / "out")
-    last = load(Data("digits", validation="last", size=(8, 8))).test.images
+    last = load(DataSpec("digits", validation="last", size=(8, 8))).test.images
     expected = run.model().batch(to_images(last[:1]))
     decoded = np.asarray(Image.open(files[0])) / 255
     np.testing.assert_allclose(decoded, expected[0, ..., 0], atol=0.51 / 255)

@@ -18,8 +18,8 @@ from autodenoise.data.arrays import Part
 from autodenoise.errors import InputError, UsageError
 from autodenoise.noise import Gaussian, Measured
 from autodenoise.noise_estimation import summary as verdict
-from autodenoise.noise_estimation.estimate import Estimate
-from autodenoise.recipes import Own
+from autodenoise.noise_estimation.estimate import QualityEstimate
+from autodenoise.recipes import OwnData
 from autodenoise.recipes import description as words
 from autodenoise.runs import Run, report
 from autodenoise.runs import estimation as likely
@@ -53,7 +53,7 @@ def noisy(seed: int, kind: str = "white") -> Images:
     return stored(CLEAN + 0.1 * noise)
 
 
-def make(own: Own, folder: Path) -> Run:
+def make(own: OwnData, folder: Path) -> Run:
     """Make a run folder as training does, but with the weights of a shipped model."""
     recipe = recipes.load(None, ["data.crop=48", "data.share=0.5"], own=own)
     folder.mkdir()
@@ -70,10 +70,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(home / "targets", stored(CLEAN))
     for scene in range(COUNT):
         write(home / "series" / f"{scene:02}", np.stack([noisy(seed)[scene] for seed in (1, 2, 3)]))
-    make(Own("noisy", home / "noisy"), home / "of-noisy")
-    make(Own("noisy", home / "scans"), home / "of-scans")
-    make(Own("repeats", home / "series"), home / "of-repeats")
-    make(Own("pairs", home / "noisy", home / "targets"), home / "of-pairs")
+    make(OwnData("noisy", home / "noisy"), home / "of-noisy")
+    make(OwnData("noisy", home / "scans"), home / "of-scans")
+    make(OwnData("repeats", home / "series"), home / "of-repeats")
+    make(OwnData("pairs", home / "noisy", home / "targets"), home / "of-pairs")
     return home
 
 
@@ -234,7 +234,7 @@ def test_on_the_command_line(
 
 def test_images_too_small_to_tell(tmp_path: Path) -> None:
     write(tmp_path / "small", noisy(1)[:, :7, :7])
-    run = make(Own("noisy", tmp_path / "small"), tmp_path / "run")
+    run = make(OwnData("noisy", tmp_path / "small"), tmp_path / "run")
     assert likely.assess(run, run.data()) is None
     with pytest.raises(InputError, match="too small or too few"):
         autodenoise.estimate(run.folder)
@@ -244,7 +244,7 @@ def test_images_too_small_to_tell(tmp_path: Path) -> None:
 
 
 def test_the_noise_that_a_recipe_names_is_believed_but_compared(home: Path) -> None:
-    def told(name: str, noise: Gaussian | Measured) -> Estimate:
+    def told(name: str, noise: Gaussian | Measured) -> QualityEstimate:
         run = Run.open(home / name)
         phases = {
             key: dataclasses.replace(phase, objective="neighbor2neighbor")
@@ -283,7 +283,7 @@ def test_training_tells_how_good_its_model_is_likely_to_be(
     run = autodenoise.train(
         None,
         tmp_path / "run",
-        own=Own("repeats", home / "series"),
+        own=OwnData("repeats", home / "series"),
         settings=settings,
         epochs=1,
         tensorboard=True,

@@ -15,7 +15,7 @@ from autodenoise import runs
 from autodenoise.errors import InputError, UsageError
 from autodenoise.noise import Compose
 from autodenoise.runs.listeners import Listeners
-from autodenoise.training.history import Row
+from autodenoise.training.history import EpochRow
 from autodenoise.training.validation import corrupt
 
 
@@ -90,7 +90,7 @@ class Heard(Listeners):
         super().__init__()
         self.last = 0
 
-    def epoch(self, row: Row) -> None:
+    def epoch(self, row: EpochRow) -> None:
         self.last = row.epoch
 
 

@@ -10,7 +10,7 @@ import autodenoise
 from autodenoise import runtime
 from autodenoise.data import dataset as data
 from autodenoise.errors import InputError
-from autodenoise.recipes import Own
+from autodenoise.recipes import OwnData
 
 SMALL = [
     "data.crop=16",
@@ -34,7 +34,7 @@ def micrographs(folder: Path, dtype: type[np.generic], low: float, high: float) 
 def test_a_model_denoises_floats_in_the_unit_that_it_was_trained_on(tmp_path: Path) -> None:
     folder = micrographs(tmp_path / "in", np.float32, -40, 700)
     run = autodenoise.train(
-        None, tmp_path / "run", own=Own("noisy", folder), settings=SMALL, epochs=1, device="cpu"
+        None, tmp_path / "run", own=OwnData("noisy", folder), settings=SMALL, epochs=1, device="cpu"
     )
     model = autodenoise.load(run.folder)
     assert model.card.range is not None
@@ -58,7 +58,7 @@ def test_a_run_is_not_scored_on_what_it_learnt_from_when_there_are_other_picture
     tmp_path: Path,
 ) -> None:
     folder = micrographs(tmp_path / "in", np.uint16, 900, 2100)
-    own = Own("clean", folder)
+    own = OwnData("clean", folder)
     settings = ["data.crop=16", "data.samples=8", "phase.denoise.batch_size=4", "figures=[]"]
     run = autodenoise.train(None, tmp_path / "run", own=own, settings=settings, epochs=1)
     scores = autodenoise.evaluate(run.folder)
@@ -87,7 +87,12 @@ def test_what_streams_learns_what_memory_does(
     for name, memory in (("here", 1e9), ("there", 1.0)):
         monkeypatch.setattr(data, "_memory", lambda memory=memory: memory)
         run = autodenoise.train(
-            None, tmp_path / name, own=Own("noisy", folder), settings=SMALL, epochs=2, device="cpu"
+            None,
+            tmp_path / name,
+            own=OwnData("noisy", folder),
+            settings=SMALL,
+            epochs=2,
+            device="cpu",
         )
         rows.append([(row.loss, row.val_loss) for row in run.rows])
     assert rows[0] == rows[1]

@@ -25,7 +25,7 @@ from autodenoise.evaluation.scores import Comparison, Method, Scores
 from autodenoise.images import from_float
 from autodenoise.runs import Run, report, results
 from autodenoise.runs.listeners import Listeners
-from autodenoise.training.history import Row
+from autodenoise.training.history import EpochRow
 
 TITLE = "<script>alert(1)</script> & \"others'"
 RECIPE = f"""
@@ -269,7 +269,7 @@ def test_every_figure_is_in_the_gallery(run: Run) -> None:
 
 
 class StopAfterTheFirstEpoch(Listeners):
-    def epoch(self, row: Row) -> None:
+    def epoch(self, row: EpochRow) -> None:
         super().epoch(row)
         signal.raise_signal(signal.SIGINT)
 

@@ -21,7 +21,7 @@ from autodenoise.errors import Interrupted, MissingExtra
 from autodenoise.runs.listeners import Listeners
 from autodenoise.runs.tensorboard import Tracking
 from autodenoise.training.checkpoint import load_state
-from autodenoise.training.history import Row
+from autodenoise.training.history import EpochRow
 from autodenoise.training.loop import Training
 from autodenoise.training.phases import Phase
 
@@ -112,7 +112,7 @@ class StopsAfter(Listeners):
         super().__init__()
         self.left = epochs
 
-    def epoch(self, row: Row) -> None:
+    def epoch(self, row: EpochRow) -> None:
         super().epoch(row)
         self.left -= 1
         if self.left == 0:
@@ -138,8 +138,8 @@ def test_a_run_can_be_tracked_from_its_middle() -> None:
     assert_curves_are_the_metrics(run)
 
 
-def row(epoch: int, loss: float) -> Row:
-    return Row("denoise", epoch, loss, loss, 1e-3, 1.0, 100.0)
+def row(epoch: int, loss: float) -> EpochRow:
+    return EpochRow("denoise", epoch, loss, loss, 1e-3, 1.0, 100.0)
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def training(folder: Path, training_alone: None) -> Training:
     heard: list[Training] = []
 
     class Hears(Listeners):
-        def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
+        def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
             super().begin(training, rows)
             heard.append(training)
 

@@ -58,11 +58,13 @@ def test_samples_are_denoised_and_nothing_else_is(
     )
     source = tmp_path / "a.tif"
     if suffix != ".tif":
-        runtime.denoise_file(blur, source, tmp_path / f"a{suffix}", runtime.Options(strength=0))
+        runtime.denoise_file(
+            blur, source, tmp_path / f"a{suffix}", runtime.DenoiseOptions(strength=0)
+        )
         source = tmp_path / f"a{suffix}"
     result = runtime.denoise_file(blur, source, tmp_path / f"b{suffix}")
     assert (result.width, result.height, result.pages) == (53, 37, 1)
-    picture = images.open_picture(result.target)
+    picture = images.open_image(result.target)
     after = np.concatenate(list(picture.rows()))
     assert (after.shape, after.dtype) == (pixels.shape, pixels.dtype)
     colours = min(bands, 3)
@@ -74,7 +76,7 @@ def test_samples_are_denoised_and_nothing_else_is(
 def test_no_strength_gives_the_file_back(tmp_path: Path, blur: runtime.Model, name: str) -> None:
     source, target = tmp_path / name, tmp_path / f"b{name}"
     Image.fromarray(RANDOM.integers(0, 256, (20, 30, 3), np.uint8)).save(source)
-    runtime.denoise_file(blur, source, target, runtime.Options(strength=0))
+    runtime.denoise_file(blur, source, target, runtime.DenoiseOptions(strength=0))
     assert target.read_bytes() == source.read_bytes()
 
 
@@ -82,7 +84,7 @@ def test_a_stack_is_denoised_plane_by_plane(tmp_path: Path, blur: runtime.Model)
     stack = RANDOM.integers(0, 60_000, (3, 2, 20, 30), np.uint16)
     source, target = tmp_path / "a.tif", tmp_path / "b.tif"
     tifffile.imwrite(source, stack, imagej=True, metadata={"axes": "ZCYX", "unit": "um"})
-    runtime.denoise_file(blur, source, target, runtime.Options(axes="ZCYX"))
+    runtime.denoise_file(blur, source, target, runtime.DenoiseOptions(axes="ZCYX"))
     with tifffile.TiffFile(target) as after:
         assert after.series[0].axes == "ZCYX"
         assert after.imagej_metadata is not None
@@ -105,7 +107,7 @@ def test_axes_say_what_belongs_together(tmp_path: Path) -> None:
     np.testing.assert_array_equal(turned, apart.transpose(2, 1, 0))
     images.write(tmp_path / "a.png", pixels)
     for axes in ("YXC", "yxc"):
-        options = runtime.Options(axes=axes)
+        options = runtime.DenoiseOptions(axes=axes)
         runtime.denoise_file(
             colour, tmp_path / "a.png", tmp_path / "b.png", options, overwrite=True
         )
@@ -123,7 +125,7 @@ def test_axes_that_do_not_describe_the_picture(tmp_path: Path, same: runtime.Mod
         runtime.denoise(stack[None], same)
     tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack")
     for axes in ("YX", "YXZ", "ZXY"):
-        options = runtime.Options(axes=axes)
+        options = runtime.DenoiseOptions(axes=axes)
         with pytest.raises(UsageError, match="do not describe"):
             runtime.denoise_file(same, tmp_path / "a.tif", tmp_path / "b.tif", options)
     assert not (tmp_path / "b.tif").exists()
@@ -135,7 +137,7 @@ def test_floats_need_a_range(tmp_path: Path, blur: runtime.Model) -> None:
     tifffile.imwrite(source, field)
     with pytest.raises(InputError, match=r"float32 samples, whose range only you know.*--range"):
         runtime.denoise_file(blur, source, target)
-    options = runtime.Options(scale=images.Scale(-2, 5))
+    options = runtime.DenoiseOptions(intensity_range=images.IntensityRange(-2, 5))
     runtime.denoise_file(blur, source, target, options)
     expected = smoothed((field + 2) / 7, 1) * 7 - 2
     np.testing.assert_allclose(tifffile.imread(target), expected, atol=1e-5)
@@ -159,7 +161,7 @@ def test_floats_have_the_range_that_the_model_was_trained_on(tmp_path: Path) -> 
     # Whoever knows better says so, and so may the file; samples of 8 and 16 bits have a range.
     ten = RANDOM.uniform(0, 10, (20, 30)).astype(np.float32)
     tifffile.imwrite(tmp_path / "a.tif", ten)
-    options = runtime.Options(scale=images.Scale(0, 10))
+    options = runtime.DenoiseOptions(intensity_range=images.IntensityRange(0, 10))
     runtime.denoise_file(half, tmp_path / "a.tif", tmp_path / "b.tif", options, overwrite=True)
     np.testing.assert_allclose(tifffile.imread(tmp_path / "b.tif"), ten / 2, atol=1e-5)
     declared = [(340, "f", 1, 0.0, True), (341, "f", 1, 10.0, True)]
@@ -174,7 +176,7 @@ def test_twelve_bits_in_sixteen(tmp_path: Path) -> None:
     half = runtime.load(gains(tmp_path / "gains.onnx", (0.5,)))
     pixels = RANDOM.integers(0, 4096, (20, 30), np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", pixels)
-    options = runtime.Options(scale=images.Scale(0, 4095))
+    options = runtime.DenoiseOptions(intensity_range=images.IntensityRange(0, 4095))
     runtime.denoise_file(half, tmp_path / "a.tif", tmp_path / "b.tif", options)
     np.testing.assert_allclose(tifffile.imread(tmp_path / "b.tif"), pixels / 2, atol=0.51)
 
@@ -186,7 +188,7 @@ def test_the_range_of_a_negative_is_that_of_its_samples(tmp_path: Path, dtype: t
     # Black is 200 and white 0.
     pixels: Pixels = RANDOM.integers(0, 201, (20, 30), np.uint8).astype(dtype)
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="miniswhite")
-    options = runtime.Options(scale=images.Scale(0, 200))
+    options = runtime.DenoiseOptions(intensity_range=images.IntensityRange(0, 200))
     runtime.denoise_file(halved, tmp_path / "a.tif", tmp_path / "b.tif", options)
     expected = most - 200 + (200 - pixels.astype(np.float64)) / 2
     after = tifffile.imread(tmp_path / "b.tif").astype(np.float64)
@@ -217,7 +219,7 @@ def test_a_picture_that_was_replaced_is_read_anew(tmp_path: Path, same: runtime.
 def test_a_picture_larger_than_its_memory(tmp_path: Path, blur: runtime.Model) -> None:
     pixels = RANDOM.integers(0, 256, (700, 900, 3), np.uint8)
     images.write(tmp_path / "a.tif", pixels)
-    little = runtime.Options(memory=4 << 20)
+    little = runtime.DenoiseOptions(memory=4 << 20)
     seen = runtime.preview(blur, tmp_path / "a.tif", little)
     assert seen.plan.tiles > 4
     # A model of one channel is fed each colour.

@@ -80,7 +80,9 @@ def test_only_what_has_changed_is_done_again(
         picture(noisy / f"{name}.png")
     picture(noisy / "d.png", 10)
 
-    def again(options: runtime.Options | None = None, other: runtime.Model = model) -> list[str]:
+    def again(
+        options: runtime.DenoiseOptions | None = None, other: runtime.Model = model
+    ) -> list[str]:
         heard = Heard()
         summary = runtime.denoise_folder(other, noisy, out, options, report=heard)
         assert summary.error is None
@@ -92,7 +94,7 @@ def test_only_what_has_changed_is_done_again(
     assert again() == []
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == times
     # The memory to work in decides nothing, nor does a new time alone.
-    assert again(runtime.Options(memory=2**30)) == []
+    assert again(runtime.DenoiseOptions(memory=2**30)) == []
     os.utime(noisy / "a.png")
     assert again() == []
     (out / "b.png").unlink()
@@ -104,7 +106,7 @@ def test_only_what_has_changed_is_done_again(
     os.utime(noisy / "d.png", ns=(was.st_atime_ns, was.st_mtime_ns))
     assert (noisy / "d.png").stat().st_size == was.st_size
     assert again() == ["d.png"]
-    half = runtime.Options(strength=0.5)
+    half = runtime.DenoiseOptions(strength=0.5)
     assert len(again(half)) == 4
     assert len(again(half, runtime.load(box_blur(tmp_path / "wide.onnx", radius=2)))) == 4
 
@@ -134,7 +136,7 @@ def test_what_is_not_ours_is_never_overwritten_unasked(
     assert f"{out}/a.png exists already" in str(first.error)
     assert len(first.results) == 2
     (out / "b.png").write_bytes(b"retouched")
-    other = runtime.Options(strength=0.5)
+    other = runtime.DenoiseOptions(strength=0.5)
     second = runtime.denoise_folder(model, noisy, out, other)
     assert [failure.name for failure in second.failures] == ["a.png", "b.png"]
     assert [result.source.name for result in second.results] == ["c.png"]
@@ -214,7 +216,9 @@ def test_a_bug_in_one_picture_stops_no_other_and_is_not_hidden(
         picture(noisy / f"{name}.png")
     denoise = runtime.denoise_file
 
-    def broken(model: runtime.Model, source: Path, *rest: Any, **named: Any) -> runtime.Result:
+    def broken(
+        model: runtime.Model, source: Path, *rest: Any, **named: Any
+    ) -> runtime.DenoiseResult:
         if source.name == "a.png":
             raise ZeroDivisionError("a bug")
         return denoise(model, source, *rest, **named)
@@ -224,7 +228,7 @@ def test_a_bug_in_one_picture_stops_no_other_and_is_not_hidden(
         runtime.denoise_folder(model, noisy, out, jobs=1)
     assert sorted(content(out)) == ["b.png", "c.png"]
 
-    def hungry(*_: Any, **__: Any) -> runtime.Result:
+    def hungry(*_: Any, **__: Any) -> runtime.DenoiseResult:
         raise MemoryError
 
     monkeypatch.setattr("autodenoise.runtime.folders.denoise_file", hungry)
@@ -341,7 +345,7 @@ def test_one_process_at_a_time(model: runtime.Model, noisy: Path, out: Path) -> 
     complaints: list[OutputError] = []
 
     class Second(Heard):
-        def finished(self, task: runtime.Task, result: runtime.Result | None) -> None:
+        def finished(self, task: runtime.FileTask, result: runtime.DenoiseResult | None) -> None:
             super().finished(task, result)
             with pytest.raises(OutputError, match="another autodenoise is at work") as raised:
                 runtime.denoise_folder(model, noisy, out)

@@ -8,7 +8,7 @@ import pytest
 
 from autodenoise import runtime, weights
 from autodenoise.errors import InputError, UsageError
-from autodenoise.images import Scale
+from autodenoise.images import IntensityRange
 from autodenoise.runtime import models
 from tests.helpers.model_files import box_blur, identity
 
@@ -49,7 +49,10 @@ def test_a_shipped_model_is_what_its_card_says(name: str) -> None:
     # Everywhere equal but for the noise: what is left of it is a small part.
     flat = np.full((96, 88, card.channels), 0.5, np.float32)
     noise = np.random.RandomState(0).normal(0, 25 / 255, flat.shape)
-    left = model.denoise((flat + noise).astype(np.float32), scale=Scale(0, 1)) - flat
+    left = (
+        model.denoise((flat + noise).astype(np.float32), intensity_range=IntensityRange(0, 1))
+        - flat
+    )
     assert np.sqrt(np.mean(left**2)) < 0.2 * 25 / 255
 
 

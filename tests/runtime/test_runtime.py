@@ -54,10 +54,12 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
 def test_scales_that_cannot_be_known_are_asked_for(tmp_path: Path) -> None:
     same = runtime.load(identity(tmp_path / "same.onnx"))
     counts = np.array([[0, 100, 4095]], np.int32)
-    with pytest.raises(InputError, match=r"got int32; for others pass scale=Scale"):
+    with pytest.raises(InputError, match=r"got int32; for others pass intensity_range=Scale"):
         same(counts)
-    np.testing.assert_array_equal(same.denoise(counts, scale=images.Scale(0, 4095)), counts)
-    with pytest.raises(InputError, match=r"these reach from 0 to 4095; pass scale=Scale"):
+    np.testing.assert_array_equal(
+        same.denoise(counts, intensity_range=images.IntensityRange(0, 4095)), counts
+    )
+    with pytest.raises(InputError, match=r"these reach from 0 to 4095; pass intensity_range=Scale"):
         same(counts.astype(np.float32))
     noisy = np.array([[-0.9, 0.5, 1.9]])
     np.testing.assert_array_equal(same(noisy), [[0, 0.5, 1]])

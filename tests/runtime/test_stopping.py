@@ -101,7 +101,7 @@ def stop_within_b(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
 
     def stopped_within(
         model: runtime.Model, source: Path, *rest: Any, progress: Any, **named: Any
-    ) -> runtime.Result:
+    ) -> runtime.DenoiseResult:
         progress(0, 48)
         if source.name == "b.png":
             handler = signal.getsignal(signal.SIGINT)

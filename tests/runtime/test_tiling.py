@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from autodenoise import runtime
 from autodenoise.errors import InputError, UsageError
-from autodenoise.images import Scale
+from autodenoise.images import IntensityRange
 from autodenoise.runtime.tiling import Plan, denoise_rows, plan
 from tests.helpers.model_files import box_blur, gains, identity, mosaic, ratio
 
@@ -82,7 +82,7 @@ def run(
     picture: NDArray[Any],
     sizes: Sequence[int] = (1000,),
     *,
-    scale: Scale | None = None,
+    intensity_range: IntensityRange | None = None,
     strength: float = 1.0,
     colours: int | None = None,
 ) -> NDArray[Any]:
@@ -90,7 +90,7 @@ def run(
         denoiser,
         cut,
         chunks(picture, sizes),
-        scale=scale or Scale.of(picture.dtype) or Scale(0, 1),
+        intensity_range=intensity_range or IntensityRange.of(picture.dtype) or IntensityRange(0, 1),
         strength=strength,
         colours=picture.shape[2] if colours is None else colours,
     )
@@ -192,7 +192,7 @@ def test_tiles_give_what_the_whole_gives(
     np.testing.assert_allclose(run(denoiser, cut, picture, sizes), whole, atol=1e-4)
 
     deep = np.rint(picture * 255).astype(np.uint8)
-    expected = denoiser.batch(Scale(0, 255).to_float(deep[None]))[0] * 255
+    expected = denoiser.batch(IntensityRange(0, 255).to_float(deep[None]))[0] * 255
     # Less than half a level from the exact value, but for its own rounding.
     assert np.abs(run(denoiser, cut, deep, sizes) - expected).max() < 0.51
 
@@ -226,13 +226,13 @@ def test_the_identity_gives_back_each_sample_whatever_the_tiles(
             (np.arange(count) * 40503 % 2**16).astype(dtype).reshape(height, width, bands)
         )
         low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
-        scale = Scale(low, high)
+        intensity_range = IntensityRange(low, high)
     else:
         picture = (np.arange(count, dtype=dtype) / count).reshape(height, width, bands)
-        scale = Scale(0, 1)
+        intensity_range = IntensityRange(0, 1)
     before = picture.copy()
     cut = tight(same.card, height, width, picture.itemsize * bands, share)
-    clean = run(same, cut, picture, sizes, scale=scale, strength=strength)
+    clean = run(same, cut, picture, sizes, intensity_range=intensity_range, strength=strength)
     assert clean.dtype == picture.dtype
     np.testing.assert_array_equal(clean, picture)
     np.testing.assert_array_equal(picture, before)
@@ -320,7 +320,9 @@ def test_samples_beyond_white_or_black_do_not_wrap(model: Pick) -> None:
     picture = np.array([[[0], [100], [4095], [65535]]], np.uint16)
     cut = plan(same.card, 1, 4, sample_bytes=2, memory=PLENTY)
     for strength, expected in ((1, [100, 100, 4095, 4095]), (0, [0, 100, 4095, 65535])):
-        clean = run(same, cut, picture, scale=Scale(100, 4095), strength=strength)
+        clean = run(
+            same, cut, picture, intensity_range=IntensityRange(100, 4095), strength=strength
+        )
         np.testing.assert_array_equal(clean.ravel(), expected)
 
 
@@ -358,9 +360,9 @@ def test_rows_are_asked_for_and_held_only_when_needed(model: Pick) -> None:
             yield np.full((chunk, width, 3), row % 251, np.uint8)
 
     done, most = 0, 0
-    scale = Scale(0, 255)
+    intensity_range = IntensityRange(0, 255)
     tracemalloc.start()
-    clean = denoise_rows(blur, cut, rows(), scale=scale, strength=1, colours=3)
+    clean = denoise_rows(blur, cut, rows(), intensity_range=intensity_range, strength=1, colours=3)
     for band, part in zip(cut.bands, clean, strict=True):
         done += len(part)
         assert done == band.stop

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import autodenoise
 from autodenoise.training.checkpoint import load_state
-from autodenoise.training.distributed import ALONE, Processes, joined
-from autodenoise.training.history import Row, read_metrics
+from autodenoise.training.distributed import SINGLE_PROCESS, World, joined
+from autodenoise.training.history import EpochRow, read_metrics
 
 # 29 images five times over: the last batch of an epoch is one image, and one of two processes has
 # none of it.
@@ -161,7 +161,7 @@ def curve(run: Path) -> list[float]:
     return [value for row in rows(run) for value in (row.loss, row.val_loss)]
 
 
-def rows(run: Path) -> list[Row]:
+def rows(run: Path) -> list[EpochRow]:
     return read_metrics(run / "metrics.csv")
 
 
@@ -245,7 +245,7 @@ def test_what_is_left_after_a_kill_ends_too(told: Told) -> None:
 
 @given(st.integers(0, 50), st.integers(1, 5), st.integers(1, 5))
 def test_every_row_is_in_one_part_of_one_process(rows: int, count: int, each: int) -> None:
-    parts = [Processes(rank, count).parts(rows, each) for rank in range(count)]
+    parts = [World(rank, count).parts(rows, each) for rank in range(count)]
     assert [row for own in parts for part in own for row in range(rows)[part]] == list(range(rows))
     sizes = [part.stop - part.start for own in parts for part in own]
     assert all(len(own) <= each for own in parts)
@@ -254,10 +254,10 @@ def test_every_row_is_in_one_part_of_one_process(rows: int, count: int, each: in
 
 
 def test_one_asks_nobody() -> None:
-    with joined() as processes:
-        assert processes is ALONE
+    with joined() as world:
+        assert world is SINGLE_PROCESS
     values = [torch.ones(2), torch.zeros(())]
-    ALONE.add_up(values)
+    SINGLE_PROCESS.add_up(values)
     assert values[0].tolist() == [1, 1]
-    assert ALONE.largest(3.5, False) == [3.5, 0]
-    assert ALONE.agree("anything")
+    assert SINGLE_PROCESS.largest(3.5, False) == [3.5, 0]
+    assert SINGLE_PROCESS.agree("anything")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from autodenoise import nets
-from autodenoise.data.crops import Holds, Pictures
+from autodenoise.data.crops import Pictures, Supervision
 from autodenoise.nets.tutorials import BottleneckAutoencoder
 from autodenoise.training.gradients import Gradients
 from autodenoise.training.loop import Training, fit
@@ -17,7 +17,7 @@ from autodenoise.training.optimizers import Cosine, Muon
 from autodenoise.training.phases import ObjectiveName, Phase
 from tests.training.test_loop import Heard, training, weights
 
-LEARNT: list[tuple[ObjectiveName, Holds]] = [
+LEARNT: list[tuple[ObjectiveName, Supervision]] = [
     ("supervised", "clean"),
     ("noise2noise", "repeats"),
     ("noise2void", "noisy"),
@@ -25,7 +25,7 @@ LEARNT: list[tuple[ObjectiveName, Holds]] = [
 ]
 
 
-def from_crops(objective: ObjectiveName, holds: Holds, accumulate: int = 1) -> Training:
+def from_crops(objective: ObjectiveName, holds: Supervision, accumulate: int = 1) -> Training:
     """Crops so small that not all of them have as many hidden pixels."""
     random = torch.Generator().manual_seed(5)
     versions = 3 if holds == "repeats" else 1
@@ -52,7 +52,7 @@ def from_crops(objective: ObjectiveName, holds: Holds, accumulate: int = 1) -> T
 
 @pytest.mark.parametrize(("objective", "holds"), LEARNT)
 def test_a_batch_in_parts_is_learnt_from_as_one_in_a_piece(
-    tmp_path: Path, objective: ObjectiveName, holds: Holds
+    tmp_path: Path, objective: ObjectiveName, holds: Supervision
 ) -> None:
     ends: list[dict[str, Tensor]] = []
     curves: list[float] = []

@@ -23,9 +23,9 @@ from autodenoise.training.checkpoint import (
     save_state,
     save_weights,
 )
-from autodenoise.training.ema import Average
-from autodenoise.training.history import Row
-from autodenoise.training.loop import CHECKPOINT_NAME, Status, Training, fit
+from autodenoise.training.ema import EMA
+from autodenoise.training.history import EpochRow
+from autodenoise.training.loop import CHECKPOINT_NAME, Training, TrainingStatus, fit
 from autodenoise.training.losses import charbonnier, loss_for, mean_squared_error
 from autodenoise.training.objectives import Batch
 from autodenoise.training.optimizers import Adadelta, Adam, Cosine, Muon, OneCycle
@@ -36,16 +36,16 @@ from autodenoise.training.validation import Validation
 
 class Heard:
     def __init__(self) -> None:
-        self.steps: list[Status] = []
-        self.rows: list[Row] = []
+        self.steps: list[TrainingStatus] = []
+        self.rows: list[EpochRow] = []
 
-    def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
+    def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
         self.began, self.earlier = training, rows
 
-    def step(self, status: Status) -> None:
+    def step(self, status: TrainingStatus) -> None:
         self.steps.append(status)
 
-    def epoch(self, row: Row) -> None:
+    def epoch(self, row: EpochRow) -> None:
         self.rows.append(row)
 
 
@@ -93,7 +93,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return {name: value for name, value in tensors.items() if name.startswith("network.")}
 
 
-def losses(rows: list[Row]) -> list[tuple[str, int, float, float, float]]:
+def losses(rows: list[EpochRow]) -> list[tuple[str, int, float, float, float]]:
     return [(row.phase, row.epoch, row.loss, row.val_loss, row.learning_rate) for row in rows]
 
 
@@ -112,7 +112,7 @@ def test_a_run_that_died_ends_bit_for_bit_as_one_that_did_not(
     expected = fit(training(phases, samples=300), straight, Heard())
 
     class Dies(Heard):
-        def step(self, status: Status) -> None:
+        def step(self, status: TrainingStatus) -> None:
             super().step(status)
             if len(self.rows) == whole_epochs:
                 raise StopNow
@@ -206,7 +206,7 @@ def test_the_average_is_the_mean_that_its_decay_says() -> None:
     layer = torch.nn.Linear(1, 1, bias=False)
     values = [0.7, -1.0, 2.0, 5.0, 0.25]
     layer.weight.data.fill_(values[0])
-    average = Average(layer, 0.5)
+    average = EMA(layer, 0.5)
     expected = values[0]
     for count, value in enumerate(values[1:], 1):
         layer.weight.data.fill_(value)

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from autodenoise.training.checkpoint import load_state, save_state
-from autodenoise.training.history import Row
+from autodenoise.training.history import EpochRow
 from autodenoise.training.loop import CHECKPOINT_NAME, Training, fit
 from autodenoise.training.phases import Phase
 from tests.training.test_gradients import LEARNT, from_crops
@@ -57,13 +57,13 @@ def in_turn() -> Training:
 
 
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row]]:
+def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[EpochRow]]:
     """Give a run that nothing stopped."""
     folder = tmp_path_factory.mktemp("straight")
     return folder, fit(in_turn(), folder, Heard())
 
 
-def assert_ends_alike(straight: tuple[Path, list[Row]], broken: Path) -> None:
+def assert_ends_alike(straight: tuple[Path, list[EpochRow]], broken: Path) -> None:
     folder, expected = straight
     assert losses(fit(in_turn(), broken, Heard())) == losses(expected)
     for name, value in weights(folder).items():
@@ -72,7 +72,10 @@ def assert_ends_alike(straight: tuple[Path, list[Row]], broken: Path) -> None:
 
 @pytest.mark.parametrize("saved", [3, 9, 15, 16, 23, 30])
 def test_one_that_died_after_any_checkpoint(
-    straight: tuple[Path, list[Row]], saved: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    straight: tuple[Path, list[EpochRow]],
+    saved: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     left = saved
 
@@ -92,7 +95,7 @@ def test_one_that_died_after_any_checkpoint(
 
 
 def test_one_that_was_killed_in_the_middle_of_a_step(
-    straight: tuple[Path, list[Row]], tmp_path: Path
+    straight: tuple[Path, list[EpochRow]], tmp_path: Path
 ) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _KILLED, str(tmp_path)],

@@ -30,8 +30,8 @@ from autodenoise.errors import (
 )
 from autodenoise.runs import Run
 from autodenoise.runs.listeners import Listeners
-from autodenoise.training.history import Row
-from autodenoise.training.loop import Status
+from autodenoise.training.history import EpochRow
+from autodenoise.training.loop import TrainingStatus
 from autodenoise.tuning.search import Search
 from autodenoise.tuning.study import Study, Trial
 from tests.runs.test_tensorboard import curve, hyperparameters
@@ -188,7 +188,7 @@ class Stops(Heard):
         super().__init__()
         self.number = number
 
-    def epoch(self, row: Row) -> None:
+    def epoch(self, row: EpochRow) -> None:
         super().epoch(row)
         if self.started[-1] == self.number and row.phase == "reconstruct":
             os.kill(os.getpid(), signal.SIGINT)
@@ -481,7 +481,7 @@ def test_the_best_recipe_and_every_trial_can_be_trained_to_a_model() -> None:
 
 def test_no_memory_for_one_trial_is_no_end_of_the_search() -> None:
     class Greedy(Heard):
-        def step(self, status: Status) -> None:
+        def step(self, status: TrainingStatus) -> None:
             super().step(status)
             if self.started[-1] == 0:
                 raise RuntimeError("can't allocate memory")

@@ -13,8 +13,8 @@ import httpx
 import numpy as np
 import pytest
 
-from autodenoise.images import Scale
-from autodenoise.runtime import Options, denoise_files, load
+from autodenoise.images import IntensityRange
+from autodenoise.runtime import DenoiseOptions, denoise_files, load
 from tests.helpers import web_pictures as pictures
 from tests.helpers.serving import QUICK, SLOW, Serving
 
@@ -36,7 +36,12 @@ FILES = {
 
 
 def on_the_command_line(
-    server: Serving, folder: Path, name: str, content: bytes, options: Options, suffix: str = ""
+    server: Serving,
+    folder: Path,
+    name: str,
+    content: bytes,
+    options: DenoiseOptions,
+    suffix: str = "",
 ) -> bytes:
     """Give the bytes that ``autodenoise denoise`` writes."""
     source = folder / f"source{Path(name).suffix}"
@@ -56,7 +61,7 @@ def test_downloads_are_the_files_that_the_command_line_writes(
     server: Serving, tmp_path: Path, name: str, strength: float
 ) -> None:
     content = FILES[name]
-    expected = on_the_command_line(server, tmp_path, name, content, Options(strength))
+    expected = on_the_command_line(server, tmp_path, name, content, DenoiseOptions(strength))
     at_once = server.client.post(
         "/api/denoise",
         content=content,
@@ -69,7 +74,7 @@ def test_downloads_are_the_files_that_the_command_line_writes(
     assert Path(name).suffix in later.headers["content-disposition"]
     for kept in (False, True):
         # Turned upright or without metadata, as another format or the same.
-        options = Options(strength, strip_metadata=not kept)
+        options = DenoiseOptions(strength, strip_metadata=not kept)
         expected = on_the_command_line(server, tmp_path, name, content, options, ".tif")
         saved = server.client.get(
             f"/api/jobs/{job}/result",
@@ -80,7 +85,7 @@ def test_downloads_are_the_files_that_the_command_line_writes(
 
 def test_a_picture_can_be_asked_for_in_another_format(server: Serving, tmp_path: Path) -> None:
     content = FILES["photo.JPG"]
-    options = Options(strip_metadata=True)
+    options = DenoiseOptions(strip_metadata=True)
     expected = on_the_command_line(server, tmp_path, "a.jpg", content, options, ".png")
     params = {"name": "a.jpg", "model": QUICK, "format": "PNG", "strip_metadata": "true"}
     answer = server.client.post("/api/denoise", content=content, params=params)
@@ -99,7 +104,7 @@ def test_floats_take_their_range_from_the_request(server: Serving, tmp_path: Pat
     assert half.status_code == 400
     assert half.json()["detail"] == "give both black and white, or neither"
     job = server.done(content, name="f.tif", model=QUICK, black=0, white=4095)
-    options = Options(0.5, Scale(0, 4095))
+    options = DenoiseOptions(0.5, IntensityRange(0, 4095))
     expected = on_the_command_line(server, tmp_path, "f.tif", content, options)
     saved = server.client.get(f"/api/jobs/{job}/result", params={"strength": 0.5})
     assert saved.content == expected

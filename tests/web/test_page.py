@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from autodenoise.images import Scale
-from autodenoise.runtime import Options, denoise_files, load
+from autodenoise.images import IntensityRange
+from autodenoise.runtime import DenoiseOptions, denoise_files, load
 from tests.helpers import web_pictures as pictures
 from tests.helpers.browser import Visit, chromium, visiting
 from tests.helpers.serving import QUICK, SLOW, Serving
@@ -59,7 +59,12 @@ def quick(visit: Visit, **files: bytes) -> None:
 
 
 def written(
-    server: Serving, folder: Path, name: str, content: bytes, options: Options, suffix: str = ""
+    server: Serving,
+    folder: Path,
+    name: str,
+    content: bytes,
+    options: DenoiseOptions,
+    suffix: str = "",
 ) -> bytes:
     """Give the bytes that ``autodenoise denoise`` writes."""
     source = folder / name
@@ -94,7 +99,7 @@ def test_a_picture_is_dropped_compared_and_downloaded(
     visit("#zoom-full").click()
     expect(visit("#zoom")).to_have_text("100 %")
 
-    clean = written(server, tmp_path, "photo.png", PHOTO, Options())
+    clean = written(server, tmp_path, "photo.png", PHOTO, DenoiseOptions())
     before, after = PIXELS.astype(float), pixels(clean)
     for percent in (100, 35, 0):
         visit.strength(percent)
@@ -111,7 +116,7 @@ def test_a_picture_is_dropped_compared_and_downloaded(
     visit.strength(40)
     saved = visit.download()
     assert saved.suggested_filename == "photo.denoised.png"
-    options = Options(0.4)
+    options = DenoiseOptions(0.4)
     assert saved.path().read_bytes() == written(server, tmp_path, "photo.png", PHOTO, options)
 
 
@@ -119,7 +124,7 @@ def test_the_divider_parts_before_from_after(visit: Visit, server: Serving, tmp_
     quick(visit, photo=PHOTO)
     visit("#zoom-full").click()
     before = PIXELS.astype(float)
-    after = pixels(written(server, tmp_path, "photo.png", PHOTO, Options()))
+    after = pixels(written(server, tmp_path, "photo.png", PHOTO, DenoiseOptions()))
 
     def parted_at(column: int) -> bool:
         expected = np.concatenate([before[:, :column], after[:, column:]], axis=1)
@@ -153,7 +158,7 @@ def test_transparency_is_blended_as_the_file_is(
     visit.view("Difference")
     visit("#gain").select_option("1")
     visit.strength(60)
-    blend = pixels(written(server, tmp_path, "clear.png", content, Options(0.6)))
+    blend = pixels(written(server, tmp_path, "clear.png", content, DenoiseOptions(0.6)))
     shown = [image[..., :3] * image[..., 3:] / 255 for image in (pixels(content), blend)]
     assert close(visit.drawn(50, 70), np.abs(shown[0] - shown[1]), most=4)
 
@@ -232,7 +237,7 @@ def test_of_several_each_has_its_strength_and_all_are_one_zip_file(
     with zipfile.ZipFile(saved.path()) as archive:
         assert archive.namelist() == ["photo.denoised.png", "other.denoised.png"]
         for name, content, strength in (("photo", PHOTO, 0.3), ("other", other, 1)):
-            expected = written(server, tmp_path, f"{name}.png", content, Options(strength))
+            expected = written(server, tmp_path, f"{name}.png", content, DenoiseOptions(strength))
             assert archive.read(f"{name}.denoised.png") == expected
     visit.strength(55)
     visit("#strength-all").click()
@@ -254,7 +259,7 @@ def test_options_say_how_the_file_is_written(visit: Visit, server: Serving, tmp_
     visit("#strip-metadata").check()
     saved = visit.download()
     assert saved.suggested_filename == "photo.denoised.tif"
-    options = Options(strip_metadata=True)
+    options = DenoiseOptions(strip_metadata=True)
     expected = written(server, tmp_path, "photo.jpg", content, options, ".tif")
     assert saved.path().read_bytes() == expected
 
@@ -272,7 +277,7 @@ def test_floats_ask_for_black_and_white(visit: Visit, server: Serving, tmp_path:
     visit("#white").fill("4095")
     visit("#range-one").click()
     visit.states("done")
-    options = Options(scale=Scale(0, 4095))
+    options = DenoiseOptions(intensity_range=IntensityRange(0, 4095))
     expected = written(server, tmp_path, "f.tif", pictures.floats(), options)
     assert visit.download().path().read_bytes() == expected
 

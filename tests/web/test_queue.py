@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autodenoise.errors import InputError
-from autodenoise.runtime import Card, Options, denoise_file, load
+from autodenoise.runtime import Card, DenoiseOptions, denoise_file, load
 from autodenoise.web.cache import Kept
 from autodenoise.web.errors import Busy, Unknown
 from autodenoise.web.jobs import SOURCE, Job, State, bare_name
@@ -37,7 +37,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def sent(desk: Desk) -> Job:
     with desk.place(len(PHOTO)) as folder:
         (folder / SOURCE).write_bytes(PHOTO)
-        job = desk.look(folder, "a.png", "box.onnx", Options(), keep_answers=True).result()
+        job = desk.look(folder, "a.png", "box.onnx", DenoiseOptions(), keep_answers=True).result()
         desk.take(job).result()
     return job
 
@@ -49,7 +49,7 @@ def sent(desk: Desk) -> Job:
 def test_what_can_be_made_again_goes_first(kept_bytes: int, left: set[str]) -> None:
     source, clean = Path("../source.png"), Path("../clean.png")
     source.write_bytes(PHOTO)
-    denoise_file(load("box.onnx"), source, clean, Options(strength=0.4))
+    denoise_file(load("box.onnx"), source, clean, DenoiseOptions(strength=0.4))
     desk = Desk(Limits(kept_bytes=kept_bytes))
     try:
         job = sent(desk)

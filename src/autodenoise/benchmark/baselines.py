@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from autodenoise.environment import version
 from autodenoise.errors import MissingExtra, UsageError
-from autodenoise.images import Scale
+from autodenoise.images import IntensityRange
 from autodenoise.images.libvips import pyvips
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ __all__ = ["ALWAYS", "BASELINES", "EXTRA", "INPUT", "Baseline"]
 EXTRA = "baselines"
 """The extra that brings what they need."""
 
-_BYTES = Scale(0, 255)
+_BYTES = IntensityRange(0, 255)
 _PATCH, _WINDOW, _STEP = 7, 31, 12
 _LEAST_SIGMA = 0.1 / 255
 

@@ -13,14 +13,14 @@ from autodenoise.data.places import DATA_VARIABLE, cache, find_set
 from autodenoise.data.repeats import made_of_others
 from autodenoise.errors import InputError
 from autodenoise.files import digest, printable
-from autodenoise.runtime import pictures_in
+from autodenoise.runtime import find_images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["PUBLISHED", "Published", "Reference", "ReferenceSet"]
+__all__ = ["PUBLISHED", "BenchmarkDataset", "Published", "ReferenceImage"]
 
 _NAMED = 5
 
@@ -48,7 +48,7 @@ PUBLISHED: dict[str, Published] = {
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceImage:
     """A picture whose clean version is known.
 
     Attributes
@@ -102,7 +102,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class ReferenceSet:
+class BenchmarkDataset:
     """Pictures that a table is about, in the order of their names; all grey, or all RGB.
 
     Attributes
@@ -116,7 +116,7 @@ class ReferenceSet:
     """
 
     name: str
-    images: tuple[Reference, ...]
+    images: tuple[ReferenceImage, ...]
     paired: bool
 
     def __post_init__(self) -> None:
@@ -149,7 +149,9 @@ class ReferenceSet:
                 f"{folder} has {len(files)} pictures; {name} has {PUBLISHED[name].pictures}, "
                 "and published scores are averages over all of them"
             )
-        found = cls(name, tuple(Reference.open(file) for file in _by_stem(files).values()), False)
+        found = cls(
+            name, tuple(ReferenceImage.open(file) for file in _by_stem(files).values()), False
+        )
         if name in PUBLISHED and found.channels != PUBLISHED[name].channels:
             raise InputError(
                 f"the pictures in {folder} have {found.channels} channel(s); those of {name} have "
@@ -175,7 +177,7 @@ class ReferenceSet:
                 f"without a partner: {', '.join(alone[:_NAMED])}{more}"
             )
         name = printable(f"{noisy.resolve().name} and {clean.resolve().name}")
-        pairs = (Reference.open(without[stem], with_noise[stem]) for stem in sorted(without))
+        pairs = (ReferenceImage.open(without[stem], with_noise[stem]) for stem in sorted(without))
         return cls(name, tuple(pairs), True)
 
     @property
@@ -184,7 +186,7 @@ class ReferenceSet:
         return self.images[0].shape[2]
 
     @property
-    def middle(self) -> Reference:
+    def middle(self) -> ReferenceImage:
         """The picture in the middle of the list, which is shown: nobody picked it."""
         return self.images[len(self.images) // 2]
 
@@ -202,13 +204,13 @@ def _find(name: str) -> Path:
 
 def _originals(folder: Path) -> list[Path]:
     """List a folder's pictures but those that ``denoise`` has put beside another."""
-    files = pictures_in(folder, recursive=False)
+    files = find_images(folder, recursive=False)
     made = set(made_of_others(files))
     return [file for file in files if file not in made]
 
 
 def _shape(path: Path) -> tuple[int, int, int]:
-    picture = images.open_image(path)
+    picture = images.open_plain(path)
     return picture.height, picture.width, picture.bands
 
 

@@ -9,7 +9,7 @@ from autodenoise import runtime
 from autodenoise.benchmark.baselines import ALWAYS, BASELINES
 from autodenoise.errors import InputError, UsageError, unknown_name
 from autodenoise.files import digest, printable
-from autodenoise.images import Scale
+from autodenoise.images import IntensityRange
 from autodenoise.runtime import checking
 
 if TYPE_CHECKING:
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from autodenoise.benchmark.datasets import ReferenceSet
+    from autodenoise.benchmark.datasets import BenchmarkDataset
     from autodenoise.runtime import Card
 
     Pixels = NDArray[np.float32]
 
-__all__ = ["ALL", "Candidate", "Chosen", "choose", "is_model"]
+__all__ = ["ALL", "BenchmarkDenoiser", "DenoiserSelection", "choose", "is_model"]
 
 ALL = "all"
 """All models that `runtime.list_models` finds, or all baselines that are installed."""
 
-_UNIT = Scale(0, 1)
+_UNIT = IntensityRange(0, 1)
 _MODEL_MARK = "sha256:"
 
 
 @dataclass(frozen=True)
-class Candidate:
+class BenchmarkDenoiser:
     """A denoiser with its name in the table.
 
     Attributes
@@ -59,19 +59,21 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class DenoiserSelection:
     """The candidates, and a sentence about each that was passed over."""
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[BenchmarkDenoiser, ...]
     notes: tuple[str, ...]
 
 
 def is_model(identity: str) -> bool:
-    """Tell whether a `Candidate.identity` is that of a model file."""
+    """Tell whether a `BenchmarkDenoiser.identity` is that of a model file."""
     return identity.startswith(_MODEL_MARK)
 
 
-def choose(models: Iterable[str], baselines: Iterable[str], references: ReferenceSet) -> Chosen:
+def choose(
+    models: Iterable[str], baselines: Iterable[str], references: BenchmarkDataset
+) -> DenoiserSelection:
     """Choose denoisers by name for a set of pictures.
 
     Parameters
@@ -100,7 +102,7 @@ def choose(models: Iterable[str], baselines: Iterable[str], references: Referenc
     for name in dict.fromkeys(named):
         if name != ALL:
             path = runtime.find(name)
-            found = [runtime.Entry(name, path, checking.read(path)[1])]
+            found = [runtime.ModelEntry(name, path, checking.read(path)[1])]
         else:
             found = runtime.list_models()
         for entry in found:
@@ -113,11 +115,11 @@ def choose(models: Iterable[str], baselines: Iterable[str], references: Referenc
                 fitting.append(_model(entry))
     if named and ALL not in named and not fitting:
         raise InputError(f"no model fits {references.name}: {'; '.join(notes)}")
-    unique: dict[str, Candidate] = {}
+    unique: dict[str, BenchmarkDenoiser] = {}
     for candidate in [*fitting, *candidates]:
         if unique.setdefault(candidate.name, candidate).identity != candidate.identity:
             raise UsageError(f"two denoisers are called {candidate.name}; rename the model file")
-    return Chosen(tuple(unique.values()), tuple(notes))
+    return DenoiserSelection(tuple(unique.values()), tuple(notes))
 
 
 def _chosen_baselines(names: Iterable[str], notes: list[str]) -> list[str]:
@@ -136,21 +138,21 @@ def _chosen_baselines(names: Iterable[str], notes: list[str]) -> list[str]:
     return list(chosen)
 
 
-def _baseline(name: str) -> Candidate:
+def _baseline(name: str) -> BenchmarkDenoiser:
     baseline = BASELINES[name]
     baseline.check()
-    return Candidate(name, baseline.identity, None, lambda: baseline.denoise)
+    return BenchmarkDenoiser(name, baseline.identity, None, lambda: baseline.denoise)
 
 
-def _model(entry: runtime.Entry) -> Candidate:
+def _model(entry: runtime.ModelEntry) -> BenchmarkDenoiser:
     def load() -> Callable[[Pixels, float | None], Pixels]:
         model = runtime.Model(entry.path)
         # Strong noise reaches far outside, which has to be said: it is no other scale.
-        return lambda noisy, _: model.denoise(noisy, scale=_UNIT)
+        return lambda noisy, _: model.denoise(noisy, intensity_range=_UNIT)
 
     parameters = None if entry.card is None else entry.card.parameters
     identity = f"{_MODEL_MARK}{digest(entry.path)}"
-    return Candidate(printable(entry.name), identity, parameters, load)
+    return BenchmarkDenoiser(printable(entry.name), identity, parameters, load)
 
 
 def _refusal(path: Path) -> str:
@@ -162,7 +164,7 @@ def _refusal(path: Path) -> str:
     return ""
 
 
-def _misfit(card: Card, references: ReferenceSet) -> str:
+def _misfit(card: Card, references: BenchmarkDataset) -> str:
     kinds = {1: "grey", 3: "RGB"}
     if card.channels != references.channels:
         ours = kinds.get(card.channels, f"{card.channels} channels")

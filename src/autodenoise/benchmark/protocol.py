@@ -10,7 +10,7 @@ import numpy as np
 
 from autodenoise.errors import InputError, UsageError
 from autodenoise.evaluation.comparison import Pair, measure
-from autodenoise.images import Scale
+from autodenoise.images import IntensityRange
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,7 @@ SEED = 0
 
 _STRONGEST = 1_000_000
 _LEVELS = 255
-_BYTES, _UNIT = Scale(0, _LEVELS), Scale(0, 1)
+_BYTES, _UNIT = IntensityRange(0, _LEVELS), IntensityRange(0, 1)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def score_input(clean: NDArray[Any], noisy: Pixels) -> tuple[float, float | None
     float or None
         SSIM; None where a side is shorter than its window of 11 pixels.
     """
-    return _score(Pair(clean, noisy, after_scale=_UNIT))
+    return _score(Pair(clean, noisy, after_range=_UNIT))
 
 
 def score_output(clean: NDArray[Any], output: Pixels) -> tuple[float, float | None]:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from autodenoise.benchmark.datasets import ReferenceSet
-    from autodenoise.benchmark.results_table import Average
+    from autodenoise.benchmark.datasets import BenchmarkDataset
+    from autodenoise.benchmark.results_table import ResultAverage
 
 __all__ = ["SUMMARY_NAME", "markdown_table", "write"]
 
@@ -43,8 +43,8 @@ from each. Do not compare the seconds of such rows.
 
 def write(
     folder: Path,
-    references: ReferenceSet,
-    averages: Sequence[Average],
+    references: BenchmarkDataset,
+    averages: Sequence[ResultAverage],
     notes: Sequence[str],
     environments: Sequence[dict[str, Any]],
 ) -> tuple[tuple[Path, ...], tuple[str, ...]]:
@@ -88,8 +88,8 @@ def write(
 
 
 def summary_of(
-    references: ReferenceSet,
-    averages: Sequence[Average],
+    references: BenchmarkDataset,
+    averages: Sequence[ResultAverage],
     notes: Sequence[str],
     environments: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
@@ -107,8 +107,8 @@ def summary_of(
 
 
 def report_of(
-    references: ReferenceSet,
-    averages: Sequence[Average],
+    references: BenchmarkDataset,
+    averages: Sequence[ResultAverage],
     notes: Sequence[str],
     environments: Sequence[dict[str, Any]],
     *,
@@ -151,7 +151,7 @@ def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> st
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def _table_of(averages: Sequence[Average]) -> str:
+def _table_of(averages: Sequence[ResultAverage]) -> str:
     headings = ["denoiser", "PSNR, dB", "SSIM", "noise level", "s an image", "MP/s", "parameters"]
     rows = []
     for one in averages:
@@ -170,7 +170,7 @@ def _table_of(averages: Sequence[Average]) -> str:
     return markdown_table(headings, rows)
 
 
-def _baselines(averages: Sequence[Average]) -> str:
+def _baselines(averages: Sequence[ResultAverage]) -> str:
     names = dict.fromkeys(one.denoiser for one in averages if not is_model(one.identity))
     lines = [f"- {name}: {BASELINES[name].about}\n" for name in names if name in BASELINES]
     return f"## Baselines\n\n{''.join(lines)}"
@@ -184,7 +184,7 @@ def _machine(environment: dict[str, Any]) -> str:
     )
 
 
-def _plot(path: Path, references: ReferenceSet, averages: Sequence[Average]) -> None:
+def _plot(path: Path, references: BenchmarkDataset, averages: Sequence[ResultAverage]) -> None:
     from autodenoise.plots import images as figures
     from autodenoise.plots.scores import Point, quality_against_speed
 

@@ -22,9 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from autodenoise.benchmark.datasets import ReferenceSet
+    from autodenoise.benchmark.datasets import BenchmarkDataset
 
-__all__ = ["PACKAGES", "PROTOCOL", "ROWS_NAME", "Average", "Row", "Sheet", "as_json", "average"]
+__all__ = [
+    "PACKAGES",
+    "PROTOCOL",
+    "ROWS_NAME",
+    "ResultAverage",
+    "ResultRow",
+    "ResultsTable",
+    "as_json",
+    "average",
+]
 
 ROWS_NAME = "rows.csv"
 _ABOUT_NAME, _WHERE, _CURRENT = "protocol.json", "environments", "identities"
@@ -47,7 +56,7 @@ PROTOCOL = (
 
 
 @dataclass(frozen=True)
-class Row:
+class ResultRow:
     """The score of one denoiser on one picture with one noise.
 
     Attributes
@@ -112,11 +121,11 @@ class Row:
         )
 
 
-_COLUMNS = tuple(Row("", "", "", "", None, 0, None, 0, 0).cells())
+_COLUMNS = tuple(ResultRow("", "", "", "", None, 0, None, 0, 0).cells())
 
 
 @dataclass(frozen=True)
-class Average:
+class ResultAverage:
     """A denoiser's scores over all pictures of a set with one noise.
 
     Attributes
@@ -156,12 +165,12 @@ class Average:
         return "told" if self.noise.startswith("gaussian:") else "estimated"
 
 
-def average(rows: Iterable[Row]) -> Average:
+def average(rows: Iterable[ResultRow]) -> ResultAverage:
     """Average the rows of one denoiser with one noise."""
     rows = list(rows)
     structure = [row.ssim for row in rows if row.ssim is not None]
     seconds = math.fsum(row.seconds for row in rows)
-    return Average(
+    return ResultAverage(
         noise=rows[0].noise,
         denoiser=rows[0].denoiser,
         identity=rows[0].identity,
@@ -174,7 +183,7 @@ def average(rows: Iterable[Row]) -> Average:
     )
 
 
-class Sheet:
+class ResultsTable:
     """The rows of a folder, which one process at a time may add to.
 
     Parameters
@@ -202,14 +211,14 @@ class Sheet:
     """
 
     def __init__(
-        self, folder: Path, references: ReferenceSet, identities: Mapping[str, str]
+        self, folder: Path, references: BenchmarkDataset, identities: Mapping[str, str]
     ) -> None:
         make_folder(folder)
         self.folder = folder
         self.environments: list[dict[str, Any]]
         self._about, self._here = folder / _ABOUT_NAME, environment(*PACKAGES)
         self._references = references
-        self._rows: dict[tuple[str, str, str, str], Row] = {}
+        self._rows: dict[tuple[str, str, str, str], ResultRow] = {}
         self._check()
         self._journal = Journal(folder / ROWS_NAME)
         try:
@@ -221,7 +230,7 @@ class Sheet:
                 # What is no row, such as the headings or a damaged line, is as good as none.
                 with contextlib.suppress(ValueError, csv.Error):
                     (cells,) = csv.reader([line.decode()])
-                    row = Row.of(dict(zip(_COLUMNS, cells, strict=True)))
+                    row = ResultRow.of(dict(zip(_COLUMNS, cells, strict=True)))
                     if row.image in names:
                         self._rows[row.key] = row
             about = self._read_about()
@@ -244,7 +253,7 @@ class Sheet:
     def __contains__(self, key: tuple[str, str, str, str]) -> bool:
         return key in self._rows
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ResultRow) -> None:
         """Put a row on disk.
 
         Raises
@@ -258,11 +267,11 @@ class Sheet:
         cells = row.cells()
         self._journal.append(_line(cells.values()))
         # As a later process reads it, so that this one's averages are the same.
-        self._rows[row.key] = Row.of(cells)
+        self._rows[row.key] = ResultRow.of(cells)
 
-    def averages(self) -> list[Average]:
+    def averages(self) -> list[ResultAverage]:
         """Average all that is complete, the best of each noise first."""
-        groups: dict[tuple[str, str], list[Row]] = {}
+        groups: dict[tuple[str, str], list[ResultRow]] = {}
         for row in self._rows.values():
             if self._identities[row.denoiser] == row.identity:
                 groups.setdefault((row.noise, row.denoiser), []).append(row)
@@ -309,7 +318,7 @@ def _line(cells: Iterable[str]) -> bytes:
     return text.getvalue().encode()
 
 
-def as_json(one: Average) -> dict[str, Any]:
+def as_json(one: ResultAverage) -> dict[str, Any]:
     """Give an average as a summary has it."""
     told = {**dataclasses.asdict(one), "noise_level": one.noise_level}
     return {

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autodenoise.benchmark import report as scorecard
 from autodenoise.benchmark.baselines import INPUT
-from autodenoise.benchmark.datasets import Reference, ReferenceSet
-from autodenoise.benchmark.denoisers import Candidate, Chosen, choose
+from autodenoise.benchmark.datasets import BenchmarkDataset, ReferenceImage
+from autodenoise.benchmark.denoisers import BenchmarkDenoiser, DenoiserSelection, choose
 from autodenoise.benchmark.protocol import AddedNoise, score_input, score_output
-from autodenoise.benchmark.results_table import Average, Row, Sheet
+from autodenoise.benchmark.results_table import ResultAverage, ResultRow, ResultsTable
 from autodenoise.errors import InputError, Interrupted, UsageError
 from autodenoise.images import to_float
 from autodenoise.plots import crops
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.float32]
 
-__all__ = ["REAL", "AddedNoise", "OnRow", "ReferenceSet", "Table", "choose", "score"]
+__all__ = ["REAL", "AddedNoise", "BenchmarkDataset", "OnRow", "Table", "choose", "score"]
 
 REAL = "real"
 """What the noise of pairs is called in a table."""
@@ -52,7 +52,7 @@ REAL = "real"
 class OnRow(Protocol):
     """Hears how a table goes."""
 
-    def __call__(self, row: Row, done: int, total: int) -> None:
+    def __call__(self, row: ResultRow, done: int, total: int) -> None:
         """Take a row that is on disk now, and how many are of those that were missing."""
         ...
 
@@ -76,15 +76,15 @@ class Table:
     """
 
     folder: Path
-    averages: tuple[Average, ...]
+    averages: tuple[ResultAverage, ...]
     notes: tuple[str, ...]
     environments: tuple[dict[str, Any], ...]
     files: tuple[Path, ...]
 
 
 def score(
-    references: ReferenceSet,
-    chosen: Chosen,
+    references: BenchmarkDataset,
+    chosen: DenoiserSelection,
     folder: Path,
     noises: Sequence[AddedNoise] = (),
     *,
@@ -125,7 +125,7 @@ def score(
     if not references.paired and not noises:
         raise UsageError("clean pictures need noise to be added; say which, as in gaussian:25")
     identities = {one.name: one.identity for one in chosen.candidates}
-    with Sheet(folder, references, identities) as sheet, stop_requests() as stop:
+    with ResultsTable(folder, references, identities) as sheet, stop_requests() as stop:
         _fill(sheet, references, chosen.candidates, list(dict.fromkeys(noises)), stop, on_row)
         averages = sheet.averages()
         files, notes = scorecard.write(
@@ -135,9 +135,9 @@ def score(
 
 
 def _fill(
-    sheet: Sheet,
-    references: ReferenceSet,
-    candidates: Sequence[Candidate],
+    sheet: ResultsTable,
+    references: BenchmarkDataset,
+    candidates: Sequence[BenchmarkDenoiser],
     noises: Sequence[AddedNoise],
     stop: threading.Event,
     on_row: OnRow | None,
@@ -180,7 +180,7 @@ def _fill(
                 # First the picture, then the row that says that it is there.
                 crops.keep(sheet.folder, _name(noise), candidate.name, candidate.identity, output)
             height, width, _ = image.shape
-            row = Row(
+            row = ResultRow(
                 *_key(image, noise, candidate),
                 parameters=candidate.parameters,
                 psnr=psnr,
@@ -195,7 +195,7 @@ def _fill(
 
 
 def _key(
-    image: Reference, noise: AddedNoise | None, candidate: Candidate
+    image: ReferenceImage, noise: AddedNoise | None, candidate: BenchmarkDenoiser
 ) -> tuple[str, str, str, str]:
     return image.name, _name(noise), candidate.name, candidate.identity
 

@@ -54,7 +54,7 @@ def compare(
 
     from rich.console import Console
 
-    from autodenoise.images import Scale
+    from autodenoise.images import IntensityRange
     from autodenoise.plots import side_by_side
 
     with Console(stderr=True).status("comparing"):
@@ -63,7 +63,7 @@ def compare(
             after,
             output,
             crop=None if crop is None else _crop(crop),
-            scale=None if limits is None else Scale(*limits),
+            intensity_range=None if limits is None else IntensityRange(*limits),
             overwrite=overwrite,
         )
     if as_json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from autodenoise.runtime import Model, Options
+    from autodenoise.runtime import DenoiseOptions, Model
 
 __all__ = ["denoise"]
 
@@ -92,14 +92,14 @@ def denoise(
     from autodenoise import runtime
     from autodenoise.cli.progress import DenoisingProgress
     from autodenoise.errors import UsageError
-    from autodenoise.images import Scale
+    from autodenoise.images import IntensityRange
 
     folder = next((picture for picture in pictures if picture.is_dir()), None)
     if folder is not None and len(pictures) > 1:
         raise UsageError(f"{folder} is a folder; name one folder, or any number of pictures")
-    options = runtime.Options(
+    options = runtime.DenoiseOptions(
         strength=strength,
-        scale=None if value_range is None else Scale(*value_range),
+        intensity_range=None if value_range is None else IntensityRange(*value_range),
         axes=axes,
         strip_metadata=strip_metadata,
         memory=None if memory is None else _bytes(memory),
@@ -112,7 +112,7 @@ def denoise(
         runtime.check_suffix(suffix)
         sources = pictures
         if folder is not None:
-            sources = runtime.pictures_in(folder, recursive=recursive, leave_out=target)
+            sources = runtime.find_images(folder, recursive=recursive, leave_out=target)
         _preview(loaded, sources, options)
         return
     where = "" if folder is None else f"{folder} -> {target}"
@@ -143,7 +143,7 @@ def denoise(
         raise summary.error
 
 
-def _preview(model: Model, sources: list[Path], options: Options) -> None:
+def _preview(model: Model, sources: list[Path], options: DenoiseOptions) -> None:
     from autodenoise import runtime
     from autodenoise.errors import AutodenoiseError, InputError
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from autodenoise.benchmark.results_table import Average
+    from autodenoise.benchmark.results_table import ResultAverage
     from autodenoise.evaluation.scores import Scores
-    from autodenoise.noise_estimation.estimate import Estimate
+    from autodenoise.noise_estimation.estimate import QualityEstimate
 
 __all__ = ["evaluate"]
 
@@ -202,9 +202,9 @@ def _tabulate(
 
     added = [benchmark.AddedNoise.parse(noise) for noise in noises]
     if pairs is not None:
-        references = benchmark.ReferenceSet.open_pairs(*pairs)
+        references = benchmark.BenchmarkDataset.open_pairs(*pairs)
     else:
-        references = benchmark.ReferenceSet.open(data or "")
+        references = benchmark.BenchmarkDataset.open(data or "")
     chosen = benchmark.choose(models, baselines, references)
     console = Console(highlight=False, markup=False, emoji=False)
     with TableProgress(console) as progress:
@@ -217,7 +217,7 @@ def _tabulate(
     typer.echo("\n" + "\n".join(str(file) for file in table.files))
 
 
-def _print_averages(console: Console, averages: list[Average]) -> None:
+def _print_averages(console: Console, averages: list[ResultAverage]) -> None:
     from rich.table import Table
 
     from autodenoise.benchmark.baselines import INPUT
@@ -237,7 +237,7 @@ def _print_averages(console: Console, averages: list[Average]) -> None:
     console.print(table)
 
 
-def _print_estimate(console: Console, estimate: Estimate) -> None:
+def _print_estimate(console: Console, estimate: QualityEstimate) -> None:
     from rich.table import Table
 
     from autodenoise.noise_estimation import summary as verdict

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from autodenoise.runtime import Card, Entry
+    from autodenoise.runtime import Card, ModelEntry
 
 __all__ = ["models"]
 
@@ -46,7 +46,7 @@ def models(
             console.print(_printable(entry.problem), soft_wrap=True)
 
 
-def _table(entries: list[Entry]) -> Table:
+def _table(entries: list[ModelEntry]) -> Table:
     from rich.table import Table
 
     from autodenoise.runtime import card_words

@@ -53,7 +53,7 @@ def noise_profile(
     from rich.console import Console
 
     from autodenoise.files import quoted
-    from autodenoise.images import Scale
+    from autodenoise.images import IntensityRange
     from autodenoise.noise_estimation.profile_file import profile_noise
 
     with Console(stderr=True).status("looking for scenes") as status:
@@ -62,7 +62,7 @@ def noise_profile(
             output,
             flat=flat,
             black=black,
-            scale=None if limits is None else Scale(*limits),
+            intensity_range=None if limits is None else IntensityRange(*limits),
             on_step=status.update,
         )
     _print(profile)
@@ -84,7 +84,7 @@ def _print(profile: Profile) -> None:
 
     from autodenoise.noise_estimation.profile import samples
 
-    low, high = profile.scale.low, profile.scale.high
+    low, high = profile.intensity_range.low, profile.intensity_range.high
     scenes = "1 scene" if profile.scenes == 1 else f"{profile.scenes:,} scenes"
     typer.echo(f"{profile.shots:,} shots of {scenes}, {profile.form}; {profile.reason}.")
     unit = "of the files' own unit" if profile.own_unit else f"of {low:g} to {high:g}"
@@ -98,7 +98,7 @@ def _print(profile: Profile) -> None:
     def fitted(channel: Channel, name: str) -> str:
         if channel.line is None or profile.law != "line":
             return "-"
-        line = channel.line.in_samples(profile.scale)
+        line = channel.line.in_samples(profile.intensity_range)
         value, error = getattr(line, name), getattr(line, f"{name}_error")
         return f"{samples(value)} ± {samples(float(f'{error:.2g}'))}"
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from autodenoise.benchmark import results_table as sheet
     from autodenoise.errors import AutodenoiseError
-    from autodenoise.runtime import Result, Summary, Task
-    from autodenoise.training.history import Row
-    from autodenoise.training.loop import Status, Training
+    from autodenoise.runtime import BatchSummary, DenoiseResult, FileTask
+    from autodenoise.training.history import EpochRow
+    from autodenoise.training.loop import Training, TrainingStatus
     from autodenoise.tuning.study import Trial
 
 __all__ = [
@@ -82,7 +82,7 @@ class _TrainingBar(_Bars):
         )
         self._task = self._bars.add_task("", total=None, told="")
 
-    def _show_training(self, status: Status, before: str, left: str) -> None:
+    def _show_training(self, status: TrainingStatus, before: str, left: str) -> None:
         self._show(
             self._task,
             description=f"{before}{status.phase} {status.epoch + 1}/{status.epochs}",
@@ -95,18 +95,18 @@ class _TrainingBar(_Bars):
 class TrainingProgress(_TrainingBar):
     """A report of training: phase, epoch, loss, throughput and time left."""
 
-    def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
+    def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
         """Print what is worth knowing of the pictures."""
         del rows
         for note in training.notes:
             for line in f"note: {note}".splitlines():
                 self._print(line)
 
-    def step(self, status: Status) -> None:
+    def step(self, status: TrainingStatus) -> None:
         """Show the state of things."""
         self._show_training(status, "", f"{clock(status.eta)} left")
 
-    def epoch(self, row: Row) -> None:
+    def epoch(self, row: EpochRow) -> None:
         """Print a finished epoch."""
         self._print(
             f"{row.phase} epoch {row.epoch}: loss {loss_text(row.loss)}, "
@@ -133,10 +133,10 @@ class SearchProgress(_TrainingBar):
         self._number, self._trials = number, trials
         self._begun = time.monotonic()
 
-    def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
+    def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
         """Wait for the first step."""
 
-    def step(self, status: Status) -> None:
+    def step(self, status: TrainingStatus) -> None:
         """Show the state of things; the time of later trials is that of earlier ones."""
         left = f"{clock(status.eta)} left"
         if self._took:
@@ -147,7 +147,7 @@ class SearchProgress(_TrainingBar):
             status, f"trial {self._number} ({self._number + 1} of {self._trials}), ", left
         )
 
-    def epoch(self, row: Row) -> None:
+    def epoch(self, row: EpochRow) -> None:
         """Wait for the trial's end."""
 
     def trial(self, trial: Trial, best: Trial | None) -> None:
@@ -191,23 +191,23 @@ class DenoisingProgress(_Bars):
         self._pictures = self._over = self._pixels = 0
         # Time goes by pixels; the bytes of the files are a guess of those that costs nothing.
         self._bytes = self._bytes_over = 0.0
-        self._in_work: dict[str, tuple[Task, int, int]] = {}
+        self._in_work: dict[str, tuple[FileTask, int, int]] = {}
 
-    def found(self, tasks: Sequence[Task]) -> None:
+    def found(self, tasks: Sequence[FileTask]) -> None:
         """Show how many there are."""
         self._pictures = len(tasks)
         self._bytes = sum(task.size for task in tasks)
         self._show_work()
 
-    def started(self, task: Task) -> None:
+    def started(self, task: FileTask) -> None:
         """Wait for its first pixels."""
 
-    def pixels(self, task: Task, done: int, total: int) -> None:
+    def pixels(self, task: FileTask, done: int, total: int) -> None:
         """Show how far the pictures in work are."""
         self._in_work[task.name] = (task, done, total)
         self._show_work()
 
-    def finished(self, task: Task, result: Result | None) -> None:
+    def finished(self, task: FileTask, result: DenoiseResult | None) -> None:
         """Count a picture, and print it where there is no live line."""
         if result is None:
             self._bytes -= task.size  # took no time, so it tells nothing of what is left
@@ -218,12 +218,12 @@ class DenoisingProgress(_Bars):
         self._bytes_over += task.size
         self._end(task, f"{_megapixels(pixels)}, {result.seconds:.2f} s")
 
-    def failed(self, task: Task, error: AutodenoiseError) -> None:
+    def failed(self, task: FileTask, error: AutodenoiseError) -> None:
         """Count a failure, and print it where there is no live line."""
         self._bytes -= task.size
         self._end(task, f"failed: {error}")
 
-    def ended(self, summary: Summary) -> None:
+    def ended(self, summary: BatchSummary) -> None:
         """Print what became of all pictures."""
         self._hide()
         if summary.results:
@@ -245,7 +245,7 @@ class DenoisingProgress(_Bars):
             more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
             self._print(f"passed over {', '.join(names[:_NAMED])}{more}: {reason}")
 
-    def _end(self, task: Task, told: str = "") -> None:
+    def _end(self, task: FileTask, told: str = "") -> None:
         self._over += 1
         self._in_work.pop(task.name, None)
         self._show_work()
@@ -293,7 +293,7 @@ class TableProgress(_Steps):
         super().__init__(console, "scoring")
         self._begun = self._told = time.monotonic()
 
-    def __call__(self, row: sheet.Row, done: int, total: int) -> None:
+    def __call__(self, row: sheet.ResultRow, done: int, total: int) -> None:
         """Show that there is one more row."""
         self._show(
             self._task,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from autodenoise.data.crops import Holds
-    from autodenoise.recipes import Own
+    from autodenoise.data.crops import Supervision
+    from autodenoise.recipes import OwnData
 
 __all__ = ["train"]
 
@@ -95,11 +95,11 @@ def train(
     from autodenoise.errors import UsageError
     from autodenoise.files import quoted
     from autodenoise.noise_estimation import summary as verdict
-    from autodenoise.noise_estimation.estimate import Estimate
+    from autodenoise.noise_estimation.estimate import QualityEstimate
     from autodenoise.runs import report, results
     from autodenoise.training.distributed import joined
 
-    sources: dict[Holds, tuple[Path | None, ...]] = {
+    sources: dict[Supervision, tuple[Path | None, ...]] = {
         "clean": (clean,),
         "pairs": pairs or (None,),
         "repeats": (repeats,),
@@ -111,7 +111,7 @@ def train(
         if paths[0] is not None
     }
     # Also around what is wrong with the words: one process says it for all.
-    with joined() as processes:
+    with joined() as world:
         changes = (recipe, noise, start, out, settings, epochs, minutes, seed, *given.values())
         if resume is not None and any(change is not None for change in changes):
             raise UsageError(
@@ -119,7 +119,7 @@ def train(
                 "but --device and --tensorboard"
             )
         own = _own(given, noise, start)
-        console = Console(quiet=not processes.is_first)
+        console = Console(quiet=not world.is_first)
         with Downloads(console) as downloads, TrainingProgress(console) as progress:
             if resume is not None:
                 run = runs.resume(
@@ -128,7 +128,7 @@ def train(
                     tensorboard=tensorboard,
                     report=progress,
                     on_bytes=downloads,
-                    processes=processes,
+                    world=world,
                 )
             else:
                 # TOML takes no surrogate pairs, which JSON writes for what is beyond ASCII.
@@ -145,14 +145,14 @@ def train(
                     tensorboard=tensorboard,
                     report=progress,
                     on_bytes=downloads,
-                    processes=processes,
+                    world=world,
                 )
-        if not processes.is_first:
+        if not world.is_first:
             return
         tracked = run.folder / runs.TENSORBOARD_NAME
         if tracked.is_dir():
             typer.echo(f"see how it went with:\n  tensorboard --logdir {quoted(tracked)}")
-        likely = results.read(run.folder, results.ESTIMATE_NAME, Estimate).result
+        likely = results.read(run.folder, results.ESTIMATE_NAME, QualityEstimate).result
         if likely is not None:
             typer.echo(verdict.headline(likely))
         typer.echo(
@@ -162,10 +162,12 @@ def train(
         typer.echo(f"  autodenoise evaluate {quoted(run.folder)}")
 
 
-def _own(given: dict[Holds, tuple[Path, ...]], noise: str | None, start: str | None) -> Own | None:
+def _own(
+    given: dict[Supervision, tuple[Path, ...]], noise: str | None, start: str | None
+) -> OwnData | None:
     """Make one of the options that name somebody's own pictures."""
     from autodenoise.errors import UsageError
-    from autodenoise.recipes import Own
+    from autodenoise.recipes import OwnData
 
     if not given:
         if noise is not None:
@@ -176,4 +178,6 @@ def _own(given: dict[Holds, tuple[Path, ...]], noise: str | None, start: str | N
     if len(given) > 1:
         raise UsageError("name one of --clean, --pairs, --repeats and --noisy")
     ((holds, (source, *targets)),) = given.items()
-    return Own(holds, source, targets[0] if targets else None, noise=noise or "", start=start or "")
+    return OwnData(
+        holds, source, targets[0] if targets else None, noise=noise or "", start=start or ""
+    )

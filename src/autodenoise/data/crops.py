@@ -20,15 +20,15 @@ __all__ = [
     "WINDOW",
     "Crops",
     "Draws",
-    "Holds",
     "Pictures",
+    "Supervision",
     "as_float",
     "centre_crops",
     "fitting",
     "stored_bytes",
 ]
 
-Holds = Literal["clean", "pairs", "repeats", "noisy"]
+Supervision = Literal["clean", "pairs", "repeats", "noisy"]
 """What there is of each scene: a clean picture; a noisy and a clean one; several noisy shots; or a
 single noisy picture."""
 
@@ -102,7 +102,7 @@ class Crops(ABC):
         *,
         shrink: float,
         shuffle_channels: bool,
-        holds: Holds,
+        holds: Supervision,
         window: int,
     ) -> None:
         self.side, self.shuffle_channels, self.holds = side, shuffle_channels, holds
@@ -218,7 +218,7 @@ class Pictures(Crops):
         *,
         shrink: float = 1.0,
         shuffle_channels: bool = False,
-        holds: Holds = "clean",
+        holds: Supervision = "clean",
         window: int = WINDOW,
         device: torch.device | str = "cpu",
     ) -> None:

@@ -17,7 +17,7 @@ from autodenoise.data.arrays import (
     find_parts,
     resized,
 )
-from autodenoise.data.crops import Holds, as_float, centre_crops, fitting
+from autodenoise.data.crops import Supervision, as_float, centre_crops, fitting
 from autodenoise.data.gathering import is_pictures
 from autodenoise.data.idx import IDX_SETS
 from autodenoise.data.pieces import to_grey
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autodenoise.data.download import OnBytes
-    from autodenoise.images import Scale
+    from autodenoise.images import IntensityRange
 
-__all__ = ["SOURCES", "Data", "Splits", "as_float", "load", "shape"]
+__all__ = ["SOURCES", "DataSpec", "Splits", "as_float", "load", "shape"]
 
 # Bytes for pictures where nobody can tell what is free.
 _UNTOLD = 4 * 2**30
 
 
 @dataclass(frozen=True)
-class Data:
+class DataSpec:
     """Which images to learn from and how to split them.
 
     Attributes
@@ -110,7 +110,7 @@ class Data:
     shrink: float = 1.0
     shuffle_channels: bool = False
     grey: bool = False
-    holds: Holds = "clean"
+    holds: Supervision = "clean"
     targets: str = ""
     shots: int | None = None
     samples: int | None = None
@@ -153,10 +153,10 @@ class Splits(NamedTuple):
     `validation` and `test` are the same object where a data set has no more than two parts.
     `classes` says what the labels 0, 1, ... mean; empty where nobody does. `has_test` is False
     where the source has no test part and the validation images stand in for one. `span` is what the
-    training pictures reach from and to, where `Data.normalise` asks for that. `scale` is what black
-    and white were taken for in files that do not say. `notes` are what people should know of their
-    pictures: what was left out and why, what looks wrong. `division` is a digest of which of
-    somebody's own pictures are in which part.
+    training pictures reach from and to, where `DataSpec.normalise` asks for that.
+    `intensity_range` is what black and white were taken for in files that do not say.
+    `notes` are what people should know of their pictures: what was left out, what looks wrong.
+    `division` is a digest of which of somebody's own pictures are in which part.
     """
 
     train: Part
@@ -165,7 +165,7 @@ class Splits(NamedTuple):
     classes: tuple[str, ...] = ()
     has_test: bool = True
     span: tuple[float, float] = (0.0, 1.0)
-    scale: Scale | None = None
+    intensity_range: IntensityRange | None = None
     notes: tuple[str, ...] = ()
     division: str = ""
 
@@ -176,7 +176,7 @@ class Splits(NamedTuple):
         return channels, height, width
 
 
-def load(data: Data, on_bytes: OnBytes | None = None, memory: float | None = None) -> Splits:
+def load(data: DataSpec, on_bytes: OnBytes | None = None, memory: float | None = None) -> Splits:
     """Read a data set and split it.
 
     Parameters
@@ -200,7 +200,7 @@ def load(data: Data, on_bytes: OnBytes | None = None, memory: float | None = Non
     if places:
         read = own.load(data, places, _memory() if memory is None else memory)
         train, watched, test, apart = read.split
-        seen = (read.span, read.scale, read.notes, read.division)
+        seen = (read.span, read.intensity_range, read.notes, read.division)
         return Splits(train, watched, test, (), apart, *seen)
     if data.holds != "clean":
         raise UsageError(
@@ -226,7 +226,7 @@ def _memory() -> float:
     return free / 2 if math.isfinite(free) else _UNTOLD
 
 
-def _places(data: Data) -> dict[str, Path]:
+def _places(data: DataSpec) -> dict[str, Path]:
     """Give where the pictures of each part lie if crops are taken of files; else nothing."""
     if data.crop is None or data.source in (*IDX_SETS, "digits"):
         return {}
@@ -238,7 +238,7 @@ def _places(data: Data) -> dict[str, Path]:
     return own.places(path, data.holds) if is_pictures(path) else {}
 
 
-def _prepared(part: Part, data: Data) -> Part:
+def _prepared(part: Part, data: DataSpec) -> Part:
     """Do to a part's images what is asked for."""
     if data.grey:
         part = part._replace(images=to_grey(part.images))
@@ -252,7 +252,7 @@ def _prepared(part: Part, data: Data) -> Part:
     return part
 
 
-def shape(data: Data, on_bytes: OnBytes | None = None) -> tuple[int, int, int]:
+def shape(data: DataSpec, on_bytes: OnBytes | None = None) -> tuple[int, int, int]:
     """Give the (channels, height, width) of a data set's images; a named one need not be here.
 
     Raises

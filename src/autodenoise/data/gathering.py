@@ -13,7 +13,7 @@ from autodenoise.data.pieces import THREADS, Piece
 from autodenoise.data.planes import planes_of
 from autodenoise.data.repeats import DRAWN, MADE, Scenes, find_scenes, originals
 from autodenoise.data.volumes import ENDINGS
-from autodenoise.discovery import NO_PICTURE, Found, PassedOver
+from autodenoise.discovery import NO_PICTURE, FoundFiles, SkippedFile
 from autodenoise.errors import InputError, UsageError
 from autodenoise.files import printable
 from autodenoise.images import SUFFIXES
@@ -21,7 +21,7 @@ from autodenoise.images import SUFFIXES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from autodenoise.data.crops import Holds
+    from autodenoise.data.crops import Supervision
     from autodenoise.data.planes import Plane
 
 __all__ = ["Gathered", "gather", "is_pictures", "listing"]
@@ -43,7 +43,7 @@ class Gathered(NamedTuple):
     """
 
     scenes: tuple[Piece, ...]
-    passed_over: tuple[PassedOver, ...]
+    passed_over: tuple[SkippedFile, ...]
     besides: Counter[str]
 
 
@@ -52,7 +52,7 @@ def is_pictures(path: Path) -> bool:
     return path.is_dir() or path.suffix.lower() in SUFFIXES | ENDINGS
 
 
-def gather(source: Path, holds: Holds, targets: Path | None, *, grey: bool) -> Gathered:
+def gather(source: Path, holds: Supervision, targets: Path | None, *, grey: bool) -> Gathered:
     """Find the scenes in a folder and the folders in it, or in one file.
 
     Parameters
@@ -88,7 +88,7 @@ def gather(source: Path, holds: Holds, targets: Path | None, *, grey: bool) -> G
     raise InputError(f"{source} holds no pictures; what is read ends in {endings}")
 
 
-def listing(passed_over: Sequence[PassedOver]) -> str:
+def listing(passed_over: Sequence[SkippedFile]) -> str:
     """Name the first few that were left out, each with the reason, and count the others."""
     shown = [
         # What a decoder says names the file itself.
@@ -103,13 +103,13 @@ class _Files(NamedTuple):
     """The planes of each file by its name, and what has none."""
 
     planes: dict[str, list[Plane]]
-    passed_over: list[PassedOver]
+    passed_over: list[SkippedFile]
     besides: Counter[str]
 
 
 def _files(path: Path, endings: frozenset[str] = SUFFIXES | ENDINGS) -> _Files:
     """Open all files of some endings in a folder, or one file."""
-    root, found = path.parent, Found([Path(path.name)])
+    root, found = path.parent, FoundFiles([Path(path.name)])
     if not _is_one(path):
         root, found = path, originals(path, also=ENDINGS)
     names = [name for name in found.pictures if name.suffix.lower() in endings]
@@ -119,15 +119,15 @@ def _files(path: Path, endings: frozenset[str] = SUFFIXES | ENDINGS) -> _Files:
     return _Files(
         {name: planes for name, planes in told.items() if not isinstance(planes, str)},
         [
-            *(PassedOver(failed.name, str(failed.error)) for failed in found.failures),
-            *(PassedOver(name, said) for name, said in told.items() if isinstance(said, str)),
+            *(SkippedFile(failed.name, str(failed.error)) for failed in found.failures),
+            *(SkippedFile(name, said) for name, said in told.items() if isinstance(said, str)),
             *(passed for passed in found.passed_over if passed.reason in (MADE, DRAWN)),
         ],
         _besides(found.passed_over),
     )
 
 
-def _besides(passed_over: Iterable[PassedOver]) -> Counter[str]:
+def _besides(passed_over: Iterable[SkippedFile]) -> Counter[str]:
     names = (Path(passed.name) for passed in passed_over if passed.reason == NO_PICTURE)
     return Counter(name.suffix.lower() or name.name for name in names)
 
@@ -168,7 +168,7 @@ def _pairs(source: Path, targets: Path, *, grey: bool) -> Gathered:
     if roots[0].name != roots[1].name:
         roots = [Path(root.name) for root in roots]
     passed_over = [
-        PassedOver((root / passed.name).as_posix(), passed.reason)
+        SkippedFile((root / passed.name).as_posix(), passed.reason)
         for root, files in zip(roots, (noisy, clean), strict=True)
         for passed in files.passed_over
     ]
@@ -182,16 +182,16 @@ def _pairs(source: Path, targets: Path, *, grey: bool) -> Gathered:
         ):
             for name in alone:
                 reason = f"there is no {(opposite / stem(name)).as_posix()}.*"
-                passed_over.append(PassedOver((root / name).as_posix(), reason))
+                passed_over.append(SkippedFile((root / name).as_posix(), reason))
             for name in rivals:
                 reason = f"there are several {stem(name)}.* to choose from"
-                passed_over.append(PassedOver((root / name).as_posix(), reason))
+                passed_over.append(SkippedFile((root / name).as_posix(), reason))
     scenes = []
     for one, other in pairs:
         both = noisy.planes[one], clean.planes[other]
         unlike = _unlike(*both, grey=grey)
         if unlike:
-            passed_over.append(PassedOver((roots[0] / one).as_posix(), unlike))
+            passed_over.append(SkippedFile((roots[0] / one).as_posix(), unlike))
         else:
             scenes += _scenes(one, list(zip(*both, strict=True)))
     return Gathered(tuple(scenes), tuple(passed_over), noisy.besides + clean.besides)
@@ -249,7 +249,7 @@ def _alike(found: Gathered, *, grey: bool) -> Gathered:
     kinds = [_channels(scene.form.colours, grey=grey) for scene in found.scenes]
     common, _ = Counter(kinds).most_common(1)[0]
     others = (
-        PassedOver(scene.name, f"it has {kind} channel(s), most have {common}")
+        SkippedFile(scene.name, f"it has {kind} channel(s), most have {common}")
         for scene, kind in zip(found.scenes, kinds, strict=True)
         if kind != common
     )

@@ -13,7 +13,7 @@ from autodenoise.data.pieces import THREADS, evenly
 from autodenoise.data.planes import Reader
 from autodenoise.data.registration import misalignment
 from autodenoise.errors import InputError
-from autodenoise.images import Scale
+from autodenoise.images import IntensityRange
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Seen(NamedTuple):
 
     Attributes
     ----------
-    scale
+    intensity_range
         Of samples whose range their files do not tell; None where all do.
     span
         Black and white, in units of that.
@@ -46,7 +46,7 @@ class Seen(NamedTuple):
         What people should know.
     """
 
-    scale: Scale | None
+    intensity_range: IntensityRange | None
     span: tuple[float, float]
     notes: tuple[str, ...]
 
@@ -54,7 +54,7 @@ class Seen(NamedTuple):
 class _Look(NamedTuple):
     """A version of a piece: its own scale, its finite ends, and some of its samples."""
 
-    scale: Scale | None
+    intensity_range: IntensityRange | None
     low: float
     high: float
     samples: NDArray[Any]
@@ -101,13 +101,15 @@ def inspect(pieces: Sequence[Piece], *, normalise: bool) -> Seen:
     if not looks:
         raise InputError(f"not one of {len(chosen)} pictures can be decoded; the first: {told[0]}")
     versions = [version for look in looks for version in look.versions]
-    undeclared = [version for version in versions if version.scale is None]
-    scale = _found(undeclared) if undeclared else None
+    undeclared = [version for version in versions if version.intensity_range is None]
+    intensity_range = _found(undeclared) if undeclared else None
     notes = [*_identical(looks), *(look.apart for look in looks if look.apart)]
     span = (0.0, 1.0)
     if normalise and deep:
         units = [
-            (version.scale or scale or Scale(0, 1)).to_float(version.samples)
+            (version.intensity_range or intensity_range or IntensityRange(0, 1)).to_float(
+                version.samples
+            )
             for version in versions
         ]
         black, white = np.percentile(np.concatenate(units), _PERCENTILES).tolist()
@@ -115,11 +117,11 @@ def inspect(pieces: Sequence[Piece], *, normalise: bool) -> Seen:
             span = (float(f"{black:.5g}"), float(f"{white:.5g}"))
         else:
             notes.append("the pictures are flat: black and white cannot be told from them")
-    return Seen(scale, span, tuple(notes))
+    return Seen(intensity_range, span, tuple(notes))
 
 
 def _is_declared(piece: Piece) -> bool:
-    return all(plane.form.scale is not None for plane in piece.planes)
+    return all(plane.form.intensity_range is not None for plane in piece.planes)
 
 
 def _look(piece: Piece, *, aligned: bool) -> _Looks | str:
@@ -138,14 +140,14 @@ def _look(piece: Piece, *, aligned: bool) -> _Looks | str:
             return f"{plane.path} holds nothing but NaN and infinity"
         low, high = float(finite.min()), float(finite.max())
         some_of = np.random.default_rng(0).integers(0, finite.size, _SAMPLES)
-        versions.append(_Look(plane.form.scale, low, high, finite[some_of]))
+        versions.append(_Look(plane.form.intensity_range, low, high, finite[some_of]))
     identical = len(read) > 1 and np.array_equal(_in_unit(read[0]), _in_unit(read[1]))
     return _Looks(piece.name, versions, identical, apart and f"{piece.name}: {apart}")
 
 
 def _in_unit(samples: NDArray[Any]) -> NDArray[Any]:
-    scale = Scale.of(samples.dtype)
-    return samples if scale is None else scale.to_float(samples)
+    intensity_range = IntensityRange.of(samples.dtype)
+    return samples if intensity_range is None else intensity_range.to_float(samples)
 
 
 def _identical(looks: Sequence[_Looks]) -> list[str]:
@@ -164,18 +166,18 @@ def _identical(looks: Sequence[_Looks]) -> list[str]:
     return [f"{told} are the same picture twice: they teach to leave noise alone"]
 
 
-def _found(versions: Sequence[_Look]) -> Scale:
+def _found(versions: Sequence[_Look]) -> IntensityRange:
     """Choose a range for samples whose owner has not told one: theirs, and a tenth at either end.
 
     What lies in [0, 1] is taken to mean that.
     """
     low, high = min(look.low for look in versions), max(look.high for look in versions)
     if low >= 0 and high <= 1:
-        return Scale(0, 1)
+        return IntensityRange(0, 1)
     margin = _MARGIN * (high - low) or 1.0
     step = 10.0 ** math.floor(math.log10(high - low + 2 * margin)) / 100
     lowest = max(0.0, low - margin) if low >= 0 else low - margin
-    return Scale(
+    return IntensityRange(
         float(f"{math.floor(lowest / step) * step:.12g}"),
         float(f"{math.ceil((high + margin) / step) * step:.12g}"),
     )

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from autodenoise.data.crops import Holds
-    from autodenoise.data.dataset import Data
+    from autodenoise.data.crops import Supervision
+    from autodenoise.data.dataset import DataSpec
     from autodenoise.data.pieces import Coding
     from autodenoise.data.planes import Plane
     from autodenoise.data.splits import Way
-    from autodenoise.discovery import PassedOver
-    from autodenoise.images import Scale
+    from autodenoise.discovery import SkippedFile
+    from autodenoise.images import IntensityRange
 
-    _Damaged = dict[tuple[Plane, ...], PassedOver]
+    _Damaged = dict[tuple[Plane, ...], SkippedFile]
 
 __all__ = ["Prepared", "load", "places", "shape"]
 
@@ -50,12 +50,12 @@ class Prepared(NamedTuple):
 
     split: Split[Part]
     span: tuple[float, float]
-    scale: Scale | None
+    intensity_range: IntensityRange | None
     notes: tuple[str, ...]
     division: str
 
 
-def places(source: Path, holds: Holds) -> dict[str, Path]:
+def places(source: Path, holds: Supervision) -> dict[str, Path]:
     """Give the folder or file of each part that a path holds.
 
     Clean and noisy pictures may lie in a folder a part.
@@ -66,7 +66,7 @@ def places(source: Path, holds: Holds) -> dict[str, Path]:
     return {"train": source}
 
 
-def shape(data: Data, found: Mapping[str, Path]) -> tuple[int, int, int]:
+def shape(data: DataSpec, found: Mapping[str, Path]) -> tuple[int, int, int]:
     """Give the (channels, height, width) of the images that are watched, by the files' headers.
 
     Raises
@@ -78,7 +78,7 @@ def shape(data: Data, found: Mapping[str, Path]) -> tuple[int, int, int]:
     return plan.channels, plan.side, plan.side
 
 
-def load(data: Data, found: Mapping[str, Path], memory: float) -> Prepared:
+def load(data: DataSpec, found: Mapping[str, Path], memory: float) -> Prepared:
     """Read what is learnt from, unless it takes more bytes than `memory`, and what is watched.
 
     Parameters
@@ -101,7 +101,7 @@ def load(data: Data, found: Mapping[str, Path], memory: float) -> Prepared:
 
 
 def _load(
-    data: Data, found: Mapping[str, Path], memory: float, damaged: _Damaged, division: str = ""
+    data: DataSpec, found: Mapping[str, Path], memory: float, damaged: _Damaged, division: str = ""
 ) -> Prepared:
     """Load what is not known to be damaged."""
     plan = _plan(data, found, damaged)
@@ -112,7 +112,7 @@ def _load(
     largest = LARGEST / (plan.channels * plan.coding.dtype.itemsize)
     pieces = [part for piece in train.pieces for part in piece.cut(largest)]
     seen = inspect(pieces, normalise=data.normalise)
-    coding = replace(plan.coding, scale=seen.scale)
+    coding = replace(plan.coding, intensity_range=seen.intensity_range)
 
     def read(pieces: Sequence[Piece]) -> tuple[Tensor, ...]:
         loaded = Pieces(pieces, coding).load()
@@ -142,17 +142,21 @@ def _load(
             f"the pictures take {needed / 2**30:.1f} GiB, more than there is memory for "
             f"({memory / 2**30:.1f} GiB): they are read from their files while training"
         )
-    if seen.scale is not None:
+    if seen.intensity_range is not None:
         notes.append(
-            f"some files do not say what is black and what is white: {seen.scale.low:g} and "
-            f"{seen.scale.high:g} are taken, which the pictures lie between. The model file keeps "
-            "them"
+            "some files do not say what is black and what is white: "
+            f"{seen.intensity_range.low:g} and {seen.intensity_range.high:g} are taken, which the "
+            "pictures lie between. The model file keeps them"
         )
     if damaged:
         notes.append(f"{len(damaged):,} cannot be decoded:\n{listing([*damaged.values()])}")
     scored = others[0] if others else validation
     return Prepared(
-        Split(learnt, validation, scored, has_test), seen.span, seen.scale, tuple(notes), division
+        Split(learnt, validation, scored, has_test),
+        seen.span,
+        seen.intensity_range,
+        tuple(notes),
+        division,
     )
 
 
@@ -190,7 +194,7 @@ class _Plan(NamedTuple):
         return hashlib.sha256(repr(told).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _plan(data: Data, found: Mapping[str, Path], damaged: _Damaged) -> _Plan:
+def _plan(data: DataSpec, found: Mapping[str, Path], damaged: _Damaged) -> _Plan:
     assert data.crop is not None
     notes: list[str] = []
     portions: dict[str, _Portion] = {}
@@ -279,7 +283,7 @@ def _views(portion: _Portion, side: int, most: int) -> list[Piece]:
     return evenly(squares, max(most, _LEAST_WATCHED))
 
 
-def _part(squares: Sequence[Tensor], holds: Holds) -> Part:
+def _part(squares: Sequence[Tensor], holds: Supervision) -> Part:
     """Give what is watched by what it is."""
     first = torch.stack([versions[0] for versions in squares])
     if holds == "clean":

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from autodenoise.data.crops import stored_bytes
 from autodenoise.data.planes import Plane, Reader, Window
-from autodenoise.discovery import PassedOver
+from autodenoise.discovery import SkippedFile
 from autodenoise.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from autodenoise.data.repeats import Form
-    from autodenoise.images import Scale
+    from autodenoise.images import IntensityRange
 
 __all__ = [
     "LARGEST",
@@ -125,14 +125,14 @@ class Coding:
     ----------
     dtype
         uint8, uint16, or float32 in [0, 1] nominally.
-    scale
+    intensity_range
         Black and white of samples whose range their file does not tell.
     grey
         Whether to take the luma of colours.
     """
 
     dtype: torch.dtype
-    scale: Scale | None = None
+    intensity_range: IntensityRange | None = None
     grey: bool = False
 
     def tensor(self, samples: NDArray[Any], form: Form) -> Tensor:
@@ -144,10 +144,10 @@ class Coding:
             Some are NaN or infinite, or nobody knows their range.
         """
         if self.dtype == torch.float32:
-            scale = form.scale or self.scale
-            if scale is None:
+            intensity_range = form.intensity_range or self.intensity_range
+            if intensity_range is None:
                 raise InputError(f"it has {form.dtype} samples, whose range is not known")
-            values: NDArray[Any] = scale.to_float(samples)
+            values: NDArray[Any] = intensity_range.to_float(samples)
             if not np.isfinite(values).all():
                 raise InputError("some samples are NaN or infinite")
         elif self.dtype == torch.uint16 and samples.dtype == np.uint8:
@@ -163,7 +163,7 @@ class Loaded(NamedTuple):
     """Pictures that were read, and by their planes those that turned out to be damaged."""
 
     pictures: tuple[Tensor, ...]
-    damaged: dict[tuple[Plane, ...], PassedOver]
+    damaged: dict[tuple[Plane, ...], SkippedFile]
 
 
 class Pieces:
@@ -242,17 +242,17 @@ class Pieces:
         told = zip(self.pieces, found, strict=True)
         return Loaded(
             tuple(one for one in found if isinstance(one, Tensor)),
-            {piece.planes: one for piece, one in told if isinstance(one, PassedOver)},
+            {piece.planes: one for piece, one in told if isinstance(one, SkippedFile)},
         )
 
-    def _read_run(self, run: list[int]) -> list[Tensor | PassedOver]:
+    def _read_run(self, run: list[int]) -> list[Tensor | SkippedFile]:
         reader = Reader()
-        found: list[Tensor | PassedOver] = []
+        found: list[Tensor | SkippedFile] = []
         for index in run:
             try:
                 found.append(self.read(index, reader))
             except InputError as error:
-                found.append(PassedOver(self.pieces[index].name, str(error)))
+                found.append(SkippedFile(self.pieces[index].name, str(error)))
         return found
 
 

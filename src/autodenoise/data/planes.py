@@ -11,7 +11,7 @@ import numpy as np
 
 from autodenoise.data.repeats import Form
 from autodenoise.data.volumes import ENDINGS, open_volumes
-from autodenoise.images import open_picture
+from autodenoise.images import open_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ def planes_of(path: Path) -> list[Plane]:
             for name, volume in open_volumes(path).items()
             for place in product(*(range(length) for length in volume.leading))
         ]
-    picture = open_picture(path, upright=True)
+    picture = open_image(path, upright=True)
     form = Form.of(picture)
     return [Plane(path, "", (page,), form) for page in range(picture.pages)]
 
@@ -82,7 +82,7 @@ class Reader:
     """Reads planes, for one thread: those that lie one behind the other in one go."""
 
     def __init__(self) -> None:
-        self._picture = functools.lru_cache(32)(functools.partial(open_picture, upright=True))
+        self._picture = functools.lru_cache(32)(functools.partial(open_image, upright=True))
         self._volumes = functools.lru_cache(8)(open_volumes)
         self._next: tuple[Path, int] | None = None
         self._rows: Iterator[NDArray[Any]] = iter(())
@@ -109,7 +109,7 @@ class Reader:
         if page == 0:
             self._next = plane.path, 0
             # Of an image of its own, since that goes through the file once.
-            self._rows = open_picture(plane.path, upright=True).rows()
+            self._rows = open_image(plane.path, upright=True).rows()
         if self._next != (plane.path, page):
             return picture.part(page, *window)
         chunks: list[NDArray[Any]] = []

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autodenoise.discovery import Found, PassedOver, scan
+from autodenoise.discovery import FoundFiles, SkippedFile, scan
 from autodenoise.errors import InputError
-from autodenoise.images import open_picture
+from autodenoise.images import open_image
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from autodenoise.images import Picture, Scale
+    from autodenoise.images import ImageFile, IntensityRange
 
 __all__ = ["DRAWN", "MADE", "Form", "Scene", "Scenes", "find_scenes", "made_of_others", "originals"]
 
@@ -36,12 +36,14 @@ class Form(NamedTuple):
     height: int
     colours: int
     dtype: np.dtype[Any]
-    scale: Scale | None
+    intensity_range: IntensityRange | None
 
     @classmethod
-    def of(cls, picture: Picture) -> Form:
+    def of(cls, picture: ImageFile) -> Form:
         """Give that of a picture that was opened upright."""
-        return cls(picture.width, picture.height, picture.colours, picture.dtype, picture.scale)
+        return cls(
+            picture.width, picture.height, picture.colours, picture.dtype, picture.intensity_range
+        )
 
     def __str__(self) -> str:
         return f"{self.width}x{self.height}, {self.colours} channel(s), {self.dtype}"
@@ -87,7 +89,7 @@ class Scene:
         """
         shot = top = 0
         for file in self.files:
-            for samples in open_picture(file, upright=True).rows():
+            for samples in open_image(file, upright=True).rows():
                 yield shot, top, samples[..., : self.form.colours]
                 top += len(samples)
                 if top >= self.form.height:
@@ -98,10 +100,10 @@ class Scenes(NamedTuple):
     """The scenes that were found, by name, and what was left out of them and why."""
 
     scenes: tuple[Scene, ...]
-    passed_over: tuple[PassedOver, ...]
+    passed_over: tuple[SkippedFile, ...]
 
 
-def originals(path: Path, *, also: frozenset[str] = frozenset()) -> Found:
+def originals(path: Path, *, also: frozenset[str] = frozenset()) -> FoundFiles:
     """List the pictures in a folder and below, but what ``denoise`` and training have put there.
 
     Parameters
@@ -126,7 +128,7 @@ def originals(path: Path, *, also: frozenset[str] = frozenset()) -> Found:
         pictures=[name for name in found.pictures if name not in reasons],
         passed_over=[
             *found.passed_over,
-            *(PassedOver(name.as_posix(), reason) for name, reason in reasons.items()),
+            *(SkippedFile(name.as_posix(), reason) for name, reason in reasons.items()),
         ],
     )
 
@@ -170,18 +172,18 @@ def find_scenes(path: Path, *, apart: bool = False) -> Scenes:
     if path.is_dir():
         root, found = path, originals(path)
     else:
-        root, found = path.parent, Found([path.relative_to(path.parent)])
+        root, found = path.parent, FoundFiles([path.relative_to(path.parent)])
     passed_over = [
         *found.passed_over,
-        *(PassedOver(failure.name, str(failure.error)) for failure in found.failures),
+        *(SkippedFile(failure.name, str(failure.error)) for failure in found.failures),
     ]
     scenes: list[Scene] = []
     folders: dict[Path, dict[Path, Form]] = {}
     for name in found.pictures:
         try:
-            picture = open_picture(root / name, upright=True)
+            picture = open_image(root / name, upright=True)
         except InputError as error:
-            passed_over.append(PassedOver(name.as_posix(), str(error)))
+            passed_over.append(SkippedFile(name.as_posix(), str(error)))
             continue
         form = Form.of(picture)
         if picture.pages > 1 or apart:
@@ -197,7 +199,7 @@ def find_scenes(path: Path, *, apart: bool = False) -> Scenes:
                 reason = f"it is {form}; most shots beside it are {common}"
             else:
                 continue
-            passed_over.append(PassedOver(name.as_posix(), reason))
+            passed_over.append(SkippedFile(name.as_posix(), reason))
         if count > 1:
             files = tuple(root / name for name, form in forms.items() if form == common)
             own = root.resolve().name if folder == folder.parent else folder.as_posix()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.data.dataset import Data
+    from autodenoise.data.dataset import DataSpec
 
 __all__ = ["Divisible", "Split", "Way", "rows_held_back", "split"]
 
@@ -47,7 +47,7 @@ class Split(NamedTuple, Generic[_Images]):
     has_test: bool
 
 
-def split(data: Data, parts: Mapping[str, _Images]) -> Split[_Images]:
+def split(data: DataSpec, parts: Mapping[str, _Images]) -> Split[_Images]:
     """Split what a source holds, by the names of its parts.
 
     Raises

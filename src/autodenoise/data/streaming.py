@@ -14,14 +14,14 @@ from autodenoise.data.crops import WINDOW, Crops, Draws, Pictures, stored_bytes
 from autodenoise.data.gathering import listing
 from autodenoise.data.pieces import THREADS, Pieces
 from autodenoise.data.planes import Reader
-from autodenoise.discovery import PassedOver
+from autodenoise.discovery import SkippedFile
 from autodenoise.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Future
 
-    from autodenoise.data.crops import Holds
+    from autodenoise.data.crops import Supervision
 
 __all__ = ["Stream", "crops_of"]
 
@@ -48,7 +48,7 @@ class Stream(Crops):
         *,
         shrink: float = 1.0,
         shuffle_channels: bool = False,
-        holds: Holds = "clean",
+        holds: Supervision = "clean",
         window: int = WINDOW,
         threads: int = THREADS,
     ) -> None:
@@ -72,7 +72,7 @@ class Stream(Crops):
     @property
     def notes(self) -> tuple[str, ...]:
         """See `Crops`: the pictures that could not be decoded so far."""
-        damaged = [PassedOver(*told) for told in sorted(self._shelf.damaged.items())]
+        damaged = [SkippedFile(*told) for told in sorted(self._shelf.damaged.items())]
         if not damaged:
             return ()
         told = f"{len(damaged):,} cannot be decoded; others took their turns"
@@ -123,7 +123,7 @@ class Stream(Crops):
 class _Shelf:
     """What the threads of a stream share."""
 
-    def __init__(self, pieces: Pieces, shrink: float, holds: Holds) -> None:
+    def __init__(self, pieces: Pieces, shrink: float, holds: Supervision) -> None:
         self.pieces, self.shrink, self.holds = pieces, shrink, holds
         self.damaged: dict[str, str] = {}
         self._own = threading.local()
@@ -149,7 +149,7 @@ def crops_of(
     *,
     shrink: float,
     shuffle_channels: bool,
-    holds: Holds,
+    holds: Supervision,
     device: torch.device,
 ) -> Crops:
     """Take crops of pictures where they are: on disk, or in memory; see `Crops`.

@@ -11,7 +11,7 @@ import numpy as np
 
 from autodenoise.data.repeats import Form
 from autodenoise.errors import InputError, MissingExtra, extra_of
-from autodenoise.images import Scale
+from autodenoise.images import IntensityRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +94,7 @@ class Volume:
         depth = chunk[len(leading) - 1] if chunk and leading else 1
         if depth * height * width * samples * native.itemsize > _LARGEST_SLAB:
             depth = 1
-        form = Form(width, height, min(samples, 3), native, Scale.of(native))
+        form = Form(width, height, min(samples, 3), native, IntensityRange.of(native))
         return cls(path, array, leading, samples, depth, form)
 
     def read(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from autodenoise.errors import InputError
-from autodenoise.images import Scale, open_picture
+from autodenoise.images import IntensityRange, open_image
 from autodenoise.metrics import ssim
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ class Pair:
 
     before: NDArray[Any]
     after: NDArray[Any]
-    before_scale: Scale | None = None
-    after_scale: Scale | None = None
+    before_range: IntensityRange | None = None
+    after_range: IntensityRange | None = None
 
     def __post_init__(self) -> None:
         one, other = (
@@ -106,30 +106,32 @@ class Pair:
             raise InputError(
                 f"only pictures of one size can be compared; before has {one} pixels, after {other}"
             )
-        for name, samples, scale in (
-            ("before", self.before, self.before_scale),
-            ("after", self.after, self.after_scale),
+        for name, samples, intensity_range in (
+            ("before", self.before, self.before_range),
+            ("after", self.after, self.after_range),
         ):
             if not 1 <= samples.shape[2] <= 4:
                 raise InputError(
                     f"the picture {name} has {samples.shape[2]} channels; "
                     "expected grey or RGB, with or without alpha"
                 )
-            if samples.dtype.kind != "f" and not (scale or Scale.of(samples.dtype)):
+            if samples.dtype.kind != "f" and not (
+                intensity_range or IntensityRange.of(samples.dtype)
+            ):
                 raise InputError(
                     f"the picture {name} has samples of type {samples.dtype}, which do not tell "
                     "what is black and white; say it with --range"
                 )
 
     @classmethod
-    def read(cls, before: Path, after: Path, scale: Scale | None = None) -> Self:
+    def read(cls, before: Path, after: Path, intensity_range: IntensityRange | None = None) -> Self:
         """Read two files.
 
         Parameters
         ----------
         before, after
             Pictures of one page each.
-        scale
+        intensity_range
             The sample values of black and white in both; None takes them from the samples' types
             and the files' metadata.
 
@@ -138,8 +140,8 @@ class Pair:
         InputError
             One cannot be read, has more than `MOST_PIXELS`, or they do not fit each other.
         """
-        (one, one_scale), (other, other_scale) = (_read(path) for path in (before, after))
-        return cls(one, other, scale or one_scale, scale or other_scale)
+        (one, one_range), (other, other_range) = (_read(path) for path in (before, after))
+        return cls(one, other, intensity_range or one_range, intensity_range or other_range)
 
     @property
     def height(self) -> int:
@@ -165,8 +167,8 @@ class Pair:
             Floating samples need a scale, or are no numbers.
         """
         return (
-            self._image(self.before[rows, columns], self.before_scale),
-            self._image(self.after[rows, columns], self.after_scale),
+            self._image(self.before[rows, columns], self.before_range),
+            self._image(self.after[rows, columns], self.after_range),
         )
 
     def strips(self, overlap: int = 0, multiple: int = 1) -> Iterator[tuple[int, Pixels, Pixels]]:
@@ -190,13 +192,13 @@ class Pair:
         for top in range(0, self.height, step):
             yield min(step, self.height - top), *self.part(slice(top, top + step + overlap))
 
-    def _image(self, samples: NDArray[Any], scale: Scale | None) -> Pixels:
-        own = Scale.of(samples.dtype) or Scale(0, 1)
+    def _image(self, samples: NDArray[Any], intensity_range: IntensityRange | None) -> Pixels:
+        own = IntensityRange.of(samples.dtype) or IntensityRange(0, 1)
         opaque = samples.shape[2] % 2 == 1
-        image = (scale or own).to_float(samples if opaque else samples[..., :-1])
+        image = (intensity_range or own).to_float(samples if opaque else samples[..., :-1])
         if not np.isfinite(image).all():
             raise InputError("a picture holds values that are no finite numbers")
-        if scale is None and not ((image >= 0) & (image <= 1)).all():
+        if intensity_range is None and not ((image >= 0) & (image <= 1)).all():
             raise InputError(
                 f"a picture has floating samples from {image.min():g} to {image.max():g}; where "
                 "black and white are not 0 and 1 say what they are with --range"
@@ -207,8 +209,8 @@ class Pair:
         return np.broadcast_to(image, (*image.shape[:2], self.channels))
 
 
-def _read(path: Path) -> tuple[NDArray[Any], Scale | None]:
-    picture = open_picture(path, upright=True)
+def _read(path: Path) -> tuple[NDArray[Any], IntensityRange | None]:
+    picture = open_image(path, upright=True)
     if picture.width * picture.height > MOST_PIXELS:
         raise InputError(
             f"{path} has {picture.width}x{picture.height} pixels, and at most "
@@ -222,7 +224,7 @@ def _read(path: Path) -> tuple[NDArray[Any], Scale | None]:
     # The colours, and the transparency if there is one.
     kept = picture.colours + picture.transparent
     rows = (chunk[..., :kept] for chunk in picture.rows())
-    return np.concatenate(list(rows)), picture.scale
+    return np.concatenate(list(rows)), picture.intensity_range
 
 
 def measure(pair: Pair) -> Change:

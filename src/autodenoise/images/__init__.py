@@ -14,9 +14,9 @@ from autodenoise.errors import InputError, OutputError
 from autodenoise.files import replacing
 from autodenoise.images.encoding import formats_for, open_for, saving
 from autodenoise.images.formats import SUFFIXES, of_name, reason
-from autodenoise.images.image_file import Picture, open_picture
+from autodenoise.images.image_file import ImageFile, open_image
 from autodenoise.images.libvips import pyvips
-from autodenoise.images.samples import Scale, from_float, to_float
+from autodenoise.images.samples import IntensityRange, from_float, to_float
 from autodenoise.images.streaming import ahead
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SUFFIXES",
-    "Picture",
-    "Scale",
+    "ImageFile",
+    "IntensityRange",
     "ahead",
     "encode_png",
     "formats_for",
@@ -35,7 +35,7 @@ __all__ = [
     "of_name",
     "open_for",
     "open_image",
-    "open_picture",
+    "open_plain",
     "read",
     "saving",
     "to_float",
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 
-def open_image(path: Path) -> Picture:
+def open_plain(path: Path) -> ImageFile:
     """Open one picture that is grey or RGB of 8 or 16 bits, upright.
 
     Raises
@@ -51,10 +51,10 @@ def open_image(path: Path) -> Picture:
     InputError
         It is missing, cannot be decoded, or is anything else.
     """
-    picture = open_picture(path, upright=True)
+    picture = open_image(path, upright=True)
     if picture.pages > 1:
         raise InputError(f"{path} has {picture.pages} pages; expected one picture")
-    if Scale.of(picture.dtype) is None or picture.bands not in (1, 3) or picture.cmyk:
+    if IntensityRange.of(picture.dtype) is None or picture.bands not in (1, 3) or picture.cmyk:
         raise InputError(
             f"{path} has {picture.source.bands} channels of {picture.dtype}; "
             "expected grey or RGB of 8 or 16 bits, without transparency"
@@ -70,7 +70,7 @@ def read(path: Path) -> NDArray[np.generic]:
     InputError
         It is missing, damaged, or neither grey nor RGB of 8 or 16 bits.
     """
-    return np.concatenate(list(open_image(path).rows()))
+    return np.concatenate(list(open_plain(path).rows()))
 
 
 def write(path: Path, pixels: NDArray[np.generic]) -> None:

@@ -22,7 +22,7 @@ from autodenoise.images.formats import (
     of_name,
     reason,
 )
-from autodenoise.images.image_file import Picture, open_picture
+from autodenoise.images.image_file import ImageFile, open_image
 from autodenoise.images.libvips import pyvips
 from autodenoise.images.metadata import imagej
 from autodenoise.images.metadata import png as png_chunks
@@ -56,7 +56,7 @@ _MEANING = tiff_tags.RESOLUTION | {
 _BIG = 3_900_000_000
 
 
-def open_for(path: Path, target: Path, *, strip_metadata: bool = False) -> Picture:
+def open_for(path: Path, target: Path, *, strip_metadata: bool = False) -> ImageFile:
     """Open a picture that is to be saved as another.
 
     The orientation tag is kept, and the samples as they lie, where the target can be trusted to
@@ -65,19 +65,19 @@ def open_for(path: Path, target: Path, *, strip_metadata: bool = False) -> Pictu
     Raises
     ------
     InputError
-        As `open_picture` does.
+        As `open_image` does.
     OutputError
         The target's ending names no format, or one that cannot hold what the picture has.
     """
     form = of_name(target)
-    picture = open_picture(path)
+    picture = open_image(path)
     if picture.format is not form or (strip_metadata and form is not TIFF):
-        picture = open_picture(path, upright=True)
+        picture = open_image(path, upright=True)
     _check_target(picture, target, form)
     return picture
 
 
-def formats_for(picture: Picture) -> list[Format]:
+def formats_for(picture: ImageFile) -> list[Format]:
     """Give the formats that can hold all that a picture has, its own first if it is among them."""
 
     def holds(form: Format) -> bool:
@@ -90,7 +90,7 @@ def formats_for(picture: Picture) -> list[Format]:
     return sorted(filter(holds, FORMATS), key=lambda form: form is not picture.format)
 
 
-def _check_target(picture: Picture, target: Path, form: Format) -> None:
+def _check_target(picture: ImageFile, target: Path, form: Format) -> None:
     """Check, before anything is decoded, that the format can hold what the picture has."""
     if picture.dtype.type not in form.types:
         raise OutputError(
@@ -119,7 +119,7 @@ def _check_target(picture: Picture, target: Path, form: Format) -> None:
 
 @contextlib.contextmanager
 def saving(
-    picture: Picture, target: Path, *, strip_metadata: bool = False
+    picture: ImageFile, target: Path, *, strip_metadata: bool = False
 ) -> Iterator[Callable[[NDArray[Any]], None]]:
     """Write a picture's new samples to a file while they come.
 
@@ -163,7 +163,7 @@ def saving(
 
 @contextlib.contextmanager
 def _encoding(
-    picture: Picture, target: Path, temporary: Path, *, strip_metadata: bool
+    picture: ImageFile, target: Path, temporary: Path, *, strip_metadata: bool
 ) -> Iterator[Callable[[NDArray[Any]], None]]:
     """Let libvips encode rows in a thread of its own."""
     form = of_name(target)
@@ -200,7 +200,7 @@ def _encoding(
 
 
 def _dressed(
-    image: pyvips.Image, picture: Picture, form: Format, *, strip_metadata: bool
+    image: pyvips.Image, picture: ImageFile, form: Format, *, strip_metadata: bool
 ) -> pyvips.Image:
     """Give the bare samples the source's meaning, resolution, profile and metadata."""
     deep = "rgb16" if picture.dtype == np.uint16 else "srgb"
@@ -230,7 +230,7 @@ def _dressed(
     return image
 
 
-def _blocks(picture: Picture, form: Format, *, strip_metadata: bool) -> int:
+def _blocks(picture: ImageFile, form: Format, *, strip_metadata: bool) -> int:
     """Choose which kinds of metadata are written.
 
     libvips makes an EXIF block where there was none. That is wanted in a JPEG of known resolution
@@ -254,7 +254,7 @@ def _to_cmyk(image: pyvips.Image, profile: bytes | None) -> pyvips.Image:
     return image.icc_export(depth=depth)
 
 
-def _options(picture: Picture, form: Format) -> dict[str, Any]:
+def _options(picture: ImageFile, form: Format) -> dict[str, Any]:
     """Choose how to encode: as the source was, where that can be known."""
     same = picture.format is form
     bits = {"bitdepth": picture.bits} if picture.bits < 8 and picture.colours == 1 else {}
@@ -279,12 +279,12 @@ def _options(picture: Picture, form: Format) -> dict[str, Any]:
     return _tiff_options(picture, bits)
 
 
-def _profile(picture: Picture) -> dict[str, Any]:
+def _profile(picture: ImageFile) -> dict[str, Any]:
     # What came as CMYK leaves as sRGB, and says so.
     return {"profile": "srgb"} if picture.cmyk else {}
 
 
-def _tiff_options(picture: Picture, bits: dict[str, int]) -> dict[str, Any]:
+def _tiff_options(picture: ImageFile, bits: dict[str, int]) -> dict[str, Any]:
     size = picture.width * picture.height * picture.pages * picture.bands * picture.dtype.itemsize
     big: dict[str, Any] = {"bigtiff": size * (4 / 3 if picture.pyramid else 1) > _BIG}
     if not picture.tags:
@@ -308,7 +308,7 @@ def _tiff_options(picture: Picture, bits: dict[str, int]) -> dict[str, Any]:
     return options
 
 
-def _carried(picture: Picture, *, strip_metadata: bool) -> list[tiff_tags.Directory]:
+def _carried(picture: ImageFile, *, strip_metadata: bool) -> list[tiff_tags.Directory]:
     """Choose the tags that the new file's pages get from the old one's."""
     structure = tiff_tags.STRUCTURE - {Tag.EXTRA_SAMPLES}
     # ImageJ's says how many planes there are.

@@ -14,7 +14,7 @@ from autodenoise.images.libvips import pyvips
 from autodenoise.images.metadata import imagej
 from autodenoise.images.metadata import tiff as tiff_tags
 from autodenoise.images.metadata.tiff import TRANSPARENT, Tag, number
-from autodenoise.images.samples import Scale
+from autodenoise.images.samples import IntensityRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from autodenoise.images.metadata.tiff import ByteOrder, Directory
 
-__all__ = ["Picture", "open_picture"]
+__all__ = ["ImageFile", "open_image"]
 
 _TYPES: dict[str, type[np.generic]] = {
     "uchar": np.uint8,
@@ -64,7 +64,7 @@ _DECODED = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 50001})
 
 
 @dataclass(frozen=True)
-class Picture:
+class ImageFile:
     """A picture file that has been opened and not yet decoded.
 
     Attributes
@@ -82,7 +82,7 @@ class Picture:
         `colours`, and the transparency and other samples after them, which are left alone.
     dtype
         Of the samples.
-    scale
+    intensity_range
         What black and white are; None for types whose range only their owner knows.
     bits
         Significant bits of a sample; below 8 the samples are spread over 8.
@@ -115,7 +115,7 @@ class Picture:
     colours: int
     bands: int
     dtype: np.dtype[Any]
-    scale: Scale | None
+    intensity_range: IntensityRange | None
     bits: int
     cmyk: bool
     turned: bool
@@ -200,7 +200,7 @@ class Picture:
         return _decoded(image.autorot() if self.turned else image)
 
 
-def open_picture(path: Path, *, upright: bool = False) -> Picture:
+def open_image(path: Path, *, upright: bool = False) -> ImageFile:
     """Open a picture file: read its header, and check that it can be worked on.
 
     Parameters
@@ -265,7 +265,7 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
     if bits == 16 and image.format == "float":
         raise InputError(f"{path} has 16-bit floats; convert it to 32-bit floats first")
     dtype = np.dtype(_TYPES[image.format])
-    return Picture(
+    return ImageFile(
         path=path,
         format=form,
         width=image.width,
@@ -274,7 +274,9 @@ def open_picture(path: Path, *, upright: bool = False) -> Picture:
         colours=_colours(image, tags),
         bands=image.bands,
         dtype=dtype,
-        scale=_declared_range(tags[:pages]) if dtype.kind == "f" else Scale.of(dtype),
+        intensity_range=_declared_range(tags[:pages])
+        if dtype.kind == "f"
+        else IntensityRange.of(dtype),
         bits=bits,
         cmyk=cmyk,
         turned=turned,
@@ -420,7 +422,7 @@ def _check_still(path: Path) -> None:
         raise InputError(f"{path} is an animated PNG; expected one picture, or an animated WebP")
 
 
-def _declared_range(tags: tuple[Directory, ...]) -> Scale | None:
+def _declared_range(tags: tuple[Directory, ...]) -> IntensityRange | None:
     if not tags or any(not {Tag.MIN_SAMPLE, Tag.MAX_SAMPLE} <= page.keys() for page in tags):
         return None
     lows = [page[Tag.MIN_SAMPLE].numbers() for page in tags]
@@ -429,7 +431,7 @@ def _declared_range(tags: tuple[Directory, ...]) -> Scale | None:
         return None
     low, high = min(map(min, lows)), max(map(max, highs))
     known = np.isfinite(np.concatenate([*lows, *highs])).all() and low < high
-    return Scale(low, high) if known else None
+    return IntensityRange(low, high) if known else None
 
 
 def _field(image: pyvips.Image, name: str, default: int) -> int:

@@ -14,12 +14,12 @@ import numpy as np
 from autodenoise.errors import InputError
 from autodenoise.images.formats import reason
 from autodenoise.images.libvips import pyvips
-from autodenoise.images.samples import Scale
+from autodenoise.images.samples import IntensityRange
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from autodenoise.images.image_file import Picture
+    from autodenoise.images.image_file import ImageFile
 
 __all__ = ["TILE", "levels", "shown_range", "tile", "write_preview"]
 
@@ -33,7 +33,9 @@ _DIM = 0.25
 _WHITE = 255
 
 
-def shown_range(picture: Picture, scale: Scale | None) -> Scale | None:
+def shown_range(
+    picture: ImageFile, intensity_range: IntensityRange | None
+) -> IntensityRange | None:
     """Choose the sample values that a preview shows as black and white.
 
     Samples of more than 8 bits often use a small part of their range, and look black. Then the
@@ -43,20 +45,20 @@ def shown_range(picture: Picture, scale: Scale | None) -> Scale | None:
     ----------
     picture
         Its first page is looked at.
-    scale
+    intensity_range
         What black and white are; None if nobody knows.
 
     Returns
     -------
     Scale or None
-        None where `scale` shows the picture well.
+        None where `intensity_range` shows the picture well.
 
     Raises
     ------
     InputError
         The file is damaged.
     """
-    if picture.dtype == np.uint8 and scale == Scale.of(picture.dtype):
+    if picture.dtype == np.uint8 and intensity_range == IntensityRange.of(picture.dtype):
         return None
     try:
         image = picture.page(0)
@@ -69,12 +71,16 @@ def shown_range(picture: Picture, scale: Scale | None) -> Scale | None:
     if not known.size:
         return None
     low, high = (float(value) for value in np.percentile(known, (0.1, 99.9)))
-    if scale is not None and high > scale.low + _DIM * (scale.high - scale.low):
+    if intensity_range is not None and high > intensity_range.low + _DIM * (
+        intensity_range.high - intensity_range.low
+    ):
         return None
-    return Scale(low, high) if low < high else Scale(low, low + 1)
+    return IntensityRange(low, high) if low < high else IntensityRange(low, low + 1)
 
 
-def write_preview(picture: Picture, page: int, folder: Path, shown: Scale | None) -> None:
+def write_preview(
+    picture: ImageFile, page: int, folder: Path, shown: IntensityRange | None
+) -> None:
     """Write a page as a pyramid, of which `tile` gives parts.
 
     Colours come through the picture's profile. Of more than three channels without a meaning the
@@ -157,23 +163,23 @@ def _save(image: pyvips.Image, preview: Path, level: int) -> None:
     )
 
 
-def _colours(image: pyvips.Image, picture: Picture, shown: Scale | None) -> pyvips.Image:
+def _colours(image: pyvips.Image, picture: ImageFile, shown: IntensityRange | None) -> pyvips.Image:
     if picture.colours not in (1, 3):
         channels = [image.extract_band(band) for band in range(min(3, picture.colours))]
         missing = [channels[0].linear(0, 0)] * (3 - len(channels))
         image = channels[0].bandjoin([*channels[1:], *missing])
-    scale = shown or picture.scale or Scale(0, 1)
+    intensity_range = shown or picture.intensity_range or IntensityRange(0, 1)
     if shown is None and picture.dtype in (np.uint8, np.uint16) and _has_profile(picture, image):
         deep = "rgb16" if picture.dtype == np.uint16 else "srgb"
         grey = "grey16" if picture.dtype == np.uint16 else "b-w"
         image = image.copy(interpretation=grey if image.bands == 1 else deep)
         return image.icc_transform("srgb", embedded=True, depth=8)
-    gain = _WHITE / (scale.high - scale.low)
-    image = image.linear(gain, -scale.low * gain).rint().cast("uchar")
+    gain = _WHITE / (intensity_range.high - intensity_range.low)
+    image = image.linear(gain, -intensity_range.low * gain).rint().cast("uchar")
     return image.copy(interpretation="b-w" if image.bands == 1 else "srgb")
 
 
-def _has_profile(picture: Picture, image: pyvips.Image) -> bool:
+def _has_profile(picture: ImageFile, image: pyvips.Image) -> bool:
     return not picture.cmyk and image.get_typeof(_PROFILE) != 0
 
 

@@ -12,11 +12,11 @@ from autodenoise.errors import InputError, UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Scale", "from_float", "to_float"]
+__all__ = ["IntensityRange", "from_float", "to_float"]
 
 
 @dataclass(frozen=True)
-class Scale:
+class IntensityRange:
     """The sample values that stand for black and for white.
 
     Attributes
@@ -41,7 +41,7 @@ class Scale:
             )
 
     @classmethod
-    def of(cls, dtype: np.dtype[Any]) -> Scale | None:
+    def of(cls, dtype: np.dtype[Any]) -> IntensityRange | None:
         """Give the scale that a dtype has by itself; None where only the owner knows it."""
         if dtype in (np.uint8, np.uint16):
             return cls(0, np.iinfo(dtype).max)
@@ -83,9 +83,9 @@ def to_float(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
     InputError
         Another dtype, or floating values outside [0, 1], whose scale only their owner knows.
     """
-    scale = Scale.of(pixels.dtype)
-    if scale is not None:
-        return scale.to_float(pixels)
+    intensity_range = IntensityRange.of(pixels.dtype)
+    if intensity_range is not None:
+        return intensity_range.to_float(pixels)
     if not np.issubdtype(pixels.dtype, np.floating):
         raise InputError(f"expected uint8, uint16 or float samples, got {pixels.dtype}")
     low, high = float(np.min(pixels, initial=0)), float(np.max(pixels, initial=0))
@@ -99,5 +99,7 @@ def to_float(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
 
 def from_float(image: NDArray[np.floating], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
     """Undo `to_float`: clamp to [0, 1], scale and round for integer dtypes."""
-    scale = Scale.of(dtype)
-    return image.astype(dtype) if scale is None else scale.from_float(image, dtype)
+    intensity_range = IntensityRange.of(dtype)
+    return (
+        image.astype(dtype) if intensity_range is None else intensity_range.from_float(image, dtype)
+    )

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REACH",
+    "Autocorrelation",
     "Direction",
-    "Independence",
     "check_independence",
     "of_residual",
     "of_shots",
@@ -57,7 +57,7 @@ _DECILES = 2.563  # from the first decile to the last, in standard deviations of
 
 
 @dataclass(frozen=True)
-class Independence:
+class Autocorrelation:
     """How the noise of pixels hangs together.
 
     Attributes
@@ -95,7 +95,7 @@ class Independence:
         return found if self.certain else f"{found}, unless that is texture of the pictures"
 
 
-def check_independence(images: Images) -> Independence | None:
+def check_independence(images: Images) -> Autocorrelation | None:
     """Look at the noise in the flat places of images that nobody has cleaned.
 
     Parameters
@@ -128,7 +128,7 @@ def check_independence(images: Images) -> Independence | None:
     return dataclasses.replace(found, certain=bool(found.direction is None or not uneven))
 
 
-def of_shots(first: Images, again: Images) -> Independence | None:
+def of_shots(first: Images, again: Images) -> Autocorrelation | None:
     """Look at what two shots of each scene differ by, which is noise alone.
 
     Parameters
@@ -145,7 +145,7 @@ def of_shots(first: Images, again: Images) -> Independence | None:
     return None if planes is None else _judged(_autocorrelation(planes), planes.size)
 
 
-def of_residual(noisy: Images, denoised: Images) -> Independence | None:
+def of_residual(noisy: Images, denoised: Images) -> Autocorrelation | None:
     """Look at what a denoiser took out of images.
 
     Where it took out noise alone that is noise. Neighbours that are alike are either noise that
@@ -245,7 +245,7 @@ def _autocorrelation(planes: Floats) -> Floats:
     return correlations
 
 
-def _judged(correlations: Floats, values: int, alike: Floats | None = None) -> Independence:
+def _judged(correlations: Floats, values: int, alike: Floats | None = None) -> Autocorrelation:
     """Judge the autocorrelation of so many values by its size, or by another map."""
     chance = 1 / np.sqrt(values)
     apart = np.abs(correlations) if alike is None else alike.copy()
@@ -263,7 +263,7 @@ def _judged(correlations: Floats, values: int, alike: Floats | None = None) -> I
             direction = "rows"
         elif across == 0 and row < _ASIDE * column:
             direction = "columns"
-    return Independence(
+    return Autocorrelation(
         map=tuple(map(tuple, correlations.round(4).tolist())),
         correlation=float(correlations[down + REACH, across + REACH]),
         down=down,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.images import Scale
+    from autodenoise.images import IntensityRange
 
     Floats = NDArray[np.float64]
 
@@ -73,10 +73,10 @@ class Line:
         """The standard error of the floor."""
         return float(np.sqrt(self.covariance[1, 1]))
 
-    def in_samples(self, scale: Scale) -> Line:
+    def in_samples(self, intensity_range: IntensityRange) -> Line:
         """Give the line in the files' samples, for means and variances of those."""
-        unit = scale.high - scale.low
-        to_samples = np.array([[unit, 0], [-unit * scale.low, unit**2]])
+        unit = intensity_range.high - intensity_range.low
+        to_samples = np.array([[unit, 0], [-unit * intensity_range.low, unit**2]])
         gain, floor = to_samples @ (self.gain, self.floor)
         covariance = to_samples @ self.covariance @ to_samples.T
         return dataclasses.replace(
@@ -145,9 +145,9 @@ def fit_line(points: Points) -> Line | None:
     design = np.stack([means, np.ones_like(means)], axis=1)
     line, least = variances, 1e-3 * np.median(variances)
     for _ in range(_ROUNDS):
-        scale = relative * np.maximum(line, least)
-        off = np.abs(variances - line) / scale
-        weights = np.minimum(1, _OUTLIER / np.maximum(off, _OUTLIER)) / scale**2
+        intensity_range = relative * np.maximum(line, least)
+        off = np.abs(variances - line) / intensity_range
+        weights = np.minimum(1, _OUTLIER / np.maximum(off, _OUTLIER)) / intensity_range**2
         inverse = np.linalg.pinv(design.T @ (weights[:, None] * design))
         gain, floor = inverse @ (design.T @ (weights * variances))
         line = gain * means + floor

@@ -11,7 +11,7 @@ import numpy as np
 from autodenoise.evaluation.scores import run_denoiser
 from autodenoise.noise_estimation import level as noise_level
 from autodenoise.noise_estimation.autocorrelation import (
-    Independence,
+    Autocorrelation,
     check_independence,
     of_residual,
     of_shots,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Images = NDArray[np.float32]
     Floats = NDArray[np.float64]
 
-__all__ = ["Estimate", "KnownNoise", "from_noisy", "from_repeats", "hidden_risk"]
+__all__ = ["KnownNoise", "QualityEstimate", "from_noisy", "from_repeats", "hidden_risk"]
 
 # Of the noise. A finite difference over less drowns in float32, over more sees other slopes.
 _PROBE = 0.05
@@ -56,7 +56,7 @@ class KnownNoise(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Estimate:
+class QualityEstimate:
     """What can be said of a denoiser without clean images; squares are of the images' own unit.
 
     Attributes
@@ -107,8 +107,8 @@ class Estimate:
     cut_off: float
     level: NoiseLevel
     residual: tuple[Curve, ...]
-    before: Independence | None
-    after: Independence | None
+    before: Autocorrelation | None
+    after: Autocorrelation | None
 
     @property
     def worth(self) -> Literal["likely", "perhaps", "none"]:
@@ -144,7 +144,7 @@ def from_noisy(
     also: Images | None = None,
     known: KnownNoise | None = None,
     span: float = 1.0,
-) -> Estimate | None:
+) -> QualityEstimate | None:
     """Estimate a denoiser's error from noisy images alone: Stein's unbiased risk estimate.
 
     With noise n of covariance S on a clean image x, y = x + n, the error of an answer f(y) is
@@ -197,7 +197,7 @@ def from_noisy(
     squares = np.square(denoised.astype(np.float64) - noisy)
     errors = squares - variance + 2 * probe * passed
     error, left = float(errors.mean()), float(np.square(passed).mean())
-    return Estimate(
+    return QualityEstimate(
         images=len(noisy),
         known_from="images" if known is None else "recipe",
         span=span,
@@ -219,7 +219,7 @@ def from_noisy(
 
 def from_repeats(
     denoiser: Denoiser, noisy: Images, again: Images, others: Images, *, span: float = 1.0
-) -> Estimate:
+) -> QualityEstimate:
     """Estimate a denoiser's error from repeats: against other shots, without their own noise.
 
     With y and z two shots, and m the mean of all but y, their noise independent,
@@ -250,7 +250,7 @@ def from_repeats(
     noise = np.square(y - z) / 2
     errors = np.square(f - m) - np.square(y - m) + noise
     squares = np.square(f - y)
-    return Estimate(
+    return QualityEstimate(
         images=len(noisy),
         known_from="shots",
         span=span,

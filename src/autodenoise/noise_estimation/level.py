@@ -83,8 +83,10 @@ class NoiseLevel:
         values = noise.reshape(-1, noise.shape[-1])
         products = values.T @ values
         sigma = np.sqrt(np.diag(products))
-        scale = np.outer(sigma, sigma)
-        correlation = np.divide(products, scale, out=np.eye(len(sigma)), where=scale > 0)
+        intensity_range = np.outer(sigma, sigma)
+        correlation = np.divide(
+            products, intensity_range, out=np.eye(len(sigma)), where=intensity_range > 0
+        )
         return cls(tuple(channels), tuple(map(tuple, correlation.tolist())), deviation)
 
     def variance(self, images: NDArray[np.floating]) -> Floats:

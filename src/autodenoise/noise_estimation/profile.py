@@ -10,7 +10,7 @@ import numpy as np
 from autodenoise.data.registration import misalignment
 from autodenoise.data.repeats import find_scenes
 from autodenoise.errors import InputError
-from autodenoise.images import Scale
+from autodenoise.images import IntensityRange
 from autodenoise.noise_estimation.curve import MOST_DEVIATION, Line, fit_line, joined, tabulated
 from autodenoise.noise_estimation.statistics import (
     REACH,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from autodenoise.data.repeats import Scene
-    from autodenoise.discovery import PassedOver
+    from autodenoise.discovery import SkippedFile
 
     Floats = NDArray[np.float64]
 
@@ -83,7 +83,7 @@ class Profile:
         How many were measured on; pixels of all shots.
     form
         Of a shot, in words.
-    scale
+    intensity_range
         The samples that are black and white; 0 and 1 where the unit is the samples' own.
     own_unit
         Whether it is.
@@ -109,7 +109,7 @@ class Profile:
     shots: int
     pixels: int
     form: str
-    scale: Scale
+    intensity_range: IntensityRange
     own_unit: bool
     channels: tuple[Channel, ...]
     together: Channel
@@ -120,7 +120,7 @@ class Profile:
     correlation: Correlation
     drift: float
     warnings: tuple[str, ...]
-    passed_over: tuple[PassedOver, ...]
+    passed_over: tuple[SkippedFile, ...]
 
     @property
     def correlation_maps(self) -> Floats:
@@ -169,7 +169,7 @@ def measure(
     *,
     flat: bool = False,
     black: float | None = None,
-    scale: Scale | None = None,
+    intensity_range: IntensityRange | None = None,
     on_step: Callable[[str], None] | None = None,
 ) -> Profile:
     """Measure noise from scenes of several shots each, such as `find_scenes` finds.
@@ -186,7 +186,7 @@ def measure(
         pixel to pixel, fixed pattern included.
     black
         The sample value without light, if known.
-    scale
+    intensity_range
         The samples that stand for black and white; by default what the files' type says, and else
         the samples' own unit.
     on_step
@@ -199,8 +199,8 @@ def measure(
     """
     found = of_one_kind(find_scenes(source, apart=flat))
     form = found.scenes[0].form
-    declared = scale or form.scale
-    unit = declared or Scale(0, 1)
+    declared = intensity_range or form.intensity_range
+    unit = declared or IntensityRange(0, 1)
     extremes = Extremes(form.colours)
     sound, passed_over = [], list(found.passed_over)
     for scene in _told(found.scenes, "reading", on_step):
@@ -214,7 +214,7 @@ def measure(
     floor, ceiling = (unit.to_float(side).astype(np.float64) for side in extremes.clipped(declared))
     lit: list[Statistics] = []
     dark: list[Statistics] = []
-    warnings = list(_doubts_of_range(declared, ceiling, given=scale is not None))
+    warnings = list(_doubts_of_range(declared, ceiling, given=intensity_range is not None))
     for scene in _told(sound, "measuring", on_step):
         apart = misalignment(scene)
         if apart is not None:
@@ -242,7 +242,7 @@ def measure(
         shots=sum(scene.shots for scene in sound),
         pixels=sum(scene.shots * scene.form.width * scene.form.height for scene in sound),
         form=str(form),
-        scale=unit,
+        intensity_range=unit,
         own_unit=declared is None,
         channels=tuple(channels),
         together=together,
@@ -276,12 +276,12 @@ def _is_dark(scene: Scene) -> bool:
     return bool({part.lower() for part in scene.name.split("/")} & set(DARK))
 
 
-def _nothing(source: Path, what: str, passed_over: Iterable[PassedOver]) -> InputError:
+def _nothing(source: Path, what: str, passed_over: Iterable[SkippedFile]) -> InputError:
     lines = [f"  {passed.name}: {passed.reason}" for passed in passed_over]
     return InputError("\n".join([f"no scene of {source} {what}", *lines]))
 
 
-def _check(source: Path, channels: Sequence[Channel], passed_over: Iterable[PassedOver]) -> None:
+def _check(source: Path, channels: Sequence[Channel], passed_over: Iterable[SkippedFile]) -> None:
     if not all(len(channel.points.means) for channel in channels):
         raise _nothing(source, "is free of samples that are clipped at black or white", passed_over)
     if not any(channel.points.variances.any() for channel in channels):
@@ -383,7 +383,9 @@ def _curve(channel: Channel, law: str, means: Floats) -> Floats:
     return np.sqrt(np.maximum(channel.line.gain * means + channel.line.floor, 0))
 
 
-def _doubts_of_range(declared: Scale | None, ceiling: Floats, *, given: bool) -> Iterator[str]:
+def _doubts_of_range(
+    declared: IntensityRange | None, ceiling: Floats, *, given: bool
+) -> Iterator[str]:
     """Say what makes one doubt which samples are black and white."""
     if declared is None:
         yield (
@@ -399,7 +401,7 @@ def _doubts_of_range(declared: Scale | None, ceiling: Floats, *, given: bool) ->
 
 
 def _doubts(
-    channels: Sequence[Channel], drift: float, dtype: np.dtype[Any], unit: Scale
+    channels: Sequence[Channel], drift: float, dtype: np.dtype[Any], unit: IntensityRange
 ) -> Iterator[str]:
     """Say what makes the numbers worse than they look."""
     error = max(

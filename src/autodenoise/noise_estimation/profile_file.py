@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Sequence
 
-    from autodenoise.images import Scale
+    from autodenoise.images import IntensityRange
 
 __all__ = ["Profiled", "as_toml", "profile_noise"]
 
@@ -51,7 +51,7 @@ def profile_noise(
     *,
     flat: bool = False,
     black: float | None = None,
-    scale: Scale | None = None,
+    intensity_range: IntensityRange | None = None,
     on_step: Callable[[str], None] | None = None,
 ) -> Profiled:
     """Measure the noise of a camera, scanner or microscope, and write it down for training.
@@ -67,7 +67,7 @@ def profile_noise(
         Each picture is a flat field, evenly lit, that was shot once.
     black
         The sample value without light, if known.
-    scale
+    intensity_range
         The samples that stand for black and white; by default what the files' type says.
     on_step
         Hears what is being done, in a few words.
@@ -88,7 +88,9 @@ def profile_noise(
     for path in (target, plot):
         if path.exists():
             raise OutputError(f"{path} exists already; choose another name")
-    profile = measure(folder, flat=flat, black=black, scale=scale, on_step=on_step)
+    profile = measure(
+        folder, flat=flat, black=black, intensity_range=intensity_range, on_step=on_step
+    )
     name = printable(folder.resolve().name)
     write_text(target, as_toml(profile, name, printable(target.name)))
     try:
@@ -170,7 +172,7 @@ def _summary(profile: Profile, source: str) -> dict[str, Any]:
         "shots": profile.shots,
         "pixels": profile.pixels,
         "form": profile.form,
-        "range": (profile.scale.low, profile.scale.high),
+        "range": (profile.intensity_range.low, profile.intensity_range.high),
         "own_unit": profile.own_unit,
         "law": profile.law,
         "reason": profile.reason,

@@ -242,10 +242,10 @@ def correlation(scenes: Sequence[Statistics]) -> Correlation:
     weights = sum(scene.weights for scene in scenes)
     covariance = sum(scene.products for scene in scenes) / np.maximum(weights, 1e-12)
     own = [number for number, (one, other) in enumerate(pairs(channels)) if one == other]
-    scale = np.sqrt(np.maximum(covariance[own, REACH, REACH], 1e-12))
+    intensity_range = np.sqrt(np.maximum(covariance[own, REACH, REACH], 1e-12))
     maps = np.stack(
         [
-            covariance[number] / (scale[one] * scale[other])
+            covariance[number] / (intensity_range[one] * intensity_range[other])
             for number, (one, other) in enumerate(pairs(channels))
         ]
     )

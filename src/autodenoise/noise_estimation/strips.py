@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodenoise.discovery import PassedOver
+from autodenoise.discovery import SkippedFile
 from autodenoise.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from autodenoise.data.repeats import Scene, Scenes
-    from autodenoise.images import Scale
+    from autodenoise.images import IntensityRange
 
     Floats = NDArray[np.float64]
 
@@ -34,12 +34,12 @@ def of_one_kind(scenes: Scenes) -> Scenes:
     """Keep the scenes whose samples are of the most common kind, and pass over the others."""
 
     def kind(scene: Scene) -> tuple[Any, ...]:
-        return scene.form.colours, scene.form.dtype, scene.form.scale
+        return scene.form.colours, scene.form.dtype, scene.form.intensity_range
 
     common = Counter(map(kind, scenes.scenes)).most_common(1)[0][0]
     kept = tuple(scene for scene in scenes.scenes if kind(scene) == common)
     others = [
-        PassedOver(scene.name, f"it is {scene.form}; most scenes are as {kept[0].name}")
+        SkippedFile(scene.name, f"it is {scene.form}; most scenes are as {kept[0].name}")
         for scene in scenes.scenes
         if kind(scene) != common
     ]
@@ -67,7 +67,7 @@ class Extremes:
                 for inner in sorted(end)[:-2]:
                     del end[inner]
 
-    def clipped(self, declared: Scale | None) -> tuple[Floats, Floats]:
+    def clipped(self, declared: IntensityRange | None) -> tuple[Floats, Floats]:
         """Give the samples up to which, and from which, each channel is clipped, (C,) each."""
         low, high = (-np.inf, np.inf) if declared is None else (declared.low, declared.high)
         floor, ceiling = ([sign * _pile(ends[sign]) for ends in self._ends] for sign in (-1, 1))
@@ -83,7 +83,7 @@ def _pile(end: Counter[float]) -> float:
 
 def survey(
     scene: Scene, extremes: Extremes, *, least: int
-) -> tuple[Scene | None, Sequence[PassedOver]]:
+) -> tuple[Scene | None, Sequence[SkippedFile]]:
     """Decode every shot once, so that a damaged one is known before anything is measured.
 
     Parameters
@@ -99,7 +99,7 @@ def survey(
     -------
     Scene or None
         The shots that are sound, if they are enough.
-    sequence of PassedOver
+    sequence of SkippedFile
         The others.
     """
     sound, damaged = [], []
@@ -109,14 +109,14 @@ def survey(
                 _check_finite(file, samples)
                 extremes.add(samples)
         except InputError as error:
-            damaged.append(PassedOver(f"{scene.name}/{file.name}", str(error)))
+            damaged.append(SkippedFile(f"{scene.name}/{file.name}", str(error)))
         else:
             sound.append(file)
     shots = scene.shots if sound == list(scene.files) else len(sound)
     if shots >= least and sound:
         return dataclasses.replace(scene, files=tuple(sound), shots=shots), damaged
     left = f"{shots if sound else 0} sound shots of it are left; at least {least} are needed"
-    return None, [*damaged, PassedOver(scene.name, left)]
+    return None, [*damaged, SkippedFile(scene.name, left)]
 
 
 def _check_finite(file: Path, samples: NDArray[Any]) -> None:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from autodenoise.noise_estimation.estimate import Estimate
+    from autodenoise.noise_estimation.estimate import QualityEstimate
 
 __all__ = ["Part", "assumption", "cautions", "headline", "parts", "taken_out"]
 
@@ -48,7 +48,7 @@ class Part(NamedTuple):
     psnr: float | None
 
 
-def headline(estimate: Estimate) -> str:
+def headline(estimate: QualityEstimate) -> str:
     """Say how good the denoised images are likely to be, and how good the noisy ones are."""
     if estimate.noisy_psnr is None:
         return "The images have no noise that could be measured."
@@ -65,7 +65,7 @@ def headline(estimate: Estimate) -> str:
     return f"{worth} {estimate.psnr:.1f} dB ± {estimate.psnr_deviation:.1f} ({noisy})."
 
 
-def assumption(estimate: Estimate) -> str:
+def assumption(estimate: QualityEstimate) -> str:
     """Say in one sentence what that rests on."""
     match estimate.known_from:
         case "shots":
@@ -87,7 +87,7 @@ def assumption(estimate: Estimate) -> str:
             )
 
 
-def taken_out(estimate: Estimate) -> str:
+def taken_out(estimate: QualityEstimate) -> str:
     """Say whether what was taken out is as strong as the noise."""
     if estimate.noise <= 0:
         return "There is no noise to compare with what was taken out."
@@ -100,7 +100,7 @@ def taken_out(estimate: Estimate) -> str:
     return f"{said}: no more than the noise there is, and most of it."
 
 
-def cautions(estimate: Estimate) -> list[str]:
+def cautions(estimate: QualityEstimate) -> list[str]:
     """Say what these images give reason to doubt; nothing where there is none."""
     before, after = estimate.before, estimate.after
     correlated = before is not None and before.direction is not None
@@ -129,7 +129,7 @@ def cautions(estimate: Estimate) -> list[str]:
     return said
 
 
-def _is_told_wrong(estimate: Estimate) -> bool:
+def _is_told_wrong(estimate: QualityEstimate) -> bool:
     """Whether the images speak against the noise that somebody named, as far as they can tell."""
     if estimate.known_from != "recipe" or estimate.seen is None or estimate.noise <= 0:
         return False
@@ -138,7 +138,7 @@ def _is_told_wrong(estimate: Estimate) -> bool:
     return not correlated and not 1 / _WRONG < strength < _WRONG
 
 
-def parts(estimate: Estimate) -> list[Part]:
+def parts(estimate: QualityEstimate) -> list[Part]:
     """List the errors of an estimate."""
     squares = {
         "noisy": estimate.noise,

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.benchmark.datasets import Reference
-    from autodenoise.benchmark.results_table import Average
+    from autodenoise.benchmark.datasets import ReferenceImage
+    from autodenoise.benchmark.results_table import ResultAverage
 
     Pixels = NDArray[np.float32]
 
@@ -47,7 +47,9 @@ def keep(folder: Path, noise: str, denoiser: str, identity: str, output: Pixels)
     images.write(path, from_float(_middle(output), np.dtype(np.uint8)))
 
 
-def compose(folder: Path, reference: Reference, averages: Sequence[Average]) -> NDArray[np.uint8]:
+def compose(
+    folder: Path, reference: ReferenceImage, averages: Sequence[ResultAverage]
+) -> NDArray[np.uint8]:
     """Lay out what `keep` has kept: for each noise all parts, and below each its difference.
 
     Parameters
@@ -94,7 +96,7 @@ def compose(folder: Path, reference: Reference, averages: Sequence[Average]) -> 
     return laid_out(rows)
 
 
-def _label(one: Average, width: int) -> str:
+def _label(one: ResultAverage, width: int) -> str:
     score = f" {one.psnr:.2f}"
     told = f"{score}, {one.noise}" if one.denoiser == INPUT else score
     most = label_length(max(width, NARROWEST))

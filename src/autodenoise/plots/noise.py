@@ -61,7 +61,10 @@ def noise_figure(profile: Profile, title: str) -> Figure:
 
 
 def _draw_curve(axes: Axes, profile: Profile) -> None:
-    low, unit = profile.scale.low, profile.scale.high - profile.scale.low
+    low, unit = (
+        profile.intensity_range.low,
+        profile.intensity_range.high - profile.intensity_range.low,
+    )
     for channel, sigmas in zip(profile.channels, profile.sigmas, strict=True):
         color = _COLOURS.get(channel.name, TEAL)
         means, variances, errors, _ = channel.points

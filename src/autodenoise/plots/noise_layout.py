@@ -12,8 +12,8 @@ from autodenoise.plots.loss_layout import Point, Tick, alike
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from autodenoise.noise_estimation.autocorrelation import Independence
-    from autodenoise.noise_estimation.estimate import Estimate
+    from autodenoise.noise_estimation.autocorrelation import Autocorrelation
+    from autodenoise.noise_estimation.estimate import QualityEstimate
     from autodenoise.noise_estimation.level import Curve
 
 __all__ = ["Cell", "CorrelationMap", "VarianceChart", "correlation_map", "variance_chart"]
@@ -77,7 +77,7 @@ class CorrelationMap(NamedTuple):
     cells: list[Cell]
 
 
-def variance_chart(estimate: Estimate) -> VarianceChart:
+def variance_chart(estimate: QualityEstimate) -> VarianceChart:
     """Lay out the variance of the noise, and that of what was taken out."""
     curves = (*estimate.level.channels, *estimate.residual)
     means = [mean for curve in curves for mean in curve.means]
@@ -120,7 +120,7 @@ def variance_chart(estimate: Estimate) -> VarianceChart:
     )
 
 
-def correlation_map(found: Independence) -> CorrelationMap:
+def correlation_map(found: Autocorrelation) -> CorrelationMap:
     """Lay out an autocorrelation."""
     reach = len(found.map) // 2
     cells = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 
 from autodenoise import images
-from autodenoise.images import Scale
+from autodenoise.images import IntensityRange
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ NARROWEST = 240
 _MARGIN, _LABEL_GAP = 20, 6
 _LEAST_COLUMNS = 3
 _BACKGROUND, _INK = 36, 214
-_BYTES = Scale(0, 255)
+_BYTES = IntensityRange(0, 255)
 
 # Printable ASCII in DejaVu Sans Mono, drawn once: the servers and containers that pictures are
 # denoised on have no fonts.

@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from autodenoise import images
 from autodenoise.errors import OutputError, UsageError
 from autodenoise.evaluation.comparison import Change, Pair, gain, measure
-from autodenoise.images import Scale
+from autodenoise.images import IntensityRange
 from autodenoise.images.libvips import pyvips
 from autodenoise.plots.panels import GAP, Panel, laid_out
 
@@ -123,7 +123,7 @@ def compare_files(
     target: Path | None = None,
     *,
     crop: Crop | None = None,
-    scale: Scale | None = None,
+    intensity_range: IntensityRange | None = None,
     overwrite: bool = False,
 ) -> tuple[Change, SideBySide | None]:
     """Measure what changed between two picture files, and show it in a third.
@@ -136,7 +136,7 @@ def compare_files(
         Where the composed picture goes; its ending chooses the format. None composes none.
     crop
         See `compose`.
-    scale
+    intensity_range
         See `Pair`.
     overwrite
         Replace `target` if it is there.
@@ -155,7 +155,7 @@ def compare_files(
             raise OutputError(f"{target} exists already; choose another name, or --overwrite")
         if any(source.exists() and target.samefile(source) for source in (before, after)):
             raise UsageError(f"{target} is one of the two that are compared; choose another name")
-    pair = Pair.read(before, after, scale)
+    pair = Pair.read(before, after, intensity_range)
     change = measure(pair)
     if target is None:
         return change, None

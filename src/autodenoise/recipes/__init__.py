@@ -24,13 +24,13 @@ import tomli_w
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
 from autodenoise.data.arrays import SOURCES
-from autodenoise.data.dataset import Data
+from autodenoise.data.dataset import DataSpec
 from autodenoise.errors import InputError, UsageError, unknown_name
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import AnyNoise
 from autodenoise.recipes.errors import explain, known_keys
 from autodenoise.recipes.overrides import by_path, names_a_kind, parse, put
-from autodenoise.recipes.own_data import Own, applied, template
+from autodenoise.recipes.own_data import OwnData, applied, template
 from autodenoise.recipes.phase_checks import check_phase
 from autodenoise.recipes.search_space import Range, Space, check, flatten
 from autodenoise.runtime.card import expected
@@ -39,7 +39,7 @@ from autodenoise.training.phases import Phase
 __all__ = [
     "FigureName",
     "Network",
-    "Own",
+    "OwnData",
     "Recipe",
     "builtin_names",
     "dump",
@@ -145,7 +145,7 @@ class Recipe:
     __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
 
     title: str
-    data: Data
+    data: DataSpec
     noise: tuple[AnyNoise, ...]
     network: Network
     phase: dict[str, Phase]
@@ -192,7 +192,7 @@ def load(
     recipe: str | Path | None,
     overrides: Iterable[str] = (),
     *,
-    own: Own | None = None,
+    own: OwnData | None = None,
     epochs: int | None = None,
     minutes: float | None = None,
     seed: int | None = None,
@@ -270,7 +270,7 @@ def load(
     return changed if minutes is None else _lasting(changed, minutes)
 
 
-def _given(own: Own | None) -> Own:
+def _given(own: OwnData | None) -> OwnData:
     if own is None:
         raise UsageError(
             "name a recipe, as in: autodenoise train conv-mnist, or pictures of yours, as in: "

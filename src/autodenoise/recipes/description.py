@@ -25,8 +25,8 @@ from autodenoise.noise import (
 from autodenoise.training.optimizers import AdamW, Muon
 
 if TYPE_CHECKING:
-    from autodenoise.data.crops import Holds
-    from autodenoise.data.dataset import Data
+    from autodenoise.data.crops import Supervision
+    from autodenoise.data.dataset import DataSpec
     from autodenoise.noise import AnyNoise, Strength
     from autodenoise.recipes import Recipe
     from autodenoise.training.optimizers import Optimizer
@@ -57,7 +57,7 @@ _TASKS = {
     "recorrupted": "noisier to noisy, with noise as theirs (Recorrupted2Recorrupted)",
     "neighbor2neighbor": "noisy to the pixels beside (Neighbor2Neighbor)",
 }
-_HOLDS: dict[Holds, str] = {
+_HOLDS: dict[Supervision, str] = {
     "clean": "clean pictures",
     "pairs": "pairs of a noisy and a clean picture",
     "repeats": "several noisy shots of each scene",
@@ -75,7 +75,7 @@ def source(name: str) -> str:
     return _SOURCES.get(name, Path(name).name)
 
 
-def holds(kind: Holds) -> str:
+def holds(kind: Supervision) -> str:
     """Say what there is of each scene."""
     return _HOLDS[kind]
 
@@ -208,7 +208,7 @@ def _strength(strength: Strength) -> str:
     return f"{strength:g}"
 
 
-def phase(part: Phase, data: Data | None = None) -> list[str]:
+def phase(part: Phase, data: DataSpec | None = None) -> list[str]:
     """Say what a phase of training does, in a few sentences; on data that may bring their noise."""
     long = f"{part.epochs} epoch{'s' if part.epochs > 1 else ''}"
     if part.minutes is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from autodenoise.data.dataset import Data
+from autodenoise.data.dataset import DataSpec
 from autodenoise.errors import unknown_name
 from autodenoise.noise import NOISES, Part
 from autodenoise.recipes.search_space import Range
@@ -60,7 +60,7 @@ def known_keys(error: ValidationError, whole: type) -> list[str]:
     if kind is not None:
         owner = _TABLES[str(kind)]
     elif place:
-        owner = {"data": Data, "search": Range}.get(str(place[0]), Phase)
+        owner = {"data": DataSpec, "search": Range}.get(str(place[0]), Phase)
     else:
         owner = whole
     return [entry.name for entry in dataclasses.fields(owner)]

@@ -20,10 +20,10 @@ from autodenoise.runtime.card import as_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autodenoise.data.crops import Holds
+    from autodenoise.data.crops import Supervision
     from autodenoise.noise import AnyNoise
 
-__all__ = ["Own", "applied", "template"]
+__all__ = ["OwnData", "applied", "template"]
 
 _NUMBER = r"\d+(?:\.\d+)?"
 _STRENGTH = re.compile(rf"(gaussian|poisson):({_NUMBER})(?:-({_NUMBER}))?")
@@ -36,7 +36,7 @@ _GOING_ON = {
 
 
 @dataclass(frozen=True)
-class Own:
+class OwnData:
     """Somebody's own pictures.
 
     Attributes
@@ -56,7 +56,7 @@ class Own:
         What training goes on from, see `autodenoise.recipes.Recipe`; empty: random weights.
     """
 
-    holds: Holds
+    holds: Supervision
     source: Path
     targets: Path | None = None
     noise: str = ""
@@ -75,7 +75,7 @@ class Own:
         return as_name(source.name if source.is_dir() else source.stem)
 
 
-def template(own: Own) -> dict[str, Any]:
+def template(own: OwnData) -> dict[str, Any]:
     """Give the table of the recipe for pictures of this kind, without the pictures."""
     file = resources.files(__package__).joinpath("own", f"{own.holds}.toml")
     table = tomllib.loads(file.read_text("utf-8"))
@@ -89,7 +89,7 @@ def template(own: Own) -> dict[str, Any]:
     return {"name": own.name, **table}
 
 
-def applied(table: Mapping[str, Any], own: Own) -> dict[str, Any]:
+def applied(table: Mapping[str, Any], own: OwnData) -> dict[str, Any]:
     """Give the table of a recipe that learns from somebody's own pictures.
 
     Parameters
@@ -130,7 +130,7 @@ def applied(table: Mapping[str, Any], own: Own) -> dict[str, Any]:
     return changed
 
 
-def _objective(own: Own) -> str | None:
+def _objective(own: OwnData) -> str | None:
     """Say by which objective such pictures are learnt from; None: that of the recipe."""
     if own.holds == "repeats":
         return "noise2noise"

@@ -13,7 +13,7 @@ from autodenoise.training.phases import ObjectiveName, Phase
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from autodenoise.data.dataset import Data
+    from autodenoise.data.dataset import DataSpec
     from autodenoise.noise import AnyNoise
 
 __all__ = ["check_phase"]
@@ -30,7 +30,7 @@ _TAKEN = ("best", "checkpoint", "start")
 
 
 def check_phase(
-    name: str, phase: Phase, data: Data, noise: Iterable[AnyNoise], network: str
+    name: str, phase: Phase, data: DataSpec, noise: Iterable[AnyNoise], network: str
 ) -> None:
     """Check a phase against the data, the noise and the network that it trains with.
 

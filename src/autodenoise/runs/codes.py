@@ -246,7 +246,7 @@ def _read(
         stems = [file.stem for file in files]
         unique = len(set(stems)) == len(stems)
         return stems if unique else [file.name for file in files], part, ()
-    splits = datasets.load(datasets.Data(source, validation="last", size=size), on_bytes)
+    splits = datasets.load(datasets.DataSpec(source, validation="last", size=size), on_bytes)
     digits = len(str(len(splits.test.images) - 1))
     names = [f"{index:0{digits}}" for index in range(len(splits.test.images))]
     return names, splits.test, splits.classes

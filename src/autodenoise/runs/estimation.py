@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from autodenoise.data.dataset import Splits
-    from autodenoise.noise_estimation.autocorrelation import Independence
-    from autodenoise.noise_estimation.estimate import Estimate
+    from autodenoise.noise_estimation.autocorrelation import Autocorrelation
+    from autodenoise.noise_estimation.estimate import QualityEstimate
     from autodenoise.recipes import Recipe
     from autodenoise.runs.run import Run
     from autodenoise.training.phases import Phase
@@ -37,7 +37,7 @@ _LITTLE = 0.5
 _BLIND = ("neighbor2neighbor", "noise2void", "noise2void2")
 
 
-def assess(run: Run, splits: Splits) -> Estimate | None:
+def assess(run: Run, splits: Splits) -> QualityEstimate | None:
     """Estimate how good a run's model file is on its held-back images, and note it in the folder.
 
     Returns
@@ -58,7 +58,7 @@ def assess(run: Run, splits: Splits) -> Estimate | None:
     _, height, width = splits.shape
     held = run.held_back(splits, max(1, _PIXELS // (height * width)))
     model, span = run.model(), splits.span[1] - splits.span[0]
-    found: Estimate | None
+    found: QualityEstimate | None
     if held.again is not None and held.others is not None:
         found = unsupervised.from_repeats(model, held.noisy, held.again, held.others, span=span)
     else:
@@ -129,7 +129,7 @@ def _hides(phase: Phase, direction: str) -> bool:
     return phase.objective.startswith("noise2void") and phase.lines == direction
 
 
-def _independence(recipe: Recipe, splits: Splits) -> Independence | None:
+def _independence(recipe: Recipe, splits: Splits) -> Autocorrelation | None:
     """Look at the noise of some training images, in the most certain way that they allow."""
     _, height, width = splits.shape
     part, some = splits.train, slice(max(1, _PIXELS // (height * width)))

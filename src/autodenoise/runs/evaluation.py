@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from autodenoise.data.download import OnBytes
     from autodenoise.evaluation.scores import Denoiser
-    from autodenoise.noise_estimation.estimate import Estimate
-    from autodenoise.training.loop import Report
+    from autodenoise.noise_estimation.estimate import QualityEstimate
+    from autodenoise.training.loop import TrainingCallback
 
 __all__ = ["classify", "compare", "estimate", "evaluate", "find_outliers"]
 
@@ -69,7 +69,7 @@ def evaluate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None)
     return evaluation
 
 
-def estimate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None) -> Estimate:
+def estimate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None) -> QualityEstimate:
     """Estimate how good a run's model file is where nobody has the clean images.
 
     What can be told goes to ``estimate.json``, ten images and what was taken out of them to
@@ -165,7 +165,7 @@ def find_outliers(
     model = run.model()
     splits = run.data(on_bytes)
     size = splits.shape[1:]
-    others = datasets.load(datasets.Data(source, validation="last", size=size), on_bytes)
+    others = datasets.load(datasets.DataSpec(source, validation="last", size=size), on_bytes)
     if others.shape != splits.shape:
         raise InputError(
             f"{source} has images of {others.shape[0]} channel(s), {run.folder} was trained on "
@@ -206,7 +206,7 @@ def compare(
     folder: str | os.PathLike[str],
     others: Sequence[str],
     *,
-    report: Report | None = None,
+    report: TrainingCallback | None = None,
     on_bytes: OnBytes | None = None,
 ) -> Comparison:
     """Score other methods on a run's held-back images, with the very same noise on them.
@@ -276,7 +276,7 @@ def _method(
     run: Run,
     splits: datasets.Splits,
     name: str,
-    report: Report | None,
+    report: TrainingCallback | None,
     on_bytes: OnBytes | None,
 ) -> tuple[str, int | None, Denoiser]:
     if name == "pca":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from autodenoise.training.history import Row
-    from autodenoise.training.loop import Report, Status, Training
+    from autodenoise.training.history import EpochRow
+    from autodenoise.training.loop import Training, TrainingCallback, TrainingStatus
 
 __all__ = ["Listeners"]
 
@@ -14,20 +14,20 @@ __all__ = ["Listeners"]
 class Listeners:
     """Tells each of some reports, in their order, all that there is to hear; or nobody."""
 
-    def __init__(self, *reports: Report) -> None:
+    def __init__(self, *reports: TrainingCallback) -> None:
         self._reports = reports
 
-    def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
+    def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
         """Take what is about to be trained."""
         for report in self._reports:
             report.begin(training, rows)
 
-    def step(self, status: Status) -> None:
+    def step(self, status: TrainingStatus) -> None:
         """Take the state of things."""
         for report in self._reports:
             report.step(status)
 
-    def epoch(self, row: Row) -> None:
+    def epoch(self, row: EpochRow) -> None:
         """Take a finished epoch."""
         for report in self._reports:
             report.epoch(row)

@@ -110,7 +110,7 @@ def quantize(
 def _images(card: Card, name: str, on_bytes: OnBytes | None) -> tuple[Images, Images]:
     """Give clean training images and what the card's noise makes of them, (N, H, W, C)."""
     any_size = card.size is None
-    data = datasets.Data(
+    data = datasets.DataSpec(
         name, validation="last", crop=_SIDE if any_size else None, grey=card.channels == 1
     )
     learnt = datasets.load(data, on_bytes).train

@@ -22,7 +22,7 @@ from autodenoise.files import printable, write_text
 from autodenoise.metrics import loss_text
 from autodenoise.noise_estimation import summary as verdict
 from autodenoise.noise_estimation.autocorrelation import REACH
-from autodenoise.noise_estimation.estimate import Estimate
+from autodenoise.noise_estimation.estimate import QualityEstimate
 from autodenoise.plots.loss_layout import lay_out
 from autodenoise.plots.noise_layout import correlation_map, variance_chart
 from autodenoise.recipes import description as words
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from autodenoise.plots.noise_layout import Cell
     from autodenoise.recipes import Recipe
     from autodenoise.runs.run import Run
-    from autodenoise.training.history import Row
+    from autodenoise.training.history import EpochRow
 
 __all__ = ["REPORT_NAME", "write"]
 
@@ -86,7 +86,7 @@ def write(run: Run, splits: Splits) -> Path:
     classifier = find(results.CLASSIFIER_NAME, Accuracy)
     outliers = find(results.OUTLIERS_NAME, Outliers)
     comparison = find(results.COMPARISON_NAME, Comparison)
-    estimate = find(results.ESTIMATE_NAME, Estimate)
+    estimate = find(results.ESTIMATE_NAME, QualityEstimate)
     for found in (evaluation, classifier, outliers, comparison, estimate):
         notes += [found.note] if found.note else []
     gallery, left_out = _gallery(run.folder / FIGURES_FOLDER)
@@ -185,7 +185,7 @@ class _Phase(NamedTuple):
     printed: list[_Printed]
 
 
-def _phases(run: Run, rows: list[Row], curves: list[Curve]) -> list[_Phase]:
+def _phases(run: Run, rows: list[EpochRow], curves: list[Curve]) -> list[_Phase]:
     drawn = {curve.name: curve for curve in curves}
     phases = []
     for name, phase in run.recipe.phase.items():

@@ -15,7 +15,7 @@ from autodenoise.images import to_float
 from autodenoise.noise import Compose
 from autodenoise.plots.images import Curve
 from autodenoise.recipes import description as words
-from autodenoise.training.history import Row, read_metrics
+from autodenoise.training.history import EpochRow, read_metrics
 from autodenoise.training.loop import METRICS_NAME
 from autodenoise.training.phases import is_over
 from autodenoise.training.validation import corrupt
@@ -112,7 +112,7 @@ class Run:
         return cls(path, recipes.load(path / RECIPE_NAME))
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[EpochRow]:
         """The epochs that are done."""
         metrics = self.folder / METRICS_NAME
         return read_metrics(metrics) if metrics.exists() else []

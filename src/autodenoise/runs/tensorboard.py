@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from autodenoise.recipes import Recipe
-    from autodenoise.training.history import Row
-    from autodenoise.training.loop import Status, Training
+    from autodenoise.training.history import EpochRow
+    from autodenoise.training.loop import Training, TrainingStatus
 
 __all__ = ["Tracking", "hyperparameters"]
 
@@ -79,7 +79,7 @@ class Tracking:
     def __exit__(self, *_: object) -> None:
         self._files.close()
 
-    def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
+    def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
         """Open the files, and bring them to where training stands."""
         self._step = min(_last_step(self._folder), len(rows))
         self._events = self._files.enter_context(_EventFile(self._folder, len(rows)))
@@ -100,16 +100,16 @@ class Tracking:
         self._rows = {} if clean is None else {"clean": as_float(clean[:_IMAGES])}
         self._rows["noisy"] = as_float(noisy[:_IMAGES])
 
-    def step(self, status: Status) -> None:
+    def step(self, status: TrainingStatus) -> None:
         """Wait for the epoch's end."""
 
-    def epoch(self, row: Row) -> None:
+    def epoch(self, row: EpochRow) -> None:
         """Draw an epoch."""
         self._draw_curves(row)
         if self._step % self._every == 0 or self._step == 1:
             self._draw_images()
 
-    def _draw_curves(self, row: Row) -> None:
+    def _draw_curves(self, row: EpochRow) -> None:
         self._step += 1
         values = [
             Summary.Value(tag=f"{row.phase}/{name}", simple_value=getattr(row, name))

@@ -35,7 +35,7 @@ from autodenoise.training.checkpoint import (
     load_weights,
     save_weights,
 )
-from autodenoise.training.distributed import ALONE, Processes
+from autodenoise.training.distributed import SINGLE_PROCESS, World
 from autodenoise.training.loop import (
     BEST_NAME,
     Training,
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from autodenoise.data.download import OnBytes
-    from autodenoise.recipes import Own, Recipe
-    from autodenoise.training.loop import Report
+    from autodenoise.recipes import OwnData, Recipe
+    from autodenoise.training.loop import TrainingCallback
 
 __all__ = [
     "TENSORBOARD_NAME",
@@ -74,16 +74,16 @@ def train(
     recipe: str | Path | Recipe | None = None,
     out: str | os.PathLike[str] | None = None,
     *,
-    own: Own | None = None,
+    own: OwnData | None = None,
     settings: Iterable[str] = (),
     epochs: int | None = None,
     minutes: float | None = None,
     seed: int | None = None,
     device: str | None = None,
     tensorboard: bool = False,
-    report: Report | None = None,
+    report: TrainingCallback | None = None,
     on_bytes: OnBytes | None = None,
-    processes: Processes = ALONE,
+    world: World = SINGLE_PROCESS,
 ) -> Run:
     """Train what a recipe says, or what one's own pictures allow.
 
@@ -106,7 +106,7 @@ def train(
         ``tensorboard/``.
     report, on_bytes
         Hear how training and downloads go.
-    processes
+    world
         Those that train together, of `autodenoise.training.distributed.joined`. The first one alone
         writes and reports.
 
@@ -131,7 +131,7 @@ def train(
     resolved = resolve(recipe, settings, own=own, epochs=epochs, minutes=minutes, seed=seed)
     folder = Path("runs") / resolved.name if out is None else Path(out)
     in_use = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-    if processes.is_first and in_use:
+    if world.is_first and in_use:
         advice = (
             f"go on with it by: autodenoise train --resume {quoted(folder)}; "
             "or choose another with --out"
@@ -141,7 +141,7 @@ def train(
         raise OutputError(f"{folder} exists already; {advice}")
     if tensorboard:
         _find_tensorboard()
-    sitting = start(resolved, folder, device, on_bytes, processes)
+    sitting = start(resolved, folder, device, on_bytes, world)
     return _finish(sitting, report, tensorboard=tensorboard)
 
 
@@ -150,9 +150,9 @@ def resume(
     *,
     device: str | None = None,
     tensorboard: bool = False,
-    report: Report | None = None,
+    report: TrainingCallback | None = None,
     on_bytes: OnBytes | None = None,
-    processes: Processes = ALONE,
+    world: World = SINGLE_PROCESS,
 ) -> Run:
     """Go on with a run that was stopped or killed; a finished one is exported again.
 
@@ -164,7 +164,7 @@ def resume(
     tensorboard = tensorboard or (path / TENSORBOARD_NAME).is_dir()
     if tensorboard:
         _find_tensorboard()
-    sitting = reopen(path, device, on_bytes, processes)
+    sitting = reopen(path, device, on_bytes, world)
     return _finish(sitting, report, tensorboard=tensorboard)
 
 
@@ -181,7 +181,7 @@ def start(
     folder: Path,
     device: str | None,
     on_bytes: OnBytes | None,
-    processes: Processes = ALONE,
+    world: World = SINGLE_PROCESS,
 ) -> Sitting:
     """Make the run folder of a recipe that is to be trained.
 
@@ -190,10 +190,10 @@ def start(
     UsageError, InputError, OutputError
         As `train`; nothing is made of what cannot be trained.
     """
-    chosen = choose_device(device, processes)
-    with processes.one_first():
+    chosen = choose_device(device, world)
+    with world.one_first():
         splits = datasets.load(recipe.data, on_bytes)
-    training = _build(recipe, splits, chosen, processes)
+    training = _build(recipe, splits, chosen, world)
     begun = ""
     if recipe.start:
         card = start_from(runtime.find(recipe.start), training.network)
@@ -201,8 +201,8 @@ def start(
         begun = card.name + (f" ({card.compute})" if 0 < len(card.compute) < 700 else "")
     sitting = Sitting(Run(folder, recipe), training, splits)
     # Until the others can train it too.
-    processes.wait()
-    if not processes.is_first:
+    world.wait()
+    if not world.is_first:
         return sitting
     make_folder(folder)
     if (folder / RECIPE_NAME).exists():
@@ -218,7 +218,7 @@ def start(
 
 
 def reopen(
-    folder: Path, device: str | None, on_bytes: OnBytes | None, processes: Processes = ALONE
+    folder: Path, device: str | None, on_bytes: OnBytes | None, world: World = SINGLE_PROCESS
 ) -> Sitting:
     """Open a run that is to be gone on with.
 
@@ -230,9 +230,9 @@ def reopen(
     run = Run.open(folder)
     if device is None and run.environment().get("device") == "cpu":
         device = "cpu"
-    with processes.one_first():
+    with world.one_first():
         splits = run.data(on_bytes)
-    training = _build(run.recipe, splits, choose_device(device, processes), processes)
+    training = _build(run.recipe, splits, choose_device(device, world), world)
     if run.recipe.start:
         load_weights(run.folder / _START_NAME, training.network)
     return Sitting(run, training, splits)
@@ -242,7 +242,7 @@ def resolve(
     recipe: str | Path | Recipe | None,
     settings: Iterable[str] = (),
     *,
-    own: Own | None = None,
+    own: OwnData | None = None,
     epochs: int | None = None,
     minutes: float | None = None,
     seed: int | None = None,
@@ -266,7 +266,7 @@ def resolve(
     return recipe
 
 
-def choose_device(name: str | None, processes: Processes = ALONE) -> torch.device:
+def choose_device(name: str | None, world: World = SINGLE_PROCESS) -> torch.device:
     """Give the device of this name; without one CUDA's where there is any.
 
     Each of several processes on a machine gets a CUDA device of its own.
@@ -282,24 +282,22 @@ def choose_device(name: str | None, processes: Processes = ALONE) -> torch.devic
         raise UsageError(f"device is '{name}'; expected cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("no CUDA device can be used here; train on --device cpu")
-    if name == "cuda" and processes.count > 1:
-        if processes.local >= torch.cuda.device_count():
+    if name == "cuda" and world.count > 1:
+        if world.local >= torch.cuda.device_count():
             raise UsageError(
                 f"this machine has {torch.cuda.device_count()} CUDA device(s); start no more "
                 "processes on it, or train on --device cpu"
             )
-        torch.cuda.set_device(processes.local)
+        torch.cuda.set_device(world.local)
     return torch.device(name)
 
 
-def _build(
-    recipe: Recipe, splits: datasets.Splits, device: torch.device, processes: Processes
-) -> Training:
+def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device, world: World) -> Training:
     data, noise = recipe.data, Compose(noise_of(recipe, splits))
     for name, phase in recipe.phase.items():
-        if phase.batch_size < processes.count:
+        if phase.batch_size < world.count:
             raise UsageError(
-                f"phase.{name}.batch_size is {phase.batch_size}, which {processes.count} processes "
+                f"phase.{name}.batch_size is {phase.batch_size}, which {world.count} processes "
                 "cannot share; start fewer, or take a larger one"
             )
     untrained = network(recipe, splits.shape, splits.span)
@@ -341,7 +339,7 @@ def _build(
         device=device,
         origin=origin(recipe),
         notes=(*splits.notes, *caution(recipe, splits)),
-        processes=processes,
+        world=world,
     )
 
 
@@ -350,8 +348,8 @@ def _find_tensorboard() -> None:
         raise MissingExtra("tensorboard", extra_of("tensorboard"))
 
 
-def _finish(sitting: Sitting, report: Report | None, *, tensorboard: bool) -> Run:
-    run, is_first = sitting.run, sitting.training.processes.is_first
+def _finish(sitting: Sitting, report: TrainingCallback | None, *, tensorboard: bool) -> Run:
+    run, is_first = sitting.run, sitting.training.world.is_first
     reports = [report] if report is not None and is_first else []
     with contextlib.ExitStack() as held:
         if is_first:
@@ -375,8 +373,8 @@ def _finish(sitting: Sitting, report: Report | None, *, tensorboard: bool) -> Ru
 
 def _hand_over(sitting: Sitting) -> None:
     """Make what a run leaves for others: its model file, how good it is, and its report."""
-    processes = sitting.training.processes
-    if processes.is_first:
+    world = sitting.training.world
+    if world.is_first:
         splits, train = sitting.splits, sitting.training.train
         _export(sitting)
         assess(sitting.run, splits)
@@ -384,11 +382,11 @@ def _hand_over(sitting: Sitting) -> None:
             splits = splits._replace(notes=(*splits.notes, *train.notes))
         write_report(sitting.run, splits)
     # A process that leaves early is taken by torchrun for one that failed.
-    processes.wait()
+    world.wait()
 
 
 def _export(sitting: Sitting) -> None:
-    run, training, scale = sitting.run, sitting.training, sitting.splits.scale
+    run, training, scale = sitting.run, sitting.training, sitting.splits.intensity_range
     network, recipe, rows = training.network, run.recipe, run.rows
     if recipe.keep == "best" and (run.folder / BEST_NAME).exists():
         load_weights(run.folder / BEST_NAME, network)
@@ -439,7 +437,7 @@ def _compute(run: Run, training: Training) -> str:
 
 def _environment(training: Training) -> dict[str, str | int]:
     packages = ("autodenoise", "torch", "numpy", "onnxruntime")
-    device, count = training.device, training.processes.count
+    device, count = training.device, training.world.count
     return {
         **{name: metadata.version(name) for name in packages},
         "python": platform.python_version(),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from autodenoise.discovery import Failure, PassedOver, pictures_in
+from autodenoise.discovery import FailedFile, SkippedFile, find_images
 from autodenoise.runtime.batch import denoise_files
 from autodenoise.runtime.card import CARD_KEY, Card
 from autodenoise.runtime.denoising import (
-    Options,
-    Preview,
-    Result,
+    DenoiseOptions,
+    DenoiseResult,
+    DryRun,
     denoise,
     denoise_file,
     pace,
@@ -16,23 +16,23 @@ from autodenoise.runtime.denoising import (
 )
 from autodenoise.runtime.folders import beside, check_suffix, denoise_folder, place
 from autodenoise.runtime.model import MODEL_NAME, Model
-from autodenoise.runtime.models import Entry, find, list_models, load
-from autodenoise.runtime.reports import Report, Summary, Task
+from autodenoise.runtime.models import ModelEntry, find, list_models, load
+from autodenoise.runtime.reports import BatchProgress, BatchSummary, FileTask
 
 __all__ = [
     "CARD_KEY",
     "MODEL_NAME",
+    "BatchProgress",
+    "BatchSummary",
     "Card",
-    "Entry",
-    "Failure",
+    "DenoiseOptions",
+    "DenoiseResult",
+    "DryRun",
+    "FailedFile",
+    "FileTask",
     "Model",
-    "Options",
-    "PassedOver",
-    "Preview",
-    "Report",
-    "Result",
-    "Summary",
-    "Task",
+    "ModelEntry",
+    "SkippedFile",
     "beside",
     "check_suffix",
     "denoise",
@@ -40,10 +40,10 @@ __all__ = [
     "denoise_files",
     "denoise_folder",
     "find",
+    "find_images",
     "list_models",
     "load",
     "pace",
-    "pictures_in",
     "place",
     "preview",
 ]

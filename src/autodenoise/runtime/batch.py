@@ -9,7 +9,7 @@ from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
-from autodenoise.discovery import Failure, PassedOver
+from autodenoise.discovery import FailedFile, SkippedFile
 from autodenoise.errors import (
     AutodenoiseError,
     InputError,
@@ -17,8 +17,8 @@ from autodenoise.errors import (
     OutputError,
     UsageError,
 )
-from autodenoise.runtime.denoising import Options, Result, denoise_file, fixed
-from autodenoise.runtime.reports import Summary, Task
+from autodenoise.runtime.denoising import DenoiseOptions, DenoiseResult, denoise_file, fixed
+from autodenoise.runtime.reports import BatchSummary, FileTask
 from autodenoise.signals import stop_requests
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autodenoise.runtime.model import Model
-    from autodenoise.runtime.reports import Report
+    from autodenoise.runtime.reports import BatchProgress
 
     Progress = Callable[[int, int], None]
-    Work = Callable[[Task, Progress], Result | None]
+    Work = Callable[[FileTask, Progress], DenoiseResult | None]
 
 __all__ = ["denoise_all", "denoise_files", "explained"]
 
@@ -40,12 +40,12 @@ _SIGNAL_SECONDS = 0.1
 def denoise_files(
     model: Model,
     pairs: Iterable[tuple[Path, Path]],
-    options: Options | None = None,
+    options: DenoiseOptions | None = None,
     *,
     overwrite: bool = False,
     jobs: int = 2,
-    report: Report | None = None,
-) -> Summary:
+    report: BatchProgress | None = None,
+) -> BatchSummary:
     """Clean pictures, each into a file of its own.
 
     Parameters
@@ -77,17 +77,17 @@ def denoise_files(
         SIGINT or SIGTERM came: pictures in work are given up, those that are done stay.
     """
 
-    def work(task: Task, progress: Progress) -> Result:
+    def work(task: FileTask, progress: Progress) -> DenoiseResult:
         return denoise_file(
             model, task.source, task.target, options, overwrite=overwrite, progress=progress
         )
 
-    options = fixed(options or Options())
+    options = fixed(options or DenoiseOptions())
     pairs = list(pairs)
     made_of = {target: source for source, target in pairs if source != target}
-    tasks = [Task.of(str(a), a, b) for a, b in pairs if a not in made_of]
+    tasks = [FileTask.of(str(a), a, b) for a, b in pairs if a not in made_of]
     passed_over = [
-        PassedOver(str(source), f"the result for {made_of[source]}")
+        SkippedFile(str(source), f"the result for {made_of[source]}")
         for source, _ in pairs
         if source in made_of
     ]
@@ -99,15 +99,15 @@ def denoise_files(
 
 
 def denoise_all(
-    tasks: Sequence[Task],
+    tasks: Sequence[FileTask],
     work: Work,
     *,
     jobs: int,
-    report: Report | None,
+    report: BatchProgress | None,
     to_go_on: str,
-    failures: Iterable[Failure] = (),
-    passed_over: Iterable[PassedOver] = (),
-) -> Summary:
+    failures: Iterable[FailedFile] = (),
+    passed_over: Iterable[SkippedFile] = (),
+) -> BatchSummary:
     """Do all tasks, some at once.
 
     Parameters
@@ -143,7 +143,7 @@ def denoise_all(
                 while wait([future], _SIGNAL_SECONDS).not_done:
                     pass
         faults = [error for error in map(Future.exception, waiting) if error is not None]
-    summary = Summary(
+    summary = BatchSummary(
         results=tuple(result for _, result in sorted(batch.results.items())),
         kept=batch.kept,
         failures=(*failures, *(failure for _, failure in sorted(batch.failures.items()))),
@@ -169,19 +169,19 @@ class _Batch:
 
     def __init__(
         self,
-        tasks: Sequence[Task],
+        tasks: Sequence[FileTask],
         work: Work,
-        report: Report | None,
+        report: BatchProgress | None,
         stop: threading.Event,
     ) -> None:
         self._tasks, self._work, self._report, self._stop = tasks, work, report, stop
         self._telling = threading.Lock()
         self._sources = {_identity(t.status) for t in tasks if t.status is not None}
-        self._rivals: dict[str, list[Task]] = defaultdict(list)
+        self._rivals: dict[str, list[FileTask]] = defaultdict(list)
         for task in tasks:
             self._rivals[_folded(task.target)].append(task)
-        self.results: dict[int, Result] = {}
-        self.failures: dict[int, Failure] = {}
+        self.results: dict[int, DenoiseResult] = {}
+        self.failures: dict[int, FailedFile] = {}
         self.kept = 0
 
     def clean(self, number: int) -> None:
@@ -207,7 +207,7 @@ class _Batch:
             return
         except (AutodenoiseError, OSError, MemoryError, UnicodeEncodeError) as error:
             # Without its frames, which hold the decoder and its thread.
-            failure = Failure(task.name, explained(task.source, error).with_traceback(None))
+            failure = FailedFile(task.name, explained(task.source, error).with_traceback(None))
             with self._telling:
                 self.failures[number] = failure
                 if report is not None:
@@ -221,7 +221,7 @@ class _Batch:
             if report is not None:
                 report.finished(task, result)
 
-    def _check(self, task: Task) -> None:
+    def _check(self, task: FileTask) -> None:
         """Make sure that nothing is lost by writing the target.
 
         Raises

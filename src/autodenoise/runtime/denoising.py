@@ -17,7 +17,7 @@ import numpy as np
 from autodenoise import images
 from autodenoise.errors import InputError, Interrupted, OutputError, UsageError
 from autodenoise.files import replacing
-from autodenoise.images import Scale
+from autodenoise.images import IntensityRange
 from autodenoise.runtime.model import Model
 from autodenoise.runtime.models import load
 from autodenoise.runtime.tiling import (
@@ -35,31 +35,31 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.images import Picture
+    from autodenoise.images import ImageFile
     from autodenoise.runtime.card import Card
 
 __all__ = [
-    "Options",
-    "Preview",
-    "Result",
+    "DenoiseOptions",
+    "DenoiseResult",
+    "DryRun",
     "denoise",
     "denoise_file",
     "fixed",
+    "intensity_range_of",
     "pace",
     "preview",
-    "scale_of",
 ]
 
 
 @dataclass(frozen=True)
-class Options:
+class DenoiseOptions:
     """How a picture is denoised; what decides the output beside the picture and the model.
 
     Attributes
     ----------
     strength
         In [0, 1]: 0 gives the input back, 1 the model's answer, between blends the two.
-    scale
+    intensity_range
         The sample values of black and white; None takes them from the samples' type, the file's
         metadata, or the model's card.
     axes
@@ -78,7 +78,7 @@ class Options:
     """
 
     strength: float = 1.0
-    scale: Scale | None = None
+    intensity_range: IntensityRange | None = None
     axes: str | None = None
     strip_metadata: bool = False
     memory: int | None = None
@@ -89,14 +89,14 @@ class Options:
             _letters(self.axes)
 
 
-def fixed(options: Options) -> Options:
+def fixed(options: DenoiseOptions) -> DenoiseOptions:
     """Decide now what memory a picture may take, so that it is the same for all of many."""
     budget = memory_budget() if options.memory is None else options.memory
     return dataclasses.replace(options, memory=budget)
 
 
 @dataclass(frozen=True)
-class Result:
+class DenoiseResult:
     """What was done to one picture.
 
     Attributes
@@ -118,7 +118,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Preview:
+class DryRun:
     """What denoising a picture would take.
 
     Attributes
@@ -132,7 +132,7 @@ class Preview:
         counted.
     """
 
-    picture: Picture
+    picture: ImageFile
     plan: Plan
     fed_pixels: int
 
@@ -142,7 +142,7 @@ def denoise(
     model: Model | str | os.PathLike[str] | None = None,
     *,
     strength: float = 1.0,
-    scale: Scale | None = None,
+    intensity_range: IntensityRange | None = None,
     axes: str | None = None,
     memory: int | None = None,
 ) -> NDArray[Any]:
@@ -158,7 +158,7 @@ def denoise(
         A denoiser, or what `load` makes one of: by default the model that is shipped for photos.
     strength
         In [0, 1]: 0 gives a copy of the image, 1 the model's answer, between blends the two.
-    scale
+    intensity_range
         The sample values of black and white. By default those of the dtype; of floats and wide
         integers the model's, if it was trained on such.
     axes
@@ -187,9 +187,11 @@ def denoise(
     """
     denoiser = model if isinstance(model, Model) else load(model)
     if isinstance(image, np.ndarray):
-        return _denoise_array(denoiser, image, strength, scale, axes, memory)
-    picture = images.open_picture(Path(image), upright=True)
-    options = Options(strength=strength, scale=scale, axes=axes, memory=memory)
+        return _denoise_array(denoiser, image, strength, intensity_range, axes, memory)
+    picture = images.open_image(Path(image), upright=True)
+    options = DenoiseOptions(
+        strength=strength, intensity_range=intensity_range, axes=axes, memory=memory
+    )
     with contextlib.closing(images.ahead(picture.rows())) as decoded:
         rows = np.concatenate(list(_clean_rows(denoiser, picture, options, decoded)))
     shape = (picture.pages, picture.height, picture.width, picture.bands)
@@ -202,7 +204,7 @@ def _denoise_array(
     model: Model,
     image: NDArray[Any],
     strength: float,
-    scale: Scale | None,
+    intensity_range: IntensityRange | None,
     axes: str | None,
     memory: int | None,
 ) -> NDArray[Any]:
@@ -212,7 +214,9 @@ def _denoise_array(
                 f"an array of shape {image.shape} can be meant in many ways; say which dimension "
                 'is what, as in axes="ZYX"'
             )
-        return model.denoise(image, strength=strength, scale=scale, memory=memory)
+        return model.denoise(
+            image, strength=strength, intensity_range=intensity_range, memory=memory
+        )
     letters = _letters(axes)
     if len(letters) != image.ndim:
         raise UsageError(
@@ -224,7 +228,7 @@ def _denoise_array(
     pictures, answers = (np.moveaxis(array, last, ends) for array in (image, clean))
     for place in np.ndindex(pictures.shape[: -len(last)]):
         answers[place] = model.denoise(
-            pictures[place], strength=strength, scale=scale, memory=memory
+            pictures[place], strength=strength, intensity_range=intensity_range, memory=memory
         )
     return clean
 
@@ -243,11 +247,11 @@ def denoise_file(
     model: TileDenoiser,
     source: Path,
     target: Path,
-    options: Options | None = None,
+    options: DenoiseOptions | None = None,
     *,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
-) -> Result:
+) -> DenoiseResult:
     """Clean one picture file into another of the same size, channels and bit depth.
 
     Samples are decoded, denoised and encoded a band of rows at a time, each by a thread of its
@@ -277,7 +281,7 @@ def denoise_file(
         Ctrl-C was pressed; nothing is left of `target`.
     """
     begun = time.perf_counter()
-    options = options or Options()
+    options = options or DenoiseOptions()
     if os.path.lexists(target):
         if source.exists() and target.exists() and source.samefile(target):
             raise OutputError(f"{target} is the picture itself; choose another name with -o")
@@ -306,10 +310,10 @@ def denoise_file(
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; nothing was written to {target}") from None
     seconds = time.perf_counter() - begun
-    return Result(source, target, picture.width, picture.height, picture.pages, seconds)
+    return DenoiseResult(source, target, picture.width, picture.height, picture.pages, seconds)
 
 
-def preview(model: TileDenoiser, source: Path, options: Options | None = None) -> Preview:
+def preview(model: TileDenoiser, source: Path, options: DenoiseOptions | None = None) -> DryRun:
     """Find out what denoising a picture file would take, from its header.
 
     Raises
@@ -317,13 +321,13 @@ def preview(model: TileDenoiser, source: Path, options: Options | None = None) -
     InputError
         The picture cannot be read or does not fit the model.
     """
-    options = options or Options()
-    picture = images.open_picture(source)
+    options = options or DenoiseOptions()
+    picture = images.open_image(source)
     _, colours, together = _meaning(picture, options, model.card)
     check_channels(model.card, colours)
     cut = _cut(model, picture, options)
     runs = 1 if together and colours == model.card.channels else colours
-    return Preview(picture, cut, cut.fed_pixels * runs * picture.pages)
+    return DryRun(picture, cut, cut.fed_pixels * runs * picture.pages)
 
 
 def pace(model: Model, plan: Plan) -> float:
@@ -337,17 +341,17 @@ def pace(model: Model, plan: Plan) -> float:
 
 
 def _clean_rows(
-    model: TileDenoiser, picture: Picture, options: Options, rows: Iterator[NDArray[Any]]
+    model: TileDenoiser, picture: ImageFile, options: DenoiseOptions, rows: Iterator[NDArray[Any]]
 ) -> Iterator[NDArray[Any]]:
     """Give the clean rows of a picture, page after page."""
-    scale, colours, together = _meaning(picture, options, model.card)
+    intensity_range, colours, together = _meaning(picture, options, model.card)
     cut = _cut(model, picture, options)
     pages = (
         denoise_rows(
             model,
             cut,
             _rows_of_a_page(rows, picture.height),
-            scale=scale,
+            intensity_range=intensity_range,
             strength=options.strength,
             colours=colours,
             together=together,
@@ -363,7 +367,7 @@ def _rows_of_a_page(rows: Iterator[NDArray[Any]], height: int) -> Iterator[NDArr
         yield chunk
 
 
-def _cut(model: TileDenoiser, picture: Picture, options: Options) -> Plan:
+def _cut(model: TileDenoiser, picture: ImageFile, options: DenoiseOptions) -> Plan:
     return plan(
         model.card,
         picture.height,
@@ -373,25 +377,35 @@ def _cut(model: TileDenoiser, picture: Picture, options: Options) -> Plan:
     )
 
 
-def scale_of(picture: Picture, options: Options, card: Card) -> Scale | None:
+def intensity_range_of(
+    picture: ImageFile, options: DenoiseOptions, card: Card
+) -> IntensityRange | None:
     """Give the sample values of black and white; None where nobody knows them."""
-    scale = options.scale or picture.scale
-    if options.scale is not None and picture.negative:
+    intensity_range = options.intensity_range or picture.intensity_range
+    if options.intensity_range is not None and picture.negative:
         most = np.iinfo(picture.dtype).max
-        scale = Scale(most - options.scale.high, most - options.scale.low)
-    return Scale(*card.range) if scale is None and card.range is not None else scale
+        intensity_range = IntensityRange(
+            most - options.intensity_range.high, most - options.intensity_range.low
+        )
+    return (
+        IntensityRange(*card.range)
+        if intensity_range is None and card.range is not None
+        else intensity_range
+    )
 
 
-def _meaning(picture: Picture, options: Options, card: Card) -> tuple[Scale, int, bool]:
+def _meaning(
+    picture: ImageFile, options: DenoiseOptions, card: Card
+) -> tuple[IntensityRange, int, bool]:
     """Give the scale, how many samples of a pixel are denoised, and whether together."""
-    scale = scale_of(picture, options, card)
-    if scale is None:
+    intensity_range = intensity_range_of(picture, options, card)
+    if intensity_range is None:
         raise InputError(
             f"{picture.path} has {picture.dtype} samples, whose range only you know; give the "
             "values of black and white, such as 0 and 4095 (--range 0 4095)"
         )
     if options.axes is None:
-        return scale, picture.colours, True
+        return intensity_range, picture.colours, True
     letters = _letters(options.axes)
     pages, last = letters.split("YX") if "YX" in letters else ("", letters)
     if "YX" not in letters or len(last) > 1 or bool(pages) != (picture.pages > 1):
@@ -401,4 +415,4 @@ def _meaning(picture: Picture, options: Options, card: Card) -> tuple[Scale, int
             "samples, as in ZYX or ZYXS"
         )
     together = last in ("", "S")
-    return scale, picture.colours if together else picture.bands, together
+    return intensity_range, picture.colours if together else picture.bands, together

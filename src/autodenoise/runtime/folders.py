@@ -14,16 +14,16 @@ from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.files import digest, make_folder
 from autodenoise.images import SUFFIXES
 from autodenoise.runtime.batch import denoise_all
-from autodenoise.runtime.denoising import Options, Result, denoise_file, fixed
+from autodenoise.runtime.denoising import DenoiseOptions, DenoiseResult, denoise_file, fixed
 from autodenoise.runtime.manifest import Making, Manifest
-from autodenoise.runtime.reports import Task
+from autodenoise.runtime.reports import FileTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from autodenoise.runtime.batch import Progress
     from autodenoise.runtime.model import Model
-    from autodenoise.runtime.reports import Report, Summary
+    from autodenoise.runtime.reports import BatchProgress, BatchSummary
 
 __all__ = ["beside", "check_suffix", "denoise_folder", "place"]
 
@@ -82,14 +82,14 @@ def denoise_folder(
     model: Model,
     source: Path,
     target: Path,
-    options: Options | None = None,
+    options: DenoiseOptions | None = None,
     *,
     recursive: bool = False,
     overwrite: bool = False,
     jobs: int = 2,
     suffix: str | None = None,
-    report: Report | None = None,
-) -> Summary:
+    report: BatchProgress | None = None,
+) -> BatchSummary:
     """Clean the pictures of a folder into another, again only where something has changed.
 
     A manifest in the target folder remembers what each picture was made from, and how. Stopped at
@@ -133,17 +133,17 @@ def denoise_folder(
         others = "".join(f"; {passed.name} is {passed.reason}" for passed in found.passed_over[:3])
         raise InputError(f"{source} has no pictures{others}")
     tasks = [
-        Task.of(path.as_posix(), source / path, target / _renamed(path, suffix))
+        FileTask.of(path.as_posix(), source / path, target / _renamed(path, suffix))
         for path in found.pictures
     ]
     make_folder(target)
-    options = fixed(options or Options())
+    options = fixed(options or DenoiseOptions())
     with (
         Manifest(target, source, _making(model, options)) as manifest,
         _workshop(target) as workshop,
     ):
 
-        def work(task: Task, progress: Progress) -> Result | None:
+        def work(task: FileTask, progress: Progress) -> DenoiseResult | None:
             name = task.target.relative_to(target).as_posix()
             if manifest.is_done(task, name):
                 return None
@@ -172,7 +172,7 @@ def denoise_folder(
         )
 
 
-def _check_ours(task: Task, origin: Path | None) -> None:
+def _check_ours(task: FileTask, origin: Path | None) -> None:
     """Check that what has the name of a task's result is an older result of that same task."""
     if origin == task.source:
         return
@@ -200,7 +200,7 @@ def _rename(file: Path, target: Path) -> None:
         raise OutputError(f"cannot write {target}: {error.strerror}") from error
 
 
-def _making(model: Model, options: Options) -> Making:
+def _making(model: Model, options: DenoiseOptions) -> Making:
     said = dataclasses.asdict(options)
     del said["memory"]  # decides how, and not what
     return Making(digest(model.path), said)

@@ -17,9 +17,9 @@ from autodenoise.journal import Journal
 if TYPE_CHECKING:
     import os
 
-    from autodenoise.runtime.reports import Task
+    from autodenoise.runtime.reports import FileTask
 
-__all__ = ["MANIFEST_NAME", "Entry", "Making", "Manifest"]
+__all__ = ["MANIFEST_NAME", "Making", "Manifest", "ManifestEntry"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Making:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ManifestEntry:
     """One line: a picture that was made.
 
     Attributes
@@ -90,7 +90,7 @@ class Manifest:
 
     def __init__(self, folder: Path, source: Path, making: Making) -> None:
         self._source, self._making = str(source.resolve()), making
-        self._entries: dict[str, list[Entry]] = {}
+        self._entries: dict[str, list[ManifestEntry]] = {}
         self._adding = threading.Lock()
         self._journal = Journal(folder / MANIFEST_NAME)
         for line in self._journal.lines():
@@ -105,10 +105,10 @@ class Manifest:
     def __exit__(self, *_: object) -> None:
         self._journal.close()
 
-    def _remember(self, entry: Entry) -> None:
+    def _remember(self, entry: ManifestEntry) -> None:
         self._entries.setdefault(entry.target, []).append(entry)
 
-    def is_done(self, task: Task, name: str) -> bool:
+    def is_done(self, task: FileTask, name: str) -> bool:
         """Tell whether its target, which is called `name` here, is what would be made again."""
         source, target = task.source, task.target
         if name not in self._entries or not target.is_file():
@@ -126,7 +126,7 @@ class Manifest:
         self._add(again)
         return True
 
-    def made_from(self, task: Task, name: str) -> Path | None:
+    def made_from(self, task: FileTask, name: str) -> Path | None:
         """Tell which picture a task's target, called `name` here, was made from.
 
         Returns
@@ -147,7 +147,7 @@ class Manifest:
             return task.source
         return Path(last.folder) / last.source
 
-    def add(self, task: Task, name: str, content: str, made: Path) -> None:
+    def add(self, task: FileTask, name: str, content: str, made: Path) -> None:
         """Note a picture that is about to get its name.
 
         Parameters
@@ -168,9 +168,9 @@ class Manifest:
         """
         seen, stamp = _input_stamp(task.status), _output_stamp(made)
         source = self._source, task.name
-        self._add(Entry(*source, name, content, digest(made), seen, stamp, self._making))
+        self._add(ManifestEntry(*source, name, content, digest(made), seen, stamp, self._making))
 
-    def _add(self, entry: Entry) -> None:
+    def _add(self, entry: ManifestEntry) -> None:
         line = json.dumps(dataclasses.asdict(entry)).encode()
         with self._adding:
             self._journal.append(line)
@@ -191,9 +191,9 @@ def _output_stamp(path: Path) -> tuple[int, ...]:
     return status.st_size, status.st_mtime_ns
 
 
-def _parse(line: bytes) -> Entry:
+def _parse(line: bytes) -> ManifestEntry:
     values = json.loads(line)
     values["making"] = Making(**values["making"])
     for stamp in ("input_stamp", "output_stamp"):
         values[stamp] = tuple(values[stamp])
-    return Entry(**values)
+    return ManifestEntry(**values)

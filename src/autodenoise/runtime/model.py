@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodenoise.errors import InputError
-from autodenoise.images import Scale
+from autodenoise.images import IntensityRange
 from autodenoise.runtime import checking
 from autodenoise.runtime.engine import onnxruntime
 from autodenoise.runtime.tiling import check_size, denoise_rows, plan
@@ -89,7 +89,7 @@ class Model:
         image: NDArray[Any],
         *,
         strength: float = 1.0,
-        scale: Scale | None = None,
+        intensity_range: IntensityRange | None = None,
         memory: int | None = None,
     ) -> NDArray[Any]:
         """Denoise one image of any size, in tiles where it is large.
@@ -102,7 +102,7 @@ class Model:
             channels take any number of them.
         strength
             In [0, 1]: 0 gives a copy of the image, 1 the model's answer, between blends the two.
-        scale
+        intensity_range
             The sample values of black and white. By default those of the dtype; of floats and wide
             integers the card's, if it tells them.
         memory
@@ -140,7 +140,7 @@ class Model:
             self,
             cut,
             [samples],
-            scale=scale or _scale(samples, self.card),
+            intensity_range=intensity_range or _intensity_range(samples, self.card),
             strength=strength,
             colours=colours,
         ):
@@ -184,23 +184,23 @@ class Model:
         return clean.transpose(0, 2, 3, 1)[:, :height, :width]
 
 
-def _scale(image: NDArray[Any], card: Card) -> Scale:
+def _intensity_range(image: NDArray[Any], card: Card) -> IntensityRange:
     """Give the scale that an image's dtype stands for, or that the model was trained on."""
-    scale = Scale.of(image.dtype)
-    if scale is not None:
-        return scale
+    intensity_range = IntensityRange.of(image.dtype)
+    if intensity_range is not None:
+        return intensity_range
     if card.range is not None:
-        return Scale(*card.range)
+        return IntensityRange(*card.range)
     if not np.issubdtype(image.dtype, np.floating):
         raise InputError(
             f"expected uint8, uint16 or float samples, got {image.dtype}; for others pass "
-            "scale=Scale(black, white)"
+            "intensity_range=Scale(black, white)"
         )
     low, high = float(image.min()), float(image.max())
     # Strong noise reaches a little outside; another scale reaches far.
     if low < -1 or high > 2:
         raise InputError(
             f"floating samples should be in [0, 1] but for noise, these reach from {low:g} to "
-            f"{high:g}; pass scale=Scale(black, white)"
+            f"{high:g}; pass intensity_range=Scale(black, white)"
         )
-    return Scale(0, 1)
+    return IntensityRange(0, 1)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from autodenoise.runtime.card import Card
 
-__all__ = ["Entry", "find", "list_models", "load"]
+__all__ = ["ModelEntry", "find", "list_models", "load"]
 
 _SHIPPED = Path(weights.__file__).parent
 _RUNS = Path("runs")
@@ -26,7 +26,7 @@ _ENDING = ".onnx"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ModelEntry:
     """A model file that was found.
 
     Attributes
@@ -47,7 +47,7 @@ class Entry:
     problem: str = ""
 
     @classmethod
-    def read(cls, name: str, path: Path) -> Entry:
+    def read(cls, name: str, path: Path) -> ModelEntry:
         """Look at a model file without running anything of it."""
         try:
             return cls(name, path, checking.read(path)[1])
@@ -106,7 +106,7 @@ def find(model: str | os.PathLike[str] | None = None) -> Path:
     raise unknown_name("model", name, sorted(known))
 
 
-def list_models(folders: Iterable[str | os.PathLike[str]] = ()) -> list[Entry]:
+def list_models(folders: Iterable[str | os.PathLike[str]] = ()) -> list[ModelEntry]:
     """List the shipped models, and the model files and runs in some folders.
 
     Their cards are read, nothing is run: a file that cannot be used is listed with its problem.
@@ -121,16 +121,16 @@ def list_models(folders: Iterable[str | os.PathLike[str]] = ()) -> list[Entry]:
     InputError
         One of `folders` is none.
     """
-    entries = [Entry.read(name, _SHIPPED / file) for name, file in weights.FILES.items()]
+    entries = [ModelEntry.read(name, _SHIPPED / file) for name, file in weights.FILES.items()]
     chosen = [Path(folder) for folder in folders]
     for folder in chosen:
         if not folder.is_dir():
             raise InputError(f"no such folder: {folder}")
     for folder in dict.fromkeys(chosen or [Path(), _RUNS]):
         files = sorted(folder.glob(f"*{_ENDING}"))
-        entries += [Entry.read(str(file), file) for file in files]
+        entries += [ModelEntry.read(str(file), file) for file in files]
         runs = sorted(folder.glob(f"*/{MODEL_NAME}"))
-        entries += [Entry.read(_name_of_run(file), file) for file in runs]
+        entries += [ModelEntry.read(_name_of_run(file), file) for file in runs]
     return entries
 
 

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from autodenoise.discovery import Failure, PassedOver
-    from autodenoise.runtime.denoising import Result
+    from autodenoise.discovery import FailedFile, SkippedFile
+    from autodenoise.runtime.denoising import DenoiseResult
 
-__all__ = ["Report", "Summary", "Task"]
+__all__ = ["BatchProgress", "BatchSummary", "FileTask"]
 
 
 @dataclass(frozen=True)
-class Task:
+class FileTask:
     """A picture to clean.
 
     Attributes
@@ -52,7 +52,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Summary:
+class BatchSummary:
     """What became of many pictures.
 
     Attributes
@@ -69,10 +69,10 @@ class Summary:
         For all of it.
     """
 
-    results: tuple[Result, ...]
+    results: tuple[DenoiseResult, ...]
     kept: int
-    failures: tuple[Failure, ...]
-    passed_over: tuple[PassedOver, ...]
+    failures: tuple[FailedFile, ...]
+    passed_over: tuple[SkippedFile, ...]
     seconds: float
 
     @property
@@ -99,29 +99,29 @@ class Summary:
         return (OutputError if outputs else InputError)("\n".join(lines))
 
 
-class Report(Protocol):
+class BatchProgress(Protocol):
     """Hears how the work goes, from several threads but never from two at once."""
 
-    def found(self, tasks: Sequence[Task]) -> None:
+    def found(self, tasks: Sequence[FileTask]) -> None:
         """Take all that are to be cleaned."""
         ...
 
-    def started(self, task: Task) -> None:
+    def started(self, task: FileTask) -> None:
         """Take a picture whose turn it is."""
         ...
 
-    def pixels(self, task: Task, done: int, total: int) -> None:
+    def pixels(self, task: FileTask, done: int, total: int) -> None:
         """Take how many of its pixels are done."""
         ...
 
-    def finished(self, task: Task, result: Result | None) -> None:
+    def finished(self, task: FileTask, result: DenoiseResult | None) -> None:
         """Take a picture that is done; without a result it was done before."""
         ...
 
-    def failed(self, task: Task, error: AutodenoiseError) -> None:
+    def failed(self, task: FileTask, error: AutodenoiseError) -> None:
         """Take a picture that cannot be done."""
         ...
 
-    def ended(self, summary: Summary) -> None:
+    def ended(self, summary: BatchSummary) -> None:
         """Take what became of all of them, also if the work was stopped."""
         ...

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.images import Scale
+    from autodenoise.images import IntensityRange
     from autodenoise.runtime.card import Card
 
 __all__ = [
@@ -246,7 +246,7 @@ def denoise_rows(
     plan: Plan,
     rows: Iterable[NDArray[Any]],
     *,
-    scale: Scale,
+    intensity_range: IntensityRange,
     strength: float,
     colours: int,
     together: bool = True,
@@ -265,7 +265,7 @@ def denoise_rows(
     rows
         The picture from top to bottom in chunks (r, W, B), r at least 1, of one dtype.
         They are looked at again until the rows around them are done, and never changed.
-    scale
+    intensity_range
         The sample values of black and white.
     strength
         In [0, 1]: 0 gives the samples back, 1 the model's answer, between blends the two.
@@ -292,7 +292,7 @@ def denoise_rows(
     check_channels(model.card, colours)
     held = _Rows(rows, plan.height, colours)
     return (
-        _band(model, plan, band, held, scale, strength, colours, together=together)
+        _band(model, plan, band, held, intensity_range, strength, colours, together=together)
         for band in plan.bands
     )
 
@@ -302,7 +302,7 @@ def _band(
     plan: Plan,
     band: Cut,
     held: _Rows,
-    scale: Scale,
+    intensity_range: IntensityRange,
     strength: float,
     colours: int,
     *,
@@ -317,7 +317,7 @@ def _band(
     for column in plan.columns:
         left, right = column.fed, min(column.fed + plan.tile[1], plan.width)
         samples = held.piece(slice(first, last), slice(left, right))
-        noisy = scale.to_float(samples[:, :, :colours])
+        noisy = intensity_range.to_float(samples[:, :, :colours])
         clean = _denoise(model, noisy, together=together)
         taken = (
             slice(band.start - first, band.stop - first),
@@ -331,7 +331,9 @@ def _band(
             )
         if strength < 1:
             clean = noisy + np.float32(strength) * (clean - noisy)
-        result[:, column.start : column.stop, :colours] = scale.from_float(clean, result.dtype)
+        result[:, column.start : column.stop, :colours] = intensity_range.from_float(
+            clean, result.dtype
+        )
     return result
 
 

@@ -16,14 +16,14 @@ from safetensors.torch import save
 
 from autodenoise.errors import InputError
 from autodenoise.files import write_bytes
-from autodenoise.training.history import Row
+from autodenoise.training.history import EpochRow
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor, nn
 
-    from autodenoise.training.ema import Average
+    from autodenoise.training.ema import EMA
 
 __all__ = [
     "State",
@@ -63,7 +63,7 @@ class State:
     loss_sum: float = 0.0
     seconds: float = 0.0
     factor: float = 0.0
-    rows: list[Row] = field(default_factory=list)
+    rows: list[EpochRow] = field(default_factory=list)
     fingerprint: str = ""
 
 
@@ -89,7 +89,7 @@ def save_state(
     state: State,
     network: nn.Module,
     optimizers: list[torch.optim.Optimizer],
-    average: Average | None = None,
+    average: EMA | None = None,
 ) -> None:
     """Write everything that the next step depends on."""
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
@@ -116,7 +116,7 @@ def load_state(path: Path) -> tuple[State, dict[str, Tensor]]:
     tensors, metadata = _open(path)
     try:
         values: dict[str, Any] = json.loads(metadata["state"])
-        rows = [Row(**row) for row in values.pop("rows")]
+        rows = [EpochRow(**row) for row in values.pop("rows")]
         return State(**values, rows=rows), tensors
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is no checkpoint of this version: {error}") from None
@@ -148,7 +148,7 @@ def restore(
         optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def restore_average(tensors: dict[str, Tensor], average: Average) -> None:
+def restore_average(tensors: dict[str, Tensor], average: EMA) -> None:
     """Put the tensors of `load_state` back into an average; a phase begins without."""
     if "average_steps" in tensors:
         average.restore(_of_kind("average", tensors), int(tensors["average_steps"]))

@@ -22,11 +22,11 @@ from autodenoise.errors import ProcessLost
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["ALONE", "Processes", "joined"]
+__all__ = ["SINGLE_PROCESS", "World", "joined"]
 
 
 @dataclass(frozen=True)
-class Processes:
+class World:
     """The processes of one training, as one of them sees them.
 
     All have to call the methods that ask the others, in the same order.
@@ -130,12 +130,12 @@ class Processes:
         self.largest(0)
 
 
-ALONE = Processes()
+SINGLE_PROCESS = World()
 """A training by one process, which asks nobody."""
 
 
 @contextlib.contextmanager
-def joined() -> Iterator[Processes]:
+def joined() -> Iterator[World]:
     """Meet the other processes if torchrun started this one; else be alone.
 
     When one fails they all end, and the first to fail is the only one to raise what happened.
@@ -146,7 +146,7 @@ def joined() -> Iterator[Processes]:
         Another process failed, and says why.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     # Not every build of torch has them.
     from torch.distributed.distributed_c10d import PrefixStore
@@ -159,7 +159,7 @@ def joined() -> Iterator[Processes]:
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(backend, store=store, rank=rank, world_size=count)
     try:
-        yield Processes(rank, count, int(os.environ["LOCAL_RANK"]))
+        yield World(rank, count, int(os.environ["LOCAL_RANK"]))
     except BaseException:
         # Before the others lose this one, which they could take for what happened.
         if store.add("failed", 1) > 1:

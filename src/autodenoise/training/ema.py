@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = ["Average"]
+__all__ = ["EMA"]
 
 
-class Average:
+class EMA:
     """The exponential moving average of a network's weights (Polyak and Juditsky 1992).
 
     Parameters

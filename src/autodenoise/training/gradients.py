@@ -25,7 +25,7 @@ class Gradients:
     """What a phase's steps go down: the gradients of its mean loss."""
 
     def __init__(self, training: Training, phase: Phase) -> None:
-        self._network, self._processes = training.network, training.processes
+        self._network, self._processes = training.network, training.world
         self._each, self._device = phase.accumulate, training.device
         self._objective = objective_for(phase, training.noise)
         self._loss = loss_for(phase, training.device)

@@ -13,10 +13,10 @@ from autodenoise.files import write_text
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Row", "read_metrics", "write_metrics"]
+__all__ = ["EpochRow", "read_metrics", "write_metrics"]
 
 
-class Row(NamedTuple):
+class EpochRow(NamedTuple):
     """One epoch as the metrics file tells it; `epoch` counts from 1 within its phase."""
 
     phase: str
@@ -28,16 +28,16 @@ class Row(NamedTuple):
     images_per_second: float
 
 
-def write_metrics(path: Path, rows: list[Row]) -> None:
+def write_metrics(path: Path, rows: list[EpochRow]) -> None:
     """Write all rows as CSV; the file is replaced as a whole, so it never repeats an epoch."""
     text = io.StringIO()
-    table = csv.DictWriter(text, Row._fields)
+    table = csv.DictWriter(text, EpochRow._fields)
     table.writeheader()
     table.writerows(row._asdict() for row in rows)
     write_text(path, text.getvalue())
 
 
-def read_metrics(path: Path) -> list[Row]:
+def read_metrics(path: Path) -> list[EpochRow]:
     """Read back the rows of a metrics file.
 
     Raises
@@ -48,7 +48,11 @@ def read_metrics(path: Path) -> list[Row]:
     try:
         with path.open(newline="") as file:
             rows = [
-                Row(line["phase"], int(line["epoch"]), *(float(line[k]) for k in Row._fields[2:]))
+                EpochRow(
+                    line["phase"],
+                    int(line["epoch"]),
+                    *(float(line[k]) for k in EpochRow._fields[2:]),
+                )
                 for line in csv.DictReader(file)
             ]
     except (OSError, KeyError, TypeError, ValueError) as error:

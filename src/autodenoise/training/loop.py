@@ -30,10 +30,10 @@ from autodenoise.training.checkpoint import (
     save_state,
     save_weights,
 )
-from autodenoise.training.distributed import ALONE, Processes
-from autodenoise.training.ema import Average
+from autodenoise.training.distributed import SINGLE_PROCESS, World
+from autodenoise.training.ema import EMA
 from autodenoise.training.gradients import Gradients
-from autodenoise.training.history import Row, write_metrics
+from autodenoise.training.history import EpochRow, write_metrics
 from autodenoise.training.objectives import Batch
 from autodenoise.training.optimizers import set_learning_rate
 from autodenoise.training.phases import Phase, is_over
@@ -45,9 +45,9 @@ __all__ = [
     "BEST_NAME",
     "CHECKPOINT_NAME",
     "METRICS_NAME",
-    "Report",
-    "Status",
     "Training",
+    "TrainingCallback",
+    "TrainingStatus",
     "fit",
     "weights_name",
 ]
@@ -92,7 +92,7 @@ class Training:
         processor to another.
     notes
         What people should know of what is learnt from.
-    processes
+    world
         Those that train it together; all have all of the above. The first one alone writes.
     """
 
@@ -108,11 +108,11 @@ class Training:
     device: torch.device
     origin: str = ""
     notes: tuple[str, ...] = ()
-    processes: Processes = ALONE
+    world: World = SINGLE_PROCESS
 
 
 @dataclass(frozen=True)
-class Status:
+class TrainingStatus:
     """How training goes, between two steps; `epoch` and `step` count what is done.
 
     In a phase that is given minutes, `epochs` is a guess.
@@ -128,23 +128,23 @@ class Status:
     eta: float
 
 
-class Report(Protocol):
+class TrainingCallback(Protocol):
     """Hears how training goes."""
 
-    def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
+    def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
         """Take what is about to be trained, and the epochs that earlier sittings did."""
         ...
 
-    def step(self, status: Status) -> None:
+    def step(self, status: TrainingStatus) -> None:
         """Take the state of things, a few times a second."""
         ...
 
-    def epoch(self, row: Row) -> None:
+    def epoch(self, row: EpochRow) -> None:
         """Take a finished epoch; the network is as validation has just seen it."""
         ...
 
 
-def fit(training: Training, folder: Path, report: Report) -> list[Row]:
+def fit(training: Training, folder: Path, report: TrainingCallback) -> list[EpochRow]:
     """Train, from the folder's checkpoint if it has one.
 
     The checkpoint is written after each epoch, every two minutes, and when SIGINT or SIGTERM asks
@@ -185,7 +185,7 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
     else:
         # TensorFloat-32 products: ten bits of mantissa, float32 sums.
         torch.set_float32_matmul_precision("high")
-    network, processes = training.network.to(training.device), training.processes
+    network, world = training.network.to(training.device), training.world
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     checkpoint = folder / CHECKPOINT_NAME
     state, tensors = State(fingerprint=_fingerprint(training)), None
@@ -198,7 +198,7 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
             )
         if state.phase == len(training.phases):
             restore(checkpoint, tensors, network, [])
-    if not processes.agree(f"{state.fingerprint} {state.phase} {state.epoch} {state.step}"):
+    if not world.agree(f"{state.fingerprint} {state.phase} {state.epoch} {state.step}"):
         raise InputError(
             "the processes do not train the same: give all the same recipe, settings and data, and "
             "to go on, a run folder that all can see"
@@ -211,21 +211,21 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
         training.validation_part,
         noisy=training.noisy_validation,
     )
-    with stop_requests(repeated=processes.count > 1) as stop:
+    with stop_requests(repeated=world.count > 1) as stop:
         for index, (name, phase) in enumerate(training.phases.items()):
             if index < state.phase:
                 continue
             optimizers = phase.optimizer.build(network)
             if tensors is not None:
                 restore(checkpoint, tensors, network, optimizers)
-            average = None if phase.average is None else Average(network, phase.average)
+            average = None if phase.average is None else EMA(network, phase.average)
             if tensors is not None and average is not None:
                 restore_average(tensors, average)
             tensors = None
             epochs = _Epochs(training, index, name, state, report)
             while not is_over(state.rows, name, phase):
                 for stopped in epochs.steps(optimizers, average, stop):
-                    if processes.is_first and (stopped or epochs.checkpoint_is_due()):
+                    if world.is_first and (stopped or epochs.checkpoint_is_due()):
                         epochs.settle()
                         save_state(checkpoint, state, network, optimizers, average)
                     if stopped:
@@ -236,12 +236,12 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
                             f"autodenoise train --resume {quoted(folder)}"
                         )
                 with _shown(average):
-                    row = epochs.finish(watched.loss(network, phase, processes))
+                    row = epochs.finish(watched.loss(network, phase, world))
                     state.rows.append(row)
                     best = min(r.val_loss for r in state.rows if r.phase == name)
-                    if processes.is_first and row.val_loss == best:
+                    if world.is_first and row.val_loss == best:
                         save_weights(folder / BEST_NAME, network)
-                if processes.is_first:
+                if world.is_first:
                     write_metrics(folder / METRICS_NAME, state.rows)
                     save_state(checkpoint, state, network, optimizers, average)
                 with _shown(average):
@@ -249,7 +249,7 @@ def fit(training: Training, folder: Path, report: Report) -> list[Row]:
             if average is not None:
                 average.settle()
             state.phase, state.epoch = index + 1, 0
-            if processes.is_first:
+            if world.is_first:
                 if state.phase < len(training.phases):
                     save_weights(folder / weights_name(name), network)
                 save_state(checkpoint, state, network, [])
@@ -261,7 +261,7 @@ def weights_name(phase: str) -> str:
     return f"{phase}.safetensors"
 
 
-def _shown(average: Average | None) -> contextlib.AbstractContextManager[None]:
+def _shown(average: EMA | None) -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext() if average is None else average.shown()
 
 
@@ -278,7 +278,7 @@ class _Epochs:
     """Runs the epochs of one phase, keeping `state` up to date as it goes."""
 
     def __init__(
-        self, training: Training, index: int, name: str, state: State, report: Report
+        self, training: Training, index: int, name: str, state: State, report: TrainingCallback
     ) -> None:
         self.training, self.index, self.name = training, index, name
         self.phase, self.state, self.report = training.phases[name], state, report
@@ -301,7 +301,7 @@ class _Epochs:
     def steps(
         self,
         optimizers: list[torch.optim.Optimizer],
-        average: Average | None,
+        average: EMA | None,
         stop: threading.Event,
     ) -> Iterator[bool]:
         """Train for the rest of an epoch; give way after every step, saying whether to stop."""
@@ -331,9 +331,7 @@ class _Epochs:
             state.step += 1
             seen += len(rows)
             now = time.monotonic()
-            state.seconds, stopped = training.processes.largest(
-                earlier + now - begun, stop.is_set()
-            )
+            state.seconds, stopped = training.world.largest(earlier + now - begun, stop.is_set())
             if now - reported > _REPORT_SECONDS or state.step == self.step_count:
                 reported = now
                 self.settle()
@@ -352,7 +350,7 @@ class _Epochs:
         if not math.isfinite(self.state.loss_sum):
             raise TrainingDiverged(self._advice("loss", self.state.loss_sum))
 
-    def finish(self, val_loss: float) -> Row:
+    def finish(self, val_loss: float) -> EpochRow:
         """Close the epoch: make its row and move the state to the next.
 
         Raises
@@ -366,7 +364,7 @@ class _Epochs:
         state = self.state
         self.loss_sum.zero_()
         seen = min(state.step * self.phase.batch_size, self.count)
-        row = Row(
+        row = EpochRow(
             phase=self.name,
             epoch=state.epoch + 1,
             loss=state.loss_sum / seen,
@@ -385,14 +383,14 @@ class _Epochs:
         self.saved_at = time.monotonic()
         return True
 
-    def _status(self, images_per_second: float) -> Status:
+    def _status(self, images_per_second: float) -> TrainingStatus:
         state, phase = self.state, self.phase
         done, begun = self._done(), state.epoch + state.step / self.step_count
         epochs = phase.epochs if phase.minutes is None else max(1, round(begun / done))
         an_epoch = self.count / images_per_second
         phases = list(self.training.phases.values())
         eta = sum(_seconds(later, an_epoch) for later in phases[self.index + 1 :])
-        return Status(
+        return TrainingStatus(
             phase=self.name,
             epoch=state.epoch,
             epochs=max(epochs, state.epoch + 1),

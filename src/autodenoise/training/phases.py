@@ -10,7 +10,7 @@ from autodenoise.training.objectives.blind_spots import Lines
 from autodenoise.training.optimizers import Adam, Constant, Optimizer, Schedule
 
 if TYPE_CHECKING:
-    from autodenoise.training.history import Row
+    from autodenoise.training.history import EpochRow
 
 __all__ = ["ObjectiveName", "Phase", "is_over"]
 
@@ -102,7 +102,7 @@ class Phase:
             raise UsageError(f"phase: average is {self.average}; expected a number between 0 and 1")
 
 
-def is_over(rows: list[Row], name: str, phase: Phase) -> bool:
+def is_over(rows: list[EpochRow], name: str, phase: Phase) -> bool:
     """Tell whether a phase has had its time or its epochs, or has run out of patience."""
     own = [row for row in rows if row.phase == name]
     losses = [row.val_loss for row in own]

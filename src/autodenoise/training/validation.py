@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from autodenoise.data.dataset import as_float
-from autodenoise.training.distributed import ALONE, Processes
+from autodenoise.training.distributed import SINGLE_PROCESS, World
 from autodenoise.training.losses import LOSSES
-from autodenoise.training.objectives import Batch, Task, objective_for
+from autodenoise.training.objectives import Batch, TrainingTask, objective_for
 from autodenoise.training.randomness import generator
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Validation:
         self.images, self.noise, self.seed, self.part = images, noise, seed, part
 
     @torch.no_grad()
-    def loss(self, network: Autoencoder, phase: Phase, processes: Processes = ALONE) -> float:
+    def loss(self, network: Autoencoder, phase: Phase, world: World = SINGLE_PROCESS) -> float:
         """Give the mean loss of a phase's own task on them, which the processes share out."""
         loss = LOSSES[phase.loss]
         network.eval()
@@ -60,13 +60,13 @@ class Validation:
         _, height, width = self.images.shape
         count = min(_DRAWN, max(1, _PIXELS // (height * width)))
         starts = range(0, self.images.scenes, count)
-        for start in starts[processes.rank :: processes.count]:
+        for start in starts[world.rank :: world.count]:
             task = self._task(network, phase, start, count)
             total += loss(network, *task).item() * len(task.given)
-        processes.add_up([total])
+        world.add_up([total])
         return total.item() / self.images.scenes
 
-    def _task(self, network: Autoencoder, phase: Phase, start: int, count: int) -> Task:
+    def _task(self, network: Autoencoder, phase: Phase, start: int, count: int) -> TrainingTask:
         batch = self.images.map(lambda images: as_float(images[start : start + count]))
         clean, noisy, _ = batch
         if clean is None:
@@ -74,8 +74,8 @@ class Validation:
             draw = generator(self.seed, "validation", start, device=noisy.device)
             return objective_for(phase, self.noise)(network, batch, draw)
         if noisy is None or phase.objective == "reconstruction":
-            return Task(clean, clean)
-        return Task(noisy, clean)
+            return TrainingTask(clean, clean)
+        return TrainingTask(noisy, clean)
 
 
 def take_shots(noise: Noise, scenes: Iterable[Tensor], count: int, seed: int) -> Iterator[Tensor]:

@@ -32,7 +32,7 @@ from autodenoise.runs.training import (
     start,
 )
 from autodenoise.signals import stop_requests
-from autodenoise.training.loop import Report, fit
+from autodenoise.training.loop import TrainingCallback, fit
 from autodenoise.tuning.study import TRIALS_NAME, Claim, Study, Trial
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
     from autodenoise.data.download import OnBytes
     from autodenoise.recipes import Recipe
-    from autodenoise.training.history import Row
-    from autodenoise.training.loop import Status, Training
+    from autodenoise.training.history import EpochRow
+    from autodenoise.training.loop import Training, TrainingStatus
 
 __all__ = ["Search", "SearchReport", "tune"]
 
@@ -86,7 +86,7 @@ class Search:
         )
 
 
-class SearchReport(Report, Protocol):
+class SearchReport(TrainingCallback, Protocol):
     """Hears how a search and the training in it go."""
 
     def note(self, sentence: str) -> None:
@@ -231,7 +231,7 @@ class _Judge:
     def __init__(self, claim: Claim, stop: threading.Event) -> None:
         self._claim, self._stop = claim, stop
 
-    def begin(self, training: Training, rows: tuple[Row, ...]) -> None:
+    def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
         """Catch up with the epochs of earlier sittings."""
         if self._stop.is_set():
             raise Interrupted("stopped before the first step")
@@ -239,10 +239,10 @@ class _Judge:
         for row in rows:
             self.epoch(row)
 
-    def step(self, status: Status) -> None:
+    def step(self, status: TrainingStatus) -> None:
         """Wait for the epoch's end."""
 
-    def epoch(self, row: Row) -> None:
+    def epoch(self, row: EpochRow) -> None:
         """Judge an epoch; the very last one leaves nothing to spare."""
         hopeless = self._claim.is_hopeless(row.phase, row.epoch, row.val_loss)
         last = row.phase == list(self._phases)[-1] and row.epoch == self._phases[row.phase].epochs

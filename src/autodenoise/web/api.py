@@ -17,8 +17,8 @@ from fastapi.responses import FileResponse
 
 from autodenoise import runtime
 from autodenoise.errors import Interrupted, UsageError
-from autodenoise.images import SUFFIXES, Scale, preview
-from autodenoise.runtime import Options
+from autodenoise.images import SUFFIXES, IntensityRange, preview
+from autodenoise.runtime import DenoiseOptions
 from autodenoise.web import archive
 from autodenoise.web.errors import NotDone, Stalled, Unknown
 from autodenoise.web.jobs import SOURCE, Job, Side, State, bare_name
@@ -84,21 +84,21 @@ def _suffix(
     return _checked_suffix(ending)
 
 
-def _scale(
+def _intensity_range(
     black: Annotated[float | None, Query(description="The sample value of black.")] = None,
     white: Annotated[float | None, Query(description="The sample value of white.")] = None,
-) -> Scale | None:
+) -> IntensityRange | None:
     if black is None and white is None:
         return None
     if black is None or white is None:
         raise UsageError("give both black and white, or neither")
-    return Scale(black, white)
+    return IntensityRange(black, white)
 
 
 TheDesk = Annotated[Desk, Depends(_desk)]
 AJob = Annotated[Job, Depends(_job)]
 ADoneJob = Annotated[Job, Depends(_done)]
-AScale = Annotated[Scale | None, Depends(_scale)]
+AnIntensityRange = Annotated[IntensityRange | None, Depends(_intensity_range)]
 ASuffix = Annotated[str | None, Depends(_suffix)]
 AName = Annotated[str, Query(description="What the picture's file is called.")]
 AModel = Annotated[str | None, Query(description="A name of `GET /api/models`.")]
@@ -141,7 +141,7 @@ async def models() -> list[ModelMessage]:
 async def denoise(
     request: Request,
     desk: TheDesk,
-    scale: AScale,
+    intensity_range: AnIntensityRange,
     suffix: ASuffix,
     name: AName = "picture",
     model: AModel = None,
@@ -153,7 +153,7 @@ async def denoise(
 
     Who hangs up stops the work.
     """
-    options = Options(strength, scale, axes, strip_metadata)
+    options = DenoiseOptions(strength, intensity_range, axes, strip_metadata)
     job, work = await _take(request, desk, name, model, options, suffix=suffix)
     with contextlib.ExitStack() as held:
         held.callback(desk.forget, job)
@@ -173,13 +173,13 @@ async def denoise(
 async def send(
     request: Request,
     desk: TheDesk,
-    scale: AScale,
+    intensity_range: AnIntensityRange,
     name: AName = "picture",
     model: AModel = None,
     axes: AnAxes = None,
 ) -> JobMessage:
     """Send a picture, to ask for it later: how far it is, how it looks, and at which strength."""
-    options = Options(scale=scale, axes=axes)
+    options = DenoiseOptions(intensity_range=intensity_range, axes=axes)
     job, _ = await _take(request, desk, name, model, options, keep_answers=True)
     if await request.is_disconnected():
         # Nobody knows its id.
@@ -294,7 +294,7 @@ async def _take(
     desk: Desk,
     name: str,
     model: str | None,
-    options: Options,
+    options: DenoiseOptions,
     *,
     suffix: str | None = None,
     keep_answers: bool = False,

@@ -18,9 +18,9 @@ import numpy as np
 from autodenoise import images, runtime
 from autodenoise.errors import AutodenoiseError, InputError, Interrupted
 from autodenoise.files import size_of
-from autodenoise.images import SUFFIXES, Scale, preview
+from autodenoise.images import SUFFIXES, IntensityRange, preview
 from autodenoise.runtime.batch import explained
-from autodenoise.runtime.denoising import fixed, scale_of
+from autodenoise.runtime.denoising import fixed, intensity_range_of
 from autodenoise.web.cache import Kept, Watched
 from autodenoise.web.errors import Unknown
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
-    from autodenoise.runtime import Options
+    from autodenoise.runtime import DenoiseOptions
     from autodenoise.web.models import Models
 
 __all__ = ["ENDED", "SOURCE", "Job", "Side", "State", "bare_name"]
@@ -127,7 +127,7 @@ class Job:
         name: str,
         model_name: str,
         models: Models,
-        options: Options,
+        options: DenoiseOptions,
         *,
         suffix: str | None = None,
         most_pixels: int,
@@ -149,17 +149,17 @@ class Job:
         model = models.get(model_name)
         self._card = model.card
         with self._in_their_words():
-            self.picture = images.open_picture(self._source, upright=True)
+            self.picture = images.open_image(self._source, upright=True)
             self._check_pixels(most_pixels)
             seen = runtime.preview(model, self._source, options)
-            scale = scale_of(self.picture, options, model.card)
-            self.shown = preview.shown_range(self.picture, scale)
+            intensity_range = intensity_range_of(self.picture, options, model.card)
+            self.shown = preview.shown_range(self.picture, intensity_range)
             own = suffix or self._own_suffix()
             self._result = folder / f"result{own}"
             self._turned = images.open_for(self._source, self._result).turned
         self.tiles = seen.fed_pixels // (seen.plan.tile[0] * seen.plan.tile[1])
-        display = self.shown or scale
-        self._display = None if display == Scale.of(self.picture.dtype) else display
+        display = self.shown or intensity_range
+        self._display = None if display == IntensityRange.of(self.picture.dtype) else display
         others = images.formats_for(self.picture)
         own_format = images.of_name(self._result)
         self.suffixes = [own, *(form.suffixes[0] for form in others if form is not own_format)]
@@ -255,7 +255,7 @@ class Job:
         suffix
             Of the file; by default the result's.
         strip_metadata
-            As in `Options`.
+            As in `DenoiseOptions`.
         stop
             Set when nobody waits for it any more.
 
@@ -351,7 +351,7 @@ class Job:
     def _denoise(
         self,
         target: Path,
-        options: Options,
+        options: DenoiseOptions,
         *,
         answers: Path | None = None,
         after: Callable[[], None] | None = None,
@@ -387,7 +387,7 @@ class Job:
         path = self.folder / f"preview-{side}-{page}"
         if not path.exists():
             source = self._source if side == "before" else self._result
-            picture = images.open_picture(source, upright=True)
+            picture = images.open_image(source, upright=True)
             preview.write_preview(picture, page, path, self._display)
         return path
 

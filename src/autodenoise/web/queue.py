@@ -21,7 +21,7 @@ from autodenoise.web.workspace import Home
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from autodenoise.runtime import Options
+    from autodenoise.runtime import DenoiseOptions
     from autodenoise.web.limits import Limits
 
 __all__ = ["Desk"]
@@ -128,7 +128,7 @@ class Desk:
         folder: Path,
         name: str,
         model: str | None,
-        options: Options,
+        options: DenoiseOptions,
         *,
         suffix: str | None = None,
         keep_answers: bool = False,

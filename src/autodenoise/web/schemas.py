@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from autodenoise.runtime import Entry, card_words
+from autodenoise.runtime import ModelEntry, card_words
 from autodenoise.web.jobs import Job, State
 
 __all__ = [
@@ -121,7 +121,7 @@ class ModelMessage(BaseModel):
     about: list[tuple[str, str]]
 
     @classmethod
-    def of(cls, entry: Entry, *, default: bool) -> ModelMessage | None:
+    def of(cls, entry: ModelEntry, *, default: bool) -> ModelMessage | None:
         """Say what a model is; None for one that cannot be used."""
         card = entry.card
         if card is None:

@@ -27,7 +27,7 @@ __all__ = [
     "Reconstruction",
     "Recorrupted",
     "Supervised",
-    "Task",
+    "TrainingTask",
     "objective_for",
 ]
 
@@ -65,7 +65,7 @@ class Batch(NamedTuple):
         return Batch(*(None if part is None else change(part) for part in self))
 
 
-class Task(NamedTuple):
+class TrainingTask(NamedTuple):
     """What a network is given, what it should answer, each (B, C, H, W), and where that counts.
 
     `where` is True at the values that count, in the same shape; None: everywhere.
@@ -80,10 +80,10 @@ class Task(NamedTuple):
         """How much its mean counts beside those of other parts of the same batch."""
         return len(self.given) if self.where is None else self.where.sum()
 
-    def part(self, rows: slice) -> Task:
+    def part(self, rows: slice) -> TrainingTask:
         """Give the task of some of the scenes."""
         where = None if self.where is None else self.where[rows]
-        return Task(self.given[rows], self.target[rows], where)
+        return TrainingTask(self.given[rows], self.target[rows], where)
 
 
 class Denoises(Protocol):
@@ -102,7 +102,7 @@ class Denoises(Protocol):
 class Objective(Protocol):
     """What the loop learns towards."""
 
-    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> TrainingTask:
         """Set the task of a batch."""
         ...
 
@@ -113,11 +113,11 @@ class Supervised:
 
     noise: Noise
 
-    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> TrainingTask:
         """See `Objective`. Draws fresh noise unless the batch brings its own."""
         del network
         assert batch.clean is not None
-        return Task(_noisy(self.noise, batch, generator), batch.clean)
+        return TrainingTask(_noisy(self.noise, batch, generator), batch.clean)
 
 
 @dataclass(frozen=True)
@@ -126,11 +126,11 @@ class Reconstruction:
 
     noise: Noise
 
-    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> TrainingTask:
         """See `Objective`. The noise stays unused."""
         del network, generator
         assert batch.clean is not None
-        return Task(batch.clean, batch.clean)
+        return TrainingTask(batch.clean, batch.clean)
 
 
 @dataclass(frozen=True)
@@ -147,13 +147,13 @@ class Noise2Noise:
 
     noise: Noise
 
-    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> TrainingTask:
         """See `Objective`. Draws both from the clean image where there is one alone."""
         del network
         given = _noisy(self.noise, batch, generator)
         if batch.again is not None:
-            return Task(given, batch.again)
-        return Task(given, _noisy(self.noise, Batch(batch.clean), generator))
+            return TrainingTask(given, batch.again)
+        return TrainingTask(given, _noisy(self.noise, Batch(batch.clean), generator))
 
 
 @dataclass(frozen=True)
@@ -182,13 +182,13 @@ class Noise2Void:
     fill: blind_spots.Fill
     lines: blind_spots.Lines | None = None
 
-    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> TrainingTask:
         """See `Objective`."""
         del network
         noisy = _noisy(self.noise, batch, generator)
         spots = blind_spots.draw(noisy, generator)
         given = blind_spots.hide(noisy, spots, self.fill, self.lines, generator)
-        return Task(given, noisy, blind_spots.mask(noisy, spots))
+        return TrainingTask(given, noisy, blind_spots.mask(noisy, spots))
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class Neighbor2Neighbor:
     noise: Noise
     weight: float = 2.0
 
-    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> TrainingTask:
         """See `Objective`.
 
         For squared errors, |f - a|^2 + w |f - b|^2 is (1 + w) |f - (a + w b) / (1 + w)|^2 and a
@@ -223,7 +223,7 @@ class Neighbor2Neighbor:
         with torch.no_grad():
             one, other = neighbors.pick(network.denoise(noisy).to(noisy.dtype), cells)
         share = self.weight / (1 + self.weight)
-        return Task(given, beside + share * (one - other))
+        return TrainingTask(given, beside + share * (one - other))
 
 
 @dataclass(frozen=True)
@@ -251,14 +251,14 @@ class Recorrupted:
     noise: Noise
     share: float = 0.5
 
-    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> Task:
+    def __call__(self, network: Denoises, batch: Batch, generator: torch.Generator) -> TrainingTask:
         """See `Objective`."""
         del network
         noisy = _noisy(self.noise, batch, generator)
         # There are no fewer photons than none.
         base = noisy.clamp(min=0)
         more = _noisy(uncut(self.noise), Batch(base), generator) - base
-        return Task(noisy + self.share * more, noisy - more / self.share)
+        return TrainingTask(noisy + self.share * more, noisy - more / self.share)
 
 
 def objective_for(phase: Phase, noise: Noise) -> Objective:
