@@ -24,10 +24,10 @@ from _results import write
 
 from autodenoise import nets
 from autodenoise.data import dataset as data
+from autodenoise.data.batch import Batch
 from autodenoise.noise import Gaussian
 from autodenoise.training.history import EpochRow
 from autodenoise.training.loop import Training, TrainingStatus, fit
-from autodenoise.training.objectives import Batch
 from autodenoise.training.phases import Phase
 
 IMAGES = 150 * 128

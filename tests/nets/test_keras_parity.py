@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from autodenoise import nets
+from autodenoise.data.batch import Batch
 from autodenoise.noise import Gaussian
 from autodenoise.training.losses import binary_cross_entropy
-from autodenoise.training.objectives import Batch, Supervised
+from autodenoise.training.objectives import Supervised
 from autodenoise.training.optimizers import Adadelta, Adam
 from tests.helpers.keras_networks import KERAS, copy_into, largest_difference, maxnorm
 

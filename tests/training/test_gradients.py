@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from autodenoise import nets
+from autodenoise.data.batch import Batch
 from autodenoise.data.crops import Pictures, Supervision
 from autodenoise.nets.tutorials import BottleneckAutoencoder
 from autodenoise.training.gradients import Gradients
 from autodenoise.training.loop import Training, fit
 from autodenoise.training.losses import mean_squared_error
-from autodenoise.training.objectives import Batch
 from autodenoise.training.optimizers import Cosine, Muon
 from autodenoise.training.phases import ObjectiveName, Phase
 from tests.training.test_loop import Heard, training, weights

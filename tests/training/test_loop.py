@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from autodenoise import nets
+from autodenoise.data.batch import Batch
 from autodenoise.data.crops import Pictures
 from autodenoise.errors import InputError, TrainingDiverged, UsageError
 from autodenoise.nets.tutorials import BottleneckAutoencoder
@@ -27,7 +28,6 @@ from autodenoise.training.ema import EMA
 from autodenoise.training.history import EpochRow
 from autodenoise.training.loop import CHECKPOINT_NAME, Training, TrainingStatus, fit
 from autodenoise.training.losses import charbonnier, loss_for, mean_squared_error
-from autodenoise.training.objectives import Batch
 from autodenoise.training.optimizers import Adadelta, Adam, Cosine, Muon, OneCycle
 from autodenoise.training.phases import Phase, is_over
 from autodenoise.training.randomness import generator

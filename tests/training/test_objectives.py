@@ -12,12 +12,12 @@ from scipy import ndimage
 from torch import Tensor
 
 from autodenoise import nets
+from autodenoise.data.batch import Batch
 from autodenoise.data.crops import Pictures
 from autodenoise.noise import Gaussian, Jpeg, Noise, Poisson
 from autodenoise.training.loop import Training, fit
 from autodenoise.training.losses import mean_squared_error
 from autodenoise.training.objectives import (
-    Batch,
     Neighbor2Neighbor,
     Noise2Noise,
     Noise2Void,

@@ -24,7 +24,7 @@ from tests.training.test_loop import Heard, StopNow, losses, weights
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from autodenoise.learning import gradients, loop
+from autodenoise.training import gradients, loop
 from tests.training.test_loop import Heard
 from tests.training.test_resuming import in_turn
 

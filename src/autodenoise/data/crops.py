@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from autodenoise.training.objectives import Batch
+from autodenoise.data.batch import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -16,6 +16,7 @@ import torch
 
 from autodenoise import nets, recipes, runtime
 from autodenoise.data import dataset as datasets
+from autodenoise.data.batch import Batch
 from autodenoise.data.crops import Crops
 from autodenoise.data.streaming import crops_of
 from autodenoise.errors import Interrupted, MissingExtra, OutputError, UsageError, extra_of
@@ -41,7 +42,6 @@ from autodenoise.training.loop import (
     Training,
     fit,
 )
-from autodenoise.training.objectives import Batch
 from autodenoise.training.randomness import generator
 from autodenoise.training.validation import take_shots
 

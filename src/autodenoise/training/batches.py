@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from autodenoise.data.batch import Batch
 from autodenoise.data.crops import Crops, as_float
-from autodenoise.training.objectives import Batch
 from autodenoise.training.randomness import generator
 
 if TYPE_CHECKING:

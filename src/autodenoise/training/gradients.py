@@ -13,9 +13,9 @@ from autodenoise.training.process import has_bfloat16
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from autodenoise.data.batch import Batch
     from autodenoise.nets import Autoencoder
     from autodenoise.training.loop import Training
-    from autodenoise.training.objectives import Batch
     from autodenoise.training.phases import Phase
 
 __all__ = ["Gradients"]
@@ -43,7 +43,7 @@ class Gradients:
             Draws what is random for the whole of it, so that each row gets the same however the
             batch is cut.
         """
-        parts = self._processes.parts(batch.scenes, self._each)
+        parts = self._processes.parts(batch.size, self._each)
         with self._autocast:
             task = self._objective(_InParts(self._network, parts), batch, generator)
         for parameter in self._network.parameters():

@@ -15,6 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from autodenoise.data.batch import Batch
 from autodenoise.data.crops import Crops
 from autodenoise.errors import InputError, Interrupted, TrainingDiverged
 from autodenoise.files import quoted
@@ -34,7 +35,6 @@ from autodenoise.training.distributed import SINGLE_PROCESS, World
 from autodenoise.training.ema import EMA
 from autodenoise.training.gradients import Gradients
 from autodenoise.training.history import EpochRow, write_metrics
-from autodenoise.training.objectives import Batch
 from autodenoise.training.optimizers import set_learning_rate
 from autodenoise.training.phases import Phase, is_over
 from autodenoise.training.process import keep_freed_memory

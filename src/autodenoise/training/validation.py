@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from autodenoise.data.batch import Batch
 from autodenoise.data.dataset import as_float
 from autodenoise.training.distributed import SINGLE_PROCESS, World
 from autodenoise.training.losses import LOSSES
-from autodenoise.training.objectives import Batch, TrainingTask, objective_for
+from autodenoise.training.objectives import TrainingTask, objective_for
 from autodenoise.training.randomness import generator
 
 if TYPE_CHECKING:
@@ -59,12 +60,12 @@ class Validation:
         total = torch.zeros((), dtype=torch.float64)
         _, height, width = self.images.shape
         count = min(_DRAWN, max(1, _PIXELS // (height * width)))
-        starts = range(0, self.images.scenes, count)
+        starts = range(0, self.images.size, count)
         for start in starts[world.rank :: world.count]:
             task = self._task(network, phase, start, count)
             total += loss(network, *task).item() * len(task.given)
         world.add_up([total])
-        return total.item() / self.images.scenes
+        return total.item() / self.images.size
 
     def _task(self, network: Autoencoder, phase: Phase, start: int, count: int) -> TrainingTask:
         batch = self.images.map(lambda images: as_float(images[start : start + count]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from autodenoise.data.batch import Batch
 from autodenoise.noise.mixture import uncut
 from autodenoise.training.objectives import blind_spots, neighbors
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from autodenoise.training.phases import Phase
 
 __all__ = [
-    "Batch",
     "Denoises",
     "Neighbor2Neighbor",
     "Noise2Noise",
@@ -30,39 +30,6 @@ __all__ = [
     "TrainingTask",
     "objective_for",
 ]
-
-
-class Batch(NamedTuple):
-    """What a step learns from: versions of the same scenes, each (B, C, H, W), as far as there are.
-
-    Attributes
-    ----------
-    clean
-        None where nobody has it.
-    noisy
-        None where it is to be drawn from `clean`.
-    again
-        The same as `noisy` with other noise; None where there is no second version.
-    """
-
-    clean: Tensor | None = None
-    noisy: Tensor | None = None
-    again: Tensor | None = None
-
-    @property
-    def scenes(self) -> int:
-        """The number of scenes."""
-        return len(next(part for part in self if part is not None))
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of each image."""
-        channels, height, width = next(part for part in self if part is not None).shape[1:]
-        return channels, height, width
-
-    def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        """Do something to each of the versions that there are."""
-        return Batch(*(None if part is None else change(part) for part in self))
 
 
 class TrainingTask(NamedTuple):
