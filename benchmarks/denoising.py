@@ -133,7 +133,7 @@ def breakdown(model: Path, source: Path, folder: Path) -> dict[str, Any]:
     network = plan.fed_pixels * min(runtime.pace(denoiser, plan) for _ in range(3))
 
     def encode() -> None:
-        with images.saving(opened, folder / "again.jpg") as put:
+        with images.row_writer(opened, folder / "again.jpg") as put:
             for chunk in rows:
                 put(chunk)
 

@@ -72,8 +72,8 @@ def test_pictures_that_cannot_be_scored_are_told_before_any_work() -> None:
         BenchmarkDataset.open(folder)
     for mode in ("RGBA", "CMYK"):
         pages[0].convert(mode).save(bad)
-        with pytest.raises(InputError, match=r"late\.tif has 4 channels of uint8; expected grey"):
+        with pytest.raises(InputError, match=r"late\.tif has 4 channels of uint8; expected gray"):
             BenchmarkDataset.open(folder)
     Image.fromarray(photo()[..., 0].astype(np.float32)).save(bad)
-    with pytest.raises(InputError, match=r"late\.tif has 1 channels of float32; expected grey"):
+    with pytest.raises(InputError, match=r"late\.tif has 1 channels of float32; expected gray"):
         BenchmarkDataset.open(folder)

@@ -67,7 +67,7 @@ def test_pictures_that_pillow_wrote(tmp_path: Path) -> None:
 def test_pictures_of_other_channels_are_named(tmp_path: Path, mode: str) -> None:
     path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
     Image.new(mode, (4, 4)).save(path)
-    with pytest.raises(InputError, match="channels of uint8; expected grey or RGB"):
+    with pytest.raises(InputError, match="channels of uint8; expected gray or RGB"):
         read(path)
 
 

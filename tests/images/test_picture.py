@@ -27,7 +27,7 @@ def test_a_header_says_what_there_is(tmp_path: Path) -> None:
     Image.new("RGBA", (30, 20)).save(tmp_path / "a.png")
     picture = images.open_image(tmp_path / "a.png")
     assert (picture.width, picture.height, picture.pages) == (30, 20, 1)
-    assert (picture.colours, picture.bands) == (3, 4)
+    assert (picture.colors, picture.bands) == (3, 4)
     assert picture.dtype == np.uint8
     assert picture.intensity_range == images.IntensityRange(0, 255)
 
@@ -89,7 +89,7 @@ def test_channels_are_told_from_transparency(tmp_path: Path) -> None:
             planarconfig="contig",
         )
         picture = images.open_image(tmp_path / "a.tif")
-        assert (picture.colours, picture.bands) == (colours, 2)
+        assert (picture.colors, picture.bands) == (colours, 2)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, np.complex64, np.uint64])
@@ -211,9 +211,9 @@ def test_the_next_item_is_made_meanwhile_and_errors_come_through() -> None:
 
     taken: list[int] = []
     with pytest.raises(ZeroDivisionError):
-        taken.extend(images.ahead(items()))
+        taken.extend(images.prefetch(items()))
     assert made == [0, 1, 2, 3, 4]
-    few = images.ahead(iter(range(5)))
+    few = images.prefetch(iter(range(5)))
     assert (next(few), next(few)) == (0, 1)
 
 
@@ -331,7 +331,7 @@ def test_a_part_is_that_of_the_whole(tmp_path: Path, kind: str) -> None:
     parts = [(0, 5, 7, 20, 30), (picture.pages - 1, 0, 0, *whole.shape[1:3]), (0, 39, 3, 1, 37)]
     # Several threads at a time, in any order.
     with ThreadPoolExecutor(4) as pool:
-        given = list(pool.map(lambda part: picture.part(*part), 3 * parts))
+        given = list(pool.map(lambda part: picture.read_region(*part), 3 * parts))
     for (page, top, left, height, width), samples in zip(3 * parts, given, strict=True):
         expected = whole[page, top : top + height, left : left + width]
         np.testing.assert_array_equal(samples, expected)
@@ -364,4 +364,4 @@ def test_a_part_of_a_damaged_picture_is_an_error(tmp_path: Path) -> None:
     picture = images.open_image(path)
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(InputError, match="is damaged or cut off"):
-        picture.part(2, 0, 0, 70, 60)
+        picture.read_region(2, 0, 0, 70, 60)

@@ -34,9 +34,9 @@ def camera() -> Image.Exif:
 
 
 def copy(source: Path, target: Path, *, strip_metadata: bool = False) -> images.ImageFile:
-    picture = images.open_for(source, target, strip_metadata=strip_metadata)
-    with images.saving(picture, target, strip_metadata=strip_metadata) as put:
-        for rows in images.ahead(picture.rows()):
+    picture = images.open_for_saving(source, target, strip_metadata=strip_metadata)
+    with images.row_writer(picture, target, strip_metadata=strip_metadata) as put:
+        for rows in images.prefetch(picture.rows()):
             put(rows)
     return picture
 
@@ -171,7 +171,7 @@ def test_transparency_is_kept_bit_by_bit(tmp_path: Path, suffix: str, mode: str)
     source, target = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
     Image.fromarray(pixels, mode).save(source, lossless=True, exact=True)
     picture = copy(source, target)
-    assert picture.bands - picture.colours == 1
+    assert picture.bands - picture.colors == 1
     with Image.open(source) as before, Image.open(target) as after:
         assert before.mode == after.mode
         np.testing.assert_array_equal(np.asarray(before)[..., -1], np.asarray(after)[..., -1])
@@ -404,7 +404,7 @@ def test_cmyk_goes_through_rgb_and_comes_back(tmp_path: Path, suffix: str) -> No
     )
     inks.write_to_file(str(tmp_path / f"a{suffix}"), **({"Q": 98} if suffix == ".jpg" else {}))
     picture = copy(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
-    assert (picture.cmyk, picture.colours, picture.bands) == (True, 3, 3)
+    assert (picture.cmyk, picture.colors, picture.bands) == (True, 3, 3)
     seen = np.concatenate(list(images.open_image(tmp_path / f"a{suffix}").rows()))
     assert np.abs(seen.astype(int) - smooth).mean() < 8
     with Image.open(tmp_path / f"b{suffix}") as after:
@@ -433,7 +433,7 @@ def test_what_a_format_cannot_hold_is_said_before_anything_is_decoded(tmp_path: 
         (clear, ".xyz", "cannot tell the format"),
     ):
         with pytest.raises(OutputError, match=said):
-            images.open_for(source, tmp_path / f"b{suffix}")
+            images.open_for_saving(source, tmp_path / f"b{suffix}")
 
 
 def test_nothing_is_left_of_a_picture_that_was_not_finished(tmp_path: Path) -> None:
@@ -443,12 +443,12 @@ def test_nothing_is_left_of_a_picture_that_was_not_finished(tmp_path: Path) -> N
     for suffix in (".png", ".jpg", ".tif", ".webp"):
         with (
             pytest.raises(OutputError, match="cannot write"),
-            images.saving(picture, tmp_path / f"b{suffix}") as put,
+            images.row_writer(picture, tmp_path / f"b{suffix}") as put,
         ):
             put(first)
         with (
             pytest.raises(ZeroDivisionError),
-            images.saving(picture, tmp_path / f"b{suffix}") as put,
+            images.row_writer(picture, tmp_path / f"b{suffix}") as put,
         ):
             put(first[: 1 // len(first[:0])])
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

@@ -210,7 +210,7 @@ def _originals(folder: Path) -> list[Path]:
 
 
 def _shape(path: Path) -> tuple[int, int, int]:
-    picture = images.open_plain(path)
+    picture = images.open_for_training(path)
     return picture.height, picture.width, picture.bands
 
 

@@ -104,14 +104,14 @@ class Reader:
     def _of_page(self, plane: Plane, window: Window) -> NDArray[Any]:
         picture, (page,) = self._picture(plane.path), plane.place
         if picture.pages == 1 or window != (0, 0, picture.height, picture.width):
-            return picture.part(page, *window)
+            return picture.read_region(page, *window)
         # To find a page in a file takes a look at all before it, so they are read in a row.
         if page == 0:
             self._next = plane.path, 0
             # Of an image of its own, since that goes through the file once.
             self._rows = open_image(plane.path, upright=True).rows()
         if self._next != (plane.path, page):
-            return picture.part(page, *window)
+            return picture.read_region(page, *window)
         chunks: list[NDArray[Any]] = []
         while sum(map(len, chunks)) < picture.height:
             chunks.append(next(self._rows))

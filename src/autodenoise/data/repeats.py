@@ -42,7 +42,7 @@ class Form(NamedTuple):
     def of(cls, picture: ImageFile) -> Form:
         """Give that of a picture that was opened upright."""
         return cls(
-            picture.width, picture.height, picture.colours, picture.dtype, picture.intensity_range
+            picture.width, picture.height, picture.colors, picture.dtype, picture.intensity_range
         )
 
     def __str__(self) -> str:

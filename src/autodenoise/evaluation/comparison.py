@@ -216,13 +216,13 @@ def _read(path: Path) -> tuple[NDArray[Any], IntensityRange | None]:
             f"{path} has {picture.width}x{picture.height} pixels, and at most "
             f"{MOST_PIXELS // 1_000_000} million can be compared; cut the same part out of both"
         )
-    if picture.pages > 1 or picture.colours not in (1, 3):
+    if picture.pages > 1 or picture.colors not in (1, 3):
         raise InputError(
-            f"{path} has {picture.pages} page(s) of {picture.colours} channel(s); "
+            f"{path} has {picture.pages} page(s) of {picture.colors} channel(s); "
             "expected one, grey or RGB"
         )
     # The colours, and the transparency if there is one.
-    kept = picture.colours + picture.transparent
+    kept = picture.colors + picture.has_alpha
     rows = (chunk[..., :kept] for chunk in picture.rows())
     return np.concatenate(list(rows)), picture.intensity_range
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from autodenoise.errors import InputError, OutputError
 from autodenoise.files import replacing
-from autodenoise.images.encoding import formats_for, open_for, saving
-from autodenoise.images.formats import SUFFIXES, of_name, reason
+from autodenoise.images.encoding import open_for_saving, row_writer, writable_formats
+from autodenoise.images.formats import SUFFIXES, format_of_name, reason
 from autodenoise.images.image_file import ImageFile, open_image
 from autodenoise.images.libvips import pyvips
 from autodenoise.images.samples import IntensityRange, from_float, to_float
-from autodenoise.images.streaming import ahead
+from autodenoise.images.streaming import prefetch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,22 +28,22 @@ __all__ = [
     "SUFFIXES",
     "ImageFile",
     "IntensityRange",
-    "ahead",
     "encode_png",
-    "formats_for",
+    "format_of_name",
     "from_float",
-    "of_name",
-    "open_for",
+    "open_for_saving",
+    "open_for_training",
     "open_image",
-    "open_plain",
+    "prefetch",
     "read",
-    "saving",
+    "row_writer",
     "to_float",
+    "writable_formats",
     "write",
 ]
 
 
-def open_plain(path: Path) -> ImageFile:
+def open_for_training(path: Path) -> ImageFile:
     """Open one picture that is grey or RGB of 8 or 16 bits, upright.
 
     Raises
@@ -57,7 +57,7 @@ def open_plain(path: Path) -> ImageFile:
     if IntensityRange.of(picture.dtype) is None or picture.bands not in (1, 3) or picture.cmyk:
         raise InputError(
             f"{path} has {picture.source.bands} channels of {picture.dtype}; "
-            "expected grey or RGB of 8 or 16 bits, without transparency"
+            "expected gray or RGB of 8 or 16 bits, without transparency"
         )
     return picture
 
@@ -70,7 +70,7 @@ def read(path: Path) -> NDArray[np.generic]:
     InputError
         It is missing, damaged, or neither grey nor RGB of 8 or 16 bits.
     """
-    return np.concatenate(list(open_plain(path).rows()))
+    return np.concatenate(list(open_for_training(path).rows()))
 
 
 def write(path: Path, pixels: NDArray[np.generic]) -> None:
@@ -88,7 +88,7 @@ def write(path: Path, pixels: NDArray[np.generic]) -> None:
     OutputError
         The ending is none of `SUFFIXES`, the format cannot hold 16 bits, or the disk refuses.
     """
-    form = of_name(path)
+    form = format_of_name(path)
     if pixels.dtype.type not in form.types:
         raise OutputError(f"{form.name} cannot hold {pixels.dtype} samples; write PNG or TIFF")
     with replacing(path) as temporary:

@@ -19,7 +19,7 @@ from autodenoise.images.formats import (
     TIFF,
     WEBP,
     Format,
-    of_name,
+    format_of_name,
     reason,
 )
 from autodenoise.images.image_file import ImageFile, open_image
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-__all__ = ["formats_for", "open_for", "saving"]
+__all__ = ["open_for_saving", "row_writer", "writable_formats"]
 
 _PROFILE = "icc-profile-data"
 _EXIF_ORIENTATION = "exif-ifd0-Orientation"
@@ -56,7 +56,7 @@ _MEANING = tiff_tags.RESOLUTION | {
 _BIG = 3_900_000_000
 
 
-def open_for(path: Path, target: Path, *, strip_metadata: bool = False) -> ImageFile:
+def open_for_saving(path: Path, target: Path, *, strip_metadata: bool = False) -> ImageFile:
     """Open a picture that is to be saved as another.
 
     The orientation tag is kept, and the samples as they lie, where the target can be trusted to
@@ -69,7 +69,7 @@ def open_for(path: Path, target: Path, *, strip_metadata: bool = False) -> Image
     OutputError
         The target's ending names no format, or one that cannot hold what the picture has.
     """
-    form = of_name(target)
+    form = format_of_name(target)
     picture = open_image(path)
     if picture.format is not form or (strip_metadata and form is not TIFF):
         picture = open_image(path, upright=True)
@@ -77,7 +77,7 @@ def open_for(path: Path, target: Path, *, strip_metadata: bool = False) -> Image
     return picture
 
 
-def formats_for(picture: ImageFile) -> list[Format]:
+def writable_formats(picture: ImageFile) -> list[Format]:
     """Give the formats that can hold all that a picture has, its own first if it is among them."""
 
     def holds(form: Format) -> bool:
@@ -97,12 +97,12 @@ def _check_target(picture: ImageFile, target: Path, form: Format) -> None:
             f"{form.name} cannot hold {picture.dtype} samples, as {picture.path} has; "
             f"write {'TIFF' if picture.dtype.kind == 'f' else 'PNG or TIFF'}"
         )
-    extra = picture.bands - picture.colours
+    extra = picture.bands - picture.colors
     if extra and not form.alpha:
         raise OutputError(
             f"{form.name} cannot hold the transparency of {picture.path}; write PNG, TIFF or WebP"
         )
-    if (extra > 1 or picture.colours not in (1, 3)) and form is not TIFF:
+    if (extra > 1 or picture.colors not in (1, 3)) and form is not TIFF:
         raise OutputError(
             f"{form.name} cannot hold the {picture.bands} channels of {picture.path}; write TIFF"
         )
@@ -118,7 +118,7 @@ def _check_target(picture: ImageFile, target: Path, form: Format) -> None:
 
 
 @contextlib.contextmanager
-def saving(
+def row_writer(
     picture: ImageFile, target: Path, *, strip_metadata: bool = False
 ) -> Iterator[Callable[[NDArray[Any]], None]]:
     """Write a picture's new samples to a file while they come.
@@ -145,7 +145,7 @@ def saving(
     OutputError
         The encoder or the disk refuses.
     """
-    form = of_name(target)
+    form = format_of_name(target)
     tags = _carried(picture, strip_metadata=strip_metadata) if form is TIFF else []
     with replacing(target) as temporary:
         if picture.imagej and form is TIFF:
@@ -166,7 +166,7 @@ def _encoding(
     picture: ImageFile, target: Path, temporary: Path, *, strip_metadata: bool
 ) -> Iterator[Callable[[NDArray[Any]], None]]:
     """Let libvips encode rows in a thread of its own."""
-    form = of_name(target)
+    form = format_of_name(target)
     stream = RowStream(picture.width, picture.height * picture.pages, picture.bands, picture.dtype)
 
     def encode() -> None:
@@ -206,7 +206,7 @@ def _dressed(
     deep = "rgb16" if picture.dtype == np.uint16 else "srgb"
     across, down = picture.resolution
     image = image.copy(
-        interpretation=deep if picture.cmyk else picture.meaning, xres=across, yres=down
+        interpretation=deep if picture.cmyk else picture.interpretation, xres=across, yres=down
     )
     profile = picture.field(_PROFILE)
     if picture.cmyk and form.cmyk:
@@ -257,7 +257,7 @@ def _to_cmyk(image: pyvips.Image, profile: bytes | None) -> pyvips.Image:
 def _options(picture: ImageFile, form: Format) -> dict[str, Any]:
     """Choose how to encode: as the source was, where that can be known."""
     same = picture.format is form
-    bits = {"bitdepth": picture.bits} if picture.bits < 8 and picture.colours == 1 else {}
+    bits = {"bitdepth": picture.bits} if picture.bits < 8 and picture.colors == 1 else {}
     if form is PNG:
         interlaced = same and bool(picture.field("interlaced"))
         depth = bits if picture.bands == 1 else {}

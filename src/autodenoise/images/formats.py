@@ -12,7 +12,7 @@ from autodenoise.errors import InputError, OutputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["FORMATS", "SUFFIXES", "Format", "of_content", "of_name", "reason"]
+__all__ = ["FORMATS", "SUFFIXES", "Format", "detect_format", "format_of_name", "reason"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ SUFFIXES = frozenset(suffix for form in FORMATS for suffix in form.suffixes)
 _HEAD = 16
 
 
-def of_content(path: Path) -> Format:
+def detect_format(path: Path) -> Format:
     """Tell the format of a file by its first bytes, whatever its name.
 
     Raises
@@ -109,7 +109,7 @@ def of_content(path: Path) -> Format:
     )
 
 
-def of_name(path: Path) -> Format:
+def format_of_name(path: Path) -> Format:
     """Tell the format that a file to be written has by its ending.
 
     Raises

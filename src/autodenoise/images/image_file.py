@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodenoise.errors import InputError
-from autodenoise.images.formats import PNG, TIFF, WEBP, Format, of_content, reason
+from autodenoise.images.formats import PNG, TIFF, WEBP, Format, detect_format, reason
 from autodenoise.images.libvips import pyvips
 from autodenoise.images.metadata import imagej
 from autodenoise.images.metadata import tiff as tiff_tags
@@ -75,7 +75,7 @@ class ImageFile:
         Of one page, in pixels, as the samples lie (turned upright if that was asked for).
     pages
         Planes of a stack, frames of an animation, or 1.
-    colours
+    colors
         Bands that are denoised: 1 for grey, 3 for RGB, more for unnamed channels. CMYK counts as
         RGB: it comes converted through its profile.
     bands
@@ -88,7 +88,7 @@ class ImageFile:
         Significant bits of a sample; below 8 the samples are spread over 8.
     cmyk
         Whether the file holds CMYK.
-    turned
+    rotated
         Whether the samples lie otherwise than in the file, since they were to come upright.
     pyramid
         Whether the file holds smaller versions of the picture too.
@@ -101,7 +101,7 @@ class ImageFile:
     metadata
         What libvips keeps beside the samples, by its names: the number of a value's type, and the
         value.
-    meaning, resolution
+    interpretation, resolution
         libvips's interpretation of the file's samples; pixels a millimetre, across and down.
     source
         The image that decodes the file. One thread at a time may touch it.
@@ -112,32 +112,32 @@ class ImageFile:
     width: int
     height: int
     pages: int
-    colours: int
+    colors: int
     bands: int
     dtype: np.dtype[Any]
     intensity_range: IntensityRange | None
     bits: int
     cmyk: bool
-    turned: bool
+    rotated: bool
     pyramid: bool
     imagej: bool
     byte_order: ByteOrder
     tags: tuple[Directory, ...]
     metadata: Mapping[str, tuple[int, Any]]
-    meaning: str
+    interpretation: str
     resolution: tuple[float, float]
     source: pyvips.Image
 
     @property
-    def transparent(self) -> bool:
+    def has_alpha(self) -> bool:
         """Whether the sample after the colours is the transparency."""
-        if self.bands == self.colours or not self.tags:
-            return self.bands > self.colours
+        if self.bands == self.colors or not self.tags:
+            return self.bands > self.colors
         extra = self.tags[0].get(Tag.EXTRA_SAMPLES)
         return extra is not None and extra.numbers()[0] in TRANSPARENT
 
     @property
-    def negative(self) -> bool:
+    def white_is_zero(self) -> bool:
         """Whether the file's white is 0: its samples are decoded to the largest value less them."""
         return _is_negative(self.tags)
 
@@ -166,7 +166,7 @@ class ImageFile:
                     ) from None
                 yield np.frombuffer(samples, self.dtype).reshape(count, self.width, self.bands)
 
-    def part(self, page: int, top: int, left: int, height: int, width: int) -> NDArray[Any]:
+    def read_region(self, page: int, top: int, left: int, height: int, width: int) -> NDArray[Any]:
         """Decode a part of a page, (height, width, bands), by itself: any thread may.
 
         Of a tiled TIFF file only the tiles that it lies in are decoded, of others all rows down to
@@ -196,8 +196,8 @@ class ImageFile:
             image = _load(self.path, self.format, 1, whole=False)
             image = _gapless(self.path, image, self.tags[0], self.pages, self.byte_order)
             return _decoded(image.crop(0, page * self.height, self.width, self.height))
-        image = _load(self.path, self.format, 1, first=page, whole=self.turned)
-        return _decoded(image.autorot() if self.turned else image)
+        image = _load(self.path, self.format, 1, first=page, whole=self.rotated)
+        return _decoded(image.autorot() if self.rotated else image)
 
 
 def open_image(path: Path, *, upright: bool = False) -> ImageFile:
@@ -216,7 +216,7 @@ def open_image(path: Path, *, upright: bool = False) -> ImageFile:
         The file is missing, damaged, declares more than it can hold, or has samples of a kind that
         is not worked on.
     """
-    form = of_content(path)
+    form = detect_format(path)
     if form is PNG:
         _check_still(path)
     tags = tuple(tiff_tags.read_directories(path)) if form is TIFF else ()
@@ -271,7 +271,7 @@ def open_image(path: Path, *, upright: bool = False) -> ImageFile:
         width=image.width,
         height=height,
         pages=pages,
-        colours=_colours(image, tags),
+        colors=_colours(image, tags),
         bands=image.bands,
         dtype=dtype,
         intensity_range=_declared_range(tags[:pages])
@@ -279,7 +279,7 @@ def open_image(path: Path, *, upright: bool = False) -> ImageFile:
         else IntensityRange.of(dtype),
         bits=bits,
         cmyk=cmyk,
-        turned=turned,
+        rotated=turned,
         pyramid=_is_pyramid(path, tags, pages),
         imagej=stack > 0 and imagej.fits((height, image.width, image.bands), dtype) and not cmyk,
         byte_order=order,
@@ -289,7 +289,7 @@ def open_image(path: Path, *, upright: bool = False) -> ImageFile:
             for name in header.get_fields()
             if name not in _SHAPE
         },
-        meaning=header.interpretation,
+        interpretation=header.interpretation,
         # A damaged file may say anything; libvips takes no more than this.
         resolution=(min(header.xres, _MOST_DENSE), min(header.yres, _MOST_DENSE)),
         source=header,

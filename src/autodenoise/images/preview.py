@@ -66,7 +66,7 @@ def shown_range(
         samples = image.subsample(step, step).numpy()
     except pyvips.Error as error:
         raise InputError(f"{picture.path} is damaged or cut off: {reason(error)}") from None
-    colours = samples.reshape(*samples.shape[:2], -1)[:, :, : picture.colours]
+    colours = samples.reshape(*samples.shape[:2], -1)[:, :, : picture.colors]
     known = colours[np.isfinite(colours)]
     if not known.size:
         return None
@@ -108,9 +108,9 @@ def write_preview(
     making.mkdir()
     try:
         image = picture.page(page)
-        colours = _colours(image.extract_band(0, n=picture.colours), picture, shown)
-        if picture.transparent:
-            transparency = image.extract_band(picture.colours)
+        colours = _colours(image.extract_band(0, n=picture.colors), picture, shown)
+        if picture.has_alpha:
+            transparency = image.extract_band(picture.colors)
             colours = colours.bandjoin(_transparency(transparency, picture.dtype))
         level = 0
         _save(colours, making, level)
@@ -164,8 +164,8 @@ def _save(image: pyvips.Image, preview: Path, level: int) -> None:
 
 
 def _colours(image: pyvips.Image, picture: ImageFile, shown: IntensityRange | None) -> pyvips.Image:
-    if picture.colours not in (1, 3):
-        channels = [image.extract_band(band) for band in range(min(3, picture.colours))]
+    if picture.colors not in (1, 3):
+        channels = [image.extract_band(band) for band in range(min(3, picture.colors))]
         missing = [channels[0].linear(0, 0)] * (3 - len(channels))
         image = channels[0].bandjoin([*channels[1:], *missing])
     intensity_range = shown or picture.intensity_range or IntensityRange(0, 1)

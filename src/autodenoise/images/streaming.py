@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["RowStream", "ahead"]
+__all__ = ["RowStream", "prefetch"]
 
 _Item = TypeVar("_Item")
 
@@ -163,7 +163,7 @@ def _header(width: int, height: int, bands: int, dtype: np.dtype[Any]) -> bytes:
     return struct.pack("<2sHHHQ", b"II", 43, 8, 0, 16) + count + entries + bytes(8) + blob
 
 
-def ahead(items: Iterable[_Item]) -> Generator[_Item]:
+def prefetch(items: Iterable[_Item]) -> Generator[_Item]:
     """Give the items of an iterable, none of them None; a thread makes the next one meanwhile."""
     iterator = iter(items)
     with ThreadPoolExecutor(1) as maker:

@@ -192,7 +192,7 @@ def denoise(
     options = DenoiseOptions(
         strength=strength, intensity_range=intensity_range, axes=axes, memory=memory
     )
-    with contextlib.closing(images.ahead(picture.rows())) as decoded:
+    with contextlib.closing(images.prefetch(picture.rows())) as decoded:
         rows = np.concatenate(list(_clean_rows(denoiser, picture, options, decoded)))
     shape = (picture.pages, picture.height, picture.width, picture.bands)
     # A page or a band alone is no dimension of its own.
@@ -289,8 +289,8 @@ def denoise_file(
             raise OutputError(
                 f"{target} exists already; choose another name with -o, or allow --overwrite"
             )
-    picture = images.open_for(source, target, strip_metadata=options.strip_metadata)
-    same_format = picture.format is images.of_name(target)
+    picture = images.open_for_saving(source, target, strip_metadata=options.strip_metadata)
+    same_format = picture.format is images.format_of_name(target)
     try:
         if options.strength == 0 and same_format and not options.strip_metadata:
             # To decode a JPEG and encode it again would not give back its samples.
@@ -299,8 +299,8 @@ def denoise_file(
         else:
             total, done = picture.width * picture.height * picture.pages, 0
             with (
-                contextlib.closing(images.ahead(picture.rows())) as rows,
-                images.saving(picture, target, strip_metadata=options.strip_metadata) as put,
+                contextlib.closing(images.prefetch(picture.rows())) as rows,
+                images.row_writer(picture, target, strip_metadata=options.strip_metadata) as put,
             ):
                 for chunk in _clean_rows(model, picture, options, rows):
                     put(chunk)
@@ -382,7 +382,7 @@ def intensity_range_of(
 ) -> IntensityRange | None:
     """Give the sample values of black and white; None where nobody knows them."""
     intensity_range = options.intensity_range or picture.intensity_range
-    if options.intensity_range is not None and picture.negative:
+    if options.intensity_range is not None and picture.white_is_zero:
         most = np.iinfo(picture.dtype).max
         intensity_range = IntensityRange(
             most - options.intensity_range.high, most - options.intensity_range.low
@@ -405,7 +405,7 @@ def _meaning(
             "values of black and white, such as 0 and 4095 (--range 0 4095)"
         )
     if options.axes is None:
-        return intensity_range, picture.colours, True
+        return intensity_range, picture.colors, True
     letters = _letters(options.axes)
     pages, last = letters.split("YX") if "YX" in letters else ("", letters)
     if "YX" not in letters or len(last) > 1 or bool(pages) != (picture.pages > 1):
@@ -415,4 +415,4 @@ def _meaning(
             "samples, as in ZYX or ZYXS"
         )
     together = last in ("", "S")
-    return intensity_range, picture.colours if together else picture.bands, together
+    return intensity_range, picture.colors if together else picture.bands, together

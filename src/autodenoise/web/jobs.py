@@ -156,12 +156,12 @@ class Job:
             self.shown = preview.shown_range(self.picture, intensity_range)
             own = suffix or self._own_suffix()
             self._result = folder / f"result{own}"
-            self._turned = images.open_for(self._source, self._result).turned
+            self._turned = images.open_for_saving(self._source, self._result).rotated
         self.tiles = seen.fed_pixels // (seen.plan.tile[0] * seen.plan.tile[1])
         display = self.shown or intensity_range
         self._display = None if display == IntensityRange.of(self.picture.dtype) else display
-        others = images.formats_for(self.picture)
-        own_format = images.of_name(self._result)
+        others = images.writable_formats(self.picture)
+        own_format = images.format_of_name(self._result)
         self.suffixes = [own, *(form.suffixes[0] for form in others if form is not own_format)]
         answers = seen.fed_pixels * model.card.channels * np.dtype(np.float32).itemsize
         self._answers = folder / "answers" if answers <= most_answers else None
@@ -274,7 +274,9 @@ class Job:
             return self._result
         target = self.folder / f"{secrets.token_hex(8)}{suffix}"
         with self.in_use(), self._in_their_words():
-            turned = images.open_for(self._source, target, strip_metadata=strip_metadata).turned
+            turned = images.open_for_saving(
+                self._source, target, strip_metadata=strip_metadata
+            ).rotated
             kept = self._kept_answers()
             # Answers to a picture that lay otherwise are answers to other tiles.
             if kept is None or turned != self._turned:

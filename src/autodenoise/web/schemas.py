@@ -97,7 +97,7 @@ class JobMessage(BaseModel):
                 width=picture.width,
                 height=picture.height,
                 pages=picture.pages,
-                colours=picture.colours,
+                colours=picture.colors,
                 bands=picture.bands,
                 bits=picture.bits,
             ),
