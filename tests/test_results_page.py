@@ -15,8 +15,8 @@ import torch
 
 from autodenoise import images, nets, runtime, weights
 from autodenoise.benchmark.results_table import ResultAverage
-from tests.benchmark.test_protocol import photo
 from tests.helpers.model_files import box_blur
+from tests.helpers.synthetic_images import photo
 
 
 def result(**changes: Any) -> dict[str, Any]:

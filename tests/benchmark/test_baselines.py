@@ -17,7 +17,7 @@ from autodenoise.benchmark.protocol import AddedNoise
 from autodenoise.errors import MissingExtra, UsageError
 from autodenoise.images import to_float
 from autodenoise.images.libvips import pyvips
-from tests.benchmark.test_protocol import photo
+from tests.helpers.synthetic_images import photo
 
 SETTINGS = Path(__file__).parents[2] / "benchmarks" / "results" / "baseline-settings.json"
 USABLE = [name for name, baseline in BASELINES.items() if baseline.missing is None]

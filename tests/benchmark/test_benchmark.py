@@ -25,8 +25,8 @@ from autodenoise.benchmark.scoring import AddedNoise, BenchmarkDataset, Table, c
 from autodenoise.environment import environment
 from autodenoise.errors import InputError, Interrupted, OutputError, UsageError
 from autodenoise.images import open_image
-from tests.benchmark.test_protocol import photo
 from tests.helpers.model_files import box_blur, identity, ratio
+from tests.helpers.synthetic_images import photo
 
 NOISE = AddedNoise("gaussian", 25)
 

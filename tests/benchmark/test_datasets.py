@@ -12,7 +12,7 @@ from autodenoise import images
 from autodenoise.benchmark.datasets import PUBLISHED, BenchmarkDataset
 from autodenoise.errors import InputError
 from tests.benchmark.test_benchmark import noisy_pairs, pictures
-from tests.benchmark.test_protocol import photo
+from tests.helpers.synthetic_images import photo
 
 
 @pytest.fixture(autouse=True)

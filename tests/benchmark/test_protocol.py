@@ -13,16 +13,9 @@ from autodenoise.benchmark.datasets import BenchmarkDataset
 from autodenoise.benchmark.protocol import AddedNoise, score_input, score_output
 from autodenoise.errors import InputError, UsageError
 from autodenoise.images import to_float
+from tests.helpers.synthetic_images import photo
 
 SHAPE = (321, 481, 3)
-
-
-def photo(shape: tuple[int, int, int] = (60, 70, 3)) -> np.ndarray:
-    """Something smooth with edges, in 8 bits."""
-    y, x, c = np.indices(shape)
-    return np.asarray(127 + 80 * np.sin(x / 9 + c) + 40 * ((x + y) % 32 > 15), np.float64).astype(
-        np.uint8
-    )
 
 
 def test_the_noise_is_the_published_one_to_the_bit() -> None:

@@ -16,34 +16,17 @@ import pytest
 import torch
 
 from autodenoise import images
-from autodenoise.cli import main
 from autodenoise.recipes import builtin_names
 from autodenoise.training.checkpoint import load_state
-
-RECIPE = """
-title = "A quick one"
-source = "here"
-data = { source = "digits", validation = "random", size = [12, 12] }
-noise = { kind = "gaussian", sigma = 0.4, clip = true }
-network = { name = "bottleneck", width = 8 }
-phase.denoise = { epochs = 3, batch_size = 16, optimizer = { kind = "muon" } }
-"""
+from tests.helpers.command_line import run
+from tests.helpers.quick_recipes import DIGITS
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "quick.toml").write_text(RECIPE)
+    (tmp_path / "quick.toml").write_text(DIGITS)
     return tmp_path
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["autodenoise", *arguments])
-    try:
-        main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:

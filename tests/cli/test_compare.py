@@ -11,8 +11,8 @@ import pytest
 
 from autodenoise import images
 from autodenoise.evaluation.comparison import Pair, measure
-from tests.cli.test_cli import run
-from tests.evaluation.test_comparison import noisy_and_clean
+from tests.helpers.command_line import run
+from tests.helpers.synthetic_images import noisy_and_clean
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 
 from autodenoise import images, weights
 from autodenoise.benchmark.protocol import AddedNoise
-from tests.benchmark.test_protocol import photo
-from tests.cli.test_cli import run
+from tests.helpers.command_line import run
 from tests.helpers.model_files import box_blur, identity
+from tests.helpers.synthetic_images import photo
 
 
 @pytest.fixture(autouse=True)

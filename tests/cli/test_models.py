@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from autodenoise import runtime, weights
-from tests.cli.test_cli import run
+from tests.helpers.command_line import run
 from tests.helpers.model_files import box_blur
 
 

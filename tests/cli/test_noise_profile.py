@@ -10,8 +10,8 @@ import tifffile
 from PIL import Image
 
 from autodenoise import images
-from tests.cli.test_cli import run
 from tests.helpers.cameras import VIEW, SyntheticCamera, save
+from tests.helpers.command_line import run
 
 CAMERA = SyntheticCamera(gain=4.0, read=50.0, black=1000.0)
 

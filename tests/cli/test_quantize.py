@@ -12,7 +12,7 @@ from onnx import helper
 
 from autodenoise import images, nets, runtime, weights
 from autodenoise.export.to_onnx import export
-from tests.cli.test_cli import run
+from tests.helpers.command_line import run
 from tests.helpers.model_files import box_blur
 
 CARD = runtime.Card(

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from autodenoise import recipes
-from tests.cli.test_cli import RECIPE, run
+from tests.helpers.command_line import run
+from tests.helpers.quick_recipes import DIGITS
 
 SEARCH = """
 [search]
@@ -22,7 +23,7 @@ network.width = { low = 4, high = 12, step = 4 }
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "quick.toml").write_text(RECIPE + SEARCH)
+    (tmp_path / "quick.toml").write_text(DIGITS + SEARCH)
     return tmp_path
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,20 +14,7 @@ from autodenoise.errors import InputError
 from autodenoise.evaluation import comparison as change
 from autodenoise.evaluation.comparison import Pair, measure
 from autodenoise.images import IntensityRange
-
-Pixels = np.ndarray[Any, Any]
-
-
-def noisy_and_clean(
-    shape: tuple[int, int, int], sigma: float, dtype: type = np.uint8
-) -> tuple[Pixels, Pixels]:
-    """Give a smooth picture with noise and without."""
-    height, width, _ = shape
-    waves = np.sin(np.arange(height) / 9)[:, None] * np.cos(np.arange(width) / 13)
-    clean = np.broadcast_to(0.5 + 0.2 * waves[..., None], shape)
-    noisy = clean + np.random.default_rng(0).normal(0, sigma / 255, shape)
-    most = np.iinfo(dtype).max
-    return (noisy.clip(0, 1) * most).astype(dtype), (clean * most).astype(dtype)
+from tests.helpers.synthetic_images import noisy_and_clean
 
 
 @pytest.mark.parametrize("batch", [1, 700, 1 << 18])

@@ -16,7 +16,7 @@ from autodenoise.plots.side_by_side import (
     compare_files,
     compose,
 )
-from tests.evaluation.test_comparison import Pixels, noisy_and_clean
+from tests.helpers.synthetic_images import Pixels, noisy_and_clean
 
 MARGIN, GAP, LABEL = 20, 16, 24
 BACKGROUND = 36

@@ -12,7 +12,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import autodenoise
-from autodenoise import images, recipes, runs, runtime
+from autodenoise import images, runs, runtime
 from autodenoise.data import dataset as data
 from autodenoise.data.arrays import Part
 from autodenoise.errors import InputError, UsageError
@@ -26,40 +26,19 @@ from autodenoise.runs import estimation as likely
 from autodenoise.runs.figures import draw
 from autodenoise.runs.run import to_images
 from autodenoise.runs.training import Sitting
-from tests.cli.test_cli import run as run_command
+from tests.helpers.command_line import run as run_command
+from tests.helpers.report_pages import Page, pixels, text
+from tests.helpers.run_folders import make, stored, write
 from tests.helpers.scenes import Images, along_rows, smooth_scenes, white
-from tests.runs.test_report import Page, pixels
-from tests.runs.test_report import words as text
 
 SVG = "{http://www.w3.org/2000/svg}"
 COUNT, SIDE = 12, 96
 CLEAN = smooth_scenes(COUNT, SIDE)
 
 
-def stored(scenes: Images) -> Images:
-    """Give what is left of images in files of 8 bits."""
-    return (np.round(255 * scenes.clip(0, 1)) / 255).astype(np.float32)
-
-
-def write(folder: Path, scenes: Images) -> Path:
-    folder.mkdir(parents=True)
-    for number, scene in enumerate(scenes):
-        images.write(folder / f"{number:02}.png", np.round(255 * scene).astype(np.uint8))
-    return folder
-
-
 def noisy(seed: int, kind: str = "white") -> Images:
     noise = along_rows(CLEAN.shape, 0.5) if kind == "rows" else white(CLEAN.shape, seed)
     return stored(CLEAN + 0.1 * noise)
-
-
-def make(own: OwnData, folder: Path) -> Run:
-    """Make a run folder as training does, but with the weights of a shipped model."""
-    recipe = recipes.load(None, ["data.crop=48", "data.share=0.5"], own=own)
-    folder.mkdir()
-    (folder / "recipe.toml").write_text(recipes.dump(recipe))
-    shutil.copy(runtime.find("photo-fast-gray"), folder / "model.onnx")
-    return Run.open(folder)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ import autodenoise
 from autodenoise import images, nets, runs, runtime
 from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.export.from_onnx import revive
-from tests.cli.test_cli import run
+from tests.helpers.command_line import run
 from tests.helpers.keras_models import as_trained, save
 from tests.helpers.keras_networks import SAME
 

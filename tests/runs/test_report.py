@@ -2,19 +2,15 @@ from __future__ import annotations
 
 import ast
 import base64
-import io
 import json
 import re
 import shlex
 import signal
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import html5lib
 import numpy as np
 import pytest
-from PIL import Image
 
 import autodenoise
 from autodenoise import recipes
@@ -26,6 +22,7 @@ from autodenoise.images import from_float
 from autodenoise.runs import Run, report, results
 from autodenoise.runs.listeners import Listeners
 from autodenoise.training.history import EpochRow
+from tests.helpers.report_pages import Page, pixels, text
 
 TITLE = "<script>alert(1)</script> & \"others'"
 RECIPE = f"""
@@ -38,37 +35,6 @@ network = {{ name = "conv", width = 8 }}
 phase.denoise = {{ epochs = 3, batch_size = 64 }}
 printed.denoise = {{ 1 = 0.5, 3 = 0.25, 7 = 0.125 }}
 """
-
-
-class Page:
-    """A page as a browser's parser reads it; one that is not well-formed is an error."""
-
-    def __init__(self, path: Path) -> None:
-        self.text = path.read_text("utf-8")
-        parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
-        self.root: Any = parser.parse(self.text)
-
-    def all(self, path: str) -> list[Any]:
-        return list(self.root.findall(f".//{path}"))
-
-    def one(self, path: str) -> Any:
-        (found,) = self.all(path)
-        return found
-
-    def values(self, path: str) -> list[float]:
-        return [float(element.get("value")) for element in self.all(f"{path}//data")]
-
-
-def words(element: Any) -> str:
-    return " ".join("".join(element.itertext()).split())
-
-
-def pixels(address: str) -> np.ndarray[Any, Any]:
-    kind, _, content = address.partition(",")
-    assert kind == "data:image/png;base64"
-    with Image.open(io.BytesIO(base64.b64decode(content, validate=True))) as picture:
-        array = np.asarray(picture)
-    return array if array.ndim == 3 else array[..., None]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +68,7 @@ def test_nothing_is_fetched(run: Run) -> None:
                 assert value.startswith(("data:", "#"))
             if "url(" in value:
                 assert value.startswith("url(#")
-    style = "".join(words(element) for element in page.all("style"))
+    style = "".join(text(element) for element in page.all("style"))
     assert all(address.startswith("data:") for address in re.findall(r'url\("?([^)]*)', style))
     assert "@import" not in style
     policy = page.one("meta[@http-equiv='Content-Security-Policy']").get("content")
@@ -111,12 +77,12 @@ def test_nothing_is_fetched(run: Run) -> None:
 
 def test_what_others_wrote_stays_text(run: Run) -> None:
     page = page_of(run)
-    assert words(page.one("h1")) == TITLE
+    assert text(page.one("h1")) == TITLE
     assert len(page.all("script")) == 1
     assert not page.all("b")
     assert not page.all("header//i")
-    assert "a <i>book</i>" in words(page.one("header"))
-    command, program = (words(block) for block in page.all("div[@class='commands']//pre"))
+    assert "a <i>book</i>" in text(page.one("header"))
+    command, program = (text(block) for block in page.all("div[@class='commands']//pre"))
     assert shlex.split(command.replace("\\ ", ""))[-1] == str(run.folder)
     path = re.search(r"load\((.*)\) clean", program)
     assert path is not None
@@ -126,7 +92,7 @@ def test_what_others_wrote_stays_text(run: Run) -> None:
 def test_before_evaluation_it_says_how_to_get_scores(run: Run) -> None:
     page = page_of(run)
     section = page.one("section[@aria-labelledby='scores-title']")
-    assert f"autodenoise evaluate {shlex.quote(str(run.folder))}" in words(section)
+    assert f"autodenoise evaluate {shlex.quote(str(run.folder))}" in text(section)
     assert section.find(".//table") is None
     assert not page.all("p[@class='note']")
 
@@ -165,7 +131,7 @@ def test_its_pictures_are_the_images_that_are_scored(run: Run) -> None:
         # ONNX Runtime's sums depend on the size of a batch.
         levels = from_float(denoised[index], byte).astype(int) - network
         assert np.abs(levels).max() <= 1
-        assert words(column) == f"Image {index + 1} ({held.labels[index]})"
+        assert text(column) == f"Image {index + 1} ({held.labels[index]})"
     for kind in ("noisy", "denoised", "clean"):
         first = page.one(f"img[@id='{kind}']")
         assert first.get("src") == columns[0].find(f"img[@class='{kind} pixels']").get("src")
@@ -176,7 +142,7 @@ def test_what_is_there_is_labelled(run: Run) -> None:
     autodenoise.evaluate(run.folder)
     page = page_of(run)
     divider = page.one("input[@type='range']")
-    assert words(page.one(f"label[@for='{divider.get('id')}']"))
+    assert text(page.one(f"label[@for='{divider.get('id')}']"))
     identifiers = [element.get("id") for element in page.root.iter() if element.get("id")]
     assert len(set(identifiers)) == len(identifiers)
     for element in page.root.iter():
@@ -214,11 +180,11 @@ def test_other_results_are_shown(run: Run) -> None:
     shares = page.values("section[@aria-labelledby='classifier-title']")
     assert shares == pytest.approx([99, 80, 95])
     assert page.values("section[@aria-labelledby='outliers-title']") == [0.97, 0.8]
-    assert "Fashion-MNIST" in words(page.one("section[@aria-labelledby='outliers-title']"))
+    assert "Fashion-MNIST" in text(page.one("section[@aria-labelledby='outliers-title']"))
     table = page.one("section[@aria-labelledby='comparison-title']//table")
-    names = [words(heading) for heading in table.findall("tbody/tr/th")]
+    names = [text(heading) for heading in table.findall("tbody/tr/th")]
     assert names == ["<none>", "PCA"]
-    best = [words(cell) for cell in table.iterfind(".//td[@class='best']")]
+    best = [text(cell) for cell in table.iterfind(".//td[@class='best']")]
     assert best == ["11.00", "0.2000", "0.1000"]
     assert not page.all("ul[@class='note']")
 
@@ -237,7 +203,7 @@ def test_other_results_are_shown(run: Run) -> None:
 def test_a_result_that_is_damaged_or_stale_is_a_note(run: Run, content: str, says: str) -> None:
     (run.folder / "classifier.json").write_text(content)
     page = page_of(run)
-    note = words(page.one("ul[@class='note']"))
+    note = text(page.one("ul[@class='note']"))
     assert note.startswith("classifier.json is passed over")
     assert says in note
     assert not page.all("section[@aria-labelledby='classifier-title']")
@@ -250,7 +216,7 @@ def test_damaged_metrics_are_a_note(run: Run, old: str, new: str) -> None:
     metrics.write_text(whole.decode().replace(old, new))
     page = page_of(run)
     metrics.write_bytes(whole)
-    assert "The losses are passed over" in words(page.one("ul[@class='note']"))
+    assert "The losses are passed over" in text(page.one("ul[@class='note']"))
     assert not page.all("div[@class='chart']")
 
 
@@ -265,7 +231,7 @@ def test_every_figure_is_in_the_gallery(run: Run) -> None:
     for image, name in zip(images, ("losses.svg", "pairs.png"), strict=True):
         content = base64.b64decode(image.get("src").partition(",")[2])
         assert content == (run.folder / "figures" / name).read_bytes()
-    assert "figures/huge.png is left out" in words(page.one("ul[@class='note']"))
+    assert "figures/huge.png is left out" in text(page.one("ul[@class='note']"))
 
 
 class StopAfterTheFirstEpoch(Listeners):
@@ -278,7 +244,7 @@ def test_a_run_that_was_stopped_says_so_and_how_to_go_on(tmp_path: Path) -> None
     (tmp_path / "mine.toml").write_text(RECIPE.replace("[16, 16]", "[8, 8]"))
     with pytest.raises(Interrupted):
         autodenoise.train(tmp_path / "mine.toml", tmp_path / "run", report=StopAfterTheFirstEpoch())
-    note = words(Page(tmp_path / "run/report.html").one("p[@class='note']"))
+    note = text(Page(tmp_path / "run/report.html").one("p[@class='note']"))
     assert "denoise has 1 of 3 epochs" in note
     assert f"autodenoise train --resume {tmp_path / 'run'}" in note
     autodenoise.resume(tmp_path / "run")
@@ -287,12 +253,12 @@ def test_a_run_that_was_stopped_says_so_and_how_to_go_on(tmp_path: Path) -> None
 
 def test_the_recipe_is_there_in_full_but_for_its_makers_folders(tmp_path: Path) -> None:
     np.save(tmp_path / "pictures.npy", np.zeros((8, 8, 8), np.uint8))
-    text = RECIPE.replace('"digits"', '"pictures.npy"')
-    (tmp_path / "mine.toml").write_text(text)
+    recipe = RECIPE.replace('"digits"', '"pictures.npy"')
+    (tmp_path / "mine.toml").write_text(recipe)
     run = autodenoise.train(tmp_path / "mine.toml", tmp_path / "run", epochs=1)
     page = Page(tmp_path / "run/report.html")
     section = page.one("section[@aria-labelledby='recipe-title']")
-    assert str(tmp_path) not in words(section)
+    assert str(tmp_path) not in text(section)
     (tmp_path / "again.toml").write_text("".join(section.find(".//pre").itertext()))
     assert recipes.load(tmp_path / "again.toml") == run.recipe
 
@@ -321,7 +287,7 @@ def test_odd_images_have_a_page(
     run = autodenoise.train(tmp_path / "odd.toml", tmp_path / "run")
     autodenoise.evaluate(run.folder)
     page = Page(run.folder / "report.html")
-    said = words(page.root.find("body"))
+    said = text(page.root.find("body"))
     assert not re.search(r"\b(nan|inf|None|undefined)\b", said)
     shown = pixels(page.one("img[@id='clean']").get("src"))
     channels = shape[2] if len(shape) == 3 else 1
@@ -345,4 +311,4 @@ def test_large_images_are_cut_and_few_so_that_the_page_stays_small(tmp_path: Pat
     assert 1 <= len(page.all("fieldset//label")) < 10
     shown = pixels(page.one("img[@id='clean']").get("src"))
     np.testing.assert_array_equal(shown, clean[0, 22:278, 72:328])
-    assert "256\N{MULTIPLICATION SIGN}256" in words(page.one("main"))
+    assert "256\N{MULTIPLICATION SIGN}256" in text(page.one("main"))

@@ -18,8 +18,8 @@ import autodenoise
 from autodenoise.images import from_float
 from autodenoise.recipes import OwnData
 from autodenoise.runs import Run
+from tests.helpers.run_folders import make, stored, write
 from tests.helpers.scenes import smooth_scenes, white
-from tests.runs.test_estimation import make, stored, write
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

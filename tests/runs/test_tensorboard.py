@@ -7,14 +7,11 @@ import signal
 import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.plugins.hparams import metadata
 
 import autodenoise
 from autodenoise.errors import Interrupted, MissingExtra
@@ -24,24 +21,9 @@ from autodenoise.training.checkpoint import load_state
 from autodenoise.training.history import EpochRow
 from autodenoise.training.loop import Training
 from autodenoise.training.phases import Phase
+from tests.helpers.event_files import curve, events, hyperparameters
 
 PICTURES = "clean, noisy, denoised"
-
-
-def events(folder: Path) -> Any:
-    accumulator = EventAccumulator(str(folder), size_guidance={"images": 0, "scalars": 0})
-    accumulator.Reload()
-    return accumulator
-
-
-def curve(folder: Path, tag: str) -> list[tuple[int, float]]:
-    return [(point.step, point.value) for point in events(folder).Scalars(tag)]
-
-
-def hyperparameters(folder: Path) -> dict[str, Any]:
-    content = events(folder).PluginTagToContent("hparams")["_hparams_/session_start_info"]
-    told = metadata.parse_session_start_info_plugin_data(content).hparams
-    return {name: getattr(value, value.WhichOneof("kind")) for name, value in told.items()}
 
 
 def assert_curves_are_the_metrics(run: autodenoise.Run) -> None:

@@ -34,7 +34,7 @@ from autodenoise.training.history import EpochRow
 from autodenoise.training.loop import TrainingStatus
 from autodenoise.tuning.search import Search
 from autodenoise.tuning.study import Study, Trial
-from tests.runs.test_tensorboard import curve, hyperparameters
+from tests.helpers.event_files import curve, hyperparameters
 
 pytestmark = pytest.mark.usefixtures("folder")
 
