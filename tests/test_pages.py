@@ -96,7 +96,7 @@ def test_all_that_a_recipe_may_say_is_told() -> None:
                 rf"^\| `{field.name}` \| \S.* \| (.+) \|$", table(described), re.MULTILINE
             )
             assert meaning.endswith("."), field.name
-    assert "\n| `batch_size` | `128` | How many images" in page
+    assert "\n| `batch_size` | `128` | Images per step" in page
     assert '\n| `optimizer` | `{ kind = "adam" }` |' in page
     assert "\n| `sigma` | needed |\n" in page
     assert "\n| `channels` |" not in page

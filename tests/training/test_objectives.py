@@ -14,20 +14,26 @@ from torch import Tensor
 from autodenoise import nets
 from autodenoise.data.batch import Batch
 from autodenoise.data.crops import Pictures
+from autodenoise.errors import UsageError
 from autodenoise.noise import Gaussian, Jpeg, Noise, Poisson
 from autodenoise.training.loop import Training, fit
 from autodenoise.training.losses import mean_squared_error
 from autodenoise.training.objectives import (
+    OBJECTIVES,
     Neighbor2Neighbor,
     Noise2Noise,
     Noise2Void,
     Recorrupted,
     Supervised,
-    blind_spots,
-    neighbors,
+)
+from autodenoise.training.objectives.neighbor2neighbor import draw_pairs, subsample
+from autodenoise.training.objectives.noise2void import (
+    draw_blind_spots,
+    replace_blind_spots,
+    spot_mask,
 )
 from autodenoise.training.optimizers import Cosine, Muon
-from autodenoise.training.phases import ObjectiveName, Phase
+from autodenoise.training.phases import Phase
 from autodenoise.training.validation import take_shots
 from tests.training.test_loop import Heard
 
@@ -47,8 +53,8 @@ def test_noise_is_drawn_in_full_precision_whatever_the_network_computes_in() -> 
     network = nets.build("conv", {"channels": 1}, draw(2))
     with torch.autocast("cpu", torch.bfloat16):
         task = Supervised(Jpeg(60.0))(network, Batch(clean), draw(3))
-        assert network(task.given).dtype == torch.bfloat16
-    assert torch.equal(task.given, Jpeg(60.0)(clean, draw(3)))
+        assert network(task.input).dtype == torch.bfloat16
+    assert torch.equal(task.input, Jpeg(60.0)(clean, draw(3)))
     assert task.target is clean
 
 
@@ -87,7 +93,7 @@ def test_neighbors_are_two_that_share_a_side_in_each_square(
     height: int, width: int, channels: int, seed: int
 ) -> None:
     images = places(2, channels, height, width)
-    one, other = neighbors.pick(images, neighbors.draw(images, draw(seed)))
+    one, other = subsample(images, draw_pairs(images, draw(seed)))
     assert one.shape == other.shape == (2, channels, height // 2, width // 2)
     squares = torch.cartesian_prod(torch.arange(height // 2), torch.arange(width // 2))
     for taken in (one, other):
@@ -101,7 +107,7 @@ def test_neighbors_are_two_that_share_a_side_in_each_square(
 
 def test_all_eight_pairs_of_neighbors_come_up_alike() -> None:
     images = places(1, 1, 2, 2).expand(8000, -1, -1, -1)
-    one, other = neighbors.pick(images, neighbors.draw(images, draw(0)))
+    one, other = subsample(images, draw_pairs(images, draw(0)))
     pairs = (4 * one + other).flatten().long()
     counts = torch.bincount(pairs, minlength=16)
     assert (counts > 0).sum() == 8
@@ -117,10 +123,10 @@ def test_neighbor2neighbor_has_the_gradient_of_its_paper() -> None:
     weights = list(network.parameters())
     ours = [weight.grad.clone() for weight in weights if weight.grad is not None]
 
-    cells = neighbors.draw(noisy, draw(2))
-    first, second = neighbors.pick(noisy, cells)
+    cells = draw_pairs(noisy, draw(2))
+    first, second = subsample(noisy, cells)
     with torch.no_grad():
-        first_of_whole, second_of_whole = neighbors.pick(network(noisy), cells)
+        first_of_whole, second_of_whole = subsample(network(noisy), cells)
     difference = network(first) - second
     regulariser = difference - (first_of_whole - second_of_whole)
     loss = difference.square().mean() + 2.0 * regulariser.square().mean()
@@ -134,7 +140,7 @@ def test_neighbor2neighbor_cuts_what_half_of_would_not_fit_the_network() -> None
     network = nets.build("unet", {"channels": 1}, draw(0))
     noisy = torch.rand(1, 1, 40, 72, generator=draw(1))
     task = Neighbor2Neighbor(Gaussian(0.0))(network, Batch(noisy=noisy), draw(2))
-    assert task.given.shape == task.target.shape == (1, 1, 16, 32)
+    assert task.input.shape == task.target.shape == (1, 1, 16, 32)
 
 
 # --- Noise2Void -----------------------------------------------------------------------------------
@@ -153,9 +159,9 @@ def test_only_spots_and_their_lines_are_replaced(
 ) -> None:
     noisy = torch.rand(2, 2, height, width, generator=draw(seed))
     before = noisy.clone()
-    spots = blind_spots.draw(noisy, draw(seed))
-    hidden = blind_spots.hide(noisy, spots, fill, lines, draw(seed))
-    where = blind_spots.mask(noisy, spots)
+    spots = draw_blind_spots(noisy, draw(seed))
+    hidden = replace_blind_spots(noisy, spots, fill, lines, draw(seed))
+    where = spot_mask(noisy, spots)
     assert torch.equal(noisy, before)
     assert where.shape == noisy.shape
     allowed = where
@@ -171,20 +177,20 @@ def test_only_spots_and_their_lines_are_replaced(
 
 def test_about_one_pixel_in_each_square_of_six_is_hidden() -> None:
     noisy = torch.rand(8, 1, 96, 96, generator=draw(0))
-    where = blind_spots.mask(noisy, blind_spots.draw(noisy, draw(1)))
+    where = spot_mask(noisy, draw_blind_spots(noisy, draw(1)))
     assert where.float().mean() == pytest.approx(1 / 36, rel=0.02)
     assert (where.sum((1, 2, 3)) == where[0].sum()).all()  # so parts of a batch weigh alike
 
 
 def test_the_median_is_that_of_the_twenty_four_around() -> None:
     noisy = torch.rand(1, 1, 40, 30, generator=draw(0))
-    spots = blind_spots.draw(noisy, draw(1))
-    hidden = blind_spots.hide(noisy, spots, "median", None, draw(2))
+    spots = draw_blind_spots(noisy, draw(1))
+    hidden = replace_blind_spots(noisy, spots, "median", None, draw(2))
     ring = np.ones((5, 5), bool)
     ring[2, 2] = False
     # torch's median of an even number is the lower of the two in the middle.
     expected = ndimage.rank_filter(noisy[0, 0].numpy(), 11, footprint=ring, mode="mirror")
-    where = blind_spots.mask(noisy, spots)[0, 0].numpy()
+    where = spot_mask(noisy, spots)[0, 0].numpy()
     where[[0, 1, -2, -1]] = where[:, [0, 1, -2, -1]] = False  # fewer than 24 lie around these
     np.testing.assert_array_equal(hidden[0, 0].numpy()[where], expected[where])
 
@@ -193,8 +199,8 @@ def test_the_median_is_that_of_the_twenty_four_around() -> None:
 @pytest.mark.parametrize("fill", ["random", "median"])
 def test_nothing_of_a_hidden_line_is_left_in_it(lines: Any, axis: int, fill: Any) -> None:
     noisy = places(1, 1, 60, 60)
-    spots = blind_spots.draw(noisy, draw(1))
-    hidden = blind_spots.hide(noisy, spots, fill, lines, draw(2))
+    spots = draw_blind_spots(noisy, draw(1))
+    hidden = replace_blind_spots(noisy, spots, fill, lines, draw(2))
     rows, columns = spots[0].unbind(1)
     taken = hidden[0, 0, rows, columns].long()
     came_from = (taken // 60, taken % 60)[axis]
@@ -234,7 +240,7 @@ def smooth(count: int, side: int, seed: int) -> Tensor:
     ],
 )
 def test_it_learns_to_denoise(
-    tmp_path: Path, objective: ObjectiveName, shots: int | None, most: float
+    tmp_path: Path, objective: str, shots: int | None, most: float
 ) -> None:
     """Of the noise's energy, at most this share is left on pictures never seen, in 120 steps."""
     noise = Gaussian(0.1)
@@ -267,3 +273,16 @@ def test_it_learns_to_denoise(
     )
     (row,) = fit(training, tmp_path, Heard())
     assert row.val_loss < most * 0.1**2
+
+
+@pytest.mark.parametrize("name", list(OBJECTIVES))
+def test_objectives_describe_themselves_in_one_sentence(name: str) -> None:
+    sentence = Phase(epochs=1, objective=name).build_objective(Gaussian(0.1)).describe()
+    assert sentence.startswith("Learns to ")
+    assert sentence.count(".") == 1
+    assert sentence.endswith(".")
+
+
+def test_unknown_objectives_are_refused_with_the_nearest_name() -> None:
+    with pytest.raises(UsageError, match="did you mean 'noise2noise'"):
+        Phase(epochs=1, objective="noise2noize")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from autodenoise.errors import UsageError
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import adds_alike
-from autodenoise.training.phases import ObjectiveName, Phase
+from autodenoise.training.objectives import OBJECTIVES
+from autodenoise.training.phases import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,7 @@ __all__ = ["check_phase"]
 
 _BLIND = ("recorrupted", "neighbor2neighbor", "noise2void", "noise2void2")
 _POSSIBLE = {
-    "clean": get_args(ObjectiveName),
+    "clean": tuple(OBJECTIVES),
     "pairs": ("supervised", "reconstruction", *_BLIND),
     "repeats": ("noise2noise", *_BLIND),
     "noisy": _BLIND,

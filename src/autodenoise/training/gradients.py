@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from autodenoise.training.losses import loss_for
-from autodenoise.training.objectives import objective_for
 from autodenoise.training.process import has_bfloat16
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ class Gradients:
     def __init__(self, training: Training, phase: Phase) -> None:
         self._network, self._processes = training.network, training.world
         self._each, self._device = phase.accumulate, training.device
-        self._objective = objective_for(phase, training.noise)
+        self._objective = phase.build_objective(training.noise)
         self._loss = loss_for(phase, training.device)
         halved = phase.precision == "bfloat16" and has_bfloat16(training.device)
         self._autocast = torch.autocast(training.device.type, torch.bfloat16, enabled=halved)

@@ -1,4 +1,4 @@
-"""How far a network's answer is from what it should have been."""
+"""Training losses."""
 
 from __future__ import annotations
 
@@ -25,57 +25,57 @@ __all__ = [
 
 
 class Loss(Protocol):
-    """How far a network's answer to what it is `given` is from the `target`, on average.
+    """Mean difference between a network's output for `x` and the `target`, both (B, C, H, W).
 
-    `where` is True at the values that count; None: all do. Images are taken in units of the
-    network's span from black to white, so that dim pictures have the loss of bright ones.
+    `mask` is True where values count; None: everywhere. Differences are in units of the network's
+    intensity range, so dim images have the same loss as bright ones.
     """
 
     def __call__(
-        self, network: Autoencoder, given: Tensor, target: Tensor, where: Tensor | None = None
+        self, network: Autoencoder, x: Tensor, target: Tensor, mask: Tensor | None = None
     ) -> Tensor:
-        """Give the mean."""
+        """Return the mean."""
         ...
 
 
 def binary_cross_entropy(
-    network: Autoencoder, given: Tensor, target: Tensor, where: Tensor | None = None
+    network: Autoencoder, x: Tensor, target: Tensor, mask: Tensor | None = None
 ) -> Tensor:
-    """Mean cross-entropy in nats of the denoised image as probabilities of the grey values.
+    """Cross-entropy in nats, with the denoised image as the probability of each gray value.
 
-    For networks that answer with logits: an image that reaches out of [0, 1] is no probability.
+    For networks whose output is logits: an image outside [0, 1] is not a probability.
     """
-    if where is None:
-        return functional.binary_cross_entropy_with_logits(network(given), target)
-    each = functional.binary_cross_entropy_with_logits(network(given), target, reduction="none")
-    return _mean(each, where)
+    if mask is None:
+        return functional.binary_cross_entropy_with_logits(network(x), target)
+    each = functional.binary_cross_entropy_with_logits(network(x), target, reduction="none")
+    return _mean(each, mask)
 
 
 def mean_squared_error(
-    network: Autoencoder, given: Tensor, target: Tensor, where: Tensor | None = None
+    network: Autoencoder, x: Tensor, target: Tensor, mask: Tensor | None = None
 ) -> Tensor:
     """Mean squared error of the denoised image."""
-    return _mean(_error(network, given, target).square(), where)
+    return _mean(_error(network, x, target).square(), mask)
 
 
 def mean_absolute_error(
-    network: Autoencoder, given: Tensor, target: Tensor, where: Tensor | None = None
+    network: Autoencoder, x: Tensor, target: Tensor, mask: Tensor | None = None
 ) -> Tensor:
     """Mean absolute error of the denoised image."""
-    return _mean(_error(network, given, target).abs(), where)
+    return _mean(_error(network, x, target).abs(), mask)
 
 
 def charbonnier(
-    network: Autoencoder, given: Tensor, target: Tensor, where: Tensor | None = None
+    network: Autoencoder, x: Tensor, target: Tensor, mask: Tensor | None = None
 ) -> Tensor:
-    """Mean of sqrt(d^2 + 0.001^2): the absolute error d, smooth where it is small.
+    """Mean of sqrt(d^2 + 0.001^2): the absolute error d, smoothed near 0.
 
     References
     ----------
     Charbonnier, Blanc-Feraud, Aubert, Barlaud, "Two deterministic half-quadratic regularization
     algorithms for computed imaging", ICIP 1994.
     """
-    return _mean((_error(network, given, target).square() + 1e-6).sqrt(), where)
+    return _mean((_error(network, x, target).square() + 1e-6).sqrt(), mask)
 
 
 LOSSES: dict[str, Loss] = {
@@ -84,11 +84,11 @@ LOSSES: dict[str, Loss] = {
     "l1": mean_absolute_error,
     "charbonnier": charbonnier,
 }
-"""The losses by the name that recipes write."""
+"""The loss of each name in recipes."""
 
 
 def loss_for(phase: Phase, device: torch.device) -> Loss:
-    """Give a phase's loss: on a GPU in bfloat16 compiled, and with it the network that it calls."""
+    """Return a phase's loss. On a GPU in bfloat16, it is compiled together with the network."""
     loss = LOSSES[phase.loss]
     if device.type != "cuda" or phase.precision != "bfloat16":
         return loss
@@ -96,30 +96,30 @@ def loss_for(phase: Phase, device: torch.device) -> Loss:
 
 
 def _compiled(loss: Loss) -> Loss:
-    """Compile a loss; where that fails, as without a C compiler, it is said and done without."""
+    """Compile a loss. If compiling fails, as without a C compiler, warn and run it uncompiled."""
     from torch._dynamo.exc import BackendCompilerFailed  # takes seconds
 
     current = cast("Loss", torch.compile(loss))
 
-    def computed(
-        network: Autoencoder, given: Tensor, target: Tensor, where: Tensor | None = None
+    def compiled_or_not(
+        network: Autoencoder, x: Tensor, target: Tensor, mask: Tensor | None = None
     ) -> Tensor:
         nonlocal current
         try:
-            return current(network, given, target, where)
+            return current(network, x, target, mask)
         except BackendCompilerFailed as error:
             reason = str(error.inner_exception).partition("\n")[0]
-            warnings.warn(f"training goes on uncompiled, and slower: {reason}", stacklevel=2)
+            warnings.warn(f"training continues uncompiled, and slower: {reason}", stacklevel=2)
             current = loss
-            return current(network, given, target, where)
+            return current(network, x, target, mask)
 
-    return computed
-
-
-def _error(network: Autoencoder, given: Tensor, target: Tensor) -> Tensor:
-    return (network.denoise(given) - target) / (network.white - network.black)
+    return compiled_or_not
 
 
-def _mean(errors: Tensor, where: Tensor | None) -> Tensor:
-    # Not errors[where], whose size is only known when it is done: that would not compile.
-    return errors.mean() if where is None else (errors * where).sum() / where.sum()
+def _error(network: Autoencoder, x: Tensor, target: Tensor) -> Tensor:
+    return (network.denoise(x) - target) / (network.white - network.black)
+
+
+def _mean(errors: Tensor, mask: Tensor | None) -> Tensor:
+    # Not errors[mask]: its size depends on the data, which cannot be compiled.
+    return errors.mean() if mask is None else (errors * mask).sum() / mask.sum()

@@ -1,74 +1,66 @@
-"""What a stretch of training is: how long, on what, towards what, and by which steps."""
+"""Training phases: how long, with which objective, loss, optimizer and schedule."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from autodenoise.errors import UsageError
-from autodenoise.training.objectives.blind_spots import Lines
+from autodenoise.errors import UsageError, unknown_name
+from autodenoise.training.objectives import OBJECTIVES
+from autodenoise.training.objectives.noise2void import Lines
 from autodenoise.training.optimizers import Adam, Constant, Optimizer, Schedule
 
 if TYPE_CHECKING:
+    from autodenoise.noise import Noise
     from autodenoise.training.history import EpochRow
+    from autodenoise.training.objectives import Objective
 
-__all__ = ["ObjectiveName", "Phase", "is_over"]
-
-ObjectiveName = Literal[
-    "supervised",
-    "reconstruction",
-    "noise2noise",
-    "noise2void",
-    "noise2void2",
-    "neighbor2neighbor",
-    "recorrupted",
-]
-"""The objectives by the name that recipes write."""
+__all__ = ["Phase", "is_over"]
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One stretch of training with one objective; a later phase goes on with the same weights.
+    """A stretch of training with one objective. The next phase continues with the same weights.
 
     Attributes
     ----------
     epochs
-        How many times over all images are learnt from.
+        Number of passes over the training images.
     batch_size
-        How many images a step learns from; the last of an epoch takes what is left.
+        Images per step. The last step of an epoch takes those that are left.
     accumulate
-        Send a step's images through the network in so many parts, one after the other: the same
-        step up to rounding, in the memory that one part takes.
+        Send a batch through the network in this many parts: the same step up to rounding, in the
+        memory of one part.
     minutes
-        Train for so long instead, with the schedule stretched to it, whatever the machine can do
-        in that time; `epochs` then counts for nothing.
+        Train for this time instead of `epochs`. The schedule is stretched to it.
     crop
-        The side of the squares that are learnt from, where it is not that of the data.
+        Side of the random crops in pixels; by default that of ``[data]``.
     objective
         ``supervised``: noisy to clean. ``reconstruction``: clean to clean. Without clean images:
         ``noise2noise``, ``recorrupted``, ``neighbor2neighbor``, ``noise2void`` and
         ``noise2void2``; see `autodenoise.training.objectives`.
     lines
-        For noise that goes along ``rows`` or ``columns``, which ``noise2void`` then hides more of.
+        For noise that is correlated along ``rows`` or ``columns``: ``noise2void`` and
+        ``noise2void2`` then hide more pixels along them.
     loss
         ``bce``, ``mse``, ``l1`` or ``charbonnier``.
     noise
-        ``once``: every image keeps one noisy version, as the tutorials do. ``fresh``: each time it
-        is seen it gets another.
+        ``once``: draw the noise of each image once, as the tutorials do. ``fresh``: draw new noise
+        each time an image is used.
     optimizer
-        What makes steps of gradients, see `autodenoise.training.optimizers`.
+        See `autodenoise.training.optimizers`.
     schedule
-        How long steps are, by how much of the phase is over.
+        Learning rate over the course of the phase, as a share of the optimizer's rate.
     clip
-        Scale a step's gradient down to this norm where it is longer.
+        Scale longer gradients down to this norm.
     average
-        Validate and keep a moving average of the weights, to which each step's count 1 minus this;
-        see `autodenoise.training.ema`.
+        Decay of an exponential moving average of the weights, such as 0.999. The average is
+        validated and becomes the model; see `autodenoise.training.ema`.
     precision
-        ``bfloat16``: convolutions multiply numbers of 8 bits of mantissa and add them up in
-        float32, where the machine has instructions for it; weights and losses stay float32.
+        ``bfloat16``: convolutions multiply in bfloat16 and sum in float32, where the processor has
+        instructions for it. Weights and losses stay float32.
     patience
-        Stop the phase after this many epochs without a lower validation loss; None: never.
+        End the phase after this many epochs without a lower validation loss.
     """
 
     epochs: int
@@ -76,7 +68,7 @@ class Phase:
     accumulate: int = 1
     minutes: float | None = None
     crop: int | None = None
-    objective: ObjectiveName = "supervised"
+    objective: str = "supervised"
     lines: Lines | None = None
     loss: Literal["bce", "mse", "l1", "charbonnier"] = "bce"
     noise: Literal["once", "fresh"] = "fresh"
@@ -92,6 +84,8 @@ class Phase:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"phase: {name} is {value}; expected at least 1")
+        if self.objective not in OBJECTIVES:
+            raise unknown_name("objective", self.objective, OBJECTIVES)
         if self.lines is not None and not self.objective.startswith("noise2void"):
             raise UsageError(f"phase: lines is for noise2void; the objective is {self.objective}")
         for name in ("minutes", "clip"):
@@ -101,13 +95,18 @@ class Phase:
         if self.average is not None and not 0 < self.average < 1:
             raise UsageError(f"phase: average is {self.average}; expected a number between 0 and 1")
 
+    def build_objective(self, noise: Noise) -> Objective:
+        """Return the objective, which draws this noise."""
+        options = {} if self.lines is None else {"lines": self.lines}
+        return OBJECTIVES[self.objective](noise, **options)
+
 
 def is_over(rows: list[EpochRow], name: str, phase: Phase) -> bool:
-    """Tell whether a phase has had its time or its epochs, or has run out of patience."""
-    own = [row for row in rows if row.phase == name]
-    losses = [row.val_loss for row in own]
+    """Return whether a phase has used up its time, its epochs or its patience."""
+    finished = [row for row in rows if row.phase == name]
+    losses = [row.val_loss for row in finished]
     if phase.minutes is not None:
-        ended = sum(row.seconds for row in own) >= 60 * phase.minutes
+        ended = sum(row.seconds for row in finished) >= 60 * phase.minutes
     else:
         ended = len(losses) >= phase.epochs
     if ended or not losses or phase.patience is None:

@@ -11,7 +11,7 @@ from autodenoise.data.batch import Batch
 from autodenoise.data.dataset import as_float
 from autodenoise.training.distributed import SINGLE_PROCESS, World
 from autodenoise.training.losses import LOSSES
-from autodenoise.training.objectives import TrainingTask, objective_for
+from autodenoise.training.objectives import TrainingTask
 from autodenoise.training.randomness import generator
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Validation:
         starts = range(0, self.images.size, count)
         for start in starts[world.rank :: world.count]:
             task = self._task(network, phase, start, count)
-            total += loss(network, *task).item() * len(task.given)
+            total += loss(network, *task).item() * len(task.input)
         world.add_up([total])
         return total.item() / self.images.size
 
@@ -73,7 +73,7 @@ class Validation:
         if clean is None:
             assert noisy is not None
             draw = generator(self.seed, "validation", start, device=noisy.device)
-            return objective_for(phase, self.noise)(network, batch, draw)
+            return phase.build_objective(self.noise)(network, batch, draw)
         if noisy is None or phase.objective == "reconstruction":
             return TrainingTask(clean, clean)
         return TrainingTask(noisy, clean)

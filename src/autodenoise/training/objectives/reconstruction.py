@@ -1,0 +1,35 @@
+"""Reconstruction: clean to clean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autodenoise.training.objectives.objective import DenoisingNetwork, TrainingTask
+
+if TYPE_CHECKING:
+    import torch
+
+    from autodenoise.data.batch import Batch
+    from autodenoise.noise import Noise
+
+__all__ = ["Reconstruction"]
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Clean to clean: a plain autoencoder. The noise is not used."""
+
+    noise: Noise
+
+    def __call__(
+        self, network: DenoisingNetwork, batch: Batch, generator: torch.Generator
+    ) -> TrainingTask:
+        """See `Objective`."""
+        del network, generator
+        assert batch.clean is not None
+        return TrainingTask(batch.clean, batch.clean)
+
+    def describe(self) -> str:
+        """See `Objective`."""
+        return "Learns to reproduce clean images (a plain autoencoder)."

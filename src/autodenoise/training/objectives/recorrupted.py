@@ -1,0 +1,65 @@
+"""Recorrupted2Recorrupted: more noise is drawn on noisy images, if their noise is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autodenoise.data.batch import Batch
+from autodenoise.noise.mixture import uncut
+from autodenoise.training.objectives.objective import (
+    DenoisingNetwork,
+    TrainingTask,
+    noisy_images,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    from autodenoise.noise import Noise
+
+__all__ = ["Recorrupted"]
+
+
+@dataclass(frozen=True)
+class Recorrupted:
+    """Noisy images with extra noise added to noisy images with extra noise subtracted.
+
+    Let y = x + n, and draw z from the distribution of n. The noises of y + a z and y - z / a are
+    uncorrelated, and independent if n is Gaussian. So each noisy image yields two at full size,
+    even if the noise is correlated between pixels, as long as its distribution is known. Noise
+    that depends on the brightness is drawn at the brightness of y, which is right on average.
+
+    Attributes
+    ----------
+    noise
+        The noise of the images; also drawn on clean images.
+    alpha
+        How much noise is added: ``a`` above.
+
+    References
+    ----------
+    Pang, Zheng, Quan, Ji, "Recorrupted-to-Recorrupted: Unsupervised deep learning for image
+    denoising", CVPR 2021, equation 10.
+    """
+
+    noise: Noise
+    alpha: float = 0.5
+
+    def __call__(
+        self, network: DenoisingNetwork, batch: Batch, generator: torch.Generator
+    ) -> TrainingTask:
+        """See `Objective`."""
+        del network
+        noisy = noisy_images(self.noise, batch, generator)
+        # Photon counts are not negative.
+        base = noisy.clamp(min=0)
+        extra = noisy_images(uncut(self.noise), Batch(base), generator) - base
+        return TrainingTask(noisy + self.alpha * extra, noisy - extra / self.alpha)
+
+    def describe(self) -> str:
+        """See `Objective`."""
+        return (
+            "Learns to map images with extra noise to images whose noise is independent of it "
+            "(Recorrupted2Recorrupted)."
+        )
