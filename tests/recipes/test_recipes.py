@@ -297,7 +297,7 @@ def test_minutes_are_shared_out_by_what_epochs_cost(tmp_path: Path) -> None:
         ("phase.squares.noise=once", "no crop is seen twice"),
         ("phase.squares.crop=0", "crop is 0"),
         ("phase.squares.clip=0", "clip is 0"),
-        ("phase.squares.average=1", "average is 1"),
+        ("phase.squares.ema=1", "ema is 1"),
         ("phase.squares.minutes=-2", "minutes is -2"),
         ("phase.squares.precision=float16", "precision"),
         ("data.size=[64, 64]", "either size"),

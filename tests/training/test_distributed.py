@@ -34,7 +34,7 @@ batch_size = 16
 loss = "mse"
 optimizer = { kind = "muon" }
 clip = 0.1
-average = 0.9
+ema = 0.9
 
 [phase.hidden]
 epochs = 2

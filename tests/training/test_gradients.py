@@ -39,7 +39,7 @@ def from_crops(objective: str, holds: Supervision, accumulate: int = 1) -> Train
         optimizer=Muon(),
         schedule=Cosine(),
         clip=0.1,
-        average=0.9,
+        ema=0.9,
     )
     watched = torch.rand(3, 1, 8, 8, generator=random)
     return training(

@@ -75,7 +75,7 @@ def training(phases: dict[str, Phase], **changes: Any) -> Training:
 
 
 AVERAGED = Phase(
-    epochs=4, batch_size=32, optimizer=Adam(0.01), schedule=Cosine(), average=0.9, clip=0.3
+    epochs=4, batch_size=32, optimizer=Adam(0.01), schedule=Cosine(), ema=0.9, clip=0.3
 )
 PHASES = [
     {"denoise": AVERAGED, "more": dataclasses.replace(AVERAGED, epochs=1, loss="charbonnier")},
@@ -221,7 +221,7 @@ def test_the_average_is_the_mean_that_its_decay_says() -> None:
 
 
 def test_what_is_validated_kept_and_handed_over_is_the_average(tmp_path: Path) -> None:
-    phase = dataclasses.replace(AVERAGED, average=0.999, epochs=2)
+    phase = dataclasses.replace(AVERAGED, ema=0.999, epochs=2)
     given = training({"denoise": phase})
     rows = fit(given, tmp_path, Heard())
     watched = Validation(given.validation, given.noise, given.seed, given.validation_part)
@@ -341,7 +341,7 @@ def test_it_learns_from_crops_in_bfloat16(tmp_path: Path) -> None:
         optimizer=Muon(0.02, 5e-3),
         schedule=Cosine(),
         clip=1.0,
-        average=0.9,
+        ema=0.9,
         precision="bfloat16",
     )
     given = training(

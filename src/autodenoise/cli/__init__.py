@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
+from typing import Any
 
 import typer
 
@@ -82,6 +84,9 @@ def main() -> None:
     # nothing (benchmarks/results/contention.json). The library reads it when torch is first
     # imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    # Old keys in a recipe and old options are named in one line.
+    warnings.filterwarnings("default", category=DeprecationWarning, module=r"autodenoise\b")
+    warnings.showwarning = _print_warning
     try:
         app()
     except AutodenoiseError as error:
@@ -108,6 +113,10 @@ def main() -> None:
             f"Run again with {_TRACEBACK_VARIABLE}=1 and report what it prints.",
             _INTERNAL_FAULT,
         )
+
+
+def _print_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    typer.echo(f"autodenoise: {message}", err=True)
 
 
 def _stop(message: str, code: int) -> None:

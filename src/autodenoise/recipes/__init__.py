@@ -32,6 +32,7 @@ from autodenoise.recipes.errors import explain, known_keys
 from autodenoise.recipes.overrides import by_path, names_a_kind, parse, put
 from autodenoise.recipes.own_data import OwnData, applied, template
 from autodenoise.recipes.phase_checks import check_phase
+from autodenoise.recipes.renamed import new_key, with_new_keys
 from autodenoise.recipes.search_space import Range, Space, check, flatten
 from autodenoise.runtime.card import expected
 from autodenoise.training.phases import Phase
@@ -229,7 +230,9 @@ def load(
         table = applied(table, own)
     where = str(own.source if recipe is None and own else recipe)
     overrides = tuple(overrides)
-    settings = [parse(override) for override in overrides]
+    settings = [
+        (new_key(key, "--set"), value) for key, value in (parse(override) for override in overrides)
+    ]
     try:
         resolved = _build(table, where=where)
     except UsageError:
@@ -421,7 +424,7 @@ def _plain(value: Any) -> Any:
 
 def _build(table: dict[str, Any], where: str) -> Recipe:
     """Check a table and make the recipe."""
-    values = dict(table)
+    values = with_new_keys(table, where)
     if isinstance(values.get("noise"), dict):
         values["noise"] = [values["noise"]]
     if isinstance(values.get("network"), dict):

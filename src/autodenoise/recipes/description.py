@@ -231,8 +231,8 @@ def phase(part: Phase, data: DataSpec | None = None) -> list[str]:
     drawn = data is None or (data.holds == "clean" and data.shots is None)
     if drawn and part.objective != "reconstruction":
         said.append(_DRAWN[part.noise])
-    if part.average is not None:
-        said.append(f"Keeps an average of the weights, {part.average:g} of it from before a step.")
+    if part.ema is not None:
+        said.append(f"Keeps an average of the weights, {part.ema:g} of it from before a step.")
     if part.precision == "bfloat16":
         said.append("Multiplies in bfloat16 where the machine can.")
     return said

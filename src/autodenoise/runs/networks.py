@@ -13,6 +13,7 @@ import torch
 from autodenoise import nets
 from autodenoise.data.arrays import SOURCES
 from autodenoise.errors import UsageError
+from autodenoise.recipes.renamed import with_old_keys
 from autodenoise.training.checkpoint import load_state, load_weights, restore_trained
 from autodenoise.training.loop import BEST_NAME, CHECKPOINT_NAME, weights_name
 from autodenoise.training.randomness import generator
@@ -143,7 +144,7 @@ def origin(recipe: Recipe) -> str:
         "seed": recipe.seed,
         "validation": recipe.validation,
     }
-    return json.dumps(_differing(deciding), sort_keys=True)
+    return json.dumps(with_old_keys(_differing(deciding)), sort_keys=True)
 
 
 def _differing(value: Any) -> Any:

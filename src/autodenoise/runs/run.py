@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -109,7 +110,10 @@ class Run:
         path = Path(folder)
         if not (path / RECIPE_NAME).is_file():
             raise InputError(f"{path} is no run folder: it has no {RECIPE_NAME}")
-        return cls(path, recipes.load(path / RECIPE_NAME))
+        with warnings.catch_warnings():
+            # Runs of earlier versions have keys that were renamed since.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return cls(path, recipes.load(path / RECIPE_NAME))
 
     @property
     def rows(self) -> list[EpochRow]:

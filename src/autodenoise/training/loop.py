@@ -218,7 +218,7 @@ def fit(training: Training, folder: Path, report: TrainingCallback) -> list[Epoc
             optimizers = phase.optimizer.build(network)
             if tensors is not None:
                 restore(checkpoint, tensors, network, optimizers)
-            average = None if phase.average is None else EMA(network, phase.average)
+            average = None if phase.ema is None else EMA(network, phase.ema)
             if tensors is not None and average is not None:
                 restore_average(tensors, average)
             tensors = None

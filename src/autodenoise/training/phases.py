@@ -53,7 +53,7 @@ class Phase:
         Learning rate over the course of the phase, as a share of the optimizer's rate.
     clip
         Scale longer gradients down to this norm.
-    average
+    ema
         Decay of an exponential moving average of the weights, such as 0.999. The average is
         validated and becomes the model; see `autodenoise.training.ema`.
     precision
@@ -75,7 +75,7 @@ class Phase:
     optimizer: Optimizer = field(default_factory=Adam)
     schedule: Schedule = field(default_factory=Constant)
     clip: float | None = None
-    average: float | None = None
+    ema: float | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     patience: int | None = None
 
@@ -92,8 +92,8 @@ class Phase:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise UsageError(f"phase: {name} is {value}; expected a number above 0")
-        if self.average is not None and not 0 < self.average < 1:
-            raise UsageError(f"phase: average is {self.average}; expected a number between 0 and 1")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise UsageError(f"phase: ema is {self.ema}; expected a number between 0 and 1")
 
     def build_objective(self, noise: Noise) -> Objective:
         """Return the objective, which draws this noise."""

@@ -26,6 +26,7 @@ from autodenoise import recipes
 from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.files import make_folder
 from autodenoise.recipes.overrides import first_difference
+from autodenoise.recipes.renamed import same_settings
 from autodenoise.recipes.search_space import Range, label
 from autodenoise.training.randomness import generator
 
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from autodenoise.recipes import Recipe
-    from autodenoise.recipes.search_space import Choices
+    from autodenoise.recipes.renamed import same_settings
+from autodenoise.recipes.search_space import Choices
 
 __all__ = ["JOURNAL_NAME", "TRIALS_NAME", "Claim", "Study", "Trial"]
 
@@ -184,7 +186,7 @@ class Study:
         theirs = self._study.user_attrs.get(_RECIPE)
         if theirs is None and not self._study.trials:
             self._study.set_user_attr(_RECIPE, ours)
-        elif theirs != ours:
+        elif theirs is None or not same_settings(theirs, ours):
             raise UsageError(
                 f"{self._where} holds the study '{self._recipe.name}' of another recipe"
                 f"{first_difference(theirs, ours) if theirs else ''}; go on with that one, or "

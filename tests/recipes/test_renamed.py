@@ -1,0 +1,64 @@
+"""Recipes with keys of earlier versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from autodenoise.errors import UsageError
+from autodenoise.recipes import dump, load
+from autodenoise.recipes.renamed import RENAMED, same_settings, with_new_keys, with_old_keys
+
+OLD = """
+title = "An old one"
+data = { source = "digits", validation = "random" }
+noise = { kind = "gaussian", sigma = 0.1 }
+network = { name = "dense" }
+phase.denoise = { epochs = 3, average = 0.9 }
+search.phase.denoise.average = [0.9, 0.99]
+"""
+
+
+def test_renamed_keys_differ_in_their_last_part_alone() -> None:
+    for old, new in RENAMED.items():
+        assert old.rpartition(".")[0] == new.rpartition(".")[0]
+        assert old != new
+
+
+def test_old_keys_load_with_one_warning(tmp_path: Path) -> None:
+    path = tmp_path / "old.toml"
+    path.write_text(OLD)
+    with pytest.warns(DeprecationWarning, match=r"old\.toml: .*phase\.\*\.average is now") as seen:
+        recipe = load(path)
+    assert len(seen) == 1
+    assert recipe.phase["denoise"].ema == 0.9
+    assert list(recipe.search) == ["phase.denoise.ema"]
+    assert "average" not in dump(recipe)
+    assert same_settings(dump(recipe), dump(recipe).replace("ema", "average"))
+    assert not same_settings(dump(recipe), dump(recipe).replace("0.99", "0.98"))
+
+
+def test_old_keys_in_settings_replace_new_ones(tmp_path: Path) -> None:
+    path = tmp_path / "new.toml"
+    path.write_text(OLD.replace("average", "ema"))
+    with pytest.warns(DeprecationWarning, match="--set: "):
+        recipe = load(path, ["phase.denoise.average=0.5"])
+    assert recipe.phase["denoise"].ema == 0.5
+
+
+def test_a_key_under_both_names_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "both.toml"
+    path.write_text(OLD.replace("average = 0.9 ", "average = 0.9, ema = 0.9 "))
+    with (
+        pytest.warns(DeprecationWarning, match="both"),
+        pytest.raises(UsageError, match="'average'"),
+    ):
+        load(path)
+
+
+def test_old_and_new_keys_are_inverse_and_keep_their_order() -> None:
+    table = {"phase": {"a": {"epochs": 1, "ema": 0.9, "clip": 1.0}}, "noise": [{"kind": "blur"}]}
+    old = with_old_keys(table)
+    assert list(old["phase"]["a"]) == ["epochs", "average", "clip"]
+    assert with_new_keys(old) == table
