@@ -18,7 +18,7 @@ Pixels = np.ndarray[Any, Any]
 
 
 @given(arrays(st.sampled_from([np.uint8, np.uint16]), (3, 4, 1)))
-def test_scaling_comes_back_exactly(pixels: Pixels) -> None:
+def test_scaling_round_trip_is_exact(pixels: Pixels) -> None:
     scaled = to_float(pixels)
     assert scaled.dtype == np.float32
     assert scaled.min() >= 0
@@ -26,14 +26,14 @@ def test_scaling_comes_back_exactly(pixels: Pixels) -> None:
     np.testing.assert_array_equal(from_float(scaled, pixels.dtype), pixels)
 
 
-def test_scale_comes_from_the_dtype_and_not_from_the_content() -> None:
+def test_scale_depends_on_dtype_not_content() -> None:
     dark = np.array([[[0], [1]]])
     assert to_float(dark.astype(np.uint8)).max() == np.float32(1 / 255)
     assert to_float(dark.astype(np.uint16)).max() == np.float32(1 / 65535)
     assert to_float(dark.astype(np.float64)).max() == 1
 
 
-def test_out_of_range_results_are_clamped_not_wrapped() -> None:
+def test_out_of_range_values_are_clipped() -> None:
     image = np.array([-0.5, 0.0, 0.5, 1.0, 1.5], np.float32)
     np.testing.assert_array_equal(from_float(image, np.dtype(np.uint8)), [0, 0, 128, 255, 255])
 
@@ -41,7 +41,7 @@ def test_out_of_range_results_are_clamped_not_wrapped() -> None:
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_files_hold_what_others_read(
+def test_written_files_are_read_back_by_skimage(
     tmp_path: Path, suffix: str, dtype: type, channels: int
 ) -> None:
     random = np.random.default_rng(0)
@@ -57,14 +57,14 @@ def test_files_hold_what_others_read(
     np.testing.assert_array_equal(theirs.reshape(pixels.shape), pixels)
 
 
-def test_pictures_that_pillow_wrote(tmp_path: Path) -> None:
+def test_reads_files_written_by_pillow(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read(tmp_path / "a.png"), pixels)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "CMYK"])
-def test_pictures_of_other_channels_are_named(tmp_path: Path, mode: str) -> None:
+def test_read_rejects_other_channels(tmp_path: Path, mode: str) -> None:
     path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
     Image.new(mode, (4, 4)).save(path)
     with pytest.raises(InputError, match="channels of uint8; expected gray or RGB"):
@@ -76,27 +76,27 @@ def test_one_pixel(tmp_path: Path) -> None:
     assert read(tmp_path / "a.png").tolist() == [[[7]]]
 
 
-def test_a_turned_photograph_comes_upright(tmp_path: Path) -> None:
-    picture = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3))
+def test_read_applies_exif_orientation(tmp_path: Path) -> None:
+    image = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3))
     tags = Image.Exif()
     tags[0x0112] = 6  # turn a quarter clockwise to view
-    picture.save(tmp_path / "a.png", exif=tags)
+    image.save(tmp_path / "a.png", exif=tags)
     np.testing.assert_array_equal(read(tmp_path / "a.png")[..., 0], [[3, 0], [4, 1], [5, 2]])
 
 
-def test_several_pages_are_not_silently_one(tmp_path: Path) -> None:
+def test_read_rejects_several_pages(tmp_path: Path) -> None:
     page = Image.new("L", (4, 4))
     page.save(tmp_path / "a.tif", save_all=True, append_images=[page, page])
     with pytest.raises(InputError, match="has 3 pages"):
         read(tmp_path / "a.tif")
 
 
-def test_damaged_files_are_one_error(tmp_path: Path) -> None:
+def test_damaged_files_raise_input_error(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     Image.fromarray(pixels).save(path)
     whole = path.read_bytes()
-    for damaged in (b"", whole[:20], whole[: len(whole) // 2], b"no picture"):
+    for damaged in (b"", whole[:20], whole[: len(whole) // 2], b"not an image"):
         path.write_bytes(damaged)
         with pytest.raises(InputError, match=r"cannot read|damaged or cut off"):
             read(path)
@@ -106,7 +106,7 @@ def test_damaged_files_are_one_error(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-def test_what_cannot_be_written_is_refused_before_anything_is(tmp_path: Path) -> None:
+def test_write_rejects_before_creating_a_file(tmp_path: Path) -> None:
     deep, shallow = np.zeros((4, 4, 1), np.uint16), np.zeros((4, 4, 1), np.uint8)
     with pytest.raises(OutputError, match="cannot tell the format"):
         write(tmp_path / "a.xyz", shallow)
@@ -119,7 +119,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is(tmp_path: Path) ->
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_png_bytes_are_the_picture_and_always_the_same(
+def test_encode_png_is_lossless_and_deterministic(
     tmp_path: Path, dtype: type, channels: int
 ) -> None:
     random = np.random.default_rng(0)

@@ -90,7 +90,9 @@ def run(
         denoiser,
         cut,
         chunks(picture, sizes),
-        intensity_range=intensity_range or IntensityRange.of(picture.dtype) or IntensityRange(0, 1),
+        intensity_range=intensity_range
+        or IntensityRange.for_dtype(picture.dtype)
+        or IntensityRange(0, 1),
         strength=strength,
         colours=picture.shape[2] if colours is None else colours,
     )

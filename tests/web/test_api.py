@@ -130,7 +130,11 @@ def test_an_archive_holds_each_picture_once(server: Serving) -> None:
     ("content", "status", "said"),
     [
         (b"", 422, "no picture came"),
-        (b"GIF89a" + bytes(100), 422, "cannot read it.png: by its first bytes it is none of PNG"),
+        (
+            b"GIF89a" + bytes(100),
+            422,
+            "by its first bytes it is not one of PNG",
+        ),
         (pictures.bomb(), 422, "declares 60,000 x 60,000 pixels in a file of"),
         (FILES["photo.JPG"][:300], 422, "it.png"),
     ],
@@ -162,7 +166,7 @@ def test_a_damaged_picture_fails_and_stops_no_other(server: Serving) -> None:
     [
         ({"model": "quik.onnx"}, "unknown model 'quik.onnx'; did you mean 'quick.onnx'?"),
         ({"model": "../home/quick.onnx"}, "unknown model"),
-        ({"black": 5, "white": 5}, "a range goes from black to white"),
+        ({"black": 5, "white": 5}, "expected an intensity range from black to white"),
         ({"black": "dark"}, "black: Input should be a valid number"),
         ({"axes": "QQ"}, "axes are one letter a dimension"),
         ({"strength": 1.5}, "strength: Input should be less than or equal to 1"),

@@ -146,7 +146,7 @@ def _look(piece: Piece, *, aligned: bool) -> _Looks | str:
 
 
 def _in_unit(samples: NDArray[Any]) -> NDArray[Any]:
-    intensity_range = IntensityRange.of(samples.dtype)
+    intensity_range = IntensityRange.for_dtype(samples.dtype)
     return samples if intensity_range is None else intensity_range.to_float(samples)
 
 

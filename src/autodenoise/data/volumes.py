@@ -94,7 +94,7 @@ class Volume:
         depth = chunk[len(leading) - 1] if chunk and leading else 1
         if depth * height * width * samples * native.itemsize > _LARGEST_SLAB:
             depth = 1
-        form = Form(width, height, min(samples, 3), native, IntensityRange.of(native))
+        form = Form(width, height, min(samples, 3), native, IntensityRange.for_dtype(native))
         return cls(path, array, leading, samples, depth, form)
 
     def read(

@@ -116,7 +116,7 @@ class Pair:
                     "expected grey or RGB, with or without alpha"
                 )
             if samples.dtype.kind != "f" and not (
-                intensity_range or IntensityRange.of(samples.dtype)
+                intensity_range or IntensityRange.for_dtype(samples.dtype)
             ):
                 raise InputError(
                     f"the picture {name} has samples of type {samples.dtype}, which do not tell "
@@ -193,7 +193,7 @@ class Pair:
             yield min(step, self.height - top), *self.part(slice(top, top + step + overlap))
 
     def _image(self, samples: NDArray[Any], intensity_range: IntensityRange | None) -> Pixels:
-        own = IntensityRange.of(samples.dtype) or IntensityRange(0, 1)
+        own = IntensityRange.for_dtype(samples.dtype) or IntensityRange(0, 1)
         opaque = samples.shape[2] % 2 == 1
         image = (intensity_range or own).to_float(samples if opaque else samples[..., :-1])
         if not np.isfinite(image).all():

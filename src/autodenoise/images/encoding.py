@@ -1,4 +1,4 @@
-"""Rows of samples become a picture file that keeps everything else of the one they came from."""
+"""Save rows of samples as an image file, keeping everything else of the source file."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from autodenoise.images.formats import (
     TIFF,
     WEBP,
     Format,
+    error_text,
     format_of_name,
-    reason,
 )
 from autodenoise.images.image_file import ImageFile, open_image
 from autodenoise.images.libvips import pyvips
 from autodenoise.images.metadata import imagej
-from autodenoise.images.metadata import png as png_chunks
 from autodenoise.images.metadata import tiff as tiff_tags
-from autodenoise.images.metadata.jpeg import jpeg_is_halved, jpeg_quality, webp_is_lossless
-from autodenoise.images.metadata.tiff import Tag, number
+from autodenoise.images.metadata.jpeg import jpeg_halves_chroma, jpeg_quality, webp_is_lossless
+from autodenoise.images.metadata.png import read_chunks, write_png
+from autodenoise.images.metadata.tiff import Tag, first_value
 from autodenoise.images.streaming import RowStream
 
 if TYPE_CHECKING:
@@ -42,98 +42,98 @@ __all__ = ["open_for_saving", "row_writer", "writable_formats"]
 
 _PROFILE = "icc-profile-data"
 _EXIF_ORIENTATION = "exif-ifd0-Orientation"
-_SHOWN = frozenset({"page-height", "delay", "loop", "background", _PROFILE})
+_DISPLAY_FIELDS = frozenset({"page-height", "delay", "loop", "background", _PROFILE})
 _COMPRESSIONS = {1: "none", 5: "lzw", 7: "jpeg", 32773: "packbits", 50001: "webp"}
-_PREMULTIPLIED, _TRANSPARENCY = 1, 2
+_PREMULTIPLIED, _STRAIGHT = 1, 2
 _CCITT = frozenset({2, 3, 4})
 _PREDICTORS = {2: "horizontal", 3: "float"}
-# Without these the samples would be shown as something else: turned, in other colours or sizes.
-_MEANING = tiff_tags.RESOLUTION | {
-    *(Tag.SUBFILE_TYPE, Tag.ORIENTATION, Tag.EXTRA_SAMPLES, Tag.PROFILE),
+# Tags that affect how the samples are displayed: orientation, colors, size.
+_DISPLAY_TAGS = tiff_tags.RESOLUTION_TAGS | {
+    *(Tag.SUBFILE_TYPE, Tag.ORIENTATION, Tag.EXTRA_SAMPLES, Tag.ICC_PROFILE),
     *(Tag.MIN_SAMPLE, Tag.MAX_SAMPLE),
 }
-# Where a classic TIFF's 32-bit places would get short, tags and tables counted in.
-_BIG = 3_900_000_000
+# The 32-bit offsets of a classic TIFF end at 4 GiB; some room is left for tags and tables.
+_MAX_CLASSIC_TIFF_BYTES = 3_900_000_000
 
 
 def open_for_saving(path: Path, target: Path, *, strip_metadata: bool = False) -> ImageFile:
-    """Open a picture that is to be saved as another.
+    """Open an image file whose denoised version will be saved as `target`.
 
-    The orientation tag is kept, and the samples as they lie, where the target can be trusted to
-    hold the tag: in the same format with its metadata. Everywhere else the samples are turned.
+    If the target has the same format and keeps the metadata, samples stay as stored and the
+    orientation tag is kept. Otherwise the samples are rotated upright.
 
     Raises
     ------
     InputError
-        As `open_image` does.
+        As `open_image`.
     OutputError
-        The target's ending names no format, or one that cannot hold what the picture has.
+        The target's suffix is unknown, or its format cannot hold the image.
     """
     form = format_of_name(target)
-    picture = open_image(path)
-    if picture.format is not form or (strip_metadata and form is not TIFF):
-        picture = open_image(path, upright=True)
-    _check_target(picture, target, form)
-    return picture
+    file = open_image(path)
+    if file.format is not form or (strip_metadata and form is not TIFF):
+        file = open_image(path, upright=True)
+    _check_target(file, target, form)
+    return file
 
 
-def writable_formats(picture: ImageFile) -> list[Format]:
-    """Give the formats that can hold all that a picture has, its own first if it is among them."""
+def writable_formats(file: ImageFile) -> list[Format]:
+    """Return the formats that can hold an image file without loss of pages, bits or channels.
 
-    def holds(form: Format) -> bool:
+    The file's own format comes first, if it is among them.
+    """
+
+    def can_hold(form: Format) -> bool:
         try:
-            _check_target(picture, picture.path.with_suffix(form.suffixes[0]), form)
+            _check_target(file, file.path.with_suffix(form.suffixes[0]), form)
         except OutputError:
             return False
         return True
 
-    return sorted(filter(holds, FORMATS), key=lambda form: form is not picture.format)
+    return sorted(filter(can_hold, FORMATS), key=lambda form: form is not file.format)
 
 
-def _check_target(picture: ImageFile, target: Path, form: Format) -> None:
-    """Check, before anything is decoded, that the format can hold what the picture has."""
-    if picture.dtype.type not in form.types:
+def _check_target(file: ImageFile, target: Path, form: Format) -> None:
+    """Check, before anything is decoded, that the format can hold the image."""
+    if file.dtype.type not in form.types:
         raise OutputError(
-            f"{form.name} cannot hold {picture.dtype} samples, as {picture.path} has; "
-            f"write {'TIFF' if picture.dtype.kind == 'f' else 'PNG or TIFF'}"
+            f"{form.name} cannot hold the {file.dtype} samples of {file.path}; "
+            f"write {'TIFF' if file.dtype.kind == 'f' else 'PNG or TIFF'}"
         )
-    extra = picture.bands - picture.colors
+    extra = file.bands - file.colors
     if extra and not form.alpha:
         raise OutputError(
-            f"{form.name} cannot hold the transparency of {picture.path}; write PNG, TIFF or WebP"
+            f"{form.name} cannot hold the transparency of {file.path}; write PNG, TIFF or WebP"
         )
-    if (extra > 1 or picture.colors not in (1, 3)) and form is not TIFF:
+    if (extra > 1 or file.colors not in (1, 3)) and form is not TIFF:
         raise OutputError(
-            f"{form.name} cannot hold the {picture.bands} channels of {picture.path}; write TIFF"
+            f"{form.name} cannot hold the {file.bands} channels of {file.path}; write TIFF"
         )
-    if picture.pages > 1 and form is not picture.format:
+    if file.pages > 1 and form is not file.format:
         raise OutputError(
-            f"{target} would lose pages: {picture.path} has {picture.pages}; "
-            f"write {picture.format.name}"
+            f"{target} would lose pages: {file.path} has {file.pages}; write {file.format.name}"
         )
-    if max(picture.width, picture.height) > form.side:
-        raise OutputError(
-            f"{form.name} cannot hold {picture.width}x{picture.height} pixels; write TIFF"
-        )
+    if max(file.width, file.height) > form.max_side:
+        raise OutputError(f"{form.name} cannot hold {file.width}x{file.height} pixels; write TIFF")
 
 
 @contextlib.contextmanager
 def row_writer(
-    picture: ImageFile, target: Path, *, strip_metadata: bool = False
+    source: ImageFile, target: Path, *, strip_metadata: bool = False
 ) -> Iterator[Callable[[NDArray[Any]], None]]:
-    """Write a picture's new samples to a file while they come.
+    """Write new samples to an image file as they arrive.
 
-    The samples are encoded by a thread of their own. The file is whole, with everything but the
-    samples taken from `picture`, when the block ends well; otherwise nothing is left of it.
+    A separate thread encodes the samples. When the block ends normally, the file is complete, with
+    everything but the samples taken from `source`. After an error, no file is left.
 
     Parameters
     ----------
-    picture
-        What the samples were made from.
+    source
+        The file that the samples were computed from.
     target
-        Replaced if it exists: whoever calls decides about that.
+        Overwritten if it exists.
     strip_metadata
-        Leave out what is not needed to show the samples as they are meant.
+        Keep only what is needed to display the samples correctly.
 
     Yields
     ------
@@ -143,55 +143,57 @@ def row_writer(
     Raises
     ------
     OutputError
-        The encoder or the disk refuses.
+        Encoding or writing fails.
     """
     form = format_of_name(target)
-    tags = _carried(picture, strip_metadata=strip_metadata) if form is TIFF else []
+    tags = _copied_tags(source, strip_metadata=strip_metadata) if form is TIFF else []
     with replacing(target) as temporary:
-        if picture.imagej and form is TIFF:
-            shape = (picture.height, picture.width, picture.bands)
-            order = picture.byte_order
-            with imagej.writing(temporary, shape, picture.dtype, order, tags, picture.pages) as put:
+        if source.imagej and form is TIFF:
+            shape = (source.height, source.width, source.bands)
+            with imagej.stack_writer(
+                temporary, shape, source.dtype, source.byte_order, tags, source.pages
+            ) as put:
                 yield put
             return
-        with _encoding(picture, target, temporary, strip_metadata=strip_metadata) as put:
+        with _encoder(source, target, temporary, strip_metadata=strip_metadata) as put:
             yield put
         if tags:
-            made_up = tiff_tags.RESOLUTION if picture.tags else frozenset[int]()
-            tiff_tags.add_tags(temporary, tags, made_up)
+            # libvips writes a resolution even where the source has none.
+            removed = tiff_tags.RESOLUTION_TAGS if source.tags else frozenset[int]()
+            tiff_tags.add_tags(temporary, tags, removed)
 
 
 @contextlib.contextmanager
-def _encoding(
-    picture: ImageFile, target: Path, temporary: Path, *, strip_metadata: bool
+def _encoder(
+    source: ImageFile, target: Path, temporary: Path, *, strip_metadata: bool
 ) -> Iterator[Callable[[NDArray[Any]], None]]:
-    """Let libvips encode rows in a thread of its own."""
+    """Encode rows with libvips in a separate thread."""
     form = format_of_name(target)
-    stream = RowStream(picture.width, picture.height * picture.pages, picture.bands, picture.dtype)
+    stream = RowStream(source.width, source.height * source.pages, source.bands, source.dtype)
 
     def encode() -> None:
         try:
-            image = _dressed(stream.image(), picture, form, strip_metadata=strip_metadata)
-            keep = _blocks(picture, form, strip_metadata=strip_metadata)
-            options = _options(picture, form)
-            if form is PNG and picture.format is PNG:
-                chunks = png_chunks.read(picture.path, colours_only=strip_metadata)
-                png_chunks.write(image, temporary, chunks, keep=keep, **options)
+            image = _with_metadata(stream.image(), source, form, strip_metadata=strip_metadata)
+            keep = _kept_blocks(source, form, strip_metadata=strip_metadata)
+            options = _save_options(source, form)
+            if form is PNG and source.format is PNG:
+                chunks = read_chunks(source.path, colors_only=strip_metadata)
+                write_png(image, temporary, chunks, keep=keep, **options)
             else:
-                # The ending of the temporary file is the target's: it names the encoder.
+                # The temporary file has the suffix of the target, which selects the encoder.
                 image.write_to_file(str(temporary), keep=keep, **options)
         except pyvips.Error as error:
-            raise OutputError(f"cannot write {target}: {reason(error)}") from None
+            raise OutputError(f"cannot write {target}: {error_text(error)}") from None
         finally:
             stream.close()
 
     def put(rows: NDArray[Any]) -> None:
         if not stream.put(rows):
             encoded.result()
-            raise RuntimeError("more rows than the picture has")
+            raise RuntimeError("more rows than the image has")
 
-    with ThreadPoolExecutor(1) as encoder:
-        encoded = encoder.submit(encode)
+    with ThreadPoolExecutor(1) as executor:
+        encoded = executor.submit(encode)
         try:
             yield put
         finally:
@@ -199,30 +201,32 @@ def _encoding(
         encoded.result()
 
 
-def _dressed(
-    image: pyvips.Image, picture: ImageFile, form: Format, *, strip_metadata: bool
+def _with_metadata(
+    image: pyvips.Image, source: ImageFile, form: Format, *, strip_metadata: bool
 ) -> pyvips.Image:
-    """Give the bare samples the source's meaning, resolution, profile and metadata."""
-    deep = "rgb16" if picture.dtype == np.uint16 else "srgb"
-    across, down = picture.resolution
+    """Return an image with the source's interpretation, resolution, profile and metadata."""
+    rgb = "rgb16" if source.dtype == np.uint16 else "srgb"
+    horizontal, vertical = source.resolution
     image = image.copy(
-        interpretation=deep if picture.cmyk else picture.interpretation, xres=across, yres=down
+        interpretation=rgb if source.cmyk else source.interpretation,
+        xres=horizontal,
+        yres=vertical,
     )
-    profile = picture.field(_PROFILE)
-    if picture.cmyk and form.cmyk:
+    profile = source.field(_PROFILE)
+    if source.cmyk and form.cmyk:
         image = _to_cmyk(image, profile)
-    for name, (kind, value) in picture.metadata.items():
-        # libvips cuts the keys of a PNG's texts; they go another way.
-        if name in _SHOWN or not (strip_metadata or name.startswith("png-comment-")):
+    for name, (kind, value) in source.metadata.items():
+        # PNG texts are copied as chunks instead, because libvips truncates their keys.
+        if name in _DISPLAY_FIELDS or not (strip_metadata or name.startswith("png-comment-")):
             image.set_type(kind, name, value)
-    if picture.tags and form is not TIFF and not strip_metadata:
-        exif = tiff_tags.to_exif(picture.tags[0])
+    if source.tags and form is not TIFF and not strip_metadata:
+        exif = tiff_tags.to_exif(source.tags[0])
         image.set_type(pyvips.GValue.blob_type, "exif-data", exif)
-    if _EXIF_ORIENTATION not in picture.metadata and image.get_typeof(_EXIF_ORIENTATION):
-        # It comes back out of the EXIF block, though the samples have been turned.
+    if _EXIF_ORIENTATION not in source.metadata and image.get_typeof(_EXIF_ORIENTATION):
+        # libvips read it from the EXIF block, but the samples are upright already.
         image.remove(_EXIF_ORIENTATION)
         image.set_type(pyvips.GValue.gint_type, "orientation", 1)
-    if picture.cmyk:
+    if source.cmyk:
         if form.cmyk and profile is not None:
             image.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
         elif image.get_typeof(_PROFILE):
@@ -230,19 +234,19 @@ def _dressed(
     return image
 
 
-def _blocks(picture: ImageFile, form: Format, *, strip_metadata: bool) -> int:
-    """Choose which kinds of metadata are written.
+def _kept_blocks(source: ImageFile, form: Format, *, strip_metadata: bool) -> int:
+    """Return the flags of the metadata blocks that libvips writes.
 
-    libvips makes an EXIF block where there was none. That is wanted in a JPEG of known resolution
-    alone, which has no other place for it in libvips's hands.
+    libvips adds an EXIF block to files that had none. Only a JPEG with a resolution needs it,
+    because libvips stores the resolution of a JPEG nowhere else.
     """
     exif = (
-        picture.tags
-        or "exif-data" in picture.metadata
-        or (form is JPEG and "resolution-unit" in picture.metadata)
+        source.tags
+        or "exif-data" in source.metadata
+        or (form is JPEG and "resolution-unit" in source.metadata)
     )
-    every: int = pyvips.enums.ForeignKeep.ALL
-    return every if exif and not strip_metadata else every & ~pyvips.enums.ForeignKeep.EXIF
+    flags: int = pyvips.enums.ForeignKeep.ALL
+    return flags if exif and not strip_metadata else flags & ~pyvips.enums.ForeignKeep.EXIF
 
 
 def _to_cmyk(image: pyvips.Image, profile: bytes | None) -> pyvips.Image:
@@ -254,84 +258,81 @@ def _to_cmyk(image: pyvips.Image, profile: bytes | None) -> pyvips.Image:
     return image.icc_export(depth=depth)
 
 
-def _options(picture: ImageFile, form: Format) -> dict[str, Any]:
-    """Choose how to encode: as the source was, where that can be known."""
-    same = picture.format is form
-    bits = {"bitdepth": picture.bits} if picture.bits < 8 and picture.colors == 1 else {}
+def _save_options(source: ImageFile, form: Format) -> dict[str, Any]:
+    """Return the encoder's options: those of the source, as far as they can be known."""
+    same = source.format is form
+    bits = {"bitdepth": source.bits} if source.bits < 8 and source.colors == 1 else {}
+    # CMYK was converted to sRGB.
+    profile = {"profile": "srgb"} if source.cmyk else {}
     if form is PNG:
-        interlaced = same and bool(picture.field("interlaced"))
-        depth = bits if picture.bands == 1 else {}
-        return {"interlace": interlaced, **depth, **_profile(picture)}
+        interlaced = same and bool(source.field("interlaced"))
+        depth = bits if source.bands == 1 else {}
+        return {"interlace": interlaced, **depth, **profile}
     if form is JPEG:
-        quality = jpeg_quality(picture.path) if same else None
+        quality = jpeg_quality(source.path) if same else None
         return {
             "Q": quality or form.quality,
-            # libvips halves the colours both ways or not at all.
-            "subsample_mode": "on" if same and jpeg_is_halved(picture.path) else "off",
-            "interlace": bool(same and picture.field("jpeg-multiscan")),
+            # libvips halves the chroma in both directions or not at all.
+            "subsample_mode": "on" if same and jpeg_halves_chroma(source.path) else "off",
+            "interlace": bool(same and source.field("jpeg-multiscan")),
         }
     if form is WEBP:
-        lossless = picture.format is PNG or (same and webp_is_lossless(picture.path))
-        return {"lossless": lossless, "exact": True, "Q": form.quality, **_profile(picture)}
+        lossless = source.format is PNG or (same and webp_is_lossless(source.path))
+        return {"lossless": lossless, "exact": True, "Q": form.quality, **profile}
     if form is AVIF:
-        depth = {"bitdepth": min(12, picture.bits) if same else 12} if picture.bits > 8 else {}
-        return {"Q": form.quality, "compression": "av1", **depth, **_profile(picture)}
-    return _tiff_options(picture, bits)
+        depth = {"bitdepth": min(12, source.bits) if same else 12} if source.bits > 8 else {}
+        return {"Q": form.quality, "compression": "av1", **depth, **profile}
+    return _tiff_options(source, bits)
 
 
-def _profile(picture: ImageFile) -> dict[str, Any]:
-    # What came as CMYK leaves as sRGB, and says so.
-    return {"profile": "srgb"} if picture.cmyk else {}
-
-
-def _tiff_options(picture: ImageFile, bits: dict[str, int]) -> dict[str, Any]:
-    size = picture.width * picture.height * picture.pages * picture.bands * picture.dtype.itemsize
-    big: dict[str, Any] = {"bigtiff": size * (4 / 3 if picture.pyramid else 1) > _BIG}
-    if not picture.tags:
-        # Predictors are for samples of whole bytes.
+def _tiff_options(source: ImageFile, bits: dict[str, int]) -> dict[str, Any]:
+    size = source.width * source.height * source.pages * source.bands * source.dtype.itemsize
+    pyramid_factor = 4 / 3 if source.pyramid else 1
+    big = {"bigtiff": size * pyramid_factor > _MAX_CLASSIC_TIFF_BYTES}
+    if not source.tags:
+        # Predictors need whole bytes.
         predictor = "none" if bits else "horizontal"
         return {"compression": "deflate", "predictor": predictor, **big, **bits}
-    page = picture.tags[0]
-    code = number(page, Tag.COMPRESSION, 1)
-    bilevel = picture.bits == 1 and code in _CCITT
+    page = source.tags[0]
+    code = first_value(page, Tag.COMPRESSION, 1)
+    bilevel = source.bits == 1 and code in _CCITT
     compression = "ccittfax4" if bilevel else _COMPRESSIONS.get(code, "deflate")
-    options = {"compression": compression, **big, **bits}
+    options: dict[str, Any] = {"compression": compression, **big, **bits}
     if compression in ("jpeg", "webp"):
         options["Q"] = 90
     if compression in ("lzw", "deflate"):
-        options["predictor"] = _PREDICTORS.get(number(page, Tag.PREDICTOR, 1), "none")
-    tile = (number(page, Tag.TILE_WIDTH, 0), number(page, Tag.TILE_HEIGHT, 0))
+        options["predictor"] = _PREDICTORS.get(first_value(page, Tag.PREDICTOR, 1), "none")
+    tile = (first_value(page, Tag.TILE_WIDTH, 0), first_value(page, Tag.TILE_HEIGHT, 0))
     if all(0 < side <= 8192 and side % 16 == 0 for side in tile):
         options |= {"tile": True, "tile_width": tile[0], "tile_height": tile[1]}
-    if picture.pyramid:
+    if source.pyramid:
         options |= {"pyramid": True, "tile": True, "subifd": Tag.SUBIFDS in page}
     return options
 
 
-def _carried(picture: ImageFile, *, strip_metadata: bool) -> list[tiff_tags.Directory]:
-    """Choose the tags that the new file's pages get from the old one's."""
-    structure = tiff_tags.STRUCTURE - {Tag.EXTRA_SAMPLES}
-    # ImageJ's says how many planes there are.
-    meaning = _MEANING | ({Tag.DESCRIPTION} if picture.imagej else set())
-
-    def kept(tag: int) -> bool:
-        return tag in meaning if strip_metadata else tag not in structure
-
-    pages = picture.tags
-    if picture.format is not TIFF and "exif-data" in picture.metadata and not strip_metadata:
-        # Resolution and orientation are libvips's, which has turned the samples.
-        exif = tiff_tags.from_exif(picture.metadata["exif-data"][1])
-        written = tiff_tags.RESOLUTION | {Tag.ORIENTATION}
-        pages = ({tag: entry for tag, entry in exif.items() if tag not in written},)
+def _copied_tags(source: ImageFile, *, strip_metadata: bool) -> list[tiff_tags.Directory]:
+    """Return the tags that are copied from the source to each page of a TIFF file."""
+    layout = tiff_tags.LAYOUT_TAGS - {Tag.EXTRA_SAMPLES}
+    # ImageJ's description holds the number of planes.
+    display = _DISPLAY_TAGS | ({Tag.DESCRIPTION} if source.imagej else set())
+    pages = source.tags
+    if source.format is not TIFF and "exif-data" in source.metadata and not strip_metadata:
+        # libvips writes resolution and orientation itself, since it may have rotated the samples.
+        exif = tiff_tags.from_exif(source.metadata["exif-data"][1])
+        written = tiff_tags.RESOLUTION_TAGS | {Tag.ORIENTATION}
+        pages = ({tag: value for tag, value in exif.items() if tag not in written},)
     return [
-        {tag: _as_read(tag, entry) for tag, entry in page.items() if kept(tag)} for page in pages
+        {
+            tag: _straight_alpha(value) if tag == Tag.EXTRA_SAMPLES else value
+            for tag, value in page.items()
+            if (tag in display if strip_metadata else tag not in layout)
+        }
+        for page in pages
     ]
 
 
-def _as_read(tag: int, entry: tiff_tags.Entry) -> tiff_tags.Entry:
-    """Let transparency be told as libvips hands it out, which takes premultiplied colours apart."""
-    if tag != Tag.EXTRA_SAMPLES:
-        return entry
-    meanings = np.frombuffer(entry.data, "<u2")
-    apart = np.where(meanings == _PREMULTIPLIED, _TRANSPARENCY, meanings)
-    return dataclasses.replace(entry, data=apart.astype("<u2").tobytes())
+def _straight_alpha(value: tiff_tags.TagValue) -> tiff_tags.TagValue:
+    """Declare premultiplied alpha as straight alpha, to which libvips converts it."""
+    kinds = np.frombuffer(value.data, "<u2")
+    straight = np.where(kinds == _PREMULTIPLIED, _STRAIGHT, kinds)
+    return dataclasses.replace(value, data=straight.astype("<u2").tobytes())

@@ -1,4 +1,4 @@
-"""The picture formats, told by what a file holds, and what each of them can keep."""
+"""The supported image formats, how to recognize them, and what each can hold."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from autodenoise.errors import InputError, OutputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["FORMATS", "SUFFIXES", "Format", "detect_format", "format_of_name", "reason"]
+__all__ = ["FORMATS", "SUFFIXES", "Format", "detect_format", "error_text", "format_of_name"]
 
 
 @dataclass(frozen=True)
 class Format:
-    """A picture format.
+    """An image format.
 
     Attributes
     ----------
     name
-        As people write it.
+        The format's usual name.
     suffixes
-        File name endings, the usual one first.
+        File name suffixes, the most common first.
     loader
-        The libvips operation that decodes it. Each format is opened by its own, so that no other
-        of libvips's loaders ever sees a stranger's file.
+        The libvips operation that decodes it. Each format names its loader, so that untrusted files
+        reach no other loader of libvips.
     types
-        The sample types that it can hold.
+        Sample types that it can hold.
     alpha, cmyk, pages
-        Whether it can hold those.
-    side
-        The longest side, in pixels.
+        Whether it can hold transparency, CMYK, and several pages.
+    max_side
+        The largest width or height, in pixels.
     quality
-        What a lossy format is written with where a source says nothing better; else None.
+        Default quality of a lossy format, 1 to 100; None if lossless.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Format:
     alpha: bool
     cmyk: bool
     pages: bool
-    side: int
+    max_side: int
     quality: int | None = None
 
 
@@ -69,25 +69,25 @@ FORMATS = (
 PNG, JPEG, TIFF, WEBP, AVIF = FORMATS
 
 SUFFIXES = frozenset(suffix for form in FORMATS for suffix in form.suffixes)
-"""The file names that are taken for pictures in a folder, and that can be written."""
+"""Suffixes of the image files that are found in folders and that can be written."""
 
-_HEAD = 16
+_SIGNATURE_BYTES = 16
 
 
 def detect_format(path: Path) -> Format:
-    """Tell the format of a file by its first bytes, whatever its name.
+    """Detect a file's format from its first bytes; the name is ignored.
 
     Raises
     ------
     InputError
-        There is no such file, it cannot be read, or it holds no picture of `FORMATS`.
+        The file does not exist, cannot be read, or is in none of `FORMATS`.
     """
     try:
         with path.open("rb") as file:
-            head = file.read(_HEAD)
+            head = file.read(_SIGNATURE_BYTES)
     except (OSError, ValueError) as error:
         if path.is_dir():
-            raise InputError(f"{path} is a folder; expected a picture") from None
+            raise InputError(f"{path} is a folder; expected an image file") from None
         if not path.exists():
             raise InputError(f"no such image: {path}") from None
         raise InputError(f"cannot read {path}: {error}") from None
@@ -104,18 +104,18 @@ def detect_format(path: Path) -> Format:
     if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"mif1"):
         return AVIF
     raise InputError(
-        f"cannot read {path}: by its first bytes it is none of "
+        f"cannot read {path}: by its first bytes it is not one of "
         f"{', '.join(form.name for form in FORMATS)}"
     )
 
 
 def format_of_name(path: Path) -> Format:
-    """Tell the format that a file to be written has by its ending.
+    """Return the format that a file name's suffix stands for.
 
     Raises
     ------
     OutputError
-        The ending is none of `SUFFIXES`.
+        The suffix is not in `SUFFIXES`.
     """
     for form in FORMATS:
         if path.suffix.lower() in form.suffixes:
@@ -123,10 +123,10 @@ def format_of_name(path: Path) -> Format:
     raise OutputError(f"cannot tell the format of {path}; use one of {', '.join(sorted(SUFFIXES))}")
 
 
-def reason(error: Exception) -> str:
-    """Give what libvips says went wrong, on one line, without the names of its operations."""
+def error_text(error: Exception) -> str:
+    """Return libvips's error message on one line, without the names of its operations."""
     lines = (line.strip() for line in str(error).splitlines())
-    # Threads share libvips's list of errors, and pyvips's own look-ups leave theirs there.
-    idle = ("unable to call", "unable to fetch", "image: no property named")
-    said = (line for line in lines if line and not line.startswith(idle))
-    return "; ".join(dict.fromkeys(said)) or "libvips gave no reason"
+    # Threads share libvips's error log, and pyvips's own lookups leave messages there.
+    noise = ("unable to call", "unable to fetch", "image: no property named")
+    relevant = (line for line in lines if line and not line.startswith(noise))
+    return "; ".join(dict.fromkeys(relevant)) or "libvips gave no reason"

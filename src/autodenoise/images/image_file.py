@@ -1,4 +1,4 @@
-"""A picture file, opened: what it is by its header, and its samples row by row."""
+"""An open image file: its header, and its samples row by row."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodenoise.errors import InputError
-from autodenoise.images.formats import PNG, TIFF, WEBP, Format, detect_format, reason
+from autodenoise.images.formats import PNG, TIFF, WEBP, Format, detect_format, error_text
+from autodenoise.images.intensity import IntensityRange
 from autodenoise.images.libvips import pyvips
 from autodenoise.images.metadata import imagej
 from autodenoise.images.metadata import tiff as tiff_tags
-from autodenoise.images.metadata.tiff import TRANSPARENT, Tag, number
-from autodenoise.images.samples import IntensityRange
+from autodenoise.images.metadata.tiff import ALPHA, Tag, first_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,76 +35,77 @@ _TYPES: dict[str, type[np.generic]] = {
     "int": np.int32,
     "float": np.float32,
 }
-_GREY = frozenset({"b-w", "grey16", "multiband"})
-_COLOUR = frozenset({"srgb", "rgb16", "rgb", "scrgb"})
+_GRAY = frozenset({"b-w", "grey16", "multiband"})
+_COLOR = frozenset({"srgb", "rgb16", "rgb", "scrgb"})
 
-# Fields that are attributes of an image, or that say how this process came to it.
-_SHAPE = frozenset(
+# libvips fields that duplicate attributes, or that depend on how the file was opened.
+_NOT_METADATA = frozenset(
     {"width", "height", "bands", "format", "coding", "interpretation", "xoffset", "yoffset"}
     | {"xres", "yres", "filename", "vips-loader", "vips-sequential", "n-pages", "n-subifds"}
 )
 
-# The raw files of cameras that are TIFF files by their first bytes.
-_RAW = frozenset({".arw", ".cr2", ".dng", ".iiq", ".nef", ".nrw", ".pef", ".srw", ".3fr"})
+# Camera raw files that start like a TIFF.
+_RAW_SUFFIXES = frozenset({".arw", ".cr2", ".dng", ".iiq", ".nef", ".nrw", ".pef", ".srw", ".3fr"})
 
-_ROWS = 64
-# Deflate makes a thousandth of what is flat, and no less; other ways of coding do.
+_ROWS_PER_CHUNK = 64
+# Deflate compresses by a factor of 1000 at most; other methods exceed that on flat images.
 _BOMB_RATIO = 1_100
-_DEFLATED_BOMB, _BOMB = 20_000_000, 300_000_000
-_MOST_PIXELS = 1 << 37
-_MOST_DENSE = 1e6
+_MIN_DEFLATE_BOMB_SAMPLES, _MIN_BOMB_SAMPLES = 20_000_000, 300_000_000
+_MAX_SAMPLES = 1 << 37
+# libvips accepts no higher resolution; a damaged file may declare one.
+_MAX_PIXELS_PER_MM = 1e6
 
 _WHITE_IS_ZERO, _RGB, _PALETTE = 0, 2, 3
 _SEPARATE = 2
-# Levels of pyramids are a half of the one before, or a quarter.
-_LARGEST_STEP = 4
+# Each pyramid level is half or a quarter as wide as the one above.
+_MAX_PYRAMID_STEP = 4
 _INKS = 4
-# None, three of fax machines, LZW, two numbers of JPEG and Deflate each, PackBits, WebP.
-_DECODED = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 50001})
+# None, three fax methods, LZW, two codes each for JPEG and Deflate, PackBits, WebP.
+_SUPPORTED_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 50001})
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A picture file that has been opened and not yet decoded.
+    """An image file whose header has been read and whose samples are not decoded yet.
 
     Attributes
     ----------
     path, format
-        The file, and what it holds by its content.
+        The file, and its format by its content.
     width, height
-        Of one page, in pixels, as the samples lie (turned upright if that was asked for).
+        Size of a page in pixels, after rotation if `rotated`.
     pages
-        Planes of a stack, frames of an animation, or 1.
+        Number of planes of a stack or frames of an animation, else 1.
     colors
-        Bands that are denoised: 1 for grey, 3 for RGB, more for unnamed channels. CMYK counts as
-        RGB: it comes converted through its profile.
+        Number of bands that are denoised: 1 for gray, 3 for RGB, more for unnamed channels. CMYK is
+        converted to RGB through its profile.
     bands
-        `colours`, and the transparency and other samples after them, which are left alone.
+        Number of all bands: `colors`, then transparency and others, which stay unchanged.
     dtype
-        Of the samples.
+        Type of the samples.
     intensity_range
-        What black and white are; None for types whose range only their owner knows.
+        The values of black and white; None for types that do not imply them.
     bits
-        Significant bits of a sample; below 8 the samples are spread over 8.
+        Significant bits per sample; below 8 the samples are scaled to 8 bits.
     cmyk
         Whether the file holds CMYK.
     rotated
-        Whether the samples lie otherwise than in the file, since they were to come upright.
+        Whether the samples were rotated from their order in the file to be upright.
     pyramid
-        Whether the file holds smaller versions of the picture too.
+        Whether the file also holds smaller versions of the image.
     imagej
-        Whether it is a TIFF of ImageJ's.
+        Whether it is an ImageJ TIFF that can be written again as one.
     byte_order
-        Of a TIFF's numbers.
+        Byte order of a TIFF file.
     tags
-        The pages' tags of a TIFF file, else empty.
+        Tags of each page of a TIFF file, else empty.
     metadata
-        What libvips keeps beside the samples, by its names: the number of a value's type, and the
-        value.
+        All other fields that libvips reads, by name: the type code and the value.
     interpretation, resolution
-        libvips's interpretation of the file's samples; pixels a millimetre, across and down.
+        libvips's interpretation of the file's samples; pixels per millimeter, horizontally and
+        vertically.
     source
-        The image that decodes the file. One thread at a time may touch it.
+        The libvips image that decodes the file. Only one thread may use it at a time.
     """
 
     path: Path
@@ -130,23 +131,23 @@ class ImageFile:
 
     @property
     def has_alpha(self) -> bool:
-        """Whether the sample after the colours is the transparency."""
+        """Whether the band after the colors is transparency."""
         if self.bands == self.colors or not self.tags:
             return self.bands > self.colors
         extra = self.tags[0].get(Tag.EXTRA_SAMPLES)
-        return extra is not None and extra.numbers()[0] in TRANSPARENT
+        return extra is not None and extra.numbers()[0] in ALPHA
 
     @property
     def white_is_zero(self) -> bool:
-        """Whether the file's white is 0: its samples are decoded to the largest value less them."""
-        return _is_negative(self.tags)
+        """Whether 0 is white in the file (MinIsWhite); the decoded samples are inverted."""
+        return _white_is_zero(self.tags)
 
     def field(self, name: str) -> Any:
-        """Give a value of the metadata; None where there is none."""
+        """Return a value of `metadata`, or None."""
         return self.metadata[name][1] if name in self.metadata else None
 
     def rows(self) -> Iterator[NDArray[Any]]:
-        """Decode the samples: consecutive chunks (r, W, bands), which end where a page ends.
+        """Decode the samples in consecutive chunks (r, W, bands), which do not cross pages.
 
         Raises
         ------
@@ -155,22 +156,20 @@ class ImageFile:
         """
         region = None
         for page in range(self.pages):
-            for top in range(page * self.height, (page + 1) * self.height, _ROWS):
-                count = min(_ROWS, (page + 1) * self.height - top)
+            for top in range(page * self.height, (page + 1) * self.height, _ROWS_PER_CHUNK):
+                count = min(_ROWS_PER_CHUNK, (page + 1) * self.height - top)
                 try:
-                    region = region or pyvips.Region.new(_decoded(self.source))
+                    region = region or pyvips.Region.new(_convert_cmyk(self.source))
                     samples = region.fetch(0, top, self.width, count)
                 except pyvips.Error as error:
-                    raise InputError(
-                        f"{self.path} is damaged or cut off: {reason(error)}"
-                    ) from None
+                    raise self.damaged(error) from None
                 yield np.frombuffer(samples, self.dtype).reshape(count, self.width, self.bands)
 
     def read_region(self, page: int, top: int, left: int, height: int, width: int) -> NDArray[Any]:
-        """Decode a part of a page, (height, width, bands), by itself: any thread may.
+        """Decode a region of a page, (height, width, bands). Thread-safe.
 
-        Of a tiled TIFF file only the tiles that it lies in are decoded, of others all rows down to
-        its last.
+        Of a tiled TIFF only the tiles that overlap the region are decoded; of other files, all rows
+        down to its last.
 
         Raises
         ------
@@ -178,155 +177,158 @@ class ImageFile:
             The file is damaged.
         """
         try:
-            image = self.page(page)
-            samples = pyvips.Region.new(image).fetch(left, top, width, height)
+            samples = pyvips.Region.new(self.load_page(page)).fetch(left, top, width, height)
         except pyvips.Error as error:
-            raise InputError(f"{self.path} is damaged or cut off: {reason(error)}") from None
+            raise self.damaged(error) from None
         return np.frombuffer(samples, self.dtype).reshape(height, width, self.bands)
 
-    def page(self, page: int) -> pyvips.Image:
-        """Open a page by itself, for libvips to decode: its samples as `rows` has them.
+    def load_page(self, page: int) -> pyvips.Image:
+        """Open a page, counted from 0, as a libvips image with the same samples as `rows`.
 
         Raises
         ------
         pyvips.Error
-            The file is no longer what it was.
+            The file has changed or is damaged.
         """
         if len(self.tags) == 1 < self.pages:
-            image = _load(self.path, self.format, 1, whole=False)
-            image = _gapless(self.path, image, self.tags[0], self.pages, self.byte_order)
-            return _decoded(image.crop(0, page * self.height, self.width, self.height))
-        image = _load(self.path, self.format, 1, first=page, whole=self.rotated)
-        return _decoded(image.autorot() if self.rotated else image)
+            image = _load(self.path, self.format, 1, random_access=False)
+            image = _open_gapless(self.path, image, self.tags[0], self.pages, self.byte_order)
+            return _convert_cmyk(image.crop(0, page * self.height, self.width, self.height))
+        image = _load(self.path, self.format, 1, first=page, random_access=self.rotated)
+        return _convert_cmyk(image.autorot() if self.rotated else image)
+
+    def damaged(self, error: pyvips.Error) -> InputError:
+        """Return the error to raise where libvips fails to decode the file."""
+        return InputError(f"{self.path} is damaged or cut off: {error_text(error)}")
 
 
 def open_image(path: Path, *, upright: bool = False) -> ImageFile:
-    """Open a picture file: read its header, and check that it can be worked on.
+    """Read the header of an image file, and check that it can be denoised.
 
     Parameters
     ----------
     path
-        A file of one of the `formats`, told by its content.
+        A file in one of the `formats`, recognized by its content.
     upright
-        Turn the samples as the orientation tag says, and forget the tag.
+        Rotate or flip the samples as the orientation tag says, and drop the tag.
 
     Raises
     ------
     InputError
-        The file is missing, damaged, declares more than it can hold, or has samples of a kind that
-        is not worked on.
+        The file is missing, damaged, declares more than it can hold, or has unsupported samples.
     """
     form = detect_format(path)
     if form is PNG:
-        _check_still(path)
+        _check_not_animated(path)
     tags = tuple(tiff_tags.read_directories(path)) if form is TIFF else ()
-    if tags and (Tag.DNG_VERSION in tags[0] or path.suffix.lower() in _RAW):
+    if tags and (Tag.DNG_VERSION in tags[0] or path.suffix.lower() in _RAW_SUFFIXES):
         raise InputError(
-            f"{path} is a camera's raw file, which has to be developed first; only its thumbnail "
-            "could be read"
+            f"{path} is a camera raw file, of which only the thumbnail could be read; "
+            "develop it to TIFF first"
         )
     for page in tags:
         _check_layout(path, page)
-    stack = imagej.planes(tags[0]) if tags else 0
+    planes = imagej.plane_count(tags[0]) if tags else 0
     order: ByteOrder = tiff_tags.byte_order(path) if tags else "<"
-    pages = _pages(path, tags)
+    pages = _page_count(path, tags)
     try:
-        header = _load(path, form, pages, whole=False)
+        header = _load(path, form, pages, random_access=False)
         if form is WEBP:
             pages = _field(header, "n-pages", 1)
-            header = _load(path, form, pages, whole=False)
-        if len(tags) == 1 and stack > 1:
-            header, pages = _gapless(path, header, tags[0], stack, order), stack
-        _check_declared(path, form, header)
-        turned = upright and _field(header, "orientation", 1) > 1 and pages == 1
-        if turned:
-            # To turn a picture is to read it out of order.
-            header = _load(path, form, pages, whole=True).autorot()
-        image = _decoded(header)
+            header = _load(path, form, pages, random_access=False)
+        if len(tags) == 1 and planes > 1:
+            header, pages = _open_gapless(path, header, tags[0], planes, order), planes
+        _check_declared_size(path, form, header)
+        rotated = upright and _field(header, "orientation", 1) > 1 and pages == 1
+        if rotated:
+            header = _load(path, form, pages, random_access=True).autorot()
+        image = _convert_cmyk(header)
     except pyvips.Error as error:
-        raise InputError(f"cannot read {path}: {reason(error)}") from None
+        raise InputError(f"cannot read {path}: {error_text(error)}") from None
     height = _field(header, "page-height", header.height) if pages > 1 else header.height
     if height < 1 or height * pages != header.height:
-        raise InputError(f"cannot read {path}: its {pages} pages are not of one size")
+        raise InputError(f"cannot read {path}: its {pages} pages differ in size")
     cmyk = header.interpretation == "cmyk"
     if cmyk and header.bands > _INKS and header.format != "uchar":
-        raise InputError(f"{path} has CMYK of 16 bits with more channels; save it with 8 bits")
-    if image.format not in _TYPES or image.interpretation not in _GREY | _COLOUR:
+        raise InputError(f"{path} has 16-bit CMYK with extra channels; save it with 8 bits")
+    if image.format not in _TYPES or image.interpretation not in _GRAY | _COLOR:
         raise InputError(
-            f"{path} has samples of type {image.format}, meaning {image.interpretation}; expected "
-            "grey, RGB or CMYK of 8, 16 or 32 bits"
+            f"{path} has samples of type {image.format}, interpreted as {image.interpretation}; "
+            "expected gray, RGB or CMYK of 8, 16 or 32 bits"
         )
-    if _is_negative(tags) and np.dtype(_TYPES[image.format]).kind != "u":
+    dtype = np.dtype(_TYPES[image.format])
+    if _white_is_zero(tags) and dtype.kind != "u":
         raise InputError(
-            f"{path} is a negative (MinIsWhite) with samples of type {image.format}, which can be "
-            "read only if they are unsigned; save it as MinIsBlack"
+            f"{path} is a negative (MinIsWhite) with samples of type {image.format}; only unsigned "
+            "samples are supported, save it as MinIsBlack"
         )
-    bits = _field(header, "bits-per-sample", 8 * np.dtype(_TYPES[image.format]).itemsize)
+    bits = _field(header, "bits-per-sample", 8 * dtype.itemsize)
     if bits == 16 and image.format == "float":
         raise InputError(f"{path} has 16-bit floats; convert it to 32-bit floats first")
-    dtype = np.dtype(_TYPES[image.format])
+    floating = dtype.kind == "f"
     return ImageFile(
         path=path,
         format=form,
         width=image.width,
         height=height,
         pages=pages,
-        colors=_colours(image, tags),
+        colors=_color_count(image, tags),
         bands=image.bands,
         dtype=dtype,
-        intensity_range=_declared_range(tags[:pages])
-        if dtype.kind == "f"
-        else IntensityRange.of(dtype),
+        intensity_range=(
+            _declared_range(tags[:pages]) if floating else IntensityRange.for_dtype(dtype)
+        ),
         bits=bits,
         cmyk=cmyk,
-        rotated=turned,
+        rotated=rotated,
         pyramid=_is_pyramid(path, tags, pages),
-        imagej=stack > 0 and imagej.fits((height, image.width, image.bands), dtype) and not cmyk,
+        imagej=planes > 0
+        and imagej.supports((height, image.width, image.bands), dtype)
+        and not cmyk,
         byte_order=order,
         tags=tags[:pages],
         metadata={
             name: (header.get_typeof(name), header.get(name))
             for name in header.get_fields()
-            if name not in _SHAPE
+            if name not in _NOT_METADATA
         },
         interpretation=header.interpretation,
-        # A damaged file may say anything; libvips takes no more than this.
-        resolution=(min(header.xres, _MOST_DENSE), min(header.yres, _MOST_DENSE)),
+        resolution=(min(header.xres, _MAX_PIXELS_PER_MM), min(header.yres, _MAX_PIXELS_PER_MM)),
         source=header,
     )
 
 
-def _load(path: Path, form: Format, pages: int, *, whole: bool, first: int = 0) -> pyvips.Image:
-    several = {"n": pages, "page": first} if form.pages else {}
-    access = "random" if whole else "sequential"
-    # To libvips, rows of a TIFF that are not there are an error like others, else they are black.
-    fail_on = "error" if form is TIFF else "truncated"
-    # What is read out of order libvips keeps by its path, and the file may be another one by now.
+def _load(
+    path: Path, form: Format, pages: int, *, random_access: bool, first: int = 0
+) -> pyvips.Image:
+    page_range = {"n": pages, "page": first} if form.pages else {}
     image: pyvips.Image = pyvips.Operation.call(
         form.loader,
         os.fsencode(path),
-        access=access,
-        fail_on=fail_on,
+        access="random" if random_access else "sequential",
+        # libvips reads missing rows of a TIFF as black unless all errors count.
+        fail_on="error" if form is TIFF else "truncated",
+        # libvips caches images by path, and the file may have changed since.
         revalidate=True,
-        **several,
+        **page_range,
     )
     return image
 
 
-def _gapless(
+def _open_gapless(
     path: Path, header: pyvips.Image, page: Directory, count: int, order: ByteOrder
 ) -> pyvips.Image:
-    """Open a stack of ImageJ's that has one directory for all its planes."""
-    if number(page, Tag.PHOTOMETRIC, 1) == _PALETTE:
+    """Open an ImageJ stack that has a single directory for all its planes."""
+    if first_value(page, Tag.PHOTOMETRIC, 1) == _PALETTE:
         raise InputError(
-            f"{path} is a stack of ImageJ's with a look-up table and one directory; save it as grey"
+            f"{path} is an ImageJ stack with a look-up table and one directory; save it as gray"
         )
-    sample = np.dtype(_TYPES.get(header.format, np.uint8)).itemsize
-    start = number(page, Tag.STRIP_PLACES, 0)
-    size = header.width * header.height * header.bands * sample
-    if number(page, Tag.COMPRESSION, 1) != 1 or start + count * size > path.stat().st_size:
+    sample_bytes = np.dtype(_TYPES.get(header.format, np.uint8)).itemsize
+    start = first_value(page, Tag.STRIP_OFFSETS, 0)
+    size = header.width * header.height * header.bands * sample_bytes
+    if first_value(page, Tag.COMPRESSION, 1) != 1 or start + count * size > path.stat().st_size:
         raise InputError(
-            f"cannot read {path}: ImageJ says that it has {count} planes, but it is too short"
+            f"cannot read {path}: ImageJ declares {count} planes, but the file is too short"
         )
     stack = pyvips.Image.rawload(
         os.fsencode(path),
@@ -337,9 +339,12 @@ def _gapless(
         format=header.format,
         interpretation=header.interpretation,
     )
-    stack = (stack.byteswap() if order == ">" and sample > 1 else stack).copy()
-    if number(page, Tag.PHOTOMETRIC, 1) == _WHITE_IS_ZERO and header.format in ("uchar", "ushort"):
-        # libvips turns them where it decodes.
+    stack = (stack.byteswap() if order == ">" and sample_bytes > 1 else stack).copy()
+    if first_value(page, Tag.PHOTOMETRIC, 1) == _WHITE_IS_ZERO and header.format in (
+        "uchar",
+        "ushort",
+    ):
+        # libvips's TIFF decoder does this, its raw decoder does not.
         stack = stack.invert().copy()
     for name in ("orientation", "resolution-unit", "icc-profile-data"):
         if header.get_typeof(name):
@@ -348,78 +353,84 @@ def _gapless(
     return stack
 
 
-def _decoded(header: pyvips.Image) -> pyvips.Image:
-    """Give the samples as they are worked on: CMYK through its profile to sRGB."""
+def _convert_cmyk(header: pyvips.Image) -> pyvips.Image:
+    """Convert CMYK to sRGB through its profile; return other images as they are."""
     if header.interpretation != "cmyk":
         return header
     depth = 16 if header.format == "ushort" else 8
     return header.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=depth)
 
 
-def _pages(path: Path, tags: tuple[Directory, ...]) -> int:
-    """Count the pages of a TIFF file that are pictures of their own, and no smaller versions."""
+def _page_count(path: Path, tags: tuple[Directory, ...]) -> int:
+    """Count the pages of a TIFF file, without smaller versions of them."""
     if len(tags) < 2:
         return 1
-    reduced = [number(page, Tag.SUBFILE_TYPE, 0) & 1 for page in tags]
+    reduced = [first_value(page, Tag.SUBFILE_TYPE, 0) & 1 for page in tags]
     if not any(reduced[1:]):
         return len(tags)
     if all(reduced[1:]):
         return 1
     raise InputError(
-        f"{path} mixes pages and smaller versions of pages; split it into one picture a file"
+        f"{path} mixes pages and smaller versions of pages; split it into one image per file"
     )
 
 
-def _is_negative(tags: tuple[Directory, ...]) -> bool:
-    return bool(tags) and number(tags[0], Tag.PHOTOMETRIC, 1) == _WHITE_IS_ZERO
+def _white_is_zero(tags: tuple[Directory, ...]) -> bool:
+    return bool(tags) and first_value(tags[0], Tag.PHOTOMETRIC, 1) == _WHITE_IS_ZERO
 
 
 def _is_pyramid(path: Path, tags: tuple[Directory, ...], pages: int) -> bool:
-    """Tell whether smaller versions of the picture are a pyramid's levels, and no thumbnail."""
+    """Return whether smaller versions of the image are pyramid levels, not a thumbnail."""
     if len(tags) > pages:
         below = tags[pages]
     elif tags and Tag.SUBIFDS in tags[0]:
-        below = tiff_tags.read_directory(path, number(tags[0], Tag.SUBIFDS, 0))
+        below = tiff_tags.read_directory(path, first_value(tags[0], Tag.SUBIFDS, 0))
     else:
         return False
-    alike = all(number(below, tag, 1) == number(tags[0], tag, 1) for tag in (Tag.BITS, Tag.BANDS))
-    width = number(below, Tag.WIDTH, 0)
-    return alike and (width + 1) * _LARGEST_STEP >= number(tags[0], Tag.WIDTH, 0)
+    same_samples = all(
+        first_value(below, tag, 1) == first_value(tags[0], tag, 1)
+        for tag in (Tag.BITS_PER_SAMPLE, Tag.SAMPLES_PER_PIXEL)
+    )
+    width = first_value(below, Tag.WIDTH, 0)
+    return same_samples and (width + 1) * _MAX_PYRAMID_STEP >= first_value(tags[0], Tag.WIDTH, 0)
 
 
-def _colours(image: pyvips.Image, tags: tuple[Directory, ...]) -> int:
+def _color_count(image: pyvips.Image, tags: tuple[Directory, ...]) -> int:
     bands: int = image.bands
-    if image.interpretation in _COLOUR:
+    if image.interpretation in _COLOR:
         return min(3, bands)
     if tags:
-        # Only TIFF tells transparency from a further channel.
+        # Only TIFF distinguishes transparency from further channels.
         extra = tags[0][Tag.EXTRA_SAMPLES].numbers() if Tag.EXTRA_SAMPLES in tags[0] else ()
-        return max(1, bands - sum(1 for meaning in extra if meaning in TRANSPARENT))
+        return max(1, bands - sum(1 for kind in extra if kind in ALPHA))
     return 1
 
 
 def _check_layout(path: Path, page: Directory) -> None:
-    """Refuse what libvips would decode to something else without a word."""
-    coded = number(page, Tag.COMPRESSION, 1)
-    if coded not in _DECODED:
+    """Reject layouts that libvips would silently decode wrongly."""
+    compression = first_value(page, Tag.COMPRESSION, 1)
+    if compression not in _SUPPORTED_COMPRESSIONS:
         raise InputError(
-            f"{path} is compressed by TIFF's method {coded}, which cannot be decoded here; save it "
-            "with LZW, Deflate or none"
+            f"{path} uses TIFF compression {compression}, which is not supported; save it with "
+            "LZW, Deflate or no compression"
         )
-    apart = number(page, Tag.PLANES, 1) == _SEPARATE and number(page, Tag.BANDS, 1) > 1
-    if apart and number(page, Tag.PHOTOMETRIC, 1) != _RGB:
+    separate = (
+        first_value(page, Tag.PLANAR_CONFIGURATION, 1) == _SEPARATE
+        and first_value(page, Tag.SAMPLES_PER_PIXEL, 1) > 1
+    )
+    if separate and first_value(page, Tag.PHOTOMETRIC, 1) != _RGB:
         raise InputError(
-            f"{path} stores its channels in separate planes, which can be read of RGB alone; save "
-            "it with the channels of a pixel side by side, or one page a channel"
+            f"{path} stores its channels in separate planes, which is supported for RGB only; "
+            "save it with interleaved channels, or with one page per channel"
         )
 
 
-def _check_still(path: Path) -> None:
-    """Refuse an animated PNG, of which libvips reads the first frame alone."""
+def _check_not_animated(path: Path) -> None:
+    """Reject an animated PNG, of which libvips would read the first frame only."""
     with path.open("rb") as file:
-        before = file.read(1 << 16).partition(b"IDAT")[0]
-    if b"acTL" in before:
-        raise InputError(f"{path} is an animated PNG; expected one picture, or an animated WebP")
+        before_pixels = file.read(1 << 16).partition(b"IDAT")[0]
+    if b"acTL" in before_pixels:
+        raise InputError(f"{path} is an animated PNG; save it as an animated WebP or single images")
 
 
 def _declared_range(tags: tuple[Directory, ...]) -> IntensityRange | None:
@@ -430,22 +441,22 @@ def _declared_range(tags: tuple[Directory, ...]) -> IntensityRange | None:
     if not all((*lows, *highs)):
         return None
     low, high = min(map(min, lows)), max(map(max, highs))
-    known = np.isfinite(np.concatenate([*lows, *highs])).all() and low < high
-    return IntensityRange(low, high) if known else None
+    valid = np.isfinite(np.concatenate([*lows, *highs])).all() and low < high
+    return IntensityRange(low, high) if valid else None
 
 
 def _field(image: pyvips.Image, name: str, default: int) -> int:
     return int(image.get(name)) if image.get_typeof(name) else default
 
 
-def _check_declared(path: Path, form: Format, header: pyvips.Image) -> None:
-    """Refuse what declares far more samples than a file of its size can hold, before decoding."""
+def _check_declared_size(path: Path, form: Format, header: pyvips.Image) -> None:
+    """Reject decompression bombs: headers that declare far more samples than the file can hold."""
     samples = header.width * header.height * header.bands
     size = path.stat().st_size
     deflated = form in (PNG, TIFF) and _field(header, "bits-per-sample", 8) >= 8
-    least = _DEFLATED_BOMB if deflated else _BOMB
-    if samples > _MOST_PIXELS or (samples > least and samples > size * _BOMB_RATIO):
+    allowed = _MIN_DEFLATE_BOMB_SAMPLES if deflated else _MIN_BOMB_SAMPLES
+    if samples > _MAX_SAMPLES or (samples > allowed and samples > size * _BOMB_RATIO):
         raise InputError(
             f"{path} declares {header.width:,} x {header.height:,} pixels in a file of {size:,} "
-            "bytes; that is not a picture but a way to fill memory. It was not decoded"
+            "bytes, as decompression bombs do; it was not decoded"
         )

@@ -1,16 +1,16 @@
-"""libvips through pyvips, with its warnings off.
+"""pyvips, imported with libvips's warnings disabled.
 
-pyvips hands libvips's warnings to Python's logging in whichever thread they come up. Python may
-collect garbage there, which closes images, which may warn again, and GLib ends the process over a
-warning within a warning. About one in ten thousand damaged files did that. What is wrong with a
-file comes as an error anyway.
+pyvips passes libvips's warnings to Python's logging, on whichever thread they occur. Garbage
+collection there may close images, which may warn again, and GLib aborts the process on a warning
+within a warning. About one in ten thousand damaged files triggered that. Problems with a file are
+raised as errors anyway.
 """
 
 from __future__ import annotations
 
 import os
 
-# Read when libvips starts, which is when pyvips is first imported.
+# libvips reads this once, when pyvips is first imported.
 os.environ.setdefault("VIPS_WARNING", "0")
 
 import pyvips

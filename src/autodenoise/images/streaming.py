@@ -1,9 +1,8 @@
-"""Rows of samples as a libvips image, while they are still being computed.
+"""Encode rows of samples with libvips while they are still being computed.
 
-libvips encodes images larger than memory as it gets their pixels, but can be handed pixels only
-whole, or by a decoder. So the rows are given to its TIFF decoder, as an uncompressed TIFF that
-nobody has written: its header is made up front, and each read of its one run of samples waits for
-the rows to come.
+libvips encodes images larger than memory as their pixels arrive, but accepts pixels only as a whole
+array or from a decoder. So the rows are passed to its TIFF decoder as an uncompressed TIFF that
+exists only as a stream: the header is made first, and each read of samples waits for more rows.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ _POLL_SECONDS = 0.05
 
 
 class RowStream:
-    """The reading end of rows that another thread puts in.
+    """A libvips image whose rows another thread supplies.
 
     Parameters
     ----------
     width, height, bands
-        Of the whole image.
+        Shape of the whole image.
     dtype
-        Of its samples.
+        Type of its samples.
     """
 
     def __init__(self, width: int, height: int, bands: int, dtype: np.dtype[Any]) -> None:
@@ -56,17 +55,17 @@ class RowStream:
         self._source.on_seek(self._seek)
 
     def image(self) -> pyvips.Image:
-        """Give the image; its header is known at once, its pixels come as they are put."""
-        # Rows that end early are an error, and no black rows at the bottom.
+        """Return the image: its header is available at once, its pixels as they are put."""
+        # With fail_on, missing rows are an error instead of black.
         return pyvips.Image.tiffload_source(self._source, access="sequential", fail_on="error")
 
     def put(self, rows: NDArray[Any]) -> bool:
-        """Hand over the next rows, (r, W, B); waits while those before are still unread.
+        """Supply the next rows, (r, W, B), after the previous ones have been read.
 
         Returns
         -------
         bool
-            False once nobody reads any more.
+            False if the reader has closed the stream.
         """
         chunk = np.ascontiguousarray(rows).data.cast("B")
         while not self._closed.is_set():
@@ -78,16 +77,16 @@ class RowStream:
         return False
 
     def end(self) -> None:
-        """Say that no more rows come; too few make the reader fail."""
+        """Signal that no more rows will come; the reader fails if any are missing."""
         self._ended.set()
 
     def close(self) -> None:
-        """Say that nobody reads any more."""
+        """Signal that no more rows will be read."""
         self._closed.set()
 
     def _next(self) -> memoryview | None:
         while True:
-            # Looked at first: what was put before the end is still there.
+            # Read the flag before the queue: rows put before `end` are still in it.
             ended = self._ended.is_set()
             try:
                 return self._waiting.get(not ended, _POLL_SECONDS)
@@ -96,11 +95,11 @@ class RowStream:
                     return None
 
     def _read(self, count: int) -> bytes:
-        # libtiff comes back to the header while it opens the file, then reads straight on.
+        # libtiff rereads the header while it opens the file, then reads straight on.
         if self._position < len(self._head):
-            part = self._head[self._position : self._position + count]
-            self._position += len(part)
-            return part
+            data = self._head[self._position : self._position + count]
+            self._position += len(data)
+            return data
         while self._position >= self._chunk_start + len(self._chunk):
             if self._position >= self._size:
                 return b""
@@ -110,9 +109,9 @@ class RowStream:
             self._chunk_start += len(self._chunk)
             self._chunk = chunk
         begin = self._position - self._chunk_start
-        part = bytes(self._chunk[begin : begin + count])
-        self._position += len(part)
-        return part
+        data = bytes(self._chunk[begin : begin + count])
+        self._position += len(data)
+        return data
 
     def _seek(self, offset: int, whence: int) -> int:
         self._position = (0, self._position, self._size)[whence] + offset
@@ -120,54 +119,54 @@ class RowStream:
 
 
 def _header(width: int, height: int, bands: int, dtype: np.dtype[Any]) -> bytes:
-    """Make a BigTIFF's header and directory, for strips that follow without a gap.
+    """Return the header and directory of a BigTIFF whose strips follow without gaps.
 
-    The layout is that of https://www.awaresystems.be/imaging/tiff/bigtiff.html.
+    The layout is described at https://www.awaresystems.be/imaging/tiff/bigtiff.html.
     """
     strips = -(-height // _ROWS_PER_STRIP)
-    row = width * bands * dtype.itemsize
+    row_bytes = width * bands * dtype.itemsize
     rows = [min(_ROWS_PER_STRIP, height - index * _ROWS_PER_STRIP) for index in range(strips)]
-    # Grey below three bands. What comes after the colours is called alpha; nobody acts on it here.
-    colours = 1 if bands < 3 else 3
+    # Gray below three bands. Further bands are declared as alpha, which has no effect here.
+    colors = 1 if bands < 3 else 3
     tags: list[tuple[int, str, list[int]]] = [
         (Tag.WIDTH, "I", [width]),
         (Tag.HEIGHT, "I", [height]),
-        (Tag.BITS, "H", [8 * dtype.itemsize] * bands),
+        (Tag.BITS_PER_SAMPLE, "H", [8 * dtype.itemsize] * bands),
         (Tag.COMPRESSION, "H", [1]),
-        (Tag.PHOTOMETRIC, "H", [1 if colours == 1 else 2]),
-        (Tag.STRIP_PLACES, "Q", [0] * strips),
-        (Tag.BANDS, "H", [bands]),
+        (Tag.PHOTOMETRIC, "H", [1 if colors == 1 else 2]),
+        (Tag.STRIP_OFFSETS, "Q", [0] * strips),
+        (Tag.SAMPLES_PER_PIXEL, "H", [bands]),
         (Tag.ROWS_PER_STRIP, "I", [_ROWS_PER_STRIP]),
-        (Tag.STRIP_SIZES, "Q", [count * row for count in rows]),
-        (Tag.PLANES, "H", [1]),
-        *([(Tag.EXTRA_SAMPLES, "H", [2] * (bands - colours))] if bands > colours else []),
+        (Tag.STRIP_BYTE_COUNTS, "Q", [count * row_bytes for count in rows]),
+        (Tag.PLANAR_CONFIGURATION, "H", [1]),
+        *([(Tag.EXTRA_SAMPLES, "H", [2] * (bands - colors))] if bands > colors else []),
         (Tag.SAMPLE_FORMAT, "H", [SAMPLE_FORMATS[dtype.kind]] * bands),
     ]
     code = {"H": 3, "I": 4, "Q": 16}
-    after = 16 + 8 + 20 * len(tags) + 8
+    directory_end = 16 + 8 + 20 * len(tags) + 8
     long_values = sum(
         size for _, kind, values in tags if (size := struct.calcsize(kind) * len(values)) > 8
     )
-    first = after + long_values
+    first_strip = directory_end + long_values
     entries, blob = b"", b""
     for tag, kind, values in tags:
-        if tag == Tag.STRIP_PLACES:
-            values = [first + index * _ROWS_PER_STRIP * row for index in range(strips)]
+        if tag == Tag.STRIP_OFFSETS:
+            values = [first_strip + index * _ROWS_PER_STRIP * row_bytes for index in range(strips)]
         raw = struct.pack(f"<{len(values)}{kind}", *values)
         if len(raw) > 8:
-            place, blob = struct.pack("<Q", after + len(blob)), blob + raw
+            value, blob = struct.pack("<Q", directory_end + len(blob)), blob + raw
         else:
-            place = raw.ljust(8, b"\0")
-        entries += struct.pack("<HHQ", tag, code[kind], len(values)) + place
+            value = raw.ljust(8, b"\0")
+        entries += struct.pack("<HHQ", tag, code[kind], len(values)) + value
     count = struct.pack("<Q", len(tags))
     return struct.pack("<2sHHHQ", b"II", 43, 8, 0, 16) + count + entries + bytes(8) + blob
 
 
 def prefetch(items: Iterable[_Item]) -> Generator[_Item]:
-    """Give the items of an iterable, none of them None; a thread makes the next one meanwhile."""
+    """Yield the items of an iterable, none of them None; a thread prepares the next one."""
     iterator = iter(items)
-    with ThreadPoolExecutor(1) as maker:
-        coming = maker.submit(next, iterator, None)
-        while (item := coming.result()) is not None:
-            coming = maker.submit(next, iterator, None)
+    with ThreadPoolExecutor(1) as executor:
+        upcoming = executor.submit(next, iterator, None)
+        while (item := upcoming.result()) is not None:
+            upcoming = executor.submit(next, iterator, None)
             yield item

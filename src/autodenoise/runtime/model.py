@@ -186,7 +186,7 @@ class Model:
 
 def _intensity_range(image: NDArray[Any], card: Card) -> IntensityRange:
     """Give the scale that an image's dtype stands for, or that the model was trained on."""
-    intensity_range = IntensityRange.of(image.dtype)
+    intensity_range = IntensityRange.for_dtype(image.dtype)
     if intensity_range is not None:
         return intensity_range
     if card.range is not None:

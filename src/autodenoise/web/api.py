@@ -260,7 +260,7 @@ async def preview_sizes(
     _check_side(job, side)
     sizes = await _by_clerk(request, desk, partial(job.preview_sizes, side, page))
     levels = [SizeMessage(width=width, height=height) for width, height in sizes]
-    return PreviewMessage(tile=preview.TILE, levels=levels)
+    return PreviewMessage(tile=preview.TILE_SIZE, levels=levels)
 
 
 @router.get(

@@ -153,13 +153,13 @@ class Job:
             self._check_pixels(most_pixels)
             seen = runtime.preview(model, self._source, options)
             intensity_range = intensity_range_of(self.picture, options, model.card)
-            self.shown = preview.shown_range(self.picture, intensity_range)
+            self.shown = preview.display_range(self.picture, intensity_range)
             own = suffix or self._own_suffix()
             self._result = folder / f"result{own}"
             self._turned = images.open_for_saving(self._source, self._result).rotated
         self.tiles = seen.fed_pixels // (seen.plan.tile[0] * seen.plan.tile[1])
         display = self.shown or intensity_range
-        self._display = None if display == IntensityRange.of(self.picture.dtype) else display
+        self._display = None if display == IntensityRange.for_dtype(self.picture.dtype) else display
         others = images.writable_formats(self.picture)
         own_format = images.format_of_name(self._result)
         self.suffixes = [own, *(form.suffixes[0] for form in others if form is not own_format)]
@@ -306,7 +306,7 @@ class Job:
             There is no such page, or the job is removed.
         """
         with self.in_use(), self._previewing, self._in_their_words():
-            return preview.levels(self._preview(side, page))
+            return preview.level_sizes(self._preview(side, page))
 
     def preview_tile(
         self, side: Side, page: int, level: int, row: int, column: int
@@ -319,7 +319,7 @@ class Job:
             There is no such page, or the job is removed.
         """
         with self.in_use(), self._previewing, self._in_their_words():
-            return preview.tile(self._preview(side, page), level, row, column)
+            return preview.read_tile(self._preview(side, page), level, row, column)
 
     def drop_previews(self) -> int:
         """Remove what is made again when it is asked for; give the bytes that this frees."""

@@ -1,9 +1,9 @@
-"""ImageJ's stacks: TIFF files whose planes lie one after another without a gap.
+"""ImageJ stacks: TIFF files whose planes follow one another without gaps.
 
-ImageJ reads the first page's directory alone and takes the other planes from behind its samples, as
-many as its description counts; beyond 4 GiB it writes no other directories. Other programs go from
-directory to directory. A stack that both read alike needs the planes in one run, which libvips's
-encoder does not give.
+ImageJ reads the directory of the first page only, and finds the other planes behind its samples,
+as many as its description declares; beyond 4 GiB it writes no other directories. Other programs go
+from directory to directory. For both to read a stack alike, the planes must be contiguous, which
+libvips's encoder does not do.
 
 References
 ----------
@@ -21,11 +21,11 @@ import numpy as np
 
 from autodenoise.images.metadata.tiff import (
     SAMPLE_FORMATS,
-    Appender,
     ByteOrder,
     Directory,
-    Entry,
+    DirectoryWriter,
     Tag,
+    TagValue,
 )
 
 if TYPE_CHECKING:
@@ -34,30 +34,31 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["fits", "planes", "writing"]
+__all__ = ["plane_count", "stack_writer", "supports"]
 
-_MOST_PLANES = 1_000_000
-_CLASSIC_END = 1 << 32
-_ROOM = 1 << 26
+_MAX_PLANES = 1_000_000
+_MAX_OFFSET = 1 << 32
+# Left free for tags in files of 32-bit offsets.
+_TAG_BYTES = 1 << 26
 
 
-def planes(page: Directory) -> int:
-    """Count the planes that ImageJ's description speaks of; 0 if the file is not ImageJ's."""
+def plane_count(page: Directory) -> int:
+    """Return the number of planes that ImageJ's description declares; 0 for other files."""
     text = page[Tag.DESCRIPTION].data if Tag.DESCRIPTION in page else b""
-    counted = re.search(rb"^images=(\d{1,9})\s*$", text, re.MULTILINE)
+    count = re.search(rb"^images=(\d{1,9})\s*$", text, re.MULTILINE)
     if not text.startswith(b"ImageJ="):
         return 0
-    return min(int(counted[1]), _MOST_PLANES) if counted else 1
+    return min(int(count[1]), _MAX_PLANES) if count else 1
 
 
-def fits(shape: tuple[int, int, int], dtype: np.dtype[Any]) -> bool:
-    """Tell whether ImageJ can have such a plane: grey or RGB, and of less than 4 GiB."""
+def supports(shape: tuple[int, int, int], dtype: np.dtype[Any]) -> bool:
+    """Return whether ImageJ can open a plane (H, W, bands): gray or RGB, below 4 GiB."""
     height, width, bands = shape
-    return bands in (1, 3) and height * width * bands * dtype.itemsize < _CLASSIC_END - _ROOM
+    return bands in (1, 3) and height * width * bands * dtype.itemsize < _MAX_OFFSET - _TAG_BYTES
 
 
 @contextlib.contextmanager
-def writing(
+def stack_writer(
     path: Path,
     shape: tuple[int, int, int],
     dtype: np.dtype[Any],
@@ -65,23 +66,23 @@ def writing(
     pages: Sequence[Directory],
     count: int,
 ) -> Iterator[Callable[[NDArray[Any]], None]]:
-    """Write a stack while its rows come.
+    """Write a stack as its rows arrive.
 
     Parameters
     ----------
     path
-        Replaced if it exists.
+        Overwritten if it exists.
     shape
         (H, W, bands) of a plane; bands are 1, or 3 for RGB.
     dtype
-        Of the samples.
+        Type of the samples.
     order
-        Of the bytes in the file: ImageJ's own tags are in the order of their file,
-        and nobody else knows which of their bytes belong together.
+        Byte order of the file. It must be that of the source, because ImageJ's private tags are in
+        that order and their layout is not documented.
     pages
-        The tags beside those of the samples, for as many pages as have some.
+        Tags of the first pages, without those of the samples.
     count
-        Of planes.
+        Number of planes.
 
     Yields
     ------
@@ -93,55 +94,55 @@ def writing(
     first, *others = list(pages) + [Directory() for _ in range(count - len(pages))]
     with path.open("w+b") as file:
 
-        def directory(page: Directory, samples: int, pointer: int) -> int:
-            """Append a page's directory, let the one before point to it, and give its end."""
-            fields = page | _structure(shape, dtype, samples, size)
-            place, end = Appender(file, order, big=False).directory(fields)
+        def append(page: Directory, samples: int, pointer: int) -> int:
+            """Append a page's directory, set the pointer to it, and return where it ends."""
+            tags = page | _sample_tags(shape, dtype, samples, size)
+            offset, end = DirectoryWriter(file, order, big=False).append(tags)
             file.seek(pointer)
-            file.write(struct.pack(f"{order}I", place))
+            file.write(struct.pack(f"{order}I", offset))
             return end
 
-        # The first directory lies before the samples, where 32 bits reach it in any stack. It is
-        # written twice, since it gives the place behind itself.
+        # The first directory comes before the samples, so that 32-bit offsets reach it in any
+        # stack. It is written twice, because it contains the offset of its own end.
         samples = 0
         for _ in range(2):
             file.seek(0)
             file.write(struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 0))
             file.truncate()
-            samples = directory(first, samples, 4)
+            samples = append(first, samples, 4)
         pointer = samples - 4
         file.seek(samples)
         stored = dtype.newbyteorder(order)
-        yield lambda rows: _write(file, rows.astype(stored, copy=False))
-        if samples + count * size < _CLASSIC_END - _ROOM:
+
+        def write_rows(rows: NDArray[Any]) -> None:
+            file.write(np.ascontiguousarray(rows.astype(stored, copy=False)).data)
+
+        yield write_rows
+        if samples + count * size < _MAX_OFFSET - _TAG_BYTES:
             for index, page in enumerate(others, 1):
-                pointer = directory(page, samples + index * size, pointer) - 4
+                pointer = append(page, samples + index * size, pointer) - 4
 
 
-def _write(file: Any, rows: NDArray[Any]) -> None:
-    file.write(np.ascontiguousarray(rows).data)
-
-
-def _structure(
+def _sample_tags(
     shape: tuple[int, int, int], dtype: np.dtype[Any], start: int, size: int
 ) -> Directory:
     height, width, bands = shape
 
-    def short(*values: int) -> Entry:
-        return Entry(3, len(values), struct.pack(f"<{len(values)}H", *values))
+    def short(*values: int) -> TagValue:
+        return TagValue(3, len(values), struct.pack(f"<{len(values)}H", *values))
 
-    def long(value: int) -> Entry:
-        return Entry(4, 1, struct.pack("<I", value))
+    def long(value: int) -> TagValue:
+        return TagValue(4, 1, struct.pack("<I", value))
 
     return {
         Tag.WIDTH: long(width),
         Tag.HEIGHT: long(height),
-        Tag.BITS: short(*[8 * dtype.itemsize] * bands),
+        Tag.BITS_PER_SAMPLE: short(*[8 * dtype.itemsize] * bands),
         Tag.COMPRESSION: short(1),
         Tag.PHOTOMETRIC: short(2 if bands == 3 else 1),
-        Tag.STRIP_PLACES: long(start),
-        Tag.BANDS: short(bands),
+        Tag.STRIP_OFFSETS: long(start),
+        Tag.SAMPLES_PER_PIXEL: short(bands),
         Tag.ROWS_PER_STRIP: long(height),
-        Tag.STRIP_SIZES: long(size),
+        Tag.STRIP_BYTE_COUNTS: long(size),
         Tag.SAMPLE_FORMAT: short(*[SAMPLE_FORMATS[dtype.kind]] * bands),
     }

@@ -1,4 +1,4 @@
-"""How strongly a lossy file was compressed, so that it can be written again as well."""
+"""Compression settings of JPEG and WebP files, so that they can be saved with the same ones."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
+__all__ = ["jpeg_halves_chroma", "jpeg_quality", "webp_is_lossless"]
 
-__all__ = ["jpeg_is_halved", "jpeg_quality", "webp_is_lossless"]
-
-# The luminance table of ITU-T T.81, annex K.1, in the zigzag order of the file.
+# The luminance table of ITU-T T.81, annex K.1, in zigzag order as in a file.
 _LUMINANCE = np.array(
     [
         *(16, 11, 12, 14, 12, 10, 16, 14, 13, 14, 18, 17, 16, 19, 24, 40),
@@ -23,69 +21,67 @@ _LUMINANCE = np.array(
         *(95, 98, 103, 104, 103, 62, 77, 113, 121, 112, 100, 120, 92, 101, 103, 99),
     ]
 )
-_HEAD = 1 << 20
-_TABLES, _DATA = frozenset({0xDB}), 0xDA
-# Frame headers are those from C0 to CF, but for three of other kinds.
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_MAX_HEADER_BYTES = 1 << 20
+_QUANTIZATION_TABLES, _START_OF_SCAN = frozenset({0xDB}), 0xDA
+# Start-of-frame markers are C0 to CF, except for three.
+_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def jpeg_quality(path: Path) -> int | None:
     """Estimate the quality that a JPEG file was saved with, on libjpeg's scale of 1 to 100.
 
-    The first quantisation table is compared with libjpeg's own at each quality; a camera's tables
-    are others, and give the quality whose table is nearest. None if there is no table near the
-    file's beginning.
+    The first quantization table is compared with libjpeg's table at each quality. Cameras use other
+    tables; for them the quality with the nearest table is returned. None if no table is found near
+    the start of the file.
     """
-    segment = next(_segments(path, _TABLES), b"")
-    table = _first_table(segment)
-    if table is None:
+    segment = next(_segments(path, _QUANTIZATION_TABLES), b"")
+    dtype = np.dtype(">u2" if segment[:1] > b"\x0f" else "u1")
+    values = segment[1 : 1 + 64 * dtype.itemsize]
+    if len(values) < 64 * dtype.itemsize:
         return None
+    table = np.frombuffer(values, dtype).astype(np.int64)
     qualities = np.arange(1, 101)
-    # libjpeg's jpeg_quality_scaling and jpeg_add_quant_table, for baseline files.
+    # As libjpeg's jpeg_quality_scaling and jpeg_add_quant_table do for baseline files.
     percent = np.where(qualities < 50, 5000 // qualities, 200 - 2 * qualities)
-    theirs = np.clip((_LUMINANCE * percent[:, None] + 50) // 100, 1, 255)
-    # Coefficients differ in size by decades: the ratio is what counts.
-    distance = np.abs(np.log(theirs) - np.log(np.clip(table, 1, None))).sum(1)
+    candidates = np.clip((_LUMINANCE * percent[:, None] + 50) // 100, 1, 255)
+    # Coefficients differ by orders of magnitude, so ratios are compared.
+    distance = np.abs(np.log(candidates) - np.log(np.clip(table, 1, None))).sum(1)
     return int(qualities[distance.argmin()])
 
 
-def jpeg_is_halved(path: Path) -> bool:
-    """Tell whether a JPEG file has half the colours both ways, 4:2:0, and not only one way."""
-    # Eight bytes before the first component, whose second byte is its sampling factors.
-    frame = next(_segments(path, _FRAMES), b"")
+def jpeg_halves_chroma(path: Path) -> bool:
+    """Return whether a JPEG file has 4:2:0 chroma: half the resolution in both directions.
+
+    The field ``jpeg-chroma-subsample`` of libvips 8.18 says 4:4:4 for every file.
+    """
+    # The second byte of the first component, after eight bytes, holds its sampling factors.
+    frame = next(_segments(path, _START_OF_FRAME), b"")
     return frame[7:8] == b"\x22"
 
 
 def _segments(path: Path, markers: frozenset[int]) -> Iterator[bytes]:
-    """Give the bodies of the segments with some markers, up to the picture's data."""
+    """Yield the bodies of segments with the given markers, up to the image data."""
     with path.open("rb") as file:
-        head = file.read(_HEAD)
-    place = 2
-    while place + 4 <= len(head) and head[place] == 0xFF and head[place + 1] != _DATA:
-        length = int.from_bytes(head[place + 2 : place + 4], "big")
+        head = file.read(_MAX_HEADER_BYTES)
+    start = 2
+    while start + 4 <= len(head) and head[start] == 0xFF and head[start + 1] != _START_OF_SCAN:
+        length = int.from_bytes(head[start + 2 : start + 4], "big")
         if length < 2:
             return
-        if head[place + 1] in markers:
-            yield head[place + 4 : place + 2 + length]
-        place += 2 + length
-
-
-def _first_table(segment: bytes) -> NDArray[np.int64] | None:
-    kind = np.dtype(">u2" if segment[:1] > b"\x0f" else "u1")
-    values = segment[1 : 1 + 64 * kind.itemsize]
-    whole = len(values) == 64 * kind.itemsize
-    return np.frombuffer(values, kind).astype(np.int64) if whole else None
+        if head[start + 1] in markers:
+            yield head[start + 4 : start + 2 + length]
+        start += 2 + length
 
 
 def webp_is_lossless(path: Path) -> bool:
-    """Tell whether a WebP file's first frame is coded without loss."""
+    """Return whether the first frame of a WebP file is coded losslessly."""
     with path.open("rb") as file:
-        head = file.read(_HEAD)
-    place = 12
-    while place + 8 <= len(head):
-        name, size = head[place : place + 4], int.from_bytes(head[place + 4 : place + 8], "little")
+        head = file.read(_MAX_HEADER_BYTES)
+    start = 12
+    while start + 8 <= len(head):
+        name, size = head[start : start + 4], int.from_bytes(head[start + 4 : start + 8], "little")
         if name in (b"VP8 ", b"VP8L"):
             return name == b"VP8L"
-        # A frame's own chunks follow sixteen bytes of its place and duration.
-        place += 8 + 16 if name == b"ANMF" else 8 + size + size % 2
+        # The chunks of a frame follow 16 bytes of position and duration.
+        start += 8 + 16 if name == b"ANMF" else 8 + size + size % 2
     return False

@@ -1,4 +1,4 @@
-"""The chunks of a PNG file that libvips leaves out or changes: texts, gamma, primaries, time.
+"""The chunks of a PNG file that libvips drops or changes: text, gamma, primaries, time.
 
 References
 ----------
@@ -15,36 +15,36 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-__all__ = ["read", "write"]
+__all__ = ["read_chunks", "write_png"]
 
-_COLOURS = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP"})
-_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"tIME"})
-_XMP = b"XML:com.adobe.xmp\0"  # which libvips writes
-_MOST_BYTES = 16 << 20
+_COLOR_CHUNKS = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP"})
+_TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"tIME"})
+_XMP = b"XML:com.adobe.xmp\0"  # libvips writes this one
+_MAX_BYTES = 16 << 20
 # The signature and the first chunk, IHDR.
-_HEAD = 8 + 25
+_HEAD_BYTES = 8 + 25
 
 
-def read(path: Path, *, colours_only: bool) -> bytes:
-    """Give those chunks of a PNG file, as they are, that another picture's file can have.
+def read_chunks(path: Path, *, colors_only: bool) -> bytes:
+    """Return the chunks of a PNG file that can be copied to another one.
 
     Parameters
     ----------
     path
-        The file; where it is cut off, the chunks end.
-    colours_only
-        Leave out what does not say how the samples look.
+        The file. In a truncated one, the complete chunks are returned.
+    colors_only
+        Skip chunks that do not affect how the samples look.
     """
-    kept = _COLOURS if colours_only else _COLOURS | _TEXTS
+    names = _COLOR_CHUNKS if colors_only else _COLOR_CHUNKS | _TEXT_CHUNKS
     chunks = bytearray()
     with path.open("rb") as file:
-        file.seek(_HEAD)
+        file.seek(_HEAD_BYTES)
         while len(head := file.read(8)) == 8:
             size, name = int.from_bytes(head[:4], "big"), head[4:]
-            if name not in kept:
+            if name not in names:
                 file.seek(size + 4, 1)
                 continue
-            if len(chunks) + size > _MOST_BYTES:
+            if len(chunks) + size > _MAX_BYTES:
                 break
             body = file.read(size + 4)
             if len(body) == size + 4 and not body.startswith(_XMP):
@@ -52,35 +52,35 @@ def read(path: Path, *, colours_only: bool) -> bytes:
     return bytes(chunks)
 
 
-def write(image: pyvips.Image, path: Path, chunks: bytes, **options: Any) -> None:
-    """Encode an image as PNG, with more chunks behind the first.
+def write_png(image: pyvips.Image, path: Path, chunks: bytes, **options: Any) -> None:
+    """Encode an image as PNG, with additional chunks after the first.
 
     Raises
     ------
     pyvips.Error
-        It cannot be encoded.
+        The image cannot be encoded.
     OSError
-        It cannot be written.
+        The file cannot be written.
     """
-    done = 0
+    written = 0
     failures: list[OSError] = []
     with path.open("wb") as file:
 
-        def take(data: Any) -> int:
-            nonlocal done
-            here = bytes(data)
-            before = max(0, min(len(here), _HEAD - done))
-            behind_the_head = done < _HEAD <= done + len(here)
+        def on_write(data: Any) -> int:
+            nonlocal written
+            block = bytes(data)
+            head = max(0, min(len(block), _HEAD_BYTES - written))
+            head_ends = written < _HEAD_BYTES <= written + len(block)
             try:
-                file.write(here[:before] + (chunks if behind_the_head else b"") + here[before:])
+                file.write(block[:head] + (chunks if head_ends else b"") + block[head:])
             except OSError as error:
                 failures.append(error)
                 return -1
-            done += len(here)
-            return len(here)
+            written += len(block)
+            return len(block)
 
         target = pyvips.TargetCustom()
-        target.on_write(take)
+        target.on_write(on_write)
         try:
             image.pngsave_target(target, **options)
         except pyvips.Error:

@@ -1,9 +1,9 @@
-"""The tags of a TIFF file: read from a stranger's, added to one of ours.
+"""Read the tags of TIFF files, and add tags to files that libvips wrote.
 
-libvips keeps a TIFF's pixels, profile, XMP and resolution and leaves out the rest: the camera's
-EXIF and GPS directories, who made the picture, the map that a GeoTIFF lies on, what ImageJ and OME
-say of a stack. They are carried over here. Sizes and counts of a file that is read are believed
-only as far as the file reaches.
+libvips keeps a TIFF's pixels, profile, XMP and resolution and drops other tags: the camera's EXIF
+and GPS directories, the author, GeoTIFF's map coordinates, ImageJ's and OME's descriptions of a
+stack. They are copied here. Sizes and counts read from a file are untrusted: they are checked
+against the file's size.
 
 References
 ----------
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
-    "RESOLUTION",
+    "ALPHA",
+    "LAYOUT_TAGS",
+    "RESOLUTION_TAGS",
     "SAMPLE_FORMATS",
-    "STRUCTURE",
-    "TRANSPARENT",
-    "Appender",
     "ByteOrder",
     "Directory",
-    "Entry",
+    "DirectoryWriter",
     "Tag",
+    "TagValue",
     "add_tags",
     "byte_order",
+    "first_value",
     "from_exif",
-    "number",
     "read_directories",
     "read_directory",
     "to_exif",
@@ -48,37 +48,36 @@ __all__ = [
 
 
 ByteOrder = Literal["<", ">"]
-"""Of the bytes of a number: little-endian, big-endian."""
+"""Little-endian or big-endian."""
 
-
-TRANSPARENT = frozenset({1, 2})
-"""The meanings of an extra sample that tells how much a pixel covers."""
+ALPHA = frozenset({1, 2})
+"""Values of the tag ExtraSamples that stand for transparency: premultiplied or not."""
 
 
 class Tag(IntEnum):
-    """The tags that something here depends on."""
+    """The TIFF tags that this package uses."""
 
     SUBFILE_TYPE = 254
     WIDTH = 256
     HEIGHT = 257
-    BITS = 258
+    BITS_PER_SAMPLE = 258
     COMPRESSION = 259
     PHOTOMETRIC = 262
     DESCRIPTION = 270
-    STRIP_PLACES = 273
+    STRIP_OFFSETS = 273
     ORIENTATION = 274
-    BANDS = 277
+    SAMPLES_PER_PIXEL = 277
     ROWS_PER_STRIP = 278
-    STRIP_SIZES = 279
+    STRIP_BYTE_COUNTS = 279
     X_RESOLUTION = 282
     Y_RESOLUTION = 283
     RESOLUTION_UNIT = 296
-    PLANES = 284
+    PLANAR_CONFIGURATION = 284
     PREDICTOR = 317
     TILE_WIDTH = 322
     TILE_HEIGHT = 323
-    TILE_PLACES = 324
-    TILE_SIZES = 325
+    TILE_OFFSETS = 324
+    TILE_BYTE_COUNTS = 325
     SUBIFDS = 330
     EXTRA_SAMPLES = 338
     SAMPLE_FORMAT = 339
@@ -86,7 +85,7 @@ class Tag(IntEnum):
     MAX_SAMPLE = 341
     JPEG_TABLES = 347
     EXIF = 34665
-    PROFILE = 34675
+    ICC_PROFILE = 34675
     GPS = 34853
     PHOTOSHOP_LAYERS = 37724
     INTEROPERABILITY = 40965
@@ -94,54 +93,54 @@ class Tag(IntEnum):
 
 
 SAMPLE_FORMATS = {"u": 1, "i": 2, "f": 3}
-"""TIFF's number for each of NumPy's kinds of samples."""
+"""TIFF's sample format for each NumPy kind."""
 
-RESOLUTION = frozenset({Tag.X_RESOLUTION, Tag.Y_RESOLUTION, Tag.RESOLUTION_UNIT})
+RESOLUTION_TAGS = frozenset({Tag.X_RESOLUTION, Tag.Y_RESOLUTION, Tag.RESOLUTION_UNIT})
 
-STRUCTURE = frozenset(
+LAYOUT_TAGS = frozenset(
     {
-        # Size, type and layout of the samples, and where they lie.
+        # Size, type, layout and position of the samples.
         *(256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289),
         *(292, 293, 317, 320, 322, 323, 324, 325, 330, 332, 334, 336, 338, 339, 347),
         *(*range(512, 522), *range(529, 533)),
-        # Photoshop's layers: they would still hold the noise, and be shown in place of the picture.
+        # Photoshop shows these layers, which still hold the noise, instead of the samples.
         Tag.PHOTOSHOP_LAYERS,
     }
 )
-"""Tags that describe how one file stores its samples, and mean nothing in another."""
+"""Tags that describe how a file stores its samples, and must not be copied to another file."""
 
 _EXIF_MARK = b"Exif\0\0"
 # Description, maker, model, resolution, software, date, artist, copyright.
-_OF_EXIF = frozenset({270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, Tag.EXIF, Tag.GPS})
-_DIRECTORIES = frozenset({Tag.EXIF, Tag.GPS, Tag.INTEROPERABILITY})
-# Of these, which may be long, the first value is read alone.
-_LONG_TABLES = frozenset({Tag.STRIP_PLACES, Tag.STRIP_SIZES, Tag.PHOTOSHOP_LAYERS})
-_UNITS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
-_UNITS |= {16: 8, 17: 8, 18: 8}
+_EXIF_TAGS = frozenset({270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, Tag.EXIF, Tag.GPS})
+_DIRECTORY_TAGS = frozenset({Tag.EXIF, Tag.GPS, Tag.INTEROPERABILITY})
+# Only the first value of these is read, since they may be long.
+_LONG_TABLES = frozenset({Tag.STRIP_OFFSETS, Tag.STRIP_BYTE_COUNTS, Tag.PHOTOSHOP_LAYERS})
+_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
+_TYPE_BYTES |= {16: 8, 17: 8, 18: 8}
 _RATIONALS = frozenset({5, 10})
 _LONG8 = frozenset({16, 17, 18})
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
-_DEPTH = 2
-_MOST_PAGES = 65_536
-_MOST_ENTRIES = 1_000
-_MOST_BYTES = 64 << 20
+_MAX_DEPTH = 2
+_MAX_PAGES = 65_536
+_MAX_ENTRIES = 1_000
+_MAX_SHARED_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A tag's value.
+class TagValue:
+    """The value of a tag.
 
     Attributes
     ----------
     kind
-        TIFF's number of the type.
+        Type code of the values.
     count
-        How many values of it.
+        Number of values.
     data
         The values, little-endian; empty for a directory.
     directory
-        What an EXIF or GPS tag points to.
+        The directory that an EXIF or GPS tag points to.
     """
 
     kind: int
@@ -150,23 +149,23 @@ class Entry:
     directory: Directory | None = None
 
     def numbers(self) -> tuple[float, ...]:
-        """Give the values of a tag of integers or floats; nothing for another type."""
+        """Return the values as integers or floats; empty for other types."""
         code = _INTEGERS.get(self.kind) or {11: "f", 12: "d"}.get(self.kind)
         return struct.unpack(f"<{self.count}{code}", self.data) if code else ()
 
 
-Directory = dict[int, Entry]
-"""The tags of a page, by their number."""
+Directory = dict[int, TagValue]
+"""The tags of a page, by number."""
 
 
-def number(page: Directory, tag: Tag, default: int) -> int:
-    """Give the first value of a tag of numbers, or `default` where there is none."""
+def first_value(page: Directory, tag: Tag, default: int) -> int:
+    """Return the first value of a numeric tag, or `default` if the tag is missing."""
     values = page[tag].numbers() if tag in page else ()
     return int(values[0]) if values else default
 
 
 class _Layout(NamedTuple):
-    """How one flavour of TIFF writes numbers: classic or Big, little- or big-endian."""
+    """Field formats of a variant of TIFF: classic or BigTIFF, little- or big-endian."""
 
     order: ByteOrder
     big: bool
@@ -184,51 +183,51 @@ class _Layout(NamedTuple):
         return self.order + ("HHQ8s" if self.big else "HHI4s")
 
     @property
-    def room(self) -> int:
-        """Bytes that a value may have to lie in its entry; also those of an offset."""
+    def offset_bytes(self) -> int:
+        """Size of an offset, and of the largest value that is stored inside an entry."""
         return 8 if self.big else 4
 
 
 class _Reader:
-    """A TIFF file open for reading, whose every number may be a lie."""
+    """Reads the directories of an untrusted TIFF file."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
         head = file.read(16)
         self.layout = _Layout("<" if head[:2] == b"II" else ">", head[2:4] in (b"+\0", b"\0+"))
-        self.first_place = 8 if self.layout.big else 4
+        self.first_pointer = 8 if self.layout.big else 4
         self._size = file.seek(0, 2)
-        # Values may lie on top of each other; no honest ones do for long.
-        self._left = self._size + _MOST_BYTES
+        # Values may overlap, which a malicious file would use to fill memory.
+        self._left = self._size + _MAX_SHARED_BYTES
 
-    def unpack(self, form: str, place: int) -> tuple[int, ...]:
-        values: tuple[int, ...] = struct.unpack(form, self._bytes(place, struct.calcsize(form)))
+    def unpack(self, form: str, offset: int) -> tuple[int, ...]:
+        values: tuple[int, ...] = struct.unpack(form, self._bytes(offset, struct.calcsize(form)))
         return values
 
-    def _bytes(self, place: int, count: int) -> bytes:
-        if count > self._left or place + count > self._size:
+    def _bytes(self, offset: int, count: int) -> bytes:
+        if count > self._left or offset + count > self._size:
             raise EOFError
-        self.file.seek(place)
+        self.file.seek(offset)
         return self.file.read(count)
 
-    def _entries(self, place: int) -> Iterator[int]:
-        """Give the places of a directory's entries."""
-        (count,) = self.unpack(self.layout.counts, place)
-        place += struct.calcsize(self.layout.counts)
+    def _entries(self, offset: int) -> Iterator[int]:
+        """Return the offsets of a directory's entries."""
+        (count,) = self.unpack(self.layout.counts, offset)
+        offset += struct.calcsize(self.layout.counts)
         size = struct.calcsize(self.layout.entries)
-        return (place + index * size for index in range(min(count, _MOST_ENTRIES)))
+        return (offset + index * size for index in range(min(count, _MAX_ENTRIES)))
 
-    def encoded(self, place: int) -> dict[int, bytes]:
-        """Give a directory's entries as they are, by their tag."""
+    def encoded(self, offset: int) -> dict[int, bytes]:
+        """Return the undecoded entries of a directory, by tag."""
         size = struct.calcsize(self.layout.entries)
-        raw = (self._bytes(entry, size) for entry in self._entries(place))
+        raw = (self._bytes(entry, size) for entry in self._entries(offset))
         return {struct.unpack_from(self.layout.order + "H", entry)[0]: entry for entry in raw}
 
-    def next_place(self, place: int) -> int:
-        """Give where the field lies that points to the directory after the one at `place`."""
-        (count,) = self.unpack(self.layout.counts, place)
+    def next_pointer(self, offset: int) -> int:
+        """Return the offset of the field that points to the directory after the one at `offset`."""
+        (count,) = self.unpack(self.layout.counts, offset)
         size = struct.calcsize(self.layout.entries)
-        return place + struct.calcsize(self.layout.counts) + count * size
+        return offset + struct.calcsize(self.layout.counts) + count * size
 
     def pages(self) -> Iterator[Directory]:
         """Read the tags of each page.
@@ -236,70 +235,70 @@ class _Reader:
         Raises
         ------
         EOFError
-            A directory lies nowhere, or has been read before.
+            A directory lies beyond the end of the file, or the list of directories is a loop.
         """
         seen: set[int] = set()
-        (place,) = self.unpack(self.layout.offsets, self.first_place)
-        while place:
-            if place in seen or len(seen) == _MOST_PAGES:
+        (offset,) = self.unpack(self.layout.offsets, self.first_pointer)
+        while offset:
+            if offset in seen or len(seen) == _MAX_PAGES:
                 raise EOFError
-            seen.add(place)
-            yield self.directory(place)
-            (place,) = self.unpack(self.layout.offsets, self.next_place(place))
+            seen.add(offset)
+            yield self.directory(offset)
+            (offset,) = self.unpack(self.layout.offsets, self.next_pointer(offset))
 
-    def directory(self, place: int, depth: int = 0) -> Directory:
-        """Read the tags of the directory at a place."""
+    def directory(self, offset: int, depth: int = 0) -> Directory:
+        """Read the tags of the directory at an offset."""
         layout = self.layout
-        found: Directory = {}
-        for entry in self._entries(place):
+        tags: Directory = {}
+        for entry in self._entries(offset):
             tag, kind, count = self.unpack(layout.order + ("HHQ" if layout.big else "HHI"), entry)
-            value = entry + struct.calcsize(layout.entries) - layout.room
-            # Of a tag that comes twice the first counts, as in libtiff.
-            if kind not in _UNITS or tag in found:
+            value = entry + struct.calcsize(layout.entries) - layout.offset_bytes
+            # The first of duplicate tags is used, as in libtiff.
+            if kind not in _TYPE_BYTES or tag in tags:
                 continue
             with contextlib.suppress(EOFError):
-                found[tag] = self._entry(tag, kind, count, value, depth)
-        return found
+                tags[tag] = self._value(tag, kind, count, value, depth)
+        return tags
 
-    def _entry(self, tag: int, kind: int, count: int, value: int, depth: int) -> Entry:
-        """Read a value that lies in the field at `value`, or where that points to."""
+    def _value(self, tag: int, kind: int, count: int, value: int, depth: int) -> TagValue:
+        """Read the value that is stored at the offset `value`, or where that points to."""
         layout = self.layout
-        if tag in _DIRECTORIES:
-            if depth == _DEPTH:
+        if tag in _DIRECTORY_TAGS:
+            if depth == _MAX_DEPTH:
                 raise EOFError
-            (there,) = self.unpack(layout.offsets, value)
-            return Entry(4, 1, b"", self.directory(there, depth + 1))
-        unit = _UNITS[kind] * (2 if kind in _RATIONALS else 1)
-        if unit * count > layout.room:
+            (offset,) = self.unpack(layout.offsets, value)
+            return TagValue(4, 1, b"", self.directory(offset, depth + 1))
+        value_bytes = _TYPE_BYTES[kind] * (2 if kind in _RATIONALS else 1)
+        if value_bytes * count > layout.offset_bytes:
             (value,) = self.unpack(layout.offsets, value)
         if tag in _LONG_TABLES:
             count = min(count, 1)
-        data = self._bytes(value, unit * count)
+        data = self._bytes(value, value_bytes * count)
         self._left -= len(data)
-        return Entry(kind, count, _in_order(data, kind, layout.order))
+        return TagValue(kind, count, _convert_order(data, kind, layout.order))
 
 
-def _in_order(data: bytes, kind: int, order: ByteOrder) -> bytes:
-    """Bring values from little-endian to another order, or back."""
-    if order == "<" or _UNITS[kind] == 1:
+def _convert_order(data: bytes, kind: int, order: ByteOrder) -> bytes:
+    """Convert values from little-endian to another byte order, or back."""
+    if order == "<" or _TYPE_BYTES[kind] == 1:
         return data
-    return np.frombuffer(data, f"u{_UNITS[kind]}").byteswap().tobytes()
+    return np.frombuffer(data, f"u{_TYPE_BYTES[kind]}").byteswap().tobytes()
 
 
 def byte_order(path: Path) -> ByteOrder:
-    """Give the order of the bytes of a TIFF's numbers."""
+    """Return the byte order of a TIFF file."""
     with path.open("rb") as file:
         return _Reader(file).layout.order
 
 
 def read_directories(path: Path) -> list[Directory]:
-    """Read the tags of each page of a TIFF file; those whose value lies nowhere are left out.
+    """Read the tags of each page of a TIFF file; tags with invalid offsets are skipped.
 
     Raises
     ------
     InputError
-        A directory is cut off, or comes back to one before it: pages would be missing. Or a tile
-        lies beyond the end of the file, which libvips takes for black.
+        A directory is cut off or the list of directories is a loop, so pages would be missing; or a
+        tile lies beyond the end of the file, which libvips would read as black.
     """
     pages: list[Directory] = []
     with path.open("rb") as file:
@@ -313,46 +312,48 @@ def read_directories(path: Path) -> list[Directory]:
         raise InputError(f"cannot read {path}: the TIFF has no pages")
     size = path.stat().st_size
     for page in pages:
-        tables = (page[tag].numbers() for tag in (Tag.TILE_PLACES, Tag.TILE_SIZES) if tag in page)
-        if any(sum(place_and_size) > size for place_and_size in zip(*tables, strict=False)):
-            raise InputError(f"{path} is damaged or cut off: tiles of it are missing")
+        tables = (
+            page[tag].numbers() for tag in (Tag.TILE_OFFSETS, Tag.TILE_BYTE_COUNTS) if tag in page
+        )
+        if any(sum(offset_and_count) > size for offset_and_count in zip(*tables, strict=False)):
+            raise InputError(f"{path} is damaged or cut off: tiles are missing")
     return pages
 
 
-def read_directory(path: Path, place: int) -> Directory:
-    """Read the tags of the directory at a place of a TIFF file; none if it is damaged."""
+def read_directory(path: Path, offset: int) -> Directory:
+    """Read the tags of the directory at an offset of a TIFF file; empty if it is damaged."""
     with path.open("rb") as file, contextlib.suppress(EOFError):
-        return _Reader(file).directory(place)
+        return _Reader(file).directory(offset)
     return {}
 
 
 def from_exif(block: bytes) -> Directory:
-    """Read the tags of an EXIF block, which is a TIFF without a picture; none if it is damaged."""
+    """Read the tags of an EXIF block, a TIFF file without samples; empty if it is damaged."""
     with contextlib.suppress(EOFError):
         return next(_Reader(io.BytesIO(block.removeprefix(_EXIF_MARK))).pages(), {})
     return {}
 
 
 def to_exif(page: Directory) -> bytes:
-    """Make an EXIF block of those of a page's tags that belong into one."""
+    """Return an EXIF block with those tags of a page that belong in one."""
     block = io.BytesIO(struct.pack("<2sHI", b"II", 42, 0))
-    place, _ = Appender(block, big=False).directory(
-        {tag: entry for tag, entry in page.items() if tag in _OF_EXIF}
+    offset, _ = DirectoryWriter(block, big=False).append(
+        {tag: entry for tag, entry in page.items() if tag in _EXIF_TAGS}
     )
     block.seek(4)
-    block.write(struct.pack("<I", place))
+    block.write(struct.pack("<I", offset))
     return _EXIF_MARK + block.getvalue()
 
 
-class Appender:
-    """A TIFF file of ours that gets directories at its end.
+class DirectoryWriter:
+    """Appends directories to a TIFF file.
 
     Parameters
     ----------
     file
         Open for reading and writing.
     order
-        Of the bytes of its numbers, ``<`` or ``>``.
+        Byte order of the file.
     big
         Whether it is a BigTIFF.
     """
@@ -360,8 +361,8 @@ class Appender:
     def __init__(self, file: IO[bytes], order: ByteOrder = "<", *, big: bool) -> None:
         self._file, self._layout = file, _Layout(order, big)
 
-    def directory(
-        self, page: Directory, ready: Mapping[int, bytes] | None = None
+    def append(
+        self, page: Directory, encoded: Mapping[int, bytes] | None = None
     ) -> tuple[int, int]:
         """Append a directory that no other follows.
 
@@ -369,71 +370,72 @@ class Appender:
         ----------
         page
             Its tags.
-        ready
-            More of them, as entries that are encoded already.
+        encoded
+            Further tags as encoded entries.
 
         Returns
         -------
         tuple
-            Where it begins and where it ends; it ends with the place of the following one.
+            The offsets of its start and its end. Its last field is the pointer to the next one.
         """
         layout = self._layout
-        entries = dict(ready or {})
-        for tag, entry in page.items():
-            # A classic TIFF has no numbers of eight bytes.
-            if layout.big or entry.kind not in _LONG8:
-                entries[tag] = self._entry(tag, entry)
+        entries = dict(encoded or {})
+        for tag, value in page.items():
+            # Classic TIFF has no 8-byte integers.
+            if layout.big or value.kind not in _LONG8:
+                entries[tag] = self._entry(tag, value)
         body = b"".join(entries[tag] for tag in sorted(entries))
-        place = self._append(struct.pack(layout.counts, len(entries)) + body + bytes(layout.room))
-        return place, self._file.tell()
+        count = struct.pack(layout.counts, len(entries))
+        offset = self._write(count + body + bytes(layout.offset_bytes))
+        return offset, self._file.tell()
 
-    def _entry(self, tag: int, entry: Entry) -> bytes:
+    def _entry(self, tag: int, value: TagValue) -> bytes:
         layout = self._layout
-        kind, value = entry.kind, _in_order(entry.data, entry.kind, layout.order)
-        if entry.directory is not None:
-            place, _ = self.directory(entry.directory)
-            kind, value = 18 if layout.big else 4, struct.pack(layout.offsets, place)
-        elif len(value) > layout.room:
-            value = struct.pack(layout.offsets, self._append(value))
-        return struct.pack(layout.entries, tag, kind, entry.count, value)
+        kind, data = value.kind, _convert_order(value.data, value.kind, layout.order)
+        if value.directory is not None:
+            offset, _ = self.append(value.directory)
+            kind, data = 18 if layout.big else 4, struct.pack(layout.offsets, offset)
+        elif len(data) > layout.offset_bytes:
+            data = struct.pack(layout.offsets, self._write(data))
+        return struct.pack(layout.entries, tag, kind, value.count, data)
 
-    def _append(self, data: bytes) -> int:
-        # Values begin on even places.
-        place = self._file.seek(0, 2)
-        place += self._file.write(bytes(place % 2))
+    def _write(self, data: bytes) -> int:
+        # Values start at even offsets.
+        offset = self._file.seek(0, 2)
+        offset += self._file.write(bytes(offset % 2))
         self._file.write(data)
-        return place
+        return offset
 
 
-def add_tags(path: Path, pages: Sequence[Directory], replacing: frozenset[int]) -> None:
-    """Give the pages of a little-endian TIFF file more tags, in place.
+def add_tags(path: Path, pages: Sequence[Directory], removed: frozenset[int]) -> None:
+    """Add tags to the pages of a little-endian TIFF file, in place.
 
-    The samples stay where they are; each page gets a new directory at the file's end.
+    The samples are not moved; each page gets a new directory at the end of the file.
 
     Parameters
     ----------
     path
         A file that libvips wrote. A classic TIFF must stay below 4 GiB.
     pages
-        The tags to add, page by page; where a page has one already, it is replaced.
-    replacing
-        Tags that go, if `pages` does not bring them.
+        The tags to add, page by page; they replace existing ones.
+    removed
+        Tags to remove, unless `pages` has them.
     """
     with path.open("r+b") as file:
         reader = _Reader(file)
         layout = reader.layout
-        appender = Appender(file, big=layout.big)
-        pointer = reader.first_place
-        (place,) = reader.unpack(layout.offsets, pointer)
+        writer = DirectoryWriter(file, big=layout.big)
+        pointer = reader.first_pointer
+        (offset,) = reader.unpack(layout.offsets, pointer)
         for page in pages:
-            if not place:
+            if not offset:
                 return
-            (following,) = reader.unpack(layout.offsets, reader.next_place(place))
+            (following,) = reader.unpack(layout.offsets, reader.next_pointer(offset))
             entries = {
-                tag: raw for tag, raw in reader.encoded(place).items() if tag not in replacing
+                tag: entry for tag, entry in reader.encoded(offset).items() if tag not in removed
             }
-            new, end = appender.directory(page, entries)
-            for there, value in ((pointer, new), (end - layout.room, following)):
-                file.seek(there)
+            new, end = writer.append(page, entries)
+            for position, value in ((pointer, new), (end - layout.offset_bytes, following)):
+                file.seek(position)
                 file.write(struct.pack(layout.offsets, value))
-            pointer, place = end - layout.room, following
+            pointer, offset = end - layout.offset_bytes, following
