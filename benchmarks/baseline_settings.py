@@ -16,9 +16,9 @@ import _results
 import numpy as np
 
 from autodenoise import images
+from autodenoise.benchmark import AddedNoise, BenchmarkDataset
 from autodenoise.benchmark.baselines import BASELINES
-from autodenoise.benchmark.datasets import BenchmarkDataset
-from autodenoise.benchmark.protocol import AddedNoise, score_output
+from autodenoise.benchmark.protocol import score_output
 
 PICTURES, SIDE = 8, 160
 NOISES = [AddedNoise("gaussian", sigma) for sigma in (15, 25, 50)]

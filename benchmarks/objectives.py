@@ -15,8 +15,8 @@ from typing import Any
 import _results
 
 import autodenoise
-from autodenoise.benchmark.results_table import PROTOCOL
-from autodenoise.benchmark.scoring import AddedNoise, BenchmarkDataset, choose, score
+from autodenoise.benchmark import run_benchmark
+from autodenoise.benchmark.protocol import PROTOCOL
 
 RUNS = Path("runs/benchmarks/objectives")
 RECIPE = Path(__file__).parent / "objectives.toml"
@@ -46,10 +46,9 @@ def main() -> None:
     runs = {objective: run(objective) for objective in SETTINGS}
     psnr: dict[str, dict[str, float]] = {}
     for name in ("bsd68", "set12"):
-        references = BenchmarkDataset.open(name)
-        chosen = choose([str(one.folder) for one in runs.values()], [], references)
+        models = [str(one.folder) for one in runs.values()]
         with tempfile.TemporaryDirectory() as folder:
-            table = score(references, chosen, Path(folder), [AddedNoise("gaussian", 25)])
+            table = run_benchmark(name, folder, models=models, noises=["gaussian:25"])
         psnr[name] = {one.denoiser: round(one.psnr, 3) for one in table.averages}
     rows: list[dict[str, Any]] = [
         {

@@ -1,10 +1,10 @@
-"""Write docs/results.md: our models, the baselines measured here, and what papers publish.
+"""Write docs/results.md: our models, the baselines measured here, and published scores.
 
     python benchmarks/results_page.py
     python benchmarks/results_page.py --check    # exits with 1 if the page is out of date
 
-What was measured comes from ``results/scores-*.json``, which ``scores.py`` writes, what is
-published from ``published.toml``.
+Measured scores come from ``results/scores-*.json``, which ``scores.py`` writes; published scores
+from ``published.toml``.
 """
 
 from __future__ import annotations
@@ -28,78 +28,83 @@ from autodenoise.plots.scores import Point, quality_against_speed
 DOCS = Path(__file__).parent.parent / "docs"
 PUBLISHED = Path(__file__).with_name("published.toml")
 PAGE, FIGURE = "results.md", "figures/quality-against-speed.svg"
-SETS = {
-    "set12": "Set12, 12 grey pictures",
-    "bsd68": "BSD68, 68 grey pictures",
-    "cbsd68": "CBSD68, 68 colour pictures",
-    "kodak24": "Kodak24, 24 colour pictures",
-    "mcmaster": "McMaster, 18 colour pictures",
+DATASETS = {
+    "set12": "Set12, 12 gray images",
+    "bsd68": "BSD68, 68 gray images",
+    "cbsd68": "CBSD68, 68 color images",
+    "kodak24": "Kodak24, 24 color images",
+    "mcmaster": "McMaster, 18 color images",
 }
 SIGMAS = (15, 25, 50)
+
+# Earlier result files call a known noise level "told".
+_LEVELS = {"told": "known"}
 
 _MARK = "<!-- Written by: python benchmarks/results_page.py -->\n"
 
 _INTRODUCTION = """\
-PSNR in dB with white Gaussian noise of sigma 15, 25 and 50 (of 255), best at 25 first. **Ours** and
-**here** were measured with `autodenoise evaluate` by the [protocol](#the-protocol) that the papers
-follow; **published** is what their own tables say, ~ where it was recalled and not read. **blind**
-is one denoiser for all strengths of noise, which is told nothing; **told** is one that is given the
-true strength, or a network trained for that strength alone: an advantage.
+PSNR in dB for white Gaussian noise of sigma 15, 25 and 50 (of 255), sorted by the score at 25.
+**Ours** (our models) and **here** (classical baselines) were measured with `autodenoise` by the
+[protocol](#the-protocol) that the papers follow. **Published** scores are quoted from the papers;
+~ marks those quoted from memory. The noise level is **blind** for one denoiser that handles all
+noise levels without being given any, and **known** for one that is given the true sigma, or for a
+network trained for that sigma only, which is an advantage.
 """
 
-_WHAT_IT_DOES_NOT_SAY = """\
-## What the numbers do not say
+_LIMITATIONS = """\
+## Limitations
 
-- **White Gaussian noise is not what cameras make.** Their noise depends on the brightness, goes
-  through demosaicing and JPEG, and is alike in neighbouring pixels. A network that was taught white
-  noise leaves much of that in, and a better score here need not be a better photograph. Where you
-  have noisy pictures and references, score on those:
+- **Cameras do not produce white Gaussian noise.** Their noise depends on the brightness, passes
+  through demosaicing and JPEG compression, and is correlated between neighboring pixels. A network
+  trained on white noise leaves much of it in the image, so a higher score here does not imply a
+  better photograph. If you have noisy images and clean versions of them, measure on those:
   `autodenoise evaluate --pairs noisy/ clean/ --baselines all`. On real noise a 3x3 median beats
-  several published methods, which is why it stands in every table.
-- **PSNR prefers the mean.** It rewards smoothing over what cannot be known; what looks sharper may
-  score lower. SSIM is in the result files, and the crops of a report show what either number hides.
+  several published methods, which is why every table includes it.
+- **PSNR favors smooth images.** It rewards averaging over unknown detail, so sharper images may
+  score lower. The result files also contain SSIM, and the crops of a report show what both numbers
+  hide.
 - **Small differences mean little.** Papers that drew their noise in MATLAB have other noise than
-  NumPy's; expect 0.01 to 0.03 dB from that alone. The sets are small, and the Berkeley pictures
-  were JPEGs once: no reference is quite clean.
-- **Everybody has seen these sets.** Ours were neither trained nor tuned on them, nor were the
-  baselines' settings, which were chosen on bsds-val32 (`benchmarks/baseline_settings.py`). But
-  the field has compared itself on them for years, and what was kept is what did well here.
-- **Speed is that of one machine**, measured while other things may have run on it, image by image
-  on small pictures and without a GPU. Multiply-adds do not depend on that, but are no time either.
+  NumPy's, which alone changes scores by 0.01 to 0.03 dB. The datasets are small, and the Berkeley
+  images were stored as JPEG, so no clean image is perfectly clean.
+- **These datasets have been used for years.** Our models were neither trained nor tuned on them,
+  and the baselines were tuned on bsds-val32 (`benchmarks/baseline_settings.py`). But the field has
+  selected its methods by their scores on these datasets.
+- **Speed was measured on one machine**, on small images, one at a time, without a GPU, and possibly
+  with other load. Multiply-adds are independent of that, but they are not a time.
 """
 
 _PROTOCOL = """\
 ## The protocol
 
-For each picture anew, NumPy's `RandomState(0)` draws `normal(0, sigma/255, (H, W, C))`, which is
-added to the picture in [0, 1], in RGB order. The noisy picture is neither clipped nor rounded. A
-denoiser's answer is clamped to [0, 1] and rounded to 8 bits; PSNR has the peak 255, pools squared
-errors over pixels and channels and leaves no border out; scores are averaged over pictures. Grey
-sets are scored on their grey files, colour in RGB. The score of the noisy picture is that of the
-picture as it is. To score a set of these yourself:
+For each image, a new `RandomState(0)` of NumPy draws `normal(0, sigma/255, (H, W, C))`, which is
+added to the image in [0, 1], in RGB order. The noisy image is neither clipped nor rounded. A
+denoiser's output is clamped to [0, 1] and rounded to 8 bits. PSNR has a peak of 255, pools squared
+errors over pixels and channels, and includes borders; scores are averaged over images. Gray
+datasets are scored on their gray files, color datasets in RGB. The noisy image itself is scored
+without clamping and rounding. To measure such a table yourself:
 
     autodenoise evaluate --data set12 --noise gaussian:25 --models all --baselines all -o report/
 """
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line of a set's table.
+class TableRow:
+    """A row of a dataset's table.
 
     Attributes
     ----------
     name
-        Of the method.
+        Name of the method.
     kind
         ``ours``, ``here`` or ``published``.
     level
-        What it knew of the noise.
+        What it knows about the noise level.
     psnr
-        At each of `SIGMAS`.
+        In dB, for each of `SIGMAS`.
     mark
-        Before each number.
+        Prefix of each score.
     parameters, macs, speed
-        As they are shown.
+        Formatted.
     """
 
     name: str
@@ -112,43 +117,43 @@ class Line:
     speed: str = "-"
 
     def cells(self) -> list[str]:
-        """Write it."""
+        """Return the formatted cells."""
         name = f"**{self.name}**" if self.kind == "ours" else self.name
         scores = [f"{self.mark}{psnr:.2f}" for psnr in self.psnr]
         return [name, self.kind, self.level, *scores, self.parameters, self.macs, self.speed]
 
 
-def measured(result: dict[str, Any]) -> list[Line]:
-    """Read the lines of a result file."""
+def measured(result: dict[str, Any]) -> list[TableRow]:
+    """Return the rows of a result file."""
     scores: dict[str, dict[str, dict[str, Any]]] = {}
     for one in result["scores"]:
         scores.setdefault(one["denoiser"], {})[one["noise"]] = one
-    lines = []
+    table = []
     for name, by_noise in scores.items():
         model = result["models"].get(name)
         rows = [by_noise[f"gaussian:{sigma}"] for sigma in SIGMAS]
-        lines.append(
-            Line(
+        table.append(
+            TableRow(
                 name=name,
                 kind="ours" if model else "here",
-                level=rows[0]["noise_level"] or "-",
+                level=_LEVELS.get(rows[0]["noise_level"], rows[0]["noise_level"]) or "-",
                 psnr=tuple(row["psnr"] for row in rows),
                 parameters=_millions(model["parameters"]) if model else "-",
                 macs=f"{model['macs_per_pixel'] / 1000:.1f}k" if model else "-",
                 speed="-" if name == INPUT else f"{rows[1]['mp_per_s']:.2g}",
             )
         )
-    return lines
+    return table
 
 
-def published(content: dict[str, Any], name: str) -> list[Line]:
-    """Read the published lines of a set."""
-    lines = []
+def published(content: dict[str, Any], name: str) -> list[TableRow]:
+    """Return the published rows of a dataset."""
+    rows = []
     for method in content["method"]:
         recalled = method.get("recalled", [])
         if name in method:
-            lines.append(
-                Line(
+            rows.append(
+                TableRow(
                     name=method["name"],
                     kind="published",
                     level=method["level"],
@@ -158,27 +163,27 @@ def published(content: dict[str, Any], name: str) -> list[Line]:
                     macs=("~" if "macs" in recalled else "") + method.get("macs", "-"),
                 )
             )
-    return lines
+    return rows
 
 
 def build(results: Path = RESULTS) -> dict[str, str]:
-    """Make all files, by their place in docs/."""
+    """Return the content of all files by their path in docs/."""
     content = tomllib.loads(PUBLISHED.read_text("utf-8"))
     found = {
         name: json.loads(path.read_text("utf-8"))
-        for name in SETS
+        for name in DATASETS
         if (path := results / f"scores-{name}.json").exists()
     }
     parts = [_MARK, "# Results\n", _INTRODUCTION]
     if found:
         parts.append(
-            f"![PSNR at sigma 25 against megapixels a second, here]({FIGURE})\n",
+            f"![PSNR at sigma 25 against megapixels per second]({FIGURE})\n",
         )
-    for name, title in SETS.items():
+    for name, title in DATASETS.items():
         parts.append(section(title, published(content, name), found.get(name)))
     parts += [
         without_clean(content, results / "objectives.json"),
-        _WHAT_IT_DOES_NOT_SAY,
+        _LIMITATIONS,
         _PROTOCOL,
         _baselines() if found else "",
         _sources(content),
@@ -189,13 +194,13 @@ def build(results: Path = RESULTS) -> dict[str, str]:
     return files
 
 
-def section(title: str, lines: list[Line], result: dict[str, Any] | None) -> str:
-    """Write the table of a set."""
-    lines = lines + (measured(result) if result else [])
-    lines.sort(key=lambda line: -line.psnr[SIGMAS.index(25)])
+def section(title: str, rows: list[TableRow], result: dict[str, Any] | None) -> str:
+    """Return the section of a dataset."""
+    rows = rows + (measured(result) if result else [])
+    rows.sort(key=lambda row: -row.psnr[SIGMAS.index(25)])
     headings = ["method", "from", "noise level", *(f"sigma {sigma}" for sigma in SIGMAS)]
     headings += ["parameters", "MAC/pixel", "MP/s here"]
-    how = "Nothing is measured here yet; all of these are published.\n"
+    source = "All of these are published; nothing was measured here yet.\n"
     if result:
         machines = " and ".join(
             f"{one['cores']} cores of {one['processor']}, {one['system']}, "
@@ -203,15 +208,15 @@ def section(title: str, lines: list[Line], result: dict[str, Any] | None) -> str
             for one in result["environments"]
         )
         file = f"scores-{result['set']}.json"
-        how = (
-            f"By `{result['command']}` on {machines}; SSIM and seconds are in "
+        source = (
+            f"Measured by `{result['command']}` on {machines}; SSIM and seconds are in "
             f"[{file}](../benchmarks/results/{file}).\n"
         )
-    return f"## {title}\n\n{markdown_table(headings, [line.cells() for line in lines])}\n{how}"
+    return f"## {title}\n\n{markdown_table(headings, [row.cells() for row in rows])}\n{source}"
 
 
 def without_clean(content: dict[str, Any], file: Path) -> str:
-    """Write the table of what is learnt without clean pictures."""
+    """Return the section on training without clean images."""
     rows = [
         [
             one["name"],
@@ -225,31 +230,32 @@ def without_clean(content: dict[str, Any], file: Path) -> str:
     for run in runs:
         for name, psnr in run["psnr"].items():
             rows.append(
-                [f"**{run['objective']}**", "ours", SETS[name].split(",")[0], f"{psnr:.2f}"]
+                [f"**{run['objective']}**", "ours", DATASETS[name].split(",")[0], f"{psnr:.2f}"]
             )
     rows.sort(key=lambda row: (row[2], -float(row[3].strip("~"))))
     table = markdown_table(["method", "from", "set", "sigma 25"], rows)
-    return f"## Learnt without clean pictures\n\n{table}{_WITHOUT_CLEAN if runs else ''}"
+    return f"## Trained without clean images\n\n{table}{_WITHOUT_CLEAN if runs else ''}"
 
 
 _WITHOUT_CLEAN = """
-**Ours**: one network (the fast size), one noise (sigma 25, and for no other), and the same number
-of steps on the same photos, by `python benchmarks/objectives.py`
-([objectives.json](../benchmarks/results/objectives.json)); far fewer than the papers'. But for
-*supervised*, no clean pixel was learnt from: each photo got its noise once, for *noise2noise*
-twice, and was forgotten. *recorrupted* is told the noise. [What each of these is](objectives.md).
+**Ours**: the fast network, trained for noise of sigma 25 only, with the same number of steps on the
+same photos (far fewer than in the papers), by `python benchmarks/objectives.py`
+([objectives.json](../benchmarks/results/objectives.json)). Except for *supervised*, training uses
+no clean pixel: noise was added to each photo once (twice for *noise2noise*), and the clean photo
+was discarded. *recorrupted* is given the noise level. [Training objectives](objectives.md) explains
+each.
 """
 
 
 def draw(found: dict[str, dict[str, Any]]) -> str:
-    """Draw quality against speed at sigma 25 as SVG, a panel a set."""
+    """Draw PSNR against speed at sigma 25 as SVG, one panel per dataset."""
     panels: dict[str, list[Point]] = {}
     for key, result in found.items():
         for one in result["scores"]:
             name = one["denoiser"]
             if one["noise"] == "gaussian:25" and name != INPUT:
                 point = Point(name, one["mp_per_s"], one["psnr"], name in result["models"])
-                panels.setdefault(SETS[key], []).append(point)
+                panels.setdefault(DATASETS[key], []).append(point)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "figure.svg"
         figures.save(quality_against_speed(panels, "Quality against speed at sigma 25"), file)
@@ -257,13 +263,13 @@ def draw(found: dict[str, dict[str, Any]]) -> str:
 
 
 def outdated(files: dict[str, str], folder: Path = DOCS) -> list[str]:
-    """List the files that are missing or differ, and a figure that is left over."""
-    there = {
+    """List files that are missing, differ, or are no longer written."""
+    existing = {
         name: (folder / name).read_text("utf-8")
         for name in (PAGE, FIGURE)
         if (folder / name).exists()
     }
-    return sorted(name for name in {*files, *there} if files.get(name) != there.get(name))
+    return sorted(name for name in {*files, *existing} if files.get(name) != existing.get(name))
 
 
 def _millions(count: int) -> str:
@@ -272,7 +278,7 @@ def _millions(count: int) -> str:
 
 def _baselines() -> str:
     lines = [f"- {name}: {one.about}\n" for name, one in BASELINES.items()]
-    return f"## The baselines measured here\n\n{''.join(lines)}"
+    return f"## Baselines measured here\n\n{''.join(lines)}"
 
 
 def _sources(content: dict[str, Any]) -> str:
@@ -282,7 +288,7 @@ def _sources(content: dict[str, Any]) -> str:
         if one["name"] not in names:
             names.append(one["name"])
     lines = [f"- {'; '.join(names)}: {source}\n" for source, names in methods.items()]
-    return f"## Where the published values are from\n\n{''.join(lines)}"
+    return f"## Sources of the published scores\n\n{''.join(lines)}"
 
 
 def main() -> None:

@@ -20,9 +20,9 @@ import torch
 from rich.console import Console
 
 from autodenoise import nets, runtime, weights
+from autodenoise.benchmark import AddedNoise, BenchmarkDataset, ResultAverage, run_benchmark
 from autodenoise.benchmark.baselines import BASELINES
-from autodenoise.benchmark.results_table import PROTOCOL, ResultAverage, as_json
-from autodenoise.benchmark.scoring import AddedNoise, BenchmarkDataset, choose, score
+from autodenoise.benchmark.protocol import PROTOCOL
 from autodenoise.cli.progress import TableProgress
 from autodenoise.files import digest
 from autodenoise.nets.summary import summarise
@@ -66,15 +66,21 @@ def main() -> None:
     options = parser.parse_args()
     CACHE.mkdir(exist_ok=True)
     for name in options.sets:
-        references = BenchmarkDataset.open(name)
+        dataset = BenchmarkDataset.open(name)
         fitting = [
             model
             for model in weights.FILES
-            if runtime.load(model).card.channels == references.channels
+            if runtime.load(model).card.channels == dataset.channels
         ]
-        chosen = choose(fitting, options.baselines, references)
         with TableProgress(Console()) as progress:
-            table = score(references, chosen, CACHE / f"scores-{name}", NOISES, on_row=progress)
+            table = run_benchmark(
+                dataset,
+                CACHE / f"scores-{name}",
+                models=fitting,
+                baselines=options.baselines,
+                noises=NOISES,
+                on_row=progress,
+            )
         averages = complete(table.averages, {*BASELINES, *fitting})
         _results.write(
             f"scores-{name}",
@@ -83,11 +89,11 @@ def main() -> None:
                 "command": "python benchmarks/scores.py",
                 "environments": list(table.environments),
                 "set": name,
-                "images": len(references.images),
-                "channels": references.channels,
+                "images": len(dataset.images),
+                "channels": dataset.channels,
                 "protocol": PROTOCOL,
                 "models": {model: about(model) for model in fitting},
-                "scores": [as_json(one) for one in averages],
+                "scores": [one.to_json() for one in averages],
             },
         )
 

@@ -20,8 +20,8 @@ import onnx
 from numpy.typing import NDArray
 
 from autodenoise import runtime, weights
+from autodenoise.benchmark import AddedNoise, BenchmarkDataset
 from autodenoise.benchmark.protocol import score_output
-from autodenoise.benchmark.scoring import AddedNoise, BenchmarkDataset
 from autodenoise.files import replacing
 from autodenoise.images import IntensityRange, to_float
 from autodenoise.runtime import CARD_KEY, Card, Model

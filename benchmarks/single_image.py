@@ -18,9 +18,8 @@ import numpy as np
 import torch
 
 import autodenoise
-from autodenoise.benchmark.protocol import score_output
-from autodenoise.benchmark.results_table import PROTOCOL
-from autodenoise.benchmark.scoring import AddedNoise, BenchmarkDataset
+from autodenoise.benchmark import AddedNoise, BenchmarkDataset
+from autodenoise.benchmark.protocol import PROTOCOL, score_output
 
 RUNS = Path("runs/benchmarks/single")
 START = "photo-fast-gray"

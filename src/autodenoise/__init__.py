@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autodenoise.benchmark import run_benchmark
     from autodenoise.images import IntensityRange
     from autodenoise.noise_estimation.profile_file import profile_noise
     from autodenoise.recipes import OwnData
@@ -61,6 +62,7 @@ _HOMES = {
     "profile_noise": "noise_estimation.profile_file",
     "quantize": "runs",
     "resume": "runs",
+    "run_benchmark": "benchmark",
     "train": "runs",
     "tune": "tuning.search",
 }
@@ -88,6 +90,7 @@ __all__ = [
     "profile_noise",
     "quantize",
     "resume",
+    "run_benchmark",
     "train",
     "tune",
 ]

@@ -30,7 +30,7 @@ def noisy_photo(channels: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", [name for name in USABLE if name not in ("noisy", "bm3d")])
-def test_each_comes_nearer_to_the_clean_image(name: str, channels: int) -> None:
+def test_every_baseline_reduces_the_error(name: str, channels: int) -> None:
     clean, noisy = noisy_photo(channels)
     before = noisy.copy()
     for sigma in (25 / 255, None):
@@ -44,14 +44,14 @@ def test_each_comes_nearer_to_the_clean_image(name: str, channels: int) -> None:
 @pytest.mark.parametrize("name", [name for name in USABLE if name != "bm3d"])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (5, 40, 3)])
 @pytest.mark.filterwarnings("ignore:Level value:UserWarning")
-def test_small_images_are_images(name: str, shape: tuple[int, int, int]) -> None:
+def test_baselines_accept_small_images(name: str, shape: tuple[int, int, int]) -> None:
     output = BASELINES[name].denoise(np.full(shape, 0.5, np.float32), 0.1)
     assert output.shape == shape
     assert np.allclose(output, 0.5, atol=0.01)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_median_and_blur_are_those_of_scipy(channels: int) -> None:
+def test_median_and_blur_equal_those_of_scipy(channels: int) -> None:
     _, noisy = noisy_photo(channels)
     output = BASELINES["median"].denoise(noisy, None)
     assert np.array_equal(output, ndimage.median_filter(noisy, (3, 3, 1), mode="nearest"))
@@ -60,17 +60,17 @@ def test_median_and_blur_are_those_of_scipy(channels: int) -> None:
     assert np.allclose(output, expected, atol=2e-3)
 
 
-def test_the_bilateral_filter_is_that_of_opencv() -> None:
+def test_bilateral_filter_equals_that_of_opencv() -> None:
     _, noisy = noisy_photo(1)
-    reach = round(2.5 * 1.8)
+    radius = round(2.5 * 1.8)
     expected = cv2.bilateralFilter(
-        noisy[..., 0], 2 * reach + 1, 2 * 0.1, 1.8, borderType=cv2.BORDER_REPLICATE
+        noisy[..., 0], 2 * radius + 1, 2 * 0.1, 1.8, borderType=cv2.BORDER_REPLICATE
     )
     output = BASELINES["bilateral"].denoise(noisy, 0.1)
     assert np.allclose(output[..., 0], expected, atol=1e-3)
 
 
-def test_without_a_sigma_it_is_estimated() -> None:
+def test_unknown_sigma_is_estimated() -> None:
     _, noisy = noisy_photo(3)
     estimate = estimate_sigma(noisy, average_sigmas=True, channel_axis=-1)
     assert estimate == pytest.approx(25 / 255, rel=0.2)
@@ -79,26 +79,26 @@ def test_without_a_sigma_it_is_estimated() -> None:
         assert np.allclose(denoise(noisy, None), denoise(noisy, estimate), atol=1e-6)
 
 
-def test_patch_pca_keeps_what_is_far_above_the_noise() -> None:
+def test_patch_pca_preserves_structure_above_the_noise() -> None:
     clean, _ = noisy_photo(3)
     assert np.allclose(BASELINES["pca"].denoise(clean, 1e-6), clean, atol=1e-4)
-    # Nothing reaches the threshold: what stays are the means of the patches.
+    # All coefficients are below the threshold; only the mean patches remain.
     flat = BASELINES["pca"].denoise(clean, 10.0)
     assert flat.std() < 0.6 * clean.std()
 
 
-def test_settings_are_those_that_were_best_on_the_validation_pictures() -> None:
+def test_default_settings_are_the_best_on_the_validation_images() -> None:
     found = json.loads(SETTINGS.read_text())["baselines"]
     assert {"gaussian-blur", "bilateral", "tv", "nlm", "opencv-nlm"} == set(found)
     for name, tried in found.items():
         parameters = inspect.signature(BASELINES[name].denoise).parameters.values()
         defaults = {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
         assert defaults == tried["best"]
-        # What `about` tells is part of what a row is of.
+        # `about` is part of the identity of rows, so it has to name the settings.
         assert all(f"{value:g}" in BASELINES[name].about for value in defaults.values())
 
 
-def test_what_is_not_installed_is_told_with_its_command() -> None:
+def test_missing_module_is_reported_with_its_pip_command() -> None:
     with pytest.raises(MissingExtra, match=r"pip install 'autodenoise\[baselines\]'"):
         Baseline(baselines.median, "", ("no_such_module",)).check()
     other = Baseline(baselines.median, "", ("no_such_module",), package="such-a-package")
@@ -106,7 +106,7 @@ def test_what_is_not_installed_is_told_with_its_command() -> None:
         other.check()
 
 
-def test_versions_are_part_of_an_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_identity_includes_package_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     identities = {name: BASELINES[name].identity for name in USABLE}
     for name, packages in (
         ("median", ["libvips"]),
@@ -120,12 +120,12 @@ def test_versions_are_part_of_an_identity(monkeypatch: pytest.MonkeyPatch) -> No
             known = ".".join(str(pyvips.version(part)) for part in range(3))
             version = known if package == "libvips" else metadata.version(package)
             assert f"{package} {version}" in identities[name]
-    # OpenCV's module comes in packages of several names.
+    # Several packages provide OpenCV's module.
     other = {"cv2": ["opencv-contrib-python"]}
     monkeypatch.setattr(baselines, "_packages_of", lambda: other)
     assert "opencv-contrib-python" in BASELINES["opencv-nlm"].identity
 
 
-def test_the_licence_of_bm3d_is_told() -> None:
+def test_license_of_bm3d_is_stated() -> None:
     assert "non-commercial" in BASELINES["bm3d"].about
     assert set(ALWAYS) <= set(BASELINES)

@@ -41,7 +41,7 @@ def test_lists_of_noise_models_and_baselines(
     assert run(monkeypatch, "evaluate", "--data", "clean", *lists, "-o", "table") == 0
     said = capsys.readouterr().out
     for noise in ("gaussian:15", "gaussian:25", "poisson:30"):
-        assert f"clean, 2 pictures, {noise}" in said
+        assert f"clean, 2 images, {noise}" in said
     for name in ("box.onnx", ":cat:.onnx", "tv", "wavelet", "noisy", "median", "gaussian-blur"):
         assert said.count(f"\n{name} ") == 3
     assert "table/report.md" in said
@@ -51,11 +51,11 @@ def test_lists_of_noise_models_and_baselines(
 def test_pairs_and_all_models(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    box_blur(Path("grey.onnx"))
+    box_blur(Path("gray.onnx"))
     assert run(monkeypatch, "evaluate", "--pairs", "noisy", "clean") == 0
     said = capsys.readouterr().out
-    assert "noisy and clean, 2 pictures, real" in said
-    assert "grey.onnx is passed over: it is for grey" in said
+    assert "noisy and clean, 2 images, real" in said
+    assert "skipped gray.onnx: it takes gray images" in said
     assert Path("report/report.md").exists()
     # Again: what is there is shown.
     assert run(monkeypatch, "evaluate", "--pairs", "noisy", "clean") == 0
@@ -72,13 +72,17 @@ def test_pairs_and_all_models(
         (["--data", "clean", "--noise", "gaussian:25", "--classifier"], 2, "leave out RUN"),
         (["--classifier"], 2, "name either"),
         (["--data", "", "--noise", "gaussian:25"], 2, "name either"),
-        (["--data", "clean"], 2, "clean pictures need noise"),
+        (["--data", "clean"], 2, "clean images need noise"),
         (["--data", "clean", "--noise", "gaussian"], 2, "noise is 'gaussian'; expected gaussian:"),
         (["--pairs", "noisy", "clean", "--noise", "gaussian:3"], 2, "pairs bring their own"),
         (["--data", "nowhere", "--noise", "gaussian:25"], 3, "cannot look into nowhere"),
         (["--data", "clean", "--noise", "gaussian:25", "--models", "n.onnx"], 3, "no such model"),
         (["--data", "clean", "--noise", "gaussian:25", "--baselines", "nln"], 2, "mean 'nlm'"),
-        (["--data", "clean", "--noise", "gaussian:25", "-o", "noisy"], 4, "holds no table"),
+        (
+            ["--data", "clean", "--noise", "gaussian:25", "-o", "noisy"],
+            4,
+            "not a benchmark's",
+        ),
     ],
 )
 def test_mistakes_get_one_message_and_their_exit_code(

@@ -1,7 +1,7 @@
-"""Classical denoisers to compare with: each a function of a noisy image and its noise's strength.
+"""Classical denoisers to compare with: functions of a noisy image and the sigma of its noise.
 
-None of their settings was chosen on a test set: keywords are chosen on bsds-val32
-(``benchmarks/baseline_settings.py``), what has none is as published or the library's own.
+No setting was tuned on a test set. Defaults of keyword arguments were tuned on bsds-val32
+(``benchmarks/baseline_settings.py``); all others are as published or the library's defaults.
 """
 
 from __future__ import annotations
@@ -26,75 +26,75 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Pixels = NDArray[np.float32]
-    Denoise = Callable[..., Pixels]
 
 __all__ = ["ALWAYS", "BASELINES", "EXTRA", "INPUT", "Baseline"]
 
 EXTRA = "baselines"
-"""The extra that brings what they need."""
+"""The extra that installs what they need."""
 
-_BYTES = IntensityRange(0, 255)
-_PATCH, _WINDOW, _STEP = 7, 31, 12
-_LEAST_SIGMA = 0.1 / 255
+_8_BIT = IntensityRange(0, 255)
+_PATCH, _WINDOW, _STEP = 7, 31, 12  # of patch_pca, in pixels
+_MIN_SIGMA = 0.1 / 255
 
 
 def unchanged(noisy: Pixels, _: float | None) -> Pixels:
-    """Give the noisy image itself."""
+    """Return the noisy image itself."""
     return noisy
 
 
 def median(noisy: Pixels, _: float | None) -> Pixels:
-    """Take the median of 3x3 pixels, channel by channel; the border is repeated."""
-    # libvips repeats the border too, but takes no image that is smaller than the window.
+    """Take the median of 3x3 pixels per channel, with replicated borders."""
+    # libvips replicates borders too, but rejects images smaller than the window.
     padded = np.pad(noisy, ((1, 1), (1, 1), (0, 0)), mode="edge")
     return _array(_image(padded).median(3))[1:-1, 1:-1]
 
 
 def gaussian_blur(noisy: Pixels, _: float | None, *, width: float = 0.8) -> Pixels:
-    """Blur with a Gaussian of `width` pixels; the border is repeated."""
+    """Blur with a Gaussian of sigma `width` in pixels, with replicated borders."""
     return _array(_image(noisy).gaussblur(width, min_ampl=0.001, precision="float"))
 
 
 def bilateral(
     noisy: Pixels, sigma: float | None, *, spatial: float = 1.8, value: float = 2.0
 ) -> Pixels:
-    """Average over neighbours that are near in place and in value; the border is repeated.
+    """Average over neighbors that are close in space and value, with replicated borders.
 
-    Written out here, since scikit-image's (0.26) takes the weights of a window of another side than
-    the one that it goes through.
+    Implemented here because scikit-image 0.26 computes weights for a window of another size than
+    the one it averages over.
 
     Parameters
     ----------
     noisy, sigma
         See `Baseline`.
     spatial
-        Of the weights' Gaussian in place, in pixels.
+        Sigma of the spatial Gaussian, in pixels.
     value
-        Of that in value, over the noise's sigma; colours differ by the root of their mean square.
+        Sigma of the Gaussian in value, in units of the noise's sigma. Colors differ by the root
+        mean square over channels.
 
     References
     ----------
     Tomasi, Manduchi, "Bilateral filtering for gray and color images", ICCV 1998.
     """
-    reach = round(2.5 * spatial)
+    radius = round(2.5 * spatial)
     height, width, _ = noisy.shape
-    padded = np.pad(noisy, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
-    steepness = -0.5 / (value * _known(noisy, sigma)) ** 2
+    padded = np.pad(noisy, ((radius, radius), (radius, radius), (0, 0)), mode="edge")
+    steepness = -0.5 / (value * _sigma_or_estimate(noisy, sigma)) ** 2
     total, weights = np.zeros_like(noisy), np.zeros((height, width, 1), np.float32)
-    for y, x in np.ndindex(2 * reach + 1, 2 * reach + 1):
-        squared = (y - reach) ** 2 + (x - reach) ** 2
-        if squared > reach**2:
+    for y, x in np.ndindex(2 * radius + 1, 2 * radius + 1):
+        squared = (y - radius) ** 2 + (x - radius) ** 2
+        if squared > radius**2:
             continue
-        neighbour = padded[y : y + height, x : x + width]
-        apart = np.square(neighbour - noisy).mean(axis=2, keepdims=True)
-        weight = np.exp(steepness * apart - 0.5 * squared / spatial**2).astype(np.float32)
-        total += weight * neighbour
+        neighbor = padded[y : y + height, x : x + width]
+        difference = np.square(neighbor - noisy).mean(axis=2, keepdims=True)
+        weight = np.exp(steepness * difference - 0.5 * squared / spatial**2).astype(np.float32)
+        total += weight * neighbor
         weights += weight
     return total / weights
 
 
 def total_variation(noisy: Pixels, sigma: float | None, *, weight: float = 0.7) -> Pixels:
-    """Minimise total variation, with `weight` times the noise's sigma against fidelity.
+    """Minimize total variation, weighted by `weight` times the noise's sigma.
 
     References
     ----------
@@ -103,28 +103,30 @@ def total_variation(noisy: Pixels, sigma: float | None, *, weight: float = 0.7) 
     """
     from skimage.restoration import denoise_tv_chambolle
 
-    image, axis = _colours(noisy)
-    clean = denoise_tv_chambolle(image, weight=weight * _known(noisy, sigma), channel_axis=axis)
+    image, axis = _channel_axis(noisy)
+    clean = denoise_tv_chambolle(
+        image, weight=weight * _sigma_or_estimate(noisy, sigma), channel_axis=axis
+    )
     return np.asarray(clean, np.float32).reshape(noisy.shape)
 
 
 def wavelet(noisy: Pixels, sigma: float | None) -> Pixels:
-    """Shrink wavelet coefficients softly, each band by its BayesShrink threshold.
+    """Soft-threshold wavelet coefficients, with a BayesShrink threshold per band.
 
     References
     ----------
     Chang, Yu, Vetterli, "Adaptive wavelet thresholding for image denoising and compression", IEEE
-    TIP 2000, with their wavelet, the symlet of 8 vanishing moments, and their 4 levels.
+    TIP 2000, with their wavelet (symlet with 8 vanishing moments) and their 4 levels.
     """
     import pywt
     from skimage.restoration import denoise_wavelet
 
-    image, axis = _colours(noisy)
+    image, axis = _channel_axis(noisy)
     clean = denoise_wavelet(
         image,
-        sigma=_known(noisy, sigma),
+        sigma=_sigma_or_estimate(noisy, sigma),
         wavelet="sym8",
-        # A small image has fewer.
+        # Small images have fewer levels.
         wavelet_levels=max(1, min(4, pywt.dwt_max_level(min(noisy.shape[:2]), "sym8"))),
         method="BayesShrink",
         mode="soft",
@@ -135,25 +137,25 @@ def wavelet(noisy: Pixels, sigma: float | None) -> Pixels:
 
 
 def nlm(noisy: Pixels, sigma: float | None, *, h: float = 0.6) -> Pixels:
-    """Average over pixels whose surroundings look alike: patches of 5x5 within 6 pixels.
+    """Average pixels with similar 5x5 patches within 6 pixels (non-local means).
 
-    The weights fall with the distance over `h` times the noise's sigma.
+    The weights decay with the patch distance relative to `h` times the noise's sigma.
 
     References
     ----------
-    Buades, Coll, Morel, "A non-local algorithm for image denoising", CVPR 2005, in the fast variant
-    of Darbon et al., ISBI 2008.
+    Buades, Coll, Morel, "A non-local algorithm for image denoising", CVPR 2005; fast variant of
+    Darbon et al., ISBI 2008.
     """
     from skimage.restoration import denoise_nl_means
 
-    known = _known(noisy, sigma)
-    image, axis = _colours(noisy)
+    sigma = _sigma_or_estimate(noisy, sigma)
+    image, axis = _channel_axis(noisy)
     clean = denoise_nl_means(
         image,
         patch_size=5,
         patch_distance=6,
-        h=h * known,
-        sigma=known,
+        h=h * sigma,
+        sigma=sigma,
         fast_mode=True,
         channel_axis=axis,
     )
@@ -161,31 +163,31 @@ def nlm(noisy: Pixels, sigma: float | None, *, h: float = 0.6) -> Pixels:
 
 
 def opencv_nlm(noisy: Pixels, sigma: float | None, *, h: float = 0.8) -> Pixels:
-    """Do as OpenCV's fastNlMeansDenoising with `h` times the noise's sigma.
+    """Run OpenCV's fastNlMeansDenoising with `h` times the noise's sigma.
 
-    It takes 8 bits alone, so the noise is clipped and rounded first. Patches are of 7x7 within
-    windows of 21x21, its own defaults.
+    It only takes 8-bit images, so the input is clipped and rounded. Patches of 7x7 and search
+    windows of 21x21 pixels are OpenCV's defaults.
     """
     import cv2
 
-    strength = h * 255 * _known(noisy, sigma)
-    samples = _BYTES.from_float(noisy, np.dtype(np.uint8))
+    strength = h * 255 * _sigma_or_estimate(noisy, sigma)
+    samples = _8_BIT.from_float(noisy, np.dtype(np.uint8))
     if samples.shape[2] == 1:
         clean = cv2.fastNlMeansDenoising(samples[..., 0], None, strength, 7, 21)[..., None]
     else:
-        # Its colours are blue, green, red.
+        # OpenCV orders channels blue, green, red.
         clean = cv2.fastNlMeansDenoisingColored(
             np.ascontiguousarray(samples[..., ::-1]), None, strength, strength, 7, 21
         )[..., ::-1]
-    return _BYTES.to_float(clean)
+    return _8_BIT.to_float(clean)
 
 
 def patch_pca(noisy: Pixels, sigma: float | None) -> Pixels:
-    """Cut the small principal components off the patches of each neighbourhood.
+    """Remove small principal components from the patches of each neighborhood.
 
-    In windows of 31x31 pixels, 12 apart, all patches of 7x7 pixels and all colours are written in
-    their own principal components; coefficients below 2.75 sigma go; a pixel is the mean over all
-    patches that it is in.
+    In windows of 31x31 pixels, 12 apart, all 7x7 patches (with all channels) are expressed in their
+    own principal components, and coefficients below 2.75 sigma are set to zero. Each pixel is the
+    mean over all patches that contain it.
 
     References
     ----------
@@ -193,33 +195,33 @@ def patch_pca(noisy: Pixels, sigma: float | None) -> Pixels:
     2011 (their PLPCA), after Muresan, Parks, "Adaptive principal components and image denoising",
     ICIP 2003.
     """
-    threshold = 2.75 * _known(noisy, sigma)
+    threshold = 2.75 * _sigma_or_estimate(noisy, sigma)
     height, width, channels = noisy.shape
-    # Small images are one window, with patches that are no larger than it.
+    # A small image is one window, and patches are no larger than the image.
     tall, wide = min(_PATCH, height), min(_PATCH, width)
     total = np.zeros(noisy.shape, np.float32)
     counts = np.zeros((height, width, 1), np.float32)
     for top in _starts(height):
         for left in _starts(width):
             window = np.s_[top : top + _WINDOW, left : left + _WINDOW]
-            part = sliding_window_view(noisy[window], (tall, wide), (0, 1))
-            down, across = part.shape[:2]
-            patches = part.reshape(down * across, -1)
+            views = sliding_window_view(noisy[window], (tall, wide), (0, 1))
+            down, across = views.shape[:2]
+            patches = views.reshape(down * across, -1)
             mean = patches.mean(axis=0)
-            centred = patches - mean
-            _, axes = np.linalg.eigh(centred.T @ centred)
-            coefficients = centred @ axes
+            centered = patches - mean
+            _, axes = np.linalg.eigh(centered.T @ centered)
+            coefficients = centered @ axes
             coefficients[np.abs(coefficients) < threshold] = 0
-            kept = (coefficients @ axes.T + mean).reshape(down, across, channels, tall, wide)
+            denoised = (coefficients @ axes.T + mean).reshape(down, across, channels, tall, wide)
             for y in range(tall):
                 for x in range(wide):
-                    total[window][y : y + down, x : x + across] += kept[..., y, x]
+                    total[window][y : y + down, x : x + across] += denoised[..., y, x]
                     counts[window][y : y + down, x : x + across] += 1
     return total / counts
 
 
 def bm3d(noisy: Pixels, sigma: float | None) -> Pixels:
-    """Filter groups of similar patches together, with the authors' own package.
+    """Filter groups of similar patches jointly (BM3D), by the authors' package.
 
     References
     ----------
@@ -228,8 +230,10 @@ def bm3d(noisy: Pixels, sigma: float | None) -> Pixels:
     """
     import bm3d as authors
 
-    image, axis = _colours(noisy)
-    clean = (authors.bm3d if axis is None else authors.bm3d_rgb)(image, _known(noisy, sigma))
+    image, axis = _channel_axis(noisy)
+    clean = (authors.bm3d if axis is None else authors.bm3d_rgb)(
+        image, _sigma_or_estimate(noisy, sigma)
+    )
     return np.asarray(clean, np.float32).reshape(noisy.shape)
 
 
@@ -240,19 +244,19 @@ class Baseline:
     Attributes
     ----------
     denoise
-        ``denoise(noisy, sigma)`` with (H, W, C) in [0, 1] nominally and the standard deviation of
-        its noise, None where nobody knows it. Gives the clean image, of the same shape.
+        ``denoise(noisy, sigma)``: from an image (H, W, C), nominally in [0, 1], and the standard
+        deviation of its noise (None if unknown) to the clean image.
     about
-        One line for the report.
+        One line for the report. Part of the identity: rows are recomputed if it changes.
     modules
-        What does the work, and has to be installed.
+        Required modules.
     package
-        Of its own, which autodenoise's extras do not bring; empty where they bring all.
+        A required package that is not in autodenoise's extras; empty if there is none.
     takes_sigma
-        Whether it works with the noise's strength, given or estimated.
+        Whether it depends on the noise level, given or estimated.
     """
 
-    denoise: Denoise
+    denoise: Callable[..., Pixels]
     about: str
     modules: tuple[str, ...] = ()
     package: str = ""
@@ -260,21 +264,21 @@ class Baseline:
 
     @property
     def missing(self) -> str | None:
-        """The first of its modules that is not installed."""
+        """The first required module that is not installed."""
         return next((name for name in self.modules if importlib.util.find_spec(name) is None), None)
 
     @property
     def identity(self) -> str:
-        """What decides its answers: its settings, and the versions of what does the work."""
+        """What its outputs depend on: settings and the versions of the required packages."""
         return "; ".join([self.about, *map(_version, self.modules)])
 
     def check(self) -> None:
-        """Check that it can be used here.
+        """Check that the required modules are installed.
 
         Raises
         ------
         UsageError
-            It needs something that is not installed; the message gives the pip command.
+            One is missing; the message contains the pip command.
         """
         if self.missing is None:
             return
@@ -287,10 +291,10 @@ class Baseline:
 
 
 INPUT = "noisy"
-"""The input as it is, whose score is that of doing nothing."""
+"""Name of the noisy input, scored as it is."""
 
 ALWAYS = (INPUT, "median", "gaussian-blur")
-"""What stands in every table, so that nothing is praised that these do as well."""
+"""Baselines in every table: a useful denoiser scores higher than these."""
 
 _LIBVIPS = ("pyvips",)
 _SKIMAGE = ("skimage", "pywt")
@@ -343,14 +347,13 @@ BASELINES: dict[str, Baseline] = {
         takes_sigma=True,
     ),
 }
-"""The baselines by name."""
-
+"""Baselines by name."""
 
 _packages_of = functools.cache(metadata.packages_distributions)
 
 
 def _version(module: str) -> str:
-    """Give the version of a module, by the packages that it is from: OpenCV comes in several."""
+    """Return name and version of the packages that provide a module: OpenCV has several."""
     if module == "pyvips":
         return "libvips " + ".".join(str(pyvips.version(part)) for part in range(3))
     packages = sorted(set(_packages_of().get(module, [module])))
@@ -358,25 +361,25 @@ def _version(module: str) -> str:
 
 
 def _starts(side: int) -> list[int]:
-    """Give where windows begin: a step apart, the last at the border."""
+    """Return the first pixels of windows: one step apart, the last at the border."""
     last = max(side - _WINDOW, 0)
     return [*range(0, last, _STEP), last]
 
 
-def _known(noisy: Pixels, sigma: float | None) -> float:
-    """Give the noise's sigma; where nobody knows it, the estimate of Donoho and Johnstone 1994."""
+def _sigma_or_estimate(noisy: Pixels, sigma: float | None) -> float:
+    """Return sigma if known, else the estimate of Donoho and Johnstone 1994."""
     if sigma is not None:
         return sigma
     from skimage.restoration import estimate_sigma
 
-    image, axis = _colours(noisy)
+    image, axis = _channel_axis(noisy)
     estimate = float(estimate_sigma(image, average_sigmas=True, channel_axis=axis))
-    # Some cannot work with none at all.
-    return max(estimate, _LEAST_SIGMA)
+    # Some baselines divide by sigma.
+    return max(estimate, _MIN_SIGMA)
 
 
-def _colours(noisy: Pixels) -> tuple[Pixels, int | None]:
-    """Give an image as scikit-image wants it, and the axis of its colours: grey has none."""
+def _channel_axis(noisy: Pixels) -> tuple[Pixels, int | None]:
+    """Return an image and its channel axis for scikit-image; gray images have none."""
     return (noisy, -1) if noisy.shape[2] > 1 else (noisy[..., 0], None)
 
 

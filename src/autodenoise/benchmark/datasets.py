@@ -1,4 +1,4 @@
-"""What denoisers are scored on: published sets, folders of clean pictures, noisy/clean pairs."""
+"""Datasets to score denoisers on: published ones, folders of clean images, noisy/clean pairs."""
 
 from __future__ import annotations
 
@@ -16,47 +16,48 @@ from autodenoise.files import digest, printable
 from autodenoise.runtime import find_images
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["PUBLISHED", "BenchmarkDataset", "Published", "ReferenceImage"]
+__all__ = ["PUBLISHED_DATASETS", "BenchmarkDataset", "BenchmarkImage", "PublishedDataset"]
 
-_NAMED = 5
+_MAX_LISTED = 5
 
 
-class Published(NamedTuple):
-    """A set that papers report on: how many pictures of how many channels, and where it is from."""
+class PublishedDataset(NamedTuple):
+    """A dataset that papers report scores on: number of images, channels, and source."""
 
-    pictures: int
+    images: int
     channels: int
     source: str
 
 
-PUBLISHED: dict[str, Published] = {
-    "set12": Published(12, 1, "testsets/Set12 of github.com/cszn/DnCNN"),
-    "bsd68": Published(68, 1, "testsets/BSD68 of github.com/cszn/DnCNN"),
-    "cbsd68": Published(68, 3, "testsets/CBSD68 of github.com/cszn/FFDNet"),
-    "bsds-val32": Published(
+PUBLISHED_DATASETS: dict[str, PublishedDataset] = {
+    "set12": PublishedDataset(12, 1, "testsets/Set12 of github.com/cszn/DnCNN"),
+    "bsd68": PublishedDataset(68, 1, "testsets/BSD68 of github.com/cszn/DnCNN"),
+    "cbsd68": PublishedDataset(68, 3, "testsets/CBSD68 of github.com/cszn/FFDNet"),
+    "bsds-val32": PublishedDataset(
         32,
         3,
-        "pictures of the Berkeley Segmentation Dataset, "
-        "www2.eecs.berkeley.edu/Research/Projects/CS/vision/bsds, held back from training",
+        "validation images of the Berkeley Segmentation Dataset, "
+        "www2.eecs.berkeley.edu/Research/Projects/CS/vision/bsds",
     ),
 }
-"""The sets that go by a name. Only the last is for trying things out; the others are test sets."""
+"""Datasets by name. ``bsds-val32`` is for validation; the others are test sets."""
 
 
 @dataclass(frozen=True)
-class ReferenceImage:
-    """A picture whose clean version is known.
+class BenchmarkImage:
+    """An image whose clean version is known.
 
     Attributes
     ----------
     name
-        The file's, without its ending; what cannot be printed is escaped.
+        File name without suffix; unprintable characters are escaped.
     clean, noisy
-        The files; no noisy one where noise is to be added.
+        The files; `noisy` is None if the benchmark adds the noise.
     shape
         (H, W, C) of each.
     digest
@@ -71,154 +72,161 @@ class ReferenceImage:
 
     @classmethod
     def open(cls, clean: Path, noisy: Path | None = None) -> Self:
-        """Look at a picture, or at both versions of one.
+        """Check an image file, or both files of a pair.
 
         Raises
         ------
         InputError
-            One cannot be read or is neither grey nor RGB of 8 or 16 bits, or the two differ in size
-            or channels.
+            A file is unreadable or not an 8- or 16-bit gray or RGB image, or the two differ in
+            size or channels.
         """
         shapes = [_shape(path) for path in (clean, noisy) if path is not None]
         if len(set(shapes)) > 1:
-            (height, width, colours), (other_height, other_width, other_colours) = shapes
+            (height, width, channels), (noisy_height, noisy_width, noisy_channels) = shapes
             raise InputError(
-                f"{clean} and {noisy} are no pair: one has {width}x{height} pixels of {colours} "
-                f"channel(s), the other {other_width}x{other_height} of {other_colours}"
+                f"{clean} and {noisy} are not a pair: one has {width}x{height} pixels and "
+                f"{channels} channel(s), the other {noisy_width}x{noisy_height} and "
+                f"{noisy_channels}"
             )
-        both = "".join(digest(path) for path in (clean, noisy) if path is not None)
-        content = hashlib.sha256(both.encode()).hexdigest()
+        digests = "".join(digest(path) for path in (clean, noisy) if path is not None)
+        content = hashlib.sha256(digests.encode()).hexdigest()
         return cls(printable(clean.stem), clean, noisy, shapes[0], content)
 
     def read(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        """Read the samples as the files have them: clean, and noisy if there is such a file.
+        """Return the samples (H, W, C) of the clean file, and of the noisy one if there is one.
 
         Raises
         ------
         InputError
-            A picture is damaged.
+            A file is damaged.
         """
         return images.read(self.clean), None if self.noisy is None else images.read(self.noisy)
 
 
 @dataclass(frozen=True)
 class BenchmarkDataset:
-    """Pictures that a table is about, in the order of their names; all grey, or all RGB.
+    """Images to score denoisers on, sorted by name; all gray or all RGB.
 
     Attributes
     ----------
     name
-        Of the set or its folders.
+        Name of the dataset or its folders.
     images
-        The pictures.
+        The images.
     paired
-        Whether each comes with a noisy version of its own.
+        Whether each image has a noisy file of its own.
     """
 
     name: str
-    images: tuple[ReferenceImage, ...]
+    images: tuple[BenchmarkImage, ...]
     paired: bool
 
     def __post_init__(self) -> None:
         if len({image.shape[2] for image in self.images}) > 1:
-            raise InputError(f"{self.name} has grey and RGB pictures; score them in two folders")
+            raise InputError(f"{self.name} mixes gray and RGB images; put them in two folders")
 
     @classmethod
-    def open(cls, source: str | Path) -> Self:
-        """Find the set of a name, or take the pictures of a folder.
+    def open(cls, source: str | os.PathLike[str]) -> Self:
+        """Open a published dataset by name, or a folder of clean images.
 
         Parameters
         ----------
         source
-            A key of `PUBLISHED`, which is looked for in ``$AUTODENOISE_DATA`` and in the user's
-            cache; any other is a folder of clean pictures.
+            A key of `PUBLISHED_DATASETS`, looked up in ``$AUTODENOISE_DATA`` and in the user's
+            cache; anything else is the path of a folder.
 
         Raises
         ------
         InputError
-            It is not there, has no pictures or not those that the papers speak of, or a picture
-            cannot be read.
+            The dataset is missing or empty, does not have the published number of images, or an
+            image is unreadable.
         """
         name = str(source)
-        folder = _find(name) if name in PUBLISHED else Path(source)
-        files = _originals(folder)
-        if name not in PUBLISHED:
+        published = PUBLISHED_DATASETS.get(name)
+        folder = Path(source) if published is None else _published_folder(name)
+        files = _image_files(folder)
+        if published is None:
             name = printable(folder.resolve().name)
-        elif len(files) != PUBLISHED[name].pictures:
+        elif len(files) != published.images:
             raise InputError(
-                f"{folder} has {len(files)} pictures; {name} has {PUBLISHED[name].pictures}, "
-                "and published scores are averages over all of them"
+                f"{folder} has {len(files)} images; {name} has {published.images}, and published "
+                "scores are averages over all of them"
             )
-        found = cls(
-            name, tuple(ReferenceImage.open(file) for file in _by_stem(files).values()), False
+        dataset = cls(
+            name, tuple(BenchmarkImage.open(file) for file in _by_stem(files).values()), False
         )
-        if name in PUBLISHED and found.channels != PUBLISHED[name].channels:
+        if published is not None and dataset.channels != published.channels:
             raise InputError(
-                f"the pictures in {folder} have {found.channels} channel(s); those of {name} have "
-                f"{PUBLISHED[name].channels}, and published scores are of these"
+                f"the images in {folder} have {dataset.channels} channel(s); those of {name} have "
+                f"{published.channels}"
             )
-        return found
+        return dataset
 
     @classmethod
-    def open_pairs(cls, noisy: Path, clean: Path) -> Self:
-        """Take two folders whose pictures belong together by the name before the ending.
+    def open_pairs(cls, noisy: str | os.PathLike[str], clean: str | os.PathLike[str]) -> Self:
+        """Open two folders whose image files are paired by name, ignoring the suffix.
 
         Raises
         ------
         InputError
-            A folder has no pictures, one has no partner, or the two of a pair differ in size.
+            A folder is empty, a file has no partner, or the files of a pair differ in size.
         """
-        with_noise, without = (_by_stem(_originals(folder)) for folder in (noisy, clean))
-        alone = sorted(with_noise.keys() ^ without.keys())
-        if alone:
-            more = f" and {len(alone) - _NAMED} more" if len(alone) > _NAMED else ""
+        noisy, clean = Path(noisy), Path(clean)
+        noisy_files, clean_files = (_by_stem(_image_files(folder)) for folder in (noisy, clean))
+        unpaired = sorted(noisy_files.keys() ^ clean_files.keys())
+        if unpaired:
+            more = len(unpaired) - _MAX_LISTED
             raise InputError(
-                f"pictures of {noisy} and {clean} belong together by the name before the ending; "
-                f"without a partner: {', '.join(alone[:_NAMED])}{more}"
+                f"files in {noisy} and {clean} are paired by name, ignoring the suffix; without a "
+                f"partner: {', '.join(unpaired[:_MAX_LISTED])}"
+                f"{f' and {more} more' if more > 0 else ''}"
             )
         name = printable(f"{noisy.resolve().name} and {clean.resolve().name}")
-        pairs = (ReferenceImage.open(without[stem], with_noise[stem]) for stem in sorted(without))
+        pairs = (
+            BenchmarkImage.open(clean_files[stem], noisy_files[stem])
+            for stem in sorted(clean_files)
+        )
         return cls(name, tuple(pairs), True)
 
     @property
     def channels(self) -> int:
-        """1 for grey, 3 for RGB."""
+        """1 for gray, 3 for RGB."""
         return self.images[0].shape[2]
 
     @property
-    def middle(self) -> ReferenceImage:
-        """The picture in the middle of the list, which is shown: nobody picked it."""
+    def shown_image(self) -> BenchmarkImage:
+        """The image shown in reports: the middle one of the list, so that it is not hand-picked."""
         return self.images[len(self.images) // 2]
 
 
-def _find(name: str) -> Path:
-    found = find_set(name)
-    if found is None:
+def _published_folder(name: str) -> Path:
+    folder = find_set(name)
+    if folder is None:
+        published = PUBLISHED_DATASETS[name]
         raise InputError(
-            f"{name} is not here: put its {PUBLISHED[name].pictures} pictures "
-            f"({PUBLISHED[name].source}) into {cache() / name}, or into a folder {name} where "
-            f"{DATA_VARIABLE} points"
+            f"{name} is missing: put its {published.images} images ({published.source}) into "
+            f"{cache() / name}, or into a folder {name} below ${DATA_VARIABLE}"
         )
-    return found
+    return folder
 
 
-def _originals(folder: Path) -> list[Path]:
-    """List a folder's pictures but those that ``denoise`` has put beside another."""
+def _image_files(folder: Path) -> list[Path]:
+    """List a folder's image files, except outputs that ``denoise`` wrote beside their inputs."""
     files = find_images(folder, recursive=False)
-    made = set(made_of_others(files))
-    return [file for file in files if file not in made]
+    outputs = set(made_of_others(files))
+    return [file for file in files if file not in outputs]
 
 
 def _shape(path: Path) -> tuple[int, int, int]:
-    picture = images.open_for_training(path)
-    return picture.height, picture.width, picture.bands
+    image = images.open_for_training(path)
+    return image.height, image.width, image.bands
 
 
 def _by_stem(files: Sequence[Path]) -> dict[str, Path]:
     [(stem, count)] = Counter(file.stem for file in files).most_common(1)
     if count > 1:
         raise InputError(
-            f"{files[0].parent} has {count} pictures named {stem}, which differ in their ending "
-            "alone; give each a name of its own"
+            f"{files[0].parent} has {count} image files named {stem} with different suffixes; "
+            "rename them"
         )
     return {file.stem: file for file in files}

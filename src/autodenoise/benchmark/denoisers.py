@@ -1,9 +1,13 @@
-"""What stands in a table: model files and baselines, by the names that a user types."""
+"""Denoisers in a results table: model files and baselines, selected by name."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from autodenoise import runtime
 from autodenoise.benchmark.baselines import ALWAYS, BASELINES
@@ -13,150 +17,149 @@ from autodenoise.images import IntensityRange
 from autodenoise.runtime import checking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from autodenoise.benchmark.datasets import BenchmarkDataset
     from autodenoise.runtime import Card
 
-    Pixels = NDArray[np.float32]
+__all__ = ["ALL", "BenchmarkDenoiser", "Denoise", "is_model", "select_denoisers"]
 
-__all__ = ["ALL", "BenchmarkDenoiser", "DenoiserSelection", "choose", "is_model"]
+Denoise = Callable[[NDArray[np.float32], float | None], NDArray[np.float32]]
+"""``denoise(noisy, sigma)``: from an image (H, W, C), nominally in [0, 1], and the standard
+deviation of its noise (None if unknown) to the clean image. Models ignore sigma."""
 
 ALL = "all"
-"""All models that `runtime.list_models` finds, or all baselines that are installed."""
+"""Selects all models that `runtime.list_models` finds, or all installed baselines."""
 
 _UNIT = IntensityRange(0, 1)
-_MODEL_MARK = "sha256:"
+_MODEL_PREFIX = "sha256:"
 
 
 @dataclass(frozen=True)
 class BenchmarkDenoiser:
-    """A denoiser with its name in the table.
+    """A denoiser in a results table.
 
     Attributes
     ----------
     name
-        As the user has it.
+        The name given by the user.
     identity
-        Changes when its answers may: the digest of a model file, the settings and the version of a
-        baseline.
+        Changes whenever outputs may change: the digest of a model file, or the settings and
+        package versions of a baseline.
     parameters
-        How many numbers it has learnt; None for a baseline.
-    open
-        Makes it ready: gives ``denoise(noisy, sigma)``, from an image (H, W, C) in [0, 1] nominally
-        and its noise's standard deviation, None where nobody knows that, to the clean image. Only
-        baselines use the sigma.
+        Number of trained parameters; None for a baseline.
+    load
+        Loads the denoiser.
     """
 
     name: str
     identity: str
     parameters: int | None
-    open: Callable[[], Callable[[Pixels, float | None], Pixels]]
-
-
-@dataclass(frozen=True)
-class DenoiserSelection:
-    """The candidates, and a sentence about each that was passed over."""
-
-    candidates: tuple[BenchmarkDenoiser, ...]
-    notes: tuple[str, ...]
+    load: Callable[[], Denoise]
 
 
 def is_model(identity: str) -> bool:
-    """Tell whether a `BenchmarkDenoiser.identity` is that of a model file."""
-    return identity.startswith(_MODEL_MARK)
+    """Return whether a `BenchmarkDenoiser.identity` is that of a model file."""
+    return identity.startswith(_MODEL_PREFIX)
 
 
-def choose(
-    models: Iterable[str], baselines: Iterable[str], references: BenchmarkDataset
-) -> DenoiserSelection:
-    """Choose denoisers by name for a set of pictures.
+def select_denoisers(
+    dataset: BenchmarkDataset, models: Iterable[str], baselines: Iterable[str]
+) -> tuple[list[BenchmarkDenoiser], list[str]]:
+    """Select denoisers by name for a dataset.
+
+    Models for another number of channels or another image size are skipped: gray models are not
+    applied to color images channel by channel or to luma. Models that `ALL` finds are also skipped
+    if they cannot be loaded.
 
     Parameters
     ----------
+    dataset
+        The images.
     models
-        What `runtime.find` takes, or `ALL`. A model for other channels or another size than the
-        set's is passed over: grey models are not run on colour, channel by channel or on luma. So
-        is one of `ALL` that cannot be used.
+        Names that `runtime.find` takes, or `ALL`.
     baselines
-        Names of `BASELINES`, or `ALL`; those of `ALWAYS` come by themselves.
-    references
-        The pictures.
+        Names in `BASELINES`, or `ALL`; those in `ALWAYS` are always included.
+
+    Returns
+    -------
+    list of BenchmarkDenoiser
+        The selected denoisers, models first.
+    list of str
+        A message for each skipped denoiser.
 
     Raises
     ------
     UsageError
-        No model or baseline has this name, two candidates have the same, or a baseline needs what
-        is not installed.
+        A name is unknown, two denoisers have the same name, or a baseline is not installed.
     InputError
-        A model file that was named is missing or damaged, or none of those named fits the pictures.
+        A named model file is missing or damaged, or no named model fits the images.
     """
     notes: list[str] = []
-    candidates = [_baseline(name) for name in _chosen_baselines(baselines, notes)]
-    named = list(models)
-    fitting = []
-    for name in dict.fromkeys(named):
+    baseline_names = _baseline_names(baselines, notes)
+    for name in baseline_names:
+        BASELINES[name].check()
+    model_names = list(dict.fromkeys(models))
+    selected = []
+    for name in model_names:
         if name != ALL:
             path = runtime.find(name)
-            found = [runtime.ModelEntry(name, path, checking.read(path)[1])]
+            entries = [runtime.ModelEntry(name, path, checking.read(path)[1])]
         else:
-            found = runtime.list_models()
-        for entry in found:
-            problem = entry.problem if entry.card is None else _misfit(entry.card, references)
+            entries = runtime.list_models()
+        for entry in entries:
+            problem = entry.problem if entry.card is None else _mismatch(entry.card, dataset)
             if not problem and name == ALL:
-                problem = _refusal(entry.path)
+                problem = _load_error(entry.path)
             if problem:
-                notes.append(printable(f"{entry.name} is passed over: {problem}"))
+                notes.append(printable(f"skipped {entry.name}: {problem}"))
             else:
-                fitting.append(_model(entry))
-    if named and ALL not in named and not fitting:
-        raise InputError(f"no model fits {references.name}: {'; '.join(notes)}")
+                selected.append(_from_model(entry))
+    if model_names and ALL not in model_names and not selected:
+        raise InputError(f"no model fits {dataset.name}: {'; '.join(notes)}")
+    selected += [_from_baseline(name) for name in baseline_names]
     unique: dict[str, BenchmarkDenoiser] = {}
-    for candidate in [*fitting, *candidates]:
-        if unique.setdefault(candidate.name, candidate).identity != candidate.identity:
-            raise UsageError(f"two denoisers are called {candidate.name}; rename the model file")
-    return DenoiserSelection(tuple(unique.values()), tuple(notes))
+    for denoiser in selected:
+        if unique.setdefault(denoiser.name, denoiser).identity != denoiser.identity:
+            raise UsageError(f"two denoisers are named {denoiser.name}; rename the model file")
+    return list(unique.values()), notes
 
 
-def _chosen_baselines(names: Iterable[str], notes: list[str]) -> list[str]:
-    chosen = dict.fromkeys(ALWAYS)
+def _baseline_names(names: Iterable[str], notes: list[str]) -> list[str]:
+    selected = dict.fromkeys(ALWAYS)
     for name in names:
         if name == ALL:
             for other, baseline in BASELINES.items():
                 if baseline.package and baseline.missing:
-                    notes.append(f"{other} is passed over: {baseline.package} is not installed")
+                    notes.append(f"skipped {other}: {baseline.package} is not installed")
                 else:
-                    chosen[other] = None
+                    selected[other] = None
         elif name in BASELINES:
-            chosen[name] = None
+            selected[name] = None
         else:
             raise unknown_name("baseline", name, [ALL, *BASELINES])
-    return list(chosen)
+    return list(selected)
 
 
-def _baseline(name: str) -> BenchmarkDenoiser:
+def _from_baseline(name: str) -> BenchmarkDenoiser:
     baseline = BASELINES[name]
-    baseline.check()
     return BenchmarkDenoiser(name, baseline.identity, None, lambda: baseline.denoise)
 
 
-def _model(entry: runtime.ModelEntry) -> BenchmarkDenoiser:
-    def load() -> Callable[[Pixels, float | None], Pixels]:
+def _from_model(entry: runtime.ModelEntry) -> BenchmarkDenoiser:
+    def load() -> Denoise:
         model = runtime.Model(entry.path)
-        # Strong noise reaches far outside, which has to be said: it is no other scale.
+        # With an explicit range: strong noise far outside [0, 1] would suggest another one.
         return lambda noisy, _: model.denoise(noisy, intensity_range=_UNIT)
 
     parameters = None if entry.card is None else entry.card.parameters
-    identity = f"{_MODEL_MARK}{digest(entry.path)}"
+    identity = f"{_MODEL_PREFIX}{digest(entry.path)}"
     return BenchmarkDenoiser(printable(entry.name), identity, parameters, load)
 
 
-def _refusal(path: Path) -> str:
-    """Tell why ONNX Runtime does not take a file: nobody asked for this one by its name."""
+def _load_error(path: Path) -> str:
+    """Return why a model file cannot be loaded; empty if it can."""
     try:
         runtime.Model(path)
     except InputError as error:
@@ -164,11 +167,12 @@ def _refusal(path: Path) -> str:
     return ""
 
 
-def _misfit(card: Card, references: BenchmarkDataset) -> str:
-    kinds = {1: "grey", 3: "RGB"}
-    if card.channels != references.channels:
-        ours = kinds.get(card.channels, f"{card.channels} channels")
-        return f"it is for {ours}, {references.name} is {kinds[references.channels]}"
-    if card.size is not None and any(image.shape[:2] != card.size for image in references.images):
-        return f"it takes {card.size[1]}x{card.size[0]} pixels alone"
+def _mismatch(card: Card, dataset: BenchmarkDataset) -> str:
+    """Return why a model does not fit the images; empty if it does."""
+    kinds = {1: "gray", 3: "RGB"}
+    if card.channels != dataset.channels:
+        kind = kinds.get(card.channels, f"{card.channels}-channel")
+        return f"it takes {kind} images, and {dataset.name} is {kinds[dataset.channels]}"
+    if card.size is not None and any(image.shape[:2] != card.size for image in dataset.images):
+        return f"it only takes images of {card.size[1]}x{card.size[0]} pixels"
     return ""

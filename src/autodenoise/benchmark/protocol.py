@@ -1,4 +1,4 @@
-"""The protocol that published denoising scores follow: its noise, and how an answer is scored."""
+"""The protocol of published denoising scores: its noise, and how outputs are scored."""
 
 from __future__ import annotations
 
@@ -17,32 +17,55 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.float32]
 
-__all__ = ["SEED", "AddedNoise", "score_input", "score_output"]
+__all__ = ["EARLIER_PROTOCOLS", "PROTOCOL", "SEED", "AddedNoise", "score_input", "score_output"]
 
 SEED = 0
-"""Of NumPy's legacy generator, anew for each image."""
+"""Seed of NumPy's legacy generator, which is restarted for each image."""
 
-_STRONGEST = 1_000_000
-_LEVELS = 255
-_BYTES, _UNIT = IntensityRange(0, _LEVELS), IntensityRange(0, 1)
+PROTOCOL = (
+    "Noise: NumPy's RandomState(0), restarted for each image, draws normal(0, sigma/255, (H, W, "
+    "C)) or poisson(image * peak) / peak. It is added to the float image without clipping or "
+    "quantization; noisy/clean pairs are used as they are. Outputs: clamped to [0, 1] and rounded "
+    "to 8 bits. PSNR: peak 255, squared error pooled over pixels and channels, borders included. "
+    "SSIM: Wang et al. 2004, Gaussian window of sigma 1.5, data range 255. Scores are averaged "
+    "over images; an exact output counts as 100 dB. Rounding limits outputs to about 59 dB on "
+    "16-bit images. The score of the noisy input is computed without clamping and rounding. "
+    "Seconds: wall time of the denoiser's call, after one warm-up call."
+)
+"""How the numbers are computed; all rows of an output folder follow one protocol."""
+
+EARLIER_PROTOCOLS = frozenset({"473781ffc42e445d97c7362fe38733f3dc9bf8860587a7be6737e1e30a1a05de"})
+"""SHA-256 of earlier wordings of the same protocol; their output folders can be continued."""
+
+_MAX_STRENGTH = 1_000_000
+_MAX_8_BIT = 255
+_8_BIT, _UNIT = IntensityRange(0, _MAX_8_BIT), IntensityRange(0, 1)
 
 
 @dataclass(frozen=True)
 class AddedNoise:
-    """The noise that a benchmark adds: equal for everybody, since NumPy draws it from a fixed seed.
+    """Noise that a benchmark adds, drawn by NumPy from a fixed seed and so equal everywhere.
 
     Attributes
     ----------
     kind
-        ``gaussian``: white and additive. ``poisson``: photons are counted.
+        ``gaussian`` for additive white noise, ``poisson`` for photon counting.
     strength
-        Of ``gaussian`` the standard deviation in 8-bit units, as the literature writes it: 25 is
-        25/255. Of ``poisson`` how many photons make white.
+        For ``gaussian`` the standard deviation in 8-bit units, as in the literature: 25 means
+        25/255. For ``poisson`` the number of photons at white.
 
     Raises
     ------
     UsageError
-        The kind is neither, or the strength no number above 0 and up to a million.
+        The kind is unknown, or the strength is not a number above 0 and up to a million.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noise = AddedNoise.parse("gaussian:25")
+    >>> noisy = noise(np.full((100, 100, 1), 0.5, np.float32))
+    >>> print(round(float(noisy.std() * 255), 1))
+    24.7
     """
 
     kind: str
@@ -50,38 +73,38 @@ class AddedNoise:
 
     def __post_init__(self) -> None:
         known = self.kind in ("gaussian", "poisson")
-        if not (known and 0 < self.strength <= _STRONGEST):
-            raise _unknown(self.name)
+        if not (known and 0 < self.strength <= _MAX_STRENGTH):
+            raise _unknown_noise(self.name)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``"gaussian:25"`` or ``"poisson:30"``.
+        """Parse ``"gaussian:25"`` or ``"poisson:30"``.
 
         Raises
         ------
         UsageError
-            It is neither.
+            The text is neither.
         """
         kind, _, strength = text.partition(":")
         try:
             number = float(strength)
         except ValueError:
-            raise _unknown(text) from None
+            raise _unknown_noise(text) from None
         return cls(kind, number)
 
     @property
     def name(self) -> str:
-        """What `parse` reads."""
-        # All its digits: another strength is other noise.
+        """The text that `parse` takes."""
+        # With all digits: noise of another strength is other noise.
         return f"{self.kind}:{float(self.strength)!r}".removesuffix(".0")
 
     @property
     def sigma(self) -> float | None:
-        """Its standard deviation in the image's unit; None where that is not one number."""
-        return self.strength / _LEVELS if self.kind == "gaussian" else None
+        """Standard deviation for images in [0, 1]; None for noise that depends on the signal."""
+        return self.strength / _MAX_8_BIT if self.kind == "gaussian" else None
 
     def __call__(self, clean: Pixels) -> Pixels:
-        """Give the noisy version of an image (H, W, C), neither clipped nor quantised."""
+        """Return the noisy version of an image (H, W, C), without clipping or quantization."""
         generator = np.random.RandomState(SEED)
         if self.sigma is not None:
             noisy = clean + generator.normal(0, self.sigma, clean.shape)
@@ -90,52 +113,54 @@ class AddedNoise:
         return noisy.astype(np.float32)
 
 
-def _unknown(noise: str) -> UsageError:
+def _unknown_noise(noise: str) -> UsageError:
     return UsageError(
         f"noise is '{noise}'; expected gaussian:SIGMA with sigma of 255, as in gaussian:25, or "
-        f"poisson:PEAK, with a number above 0 and up to {_STRONGEST:,}"
+        f"poisson:PEAK, with a number above 0 and up to {_MAX_STRENGTH:,}"
     )
 
 
 def score_input(clean: NDArray[Any], noisy: Pixels) -> tuple[float, float | None]:
-    """Score what a denoiser is given: as it is, neither clamped nor rounded.
+    """Score the noisy input as it is, without clamping and rounding.
 
     Parameters
     ----------
     clean
-        (H, W, C) samples as their file has them, uint8 or uint16.
+        (H, W, C) samples of the image file, uint8 or uint16.
     noisy
-        (H, W, C) in [0, 1] nominally.
+        (H, W, C), nominally in [0, 1].
 
     Returns
     -------
     float
-        PSNR in dB; ``inf`` where the two are equal.
+        PSNR in dB; ``inf`` if the images are equal.
     float or None
-        SSIM; None where a side is shorter than its window of 11 pixels.
+        SSIM; None if a side is shorter than its window of 11 pixels.
     """
     return _score(Pair(clean, noisy, after_range=_UNIT))
 
 
 def score_output(clean: NDArray[Any], output: Pixels) -> tuple[float, float | None]:
-    """Score a denoiser's answer: clamped to [0, 1] and rounded to 8 bits first.
+    """Score a denoiser's output, clamped to [0, 1] and rounded to 8 bits first.
 
-    Parameters and results are those of `score_input`. The squared error is pooled over pixels and
-    channels, no border is left out; SSIM is that of Wang et al. 2004, see `metrics.ssim`.
+    Parameters and results are those of `score_input`. The squared error is pooled over all pixels
+    and channels, borders included; SSIM is that of Wang et al. 2004, see `metrics.ssim`.
 
     Raises
     ------
     InputError
-        The answer has another shape, or values that are no finite numbers.
+        The output has another shape than the clean image, or contains NaN or infinity.
     """
     if output.shape != clean.shape:
-        raise InputError(f"it answers an image of shape {clean.shape} with one of {output.shape}")
+        raise InputError(
+            f"the output has shape {output.shape}; expected that of the image, {clean.shape}"
+        )
     if not np.isfinite(output).all():
-        raise InputError("it answers with values that are no finite numbers")
-    return _score(Pair(clean, _BYTES.from_float(output, np.dtype(np.uint8))))
+        raise InputError("the output contains NaN or infinity")
+    return _score(Pair(clean, _8_BIT.from_float(output, np.dtype(np.uint8))))
 
 
 def _score(pair: Pair) -> tuple[float, float | None]:
-    # In strips: the whole of a large picture in double precision, many times over, is too much.
-    found = measure(pair)
-    return math.inf if found.psnr is None else found.psnr, found.ssim
+    # `measure` works in strips: a large image in double precision would take too much memory.
+    change = measure(pair)
+    return math.inf if change.psnr is None else change.psnr, change.ssim

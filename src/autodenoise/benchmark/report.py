@@ -1,4 +1,4 @@
-"""What people read of a table: averages as JSON and as Markdown, a plot, and crops."""
+"""The files of a benchmark for people and programs: averages as JSON and Markdown, plot, crops."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from autodenoise import images
+from autodenoise.benchmark import crops
 from autodenoise.benchmark.baselines import BASELINES, EXTRA, INPUT
 from autodenoise.benchmark.denoisers import is_model
-from autodenoise.benchmark.results_table import PACKAGES, PROTOCOL, ROWS_NAME, as_json
+from autodenoise.benchmark.protocol import PROTOCOL
+from autodenoise.benchmark.results_table import PACKAGES, ROWS_FILE
 from autodenoise.errors import MissingExtra
 from autodenoise.files import write_text
-from autodenoise.plots import crops
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,150 +21,141 @@ if TYPE_CHECKING:
     from autodenoise.benchmark.datasets import BenchmarkDataset
     from autodenoise.benchmark.results_table import ResultAverage
 
-__all__ = ["SUMMARY_NAME", "markdown_table", "write"]
+__all__ = ["SUMMARY_FILE", "markdown_table", "write"]
 
-SUMMARY_NAME = "summary.json"
-_REPORT_NAME, _PLOT_NAME, _CROPS_NAME = "report.md", "speed.png", "crops.png"
+SUMMARY_FILE = "summary.json"
+_REPORT_FILE, _PLOT_FILE, _CROPS_FILE = "report.md", "speed.png", "crops.png"
 
-_READING = """\
-- **blind** is a model, which is told nothing of the noise. **told** is a baseline that is given the
-  noise's true strength, which is an advantage over every blind model; **estimated** one that is
-  given an estimate from the noisy image (Donoho and Johnstone 1994).
-- Doing nothing, a 3x3 median and a slight blur always stand in the table: what these do as well is
-  no merit.
-- Seconds depend on the machine and on what else runs on it while the table is made; all denoisers
-  take turns on each picture. Compare them within a table, and only roughly.
+_HOW_TO_READ = """\
+- **Noise level** is what the denoiser knows about the noise. A model is **blind**. A baseline gets
+  the true sigma where it is **known**, which is an advantage over every blind model, or else one
+  **estimated** from the noisy image (Donoho and Johnstone 1994).
+- The noisy input, a 3x3 median and a slight blur are in every table: a denoiser should do better.
+- Seconds depend on the machine and on what else runs on it; all denoisers take turns on each image.
+  Compare them within one table, and only roughly.
 """
 
-_DIFFERENT = """\
-The table was made in several calls, which differ in their machine or in versions: some rows are
-from each. Do not compare the seconds of such rows.
+_SEVERAL_ENVIRONMENTS = """\
+The rows come from several calls on different machines or with different versions. Do not compare
+the seconds of rows from different machines.
 """
 
 
 def write(
     folder: Path,
-    references: BenchmarkDataset,
+    dataset: BenchmarkDataset,
     averages: Sequence[ResultAverage],
     notes: Sequence[str],
     environments: Sequence[dict[str, Any]],
-) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """Write the files for people into a table's folder.
+) -> tuple[list[Path], list[str]]:
+    """Write summary, report and figures into an output folder.
 
     Parameters
     ----------
     folder
-        Where its rows are.
-    references
-        The pictures.
+        The output folder.
+    dataset
+        The images.
     averages
-        The best of each noise first.
+        The highest PSNR of each noise first.
     notes
-        A sentence about each denoiser that was passed over.
+        Messages about skipped denoisers.
     environments
-        What the rows were computed with.
+        The machines and versions that computed the rows.
 
     Returns
     -------
-    tuple of Path
-        What was written.
-    tuple of str
-        The notes, and what else could not be done.
+    list of Path
+        The files written.
+    list of str
+        The notes, plus one if the plot could not be drawn.
     """
-    summary, report = folder / SUMMARY_NAME, folder / _REPORT_NAME
-    picture, plot = folder / _CROPS_NAME, folder / _PLOT_NAME
-    images.write(picture, crops.compose(folder, references.middle, averages))
-    written = [summary, report, picture]
+    notes = list(notes)
+    files = [folder / SUMMARY_FILE, folder / _REPORT_FILE, folder / _CROPS_FILE]
+    images.write(folder / _CROPS_FILE, crops.arrange(folder, dataset.shown_image, averages))
     try:
-        _plot(plot, references, averages)
-        written.append(plot)
+        _plot(folder / _PLOT_FILE, dataset, averages)
+        files.append(folder / _PLOT_FILE)
     except ModuleNotFoundError as error:
         missing = MissingExtra(error.name or "matplotlib", EXTRA)
-        notes = [*notes, f"no {_PLOT_NAME}: {missing}"]
-    told = summary_of(references, averages, notes, environments)
-    write_text(summary, json.dumps(told, indent=2) + "\n")
-    page = report_of(references, averages, notes, environments, plotted=plot in written)
-    write_text(report, page)
-    return tuple(written), tuple(notes)
-
-
-def summary_of(
-    references: BenchmarkDataset,
-    averages: Sequence[ResultAverage],
-    notes: Sequence[str],
-    environments: Sequence[dict[str, Any]],
-) -> dict[str, Any]:
-    """Say a table as JSON has it."""
-    return {
-        "set": references.name,
-        "images": len(references.images),
-        "channels": references.channels,
-        "paired": references.paired,
+        notes.append(f"no {_PLOT_FILE}: {missing}")
+    summary = {
+        "set": dataset.name,
+        "images": len(dataset.images),
+        "channels": dataset.channels,
+        "paired": dataset.paired,
         "protocol": PROTOCOL,
         "environments": list(environments),
-        "notes": list(notes),
-        "scores": [as_json(one) for one in averages],
+        "notes": notes,
+        "scores": [one.to_json() for one in averages],
     }
+    write_text(folder / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
+    plotted = folder / _PLOT_FILE in files
+    page = _report(dataset, averages, notes, environments, plotted=plotted)
+    write_text(folder / _REPORT_FILE, page)
+    return files, notes
 
 
-def report_of(
-    references: BenchmarkDataset,
+def _report(
+    dataset: BenchmarkDataset,
     averages: Sequence[ResultAverage],
     notes: Sequence[str],
     environments: Sequence[dict[str, Any]],
     *,
     plotted: bool,
 ) -> str:
-    """Say a table in Markdown."""
-    colours = "RGB" if references.channels == 3 else "grey"
-    files = f"[{ROWS_NAME}]({ROWS_NAME}), this page's numbers in [{SUMMARY_NAME}]({SUMMARY_NAME})"
-    place = (
-        f"The middle of {references.middle.name}, which is the picture in the middle of the list: "
-        f"{crops.SIDE}x{crops.SIDE} pixels, and below each what differs from the clean picture, "
-        f"times {crops.GAIN}, around mid-grey.\n"
+    """Return the report as Markdown."""
+    color = "RGB" if dataset.channels == 3 else "gray"
+    title = (
+        f"# Scores on {dataset.name}\n\nAverages over {len(dataset.images):,} {color} images. "
+        f"[{ROWS_FILE}]({ROWS_FILE}) has the scores of each image, "
+        f"[{SUMMARY_FILE}]({SUMMARY_FILE}) the numbers of this page.\n"
     )
-    pictures = f"{len(references.images):,} pictures, {colours}; averages over all of them."
-    parts = [f"# Scores on {references.name}\n\n{pictures} Every single score is in {files}.\n"]
-    for noise in dict.fromkeys(one.noise for one in averages):
-        own = [one for one in averages if one.noise == noise]
-        parts.append(f"## {noise}\n\n{_table_of(own)}")
+    tables = [
+        f"## {noise}\n\n{_table([one for one in averages if one.noise == noise])}"
+        for noise in dict.fromkeys(one.noise for one in averages)
+    ]
+    parts = [title, *tables]
     if plotted:
-        parts.append(
-            f"## Quality against speed\n\n![PSNR against megapixels a second]({_PLOT_NAME})\n"
-        )
+        parts.append(f"## PSNR against speed\n\n![PSNR against megapixels/s]({_PLOT_FILE})\n")
+    place = (
+        f"The center {crops.SIDE}x{crops.SIDE} pixels of {dataset.shown_image.name}, the middle "
+        "image of the list. Below each crop is its difference from the clean image, times "
+        f"{crops.GAIN}, on mid-gray.\n"
+    )
     parts += [
-        f"## What it looks like\n\n![The same part by everyone]({_CROPS_NAME})\n",
+        f"## Crops\n\n![The same crop from each denoiser]({_CROPS_FILE})\n",
         place,
-        f"## How to read it\n\n{_READING}\n{PROTOCOL}\n",
+        f"## How to read it\n\n{_HOW_TO_READ}\n{PROTOCOL}\n",
         _baselines(averages),
     ]
     if notes:
         parts.append("## Notes\n\n" + "".join(f"- {note}\n" for note in notes))
     parts.append(f"## Machine\n\n{''.join(map(_machine, environments))}")
     if len(environments) > 1:
-        parts.append(_DIFFERENT)
+        parts.append(_SEVERAL_ENVIRONMENTS)
     return "\n".join(parts)
 
 
 def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a table in Markdown."""
+    """Return a Markdown table; all columns but the first are right-aligned."""
     lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def _table_of(averages: Sequence[ResultAverage]) -> str:
-    headings = ["denoiser", "PSNR, dB", "SSIM", "noise level", "s an image", "MP/s", "parameters"]
+def _table(averages: Sequence[ResultAverage]) -> str:
+    headings = ["denoiser", "PSNR, dB", "SSIM", "noise level", "s/image", "MP/s", "parameters"]
     rows = []
     for one in averages:
-        at_work = one.denoiser != INPUT
+        timed = one.denoiser != INPUT
         rows.append(
             [
                 one.denoiser.replace("|", "\\|"),
                 f"{one.psnr:.2f}",
                 "-" if one.ssim is None else f"{one.ssim:.4f}",
                 one.noise_level or "-",
-                f"{one.seconds:.3f}" if at_work else "-",
-                f"{one.mp_per_s:.3g}" if at_work else "-",
+                f"{one.seconds:.3f}" if timed else "-",
+                f"{one.mp_per_s:.3g}" if timed else "-",
                 "-" if one.parameters is None else f"{one.parameters:,}",
             ]
         )
@@ -184,7 +176,7 @@ def _machine(environment: dict[str, Any]) -> str:
     )
 
 
-def _plot(path: Path, references: BenchmarkDataset, averages: Sequence[ResultAverage]) -> None:
+def _plot(path: Path, dataset: BenchmarkDataset, averages: Sequence[ResultAverage]) -> None:
     from autodenoise.plots import images as figures
     from autodenoise.plots.scores import Point, quality_against_speed
 
@@ -193,4 +185,4 @@ def _plot(path: Path, references: BenchmarkDataset, averages: Sequence[ResultAve
         if one.denoiser != INPUT:
             point = Point(one.denoiser, one.mp_per_s, one.psnr, is_model(one.identity))
             panels.setdefault(one.noise, []).append(point)
-    figures.save(quality_against_speed(panels, f"Quality against speed, {references.name}"), path)
+    figures.save(quality_against_speed(panels, f"PSNR against speed, {dataset.name}"), path)

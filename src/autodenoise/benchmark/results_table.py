@@ -1,10 +1,11 @@
-"""The rows of a table, on disk as they come: one for each picture, noise and denoiser."""
+"""Rows of a results table, saved as they are computed: one per image, noise and denoiser."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
 import dataclasses
+import hashlib
 import io
 import json
 import math
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from autodenoise.benchmark.baselines import BASELINES
 from autodenoise.benchmark.denoisers import is_model
+from autodenoise.benchmark.protocol import EARLIER_PROTOCOLS, PROTOCOL
 from autodenoise.environment import environment
 from autodenoise.errors import OutputError
 from autodenoise.files import make_folder, write_text
@@ -24,55 +26,36 @@ if TYPE_CHECKING:
 
     from autodenoise.benchmark.datasets import BenchmarkDataset
 
-__all__ = [
-    "PACKAGES",
-    "PROTOCOL",
-    "ROWS_NAME",
-    "ResultAverage",
-    "ResultRow",
-    "ResultsTable",
-    "as_json",
-    "average",
-]
+__all__ = ["PACKAGES", "ROWS_FILE", "ResultAverage", "ResultRow", "ResultsFolder", "average"]
 
-ROWS_NAME = "rows.csv"
-_ABOUT_NAME, _WHERE, _CURRENT = "protocol.json", "environments", "identities"
-_HIGHEST = 100.0
+ROWS_FILE = "rows.csv"
+_PROTOCOL_FILE = "protocol.json"
+_MAX_PSNR = 100.0
 
 PACKAGES = ("autodenoise", "numpy", "onnxruntime", "pyvips", "scikit-image", "PyWavelets")
-"""Whose versions a table tells."""
-
-PROTOCOL = (
-    "Noise: NumPy's RandomState(0) anew for each image, normal(0, sigma/255, (H, W, C)) or "
-    "poisson(image * peak) / peak, on the float image, neither clipped nor quantised; pairs are "
-    "taken as they are. Answers: clamped to [0, 1], rounded to 8 bits. PSNR: peak 255, squared "
-    "error pooled over pixels and channels, no border left out. SSIM: Wang et al. 2004, Gaussian "
-    "window of sigma 1.5, data range 255. Both averaged over images, an equal one as 100 dB. For "
-    "its rounding even a perfect answer to a picture of 16 bits has about 59 dB. The noisy input's "
-    "own score is of the input as it is. Seconds: wall time of the denoiser's call alone, after "
-    "one warm-up."
-)
-"""How numbers come about; a folder holds those of one protocol alone."""
+"""Packages whose versions are recorded."""
 
 
 @dataclass(frozen=True)
 class ResultRow:
-    """The score of one denoiser on one picture with one noise.
+    """The score of one denoiser on one image with one noise.
 
     Attributes
     ----------
-    image, noise, denoiser, identity
-        What it is of; `identity` is the candidate's.
+    image, noise, denoiser
+        Names.
+    identity
+        `BenchmarkDenoiser.identity` of the denoiser.
     parameters
-        How many numbers the denoiser has learnt; None for a baseline.
+        Number of trained parameters; None for a baseline.
     psnr
-        In dB, ``inf`` for an equal image.
+        In dB; ``inf`` if output and clean image are equal.
     ssim
-        None for images that are smaller than its window.
+        None for images smaller than its window.
     seconds
         Wall time of the denoiser's call.
     megapixels
-        Of the image.
+        Size of the image.
     """
 
     image: str
@@ -87,11 +70,11 @@ class ResultRow:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What it is of."""
+        """Image, noise, denoiser and identity."""
         return self.image, self.noise, self.denoiser, self.identity
 
-    def cells(self) -> dict[str, str]:
-        """Write it as the line of a table."""
+    def to_csv(self) -> dict[str, str]:
+        """Return the cells of the row by column."""
         return {
             "image": self.image,
             "noise": self.noise,
@@ -106,8 +89,14 @@ class ResultRow:
         }
 
     @classmethod
-    def of(cls, cells: dict[str, str]) -> Self:
-        """Read the line of a table."""
+    def from_csv(cls, cells: Mapping[str, str]) -> Self:
+        """Parse the cells of a row.
+
+        Raises
+        ------
+        ValueError
+            A cell is not a number.
+        """
         return cls(
             image=cells["image"],
             noise=cells["noise"],
@@ -121,27 +110,27 @@ class ResultRow:
         )
 
 
-_COLUMNS = tuple(ResultRow("", "", "", "", None, 0, None, 0, 0).cells())
+_COLUMNS = tuple(ResultRow("", "", "", "", None, 0, None, 0, 0).to_csv())
 
 
 @dataclass(frozen=True)
 class ResultAverage:
-    """A denoiser's scores over all pictures of a set with one noise.
+    """Mean scores of a denoiser over all images of a dataset with one noise.
 
     Attributes
     ----------
     noise, denoiser, identity, parameters
-        As in the rows.
+        As in `ResultRow`.
     images
-        How many.
+        Number of images.
     psnr
-        Mean in dB; an image that equals its clean version, or nearly, counts as 100.
+        Mean in dB; each image counts at most 100 dB.
     ssim
-        Mean; None where an image is smaller than its window.
+        Mean; None if an image is smaller than the window.
     seconds
-        Mean for an image.
+        Mean per image.
     mp_per_s
-        All megapixels over all seconds.
+        Total megapixels over total seconds.
     """
 
     noise: str
@@ -156,19 +145,27 @@ class ResultAverage:
 
     @property
     def noise_level(self) -> str:
-        """What it knew of the noise's strength: blind, told, estimated; empty if no matter."""
+        """What the denoiser knows about the noise level: see `report`; empty if irrelevant."""
         if is_model(self.identity):
             return "blind"
         baseline = BASELINES.get(self.denoiser)
         if baseline is None or not baseline.takes_sigma:
             return ""
-        return "told" if self.noise.startswith("gaussian:") else "estimated"
+        return "known" if self.noise.startswith("gaussian:") else "estimated"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as in ``summary.json``."""
+        fields = {**dataclasses.asdict(self), "noise_level": self.noise_level}
+        return {
+            key: round(value, 6) if isinstance(value, float) else value
+            for key, value in fields.items()
+        }
 
 
 def average(rows: Iterable[ResultRow]) -> ResultAverage:
     """Average the rows of one denoiser with one noise."""
     rows = list(rows)
-    structure = [row.ssim for row in rows if row.ssim is not None]
+    ssims = [row.ssim for row in rows if row.ssim is not None]
     seconds = math.fsum(row.seconds for row in rows)
     return ResultAverage(
         noise=rows[0].noise,
@@ -176,70 +173,69 @@ def average(rows: Iterable[ResultRow]) -> ResultAverage:
         identity=rows[0].identity,
         parameters=rows[0].parameters,
         images=len(rows),
-        psnr=math.fsum(min(row.psnr, _HIGHEST) for row in rows) / len(rows),
-        ssim=math.fsum(structure) / len(rows) if len(structure) == len(rows) else None,
+        psnr=math.fsum(min(row.psnr, _MAX_PSNR) for row in rows) / len(rows),
+        ssim=math.fsum(ssims) / len(rows) if len(ssims) == len(rows) else None,
         seconds=seconds / len(rows),
         mp_per_s=math.fsum(row.megapixels for row in rows) / max(seconds, 1e-6),
     )
 
 
-class ResultsTable:
-    """The rows of a folder, which one process at a time may add to.
+class ResultsFolder:
+    """The output folder of a benchmark, which one process at a time can add rows to.
 
     Parameters
     ----------
     folder
-        Made if it is missing. One that is there is gone on with, if it is of the same protocol and
-        pictures.
-    references
-        The pictures.
+        Created if missing. An existing one is continued if its protocol and images are the same.
+    dataset
+        The images.
     identities
-        Of the denoisers that are scored now, by name; of any other name, the one that was scored
-        last counts.
+        Identities of the denoisers to be scored now, by name. For other names the identity that
+        was scored last counts.
 
     Attributes
     ----------
     folder
-        As it was given.
+        As given.
     environments
-        The machines and versions that rows were computed with, as `machine.environment` has them.
+        The machines and versions that computed the rows, see `environment.environment`.
 
     Raises
     ------
     OutputError
-        The folder holds something else, another process is at work on it, or it cannot be written.
+        The folder holds something else, is in use by another process, or is not writable.
     """
 
     def __init__(
-        self, folder: Path, references: BenchmarkDataset, identities: Mapping[str, str]
+        self, folder: Path, dataset: BenchmarkDataset, identities: Mapping[str, str]
     ) -> None:
         make_folder(folder)
         self.folder = folder
         self.environments: list[dict[str, Any]]
-        self._about, self._here = folder / _ABOUT_NAME, environment(*PACKAGES)
-        self._references = references
+        self._protocol_file, self._environment = folder / _PROTOCOL_FILE, environment(*PACKAGES)
+        self._dataset = dataset
         self._rows: dict[tuple[str, str, str, str], ResultRow] = {}
         self._check()
-        self._journal = Journal(folder / ROWS_NAME)
+        self._journal = Journal(folder / ROWS_FILE)
         try:
             lines = list(self._journal.lines())
             if not lines:
-                self._journal.append(_line(_COLUMNS))
-            names = {image.name for image in references.images}
+                self._journal.append(_csv_line(_COLUMNS))
+            names = {image.name for image in dataset.images}
             for line in lines:
-                # What is no row, such as the headings or a damaged line, is as good as none.
+                # Skips the header, damaged rows, and rows of other images.
                 with contextlib.suppress(ValueError, csv.Error):
                     (cells,) = csv.reader([line.decode()])
-                    row = ResultRow.of(dict(zip(_COLUMNS, cells, strict=True)))
+                    row = ResultRow.from_csv(dict(zip(_COLUMNS, cells, strict=True)))
                     if row.image in names:
                         self._rows[row.key] = row
-            about = self._read_about()
-            self.environments = about.get(_WHERE, [])
-            # Not by the rows alone: a model file that is again what it was gets none.
+            content = self._read()
+            self.environments = content.get("environments", [])
+            # Rows alone do not tell: a model file that was changed back gets no new rows.
             last = {row.denoiser: row.identity for row in self._rows.values()}
-            self._identities = {**last, **about.get(_CURRENT, {}), **identities}
-            if self._identities != about.get(_CURRENT):
-                write_text(self._about, _as_text({**about, _CURRENT: self._identities}))
+            self._identities = {**last, **content.get("identities", {}), **identities}
+            if self._identities != content.get("identities"):
+                self._write({**content, "identities": self._identities})
         except BaseException:
             self._journal.close()
             raise
@@ -254,73 +250,67 @@ class ResultsTable:
         return key in self._rows
 
     def add(self, row: ResultRow) -> None:
-        """Put a row on disk.
+        """Save a row.
 
         Raises
         ------
         OutputError
             The disk is full.
         """
-        if self._here not in self.environments:
-            self.environments.append(self._here)
-            write_text(self._about, _as_text({**self._read_about(), _WHERE: self.environments}))
-        cells = row.cells()
-        self._journal.append(_line(cells.values()))
-        # As a later process reads it, so that this one's averages are the same.
-        self._rows[row.key] = ResultRow.of(cells)
+        if self._environment not in self.environments:
+            self.environments.append(self._environment)
+            self._write({**self._read(), "environments": self.environments})
+        cells = row.to_csv()
+        self._journal.append(_csv_line(cells.values()))
+        # Rounded as in the file, so that a later process computes the same averages.
+        self._rows[row.key] = ResultRow.from_csv(cells)
 
     def averages(self) -> list[ResultAverage]:
-        """Average all that is complete, the best of each noise first."""
+        """Average over all images, where all rows exist; the highest PSNR of each noise first."""
         groups: dict[tuple[str, str], list[ResultRow]] = {}
         for row in self._rows.values():
             if self._identities[row.denoiser] == row.identity:
                 groups.setdefault((row.noise, row.denoiser), []).append(row)
-        whole = len(self._references.images)
-        found = [average(rows) for rows in groups.values() if len(rows) == whole]
+        count = len(self._dataset.images)
+        averages = [average(rows) for rows in groups.values() if len(rows) == count]
         noises = list(dict.fromkeys(noise for noise, _ in groups))
-        return sorted(found, key=lambda one: (noises.index(one.noise), -one.psnr))
+        return sorted(averages, key=lambda one: (noises.index(one.noise), -one.psnr))
 
     def _check(self) -> None:
-        about: dict[str, Any] = {
+        expected: dict[str, Any] = {
             "protocol": PROTOCOL,
-            "set": self._references.name,
-            "images": {image.name: image.digest for image in self._references.images},
+            "set": self._dataset.name,
+            "images": {image.name: image.digest for image in self._dataset.images},
         }
-        if not self._about.exists():
+        if not self._protocol_file.exists():
             if any(self.folder.iterdir()):
                 raise OutputError(
-                    f"{self.folder} is not empty and holds no table to go on with; choose another "
-                    "folder with -o"
+                    f"{self.folder} is not empty and is not a benchmark's output folder; choose "
+                    "another folder with -o"
                 )
-            write_text(self._about, _as_text(about))
-        there = self._read_about()
-        if {key: there.get(key) for key in about} != about:
+            self._write(expected)
+        content = self._read()
+        protocol = str(content.get("protocol"))
+        if hashlib.sha256(protocol.encode()).hexdigest() in EARLIER_PROTOCOLS:
+            content["protocol"] = PROTOCOL
+        if {key: content.get(key) for key in expected} != expected:
             raise OutputError(
-                f"{self.folder} holds a table of other pictures, or by another protocol; choose "
+                f"{self.folder} holds results for other images or by another protocol; choose "
                 "another folder with -o"
             )
 
-    def _read_about(self) -> dict[str, Any]:
+    def _read(self) -> dict[str, Any]:
         try:
-            there = json.loads(self._about.read_text("utf-8"))
+            content = json.loads(self._protocol_file.read_text("utf-8"))
         except ValueError:
-            there = None
-        return there if isinstance(there, dict) else {}
+            content = None
+        return content if isinstance(content, dict) else {}
+
+    def _write(self, content: dict[str, Any]) -> None:
+        write_text(self._protocol_file, json.dumps(content, indent=2) + "\n")
 
 
-def _as_text(about: dict[str, Any]) -> str:
-    return json.dumps(about, indent=2) + "\n"
-
-
-def _line(cells: Iterable[str]) -> bytes:
+def _csv_line(cells: Iterable[str]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(cells)
     return text.getvalue().encode()
-
-
-def as_json(one: ResultAverage) -> dict[str, Any]:
-    """Give an average as a summary has it."""
-    told = {**dataclasses.asdict(one), "noise_level": one.noise_level}
-    return {
-        key: round(value, 6) if isinstance(value, float) else value for key, value in told.items()
-    }

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from autodenoise.benchmark.results_table import ResultAverage
+    from autodenoise.benchmark import ResultAverage
     from autodenoise.evaluation.scores import Scores
     from autodenoise.noise_estimation.estimate import QualityEstimate
 
@@ -197,20 +197,21 @@ def _tabulate(
 ) -> None:
     from rich.console import Console
 
-    from autodenoise.benchmark import scoring as benchmark
+    from autodenoise.benchmark import AddedNoise, BenchmarkDataset, run_benchmark
     from autodenoise.cli.progress import TableProgress
 
-    added = [benchmark.AddedNoise.parse(noise) for noise in noises]
+    added = [AddedNoise.parse(noise) for noise in noises]
     if pairs is not None:
-        references = benchmark.BenchmarkDataset.open_pairs(*pairs)
+        dataset = BenchmarkDataset.open_pairs(*pairs)
     else:
-        references = benchmark.BenchmarkDataset.open(data or "")
-    chosen = benchmark.choose(models, baselines, references)
+        dataset = BenchmarkDataset.open(data or "")
     console = Console(highlight=False, markup=False, emoji=False)
     with TableProgress(console) as progress:
-        table = benchmark.score(references, chosen, output, added, on_row=progress)
+        table = run_benchmark(
+            dataset, output, models=models, baselines=baselines, noises=added, on_row=progress
+        )
     for noise in dict.fromkeys(one.noise for one in table.averages):
-        console.print(f"\n{references.name}, {len(references.images):,} pictures, {noise}")
+        console.print(f"\n{dataset.name}, {len(dataset.images):,} images, {noise}")
         _print_averages(console, [one for one in table.averages if one.noise == noise])
     for note in table.notes:
         console.print(f"\n{note}", soft_wrap=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import ProgressColumn, TaskID
 
-    from autodenoise.benchmark import results_table as sheet
+    from autodenoise.benchmark import ResultRow
     from autodenoise.errors import AutodenoiseError
     from autodenoise.runtime import BatchSummary, DenoiseResult, FileTask
     from autodenoise.training.history import EpochRow
@@ -293,7 +293,7 @@ class TableProgress(_Steps):
         super().__init__(console, "scoring")
         self._begun = self._told = time.monotonic()
 
-    def __call__(self, row: sheet.ResultRow, done: int, total: int) -> None:
+    def __call__(self, row: ResultRow, done: int, total: int) -> None:
         """Show that there is one more row."""
         self._show(
             self._task,

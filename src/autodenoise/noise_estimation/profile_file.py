@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from autodenoise.benchmark.baselines import EXTRA
 from autodenoise.environment import version
 from autodenoise.errors import MissingExtra, OutputError, UsageError
 from autodenoise.files import printable, write_text
@@ -96,7 +95,7 @@ def profile_noise(
     try:
         _plot(profile, name, plot)
     except ModuleNotFoundError as error:
-        missing = MissingExtra(error.name or "matplotlib", EXTRA)
+        missing = MissingExtra(error.name or "matplotlib", "baselines")
         return Profiled(profile, (target,), (f"no {plot.name}: {missing}",))
     return Profiled(profile, (target, plot), ())
 
