@@ -18,7 +18,7 @@ from typing import NoReturn
 from _results import write
 
 from autodenoise.training.history import EpochRow
-from autodenoise.training.loop import Training, TrainingStatus
+from autodenoise.training.state import Training, TrainingStatus
 
 FIRST_STEP = "--until-first-step"
 

@@ -27,8 +27,9 @@ from autodenoise.data import dataset as data
 from autodenoise.data.batch import Batch
 from autodenoise.noise import Gaussian
 from autodenoise.training.history import EpochRow
-from autodenoise.training.loop import Training, TrainingStatus, fit
+from autodenoise.training.loop import fit
 from autodenoise.training.phases import Phase
+from autodenoise.training.state import Training, TrainingStatus
 
 IMAGES = 150 * 128
 
@@ -57,7 +58,7 @@ def work(path: Path, rounds: int) -> None:
         noise=Gaussian(0.4, clip=True),
         train=images,
         validation=Batch(images[:10]),
-        validation_part="test",
+        validation_split="test",
         noisy_validation=True,
         samples=len(images),
         seed=0,

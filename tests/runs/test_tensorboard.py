@@ -19,8 +19,8 @@ from autodenoise.runs.listeners import Listeners
 from autodenoise.runs.tensorboard import Tracking
 from autodenoise.training.checkpoint import load_state
 from autodenoise.training.history import EpochRow
-from autodenoise.training.loop import Training
 from autodenoise.training.phases import Phase
+from autodenoise.training.state import Training
 from tests.helpers.event_files import curve, events, hyperparameters
 
 PICTURES = "clean, noisy, denoised"

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import autodenoise
 from autodenoise.training.checkpoint import load_state
-from autodenoise.training.distributed import SINGLE_PROCESS, World, joined
+from autodenoise.training.distributed import SINGLE_PROCESS, World, join_world
 from autodenoise.training.history import EpochRow, read_metrics
 
 # 29 images five times over: the last batch of an epoch is one image, and one of two processes has
@@ -62,7 +62,7 @@ from autodenoise.runs import training
 faulthandler.dump_traceback_later(300, exit=True)
 rank = int(os.environ["RANK"])
 here, told = os.getcwd(), {}
-find = Gradients.find
+find = Gradients.compute
 
 def run(name, *arguments):
     # As when torchrun starts all anew.
@@ -92,7 +92,7 @@ def signalled(number, step):
             os.kill(os.getpid(), number)
         return find(*arguments)
 
-    Gradients.find = find_after_signals
+    Gradients.compute = find_after_signals
 
 run("two", "quick.toml", "--out", "two")
 # The model file and the report take longer than the training.
@@ -101,7 +101,7 @@ signalled(signal.SIGTERM, 22)
 run("stopped", "quick.toml", "--out", "stopped")
 if rank == 0:
     shutil.copytree("stopped", "copy")
-Gradients.find = find
+Gradients.compute = find
 run("resumed", "--resume", "stopped")
 run("misspelt", "quick.toml", "--set", "noise.sigmaa=1", "--out", "none")
 run("in use", "quick.toml", "--out", "stopped")
@@ -193,7 +193,7 @@ def test_a_signal_to_one_stops_all_and_both_go_on_bit_for_bit(folder: Path, told
     (code, _, complaint), (other, _, more) = (said["stopped"] for said in told)
     assert sorted([code, other]) == [1, 130]
     assert complaint + more == (
-        "autodenoise: stopped in phase hidden, epoch 1; go on with: "
+        "autodenoise: stopped in phase hidden, epoch 1; resume with: "
         "autodenoise train --resume stopped\n"
     )
     state, _ = load_state(folder / "copy/checkpoint.safetensors")
@@ -215,7 +215,7 @@ def test_one_goes_on_with_what_two_began(one: Path) -> None:
     [
         ("misspelt", 2, "did you mean 'sigma'?"),
         ("in use", 4, "stopped exists already; go on with it by"),
-        ("different", 3, "the processes do not train the same"),
+        ("different", 3, "the processes do not train the same thing"),
         ("missing", 3, "cannot read the recipe quick.toml"),
     ],
 )
@@ -239,7 +239,7 @@ def test_minutes_are_the_same_for_all(folder: Path, told: Told) -> None:
 def test_what_is_left_after_a_kill_ends_too(told: Told) -> None:
     code, _, complaint = told[0]["lost"]
     assert code == 6
-    assert "another process of this training is gone without a word" in complaint
+    assert "another process of this training disappeared without an error" in complaint
     assert "lost" not in told[1]
 
 
@@ -254,10 +254,10 @@ def test_every_row_is_in_one_part_of_one_process(rows: int, count: int, each: in
 
 
 def test_one_asks_nobody() -> None:
-    with joined() as world:
+    with join_world() as world:
         assert world is SINGLE_PROCESS
     values = [torch.ones(2), torch.zeros(())]
-    SINGLE_PROCESS.add_up(values)
+    SINGLE_PROCESS.all_reduce(values)
     assert values[0].tolist() == [1, 1]
-    assert SINGLE_PROCESS.largest(3.5, False) == [3.5, 0]
-    assert SINGLE_PROCESS.agree("anything")
+    assert SINGLE_PROCESS.all_max(3.5, False) == [3.5, 0]
+    assert SINGLE_PROCESS.all_agree("anything")

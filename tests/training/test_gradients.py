@@ -11,10 +11,11 @@ from autodenoise.data.batch import Batch
 from autodenoise.data.crops import Pictures, Supervision
 from autodenoise.nets.tutorials import BottleneckAutoencoder
 from autodenoise.training.gradients import Gradients
-from autodenoise.training.loop import Training, fit
+from autodenoise.training.loop import fit
 from autodenoise.training.losses import mean_squared_error
 from autodenoise.training.optimizers import Cosine, Muon
 from autodenoise.training.phases import Phase
+from autodenoise.training.state import Training
 from tests.training.test_loop import Heard, training, weights
 
 LEARNT: list[tuple[str, Supervision]] = [
@@ -80,7 +81,7 @@ def test_the_network_sees_one_part_at_a_time(objective: str) -> None:
     phase = Phase(epochs=1, objective=objective, loss="mse", accumulate=4)
     given = training({"a": phase}, network=Watched(width=4))
     images = torch.rand(10, 1, 16, 16, generator=torch.Generator().manual_seed(0))
-    Gradients(given, phase).find(Batch(images), torch.Generator().manual_seed(1))
+    Gradients(given, phase).compute(Batch(images), torch.Generator().manual_seed(1))
     passes = 2 if objective == "neighbor2neighbor" else 1
     assert sorted(seen) == sorted([2, 2, 3, 3] * passes)
 
@@ -91,7 +92,7 @@ def test_gradients_are_those_of_the_mean_over_hidden_pixels() -> None:
     given = training({"a": phase}, network=network)
     noisy = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     gradients = Gradients(given, phase)
-    loss = gradients.find(Batch(noisy=noisy), torch.Generator().manual_seed(1))
+    loss = gradients.compute(Batch(noisy=noisy), torch.Generator().manual_seed(1))
     found = [parameter.grad for parameter in network.parameters()]
     task = gradients._objective(network, Batch(noisy=noisy), torch.Generator().manual_seed(1))
     assert task.mask is not None

@@ -16,7 +16,6 @@ from autodenoise.errors import InputError, TrainingDiverged, UsageError
 from autodenoise.nets.tutorials import BottleneckAutoencoder
 from autodenoise.noise import Gaussian, Noise
 from autodenoise.training.checkpoint import (
-    State,
     load_state,
     load_weights,
     restore,
@@ -26,11 +25,12 @@ from autodenoise.training.checkpoint import (
 )
 from autodenoise.training.ema import EMA
 from autodenoise.training.history import EpochRow
-from autodenoise.training.loop import CHECKPOINT_NAME, Training, TrainingStatus, fit
+from autodenoise.training.loop import CHECKPOINT_NAME, fit
 from autodenoise.training.losses import charbonnier, loss_for, mean_squared_error
 from autodenoise.training.optimizers import Adadelta, Adam, Cosine, Muon, OneCycle
 from autodenoise.training.phases import Phase, is_over
 from autodenoise.training.randomness import generator
+from autodenoise.training.state import Training, TrainingState, TrainingStatus
 from autodenoise.training.validation import Validation
 
 
@@ -65,7 +65,7 @@ def training(phases: dict[str, Phase], **changes: Any) -> Training:
         "noise": Gaussian(0.4, clip=True),
         "train": squares(150, 0),
         "validation": Batch(squares(50, 1)),
-        "validation_part": "test",
+        "validation_split": "test",
         "noisy_validation": True,
         "seed": 3,
         "device": torch.device("cpu"),
@@ -166,7 +166,7 @@ def test_so_does_one_that_died_after_its_very_last_save(
 ) -> None:
     given = training(PHASES[2])
 
-    def save_and_die(path: Path, state: State, *others: Any) -> None:
+    def save_and_die(path: Path, state: TrainingState, *others: Any) -> None:
         save_state(path, state, *others)
         if state.phase == 1:
             raise StopNow
@@ -195,11 +195,13 @@ def test_a_checkpoint_fits_no_other_recipe(tmp_path: Path) -> None:
 def test_a_recipe_stands_for_noise_that_another_processor_measures_otherwise(
     tmp_path: Path,
 ) -> None:
-    rows = fit(training(PHASES[2], origin="noisy pictures"), tmp_path, Heard())
-    measured = training(PHASES[2], noise=Gaussian(0.4 + 1e-9, clip=True), origin="noisy pictures")
+    rows = fit(training(PHASES[2], recipe_text="noisy pictures"), tmp_path, Heard())
+    measured = training(
+        PHASES[2], noise=Gaussian(0.4 + 1e-9, clip=True), recipe_text="noisy pictures"
+    )
     assert losses(fit(measured, tmp_path, Heard())) == losses(rows)
     with pytest.raises(InputError, match="another recipe"):
-        fit(training(PHASES[2], origin="others"), tmp_path, Heard())
+        fit(training(PHASES[2], recipe_text="others"), tmp_path, Heard())
 
 
 def test_the_average_is_the_mean_that_its_decay_says() -> None:
@@ -213,10 +215,10 @@ def test_the_average_is_the_mean_that_its_decay_says() -> None:
         average.update()
         kept = min(0.5, (1 + count) / (10 + count))
         expected = kept * expected + (1 - kept) * value
-    with average.shown():
+    with average.applied():
         assert layer.weight.item() == pytest.approx(expected)
     assert layer.weight.item() == values[-1]
-    average.settle()
+    average.copy_to_network()
     assert layer.weight.item() == pytest.approx(expected)
 
 
@@ -224,7 +226,7 @@ def test_what_is_validated_kept_and_handed_over_is_the_average(tmp_path: Path) -
     phase = dataclasses.replace(AVERAGED, ema=0.999, epochs=2)
     given = training({"denoise": phase})
     rows = fit(given, tmp_path, Heard())
-    watched = Validation(given.validation, given.noise, given.seed, given.validation_part)
+    watched = Validation(given)
     assert watched.loss(given.network, phase) == pytest.approx(rows[-1].val_loss, rel=1e-5)
     _, tensors = load_state(tmp_path / CHECKPOINT_NAME)
     other = nets.build("bottleneck", {"width": 8}, torch.Generator().manual_seed(9))
@@ -466,7 +468,7 @@ def test_generators_differ_by_purpose_and_place() -> None:
 def test_damaged_checkpoints_are_one_error(tmp_path: Path) -> None:
     network = nets.build("conv", {}, torch.Generator().manual_seed(0))
     path = tmp_path / "checkpoint.safetensors"
-    save_state(path, State(), network, Adam().build(network))
+    save_state(path, TrainingState(), network, Adam().build(network))
     whole = path.read_bytes()
     for damaged in (b"", whole[:100], whole[:-10], b"\0" * 100):
         path.write_bytes(damaged)
@@ -476,12 +478,12 @@ def test_damaged_checkpoints_are_one_error(tmp_path: Path) -> None:
     network(torch.rand(2, 1, 28, 28)).square().mean().backward()
     for optimizer in both:
         optimizer.step()
-    save_state(path, State(), network, both)
+    save_state(path, TrainingState(), network, both)
     _, tensors = load_state(path)
-    with pytest.raises(InputError, match="another optimiser"):
+    with pytest.raises(InputError, match="another optimizer"):
         restore(path, tensors, network, Adam().build(network))
     save_weights(path, network)
-    with pytest.raises(InputError, match="no checkpoint"):
+    with pytest.raises(InputError, match="not a checkpoint"):
         load_state(path)
     other = nets.build("blur", {}, torch.Generator().manual_seed(0))
     with pytest.raises(InputError, match="another network"):
@@ -497,7 +499,7 @@ def test_optimizer_state_survives_a_round_trip(tmp_path: Path) -> None:
     for optimizer in optimizers:
         optimizer.step()
     path = tmp_path / "checkpoint.safetensors"
-    save_state(path, State(phase=1, step=4, loss_sum=0.1), network, optimizers)
+    save_state(path, TrainingState(phase=1, step=4, loss_sum=0.1), network, optimizers)
     state, tensors = load_state(path)
     assert (state.phase, state.step, state.loss_sum) == (1, 4, 0.1)
     fresh = nets.build("conv", {}, torch.Generator().manual_seed(1))

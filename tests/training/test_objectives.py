@@ -16,7 +16,7 @@ from autodenoise.data.batch import Batch
 from autodenoise.data.crops import Pictures
 from autodenoise.errors import UsageError
 from autodenoise.noise import Gaussian, Jpeg, Noise, Poisson
-from autodenoise.training.loop import Training, fit
+from autodenoise.training.loop import fit
 from autodenoise.training.losses import mean_squared_error
 from autodenoise.training.objectives import (
     OBJECTIVES,
@@ -34,7 +34,8 @@ from autodenoise.training.objectives.noise2void import (
 )
 from autodenoise.training.optimizers import Cosine, Muon
 from autodenoise.training.phases import Phase
-from autodenoise.training.validation import take_shots
+from autodenoise.training.state import Training
+from autodenoise.training.validation import draw_repeats
 from tests.training.test_loop import Heard
 
 
@@ -246,7 +247,7 @@ def test_it_learns_to_denoise(
     noise = Gaussian(0.1)
     scenes = list(smooth(12, 64, 0)[:, None])
     if shots is not None:
-        scenes = list(take_shots(noise, scenes, shots, 1))
+        scenes = list(draw_repeats(noise, scenes, shots, 1))
     pictures = Pictures(
         scenes, 32, holds="clean" if shots is None else "noisy" if shots == 1 else "repeats"
     )
@@ -265,7 +266,7 @@ def test_it_learns_to_denoise(
         noise=noise,
         train=pictures,
         validation=Batch(smooth(6, 64, 9)),
-        validation_part="validation",
+        validation_split="validation",
         noisy_validation=True,
         samples=80 * len(pictures),
         seed=0,

@@ -15,8 +15,9 @@ import torch
 
 from autodenoise.training.checkpoint import load_state, save_state
 from autodenoise.training.history import EpochRow
-from autodenoise.training.loop import CHECKPOINT_NAME, Training, fit
+from autodenoise.training.loop import CHECKPOINT_NAME, fit
 from autodenoise.training.phases import Phase
+from autodenoise.training.state import Training
 from tests.training.test_gradients import LEARNT, from_crops
 from tests.training.test_loop import Heard, StopNow, losses, weights
 
@@ -28,7 +29,7 @@ from autodenoise.training import gradients, loop
 from tests.training.test_loop import Heard
 from tests.training.test_resuming import in_turn
 
-find, left = gradients.Gradients.find, 13
+find, left = gradients.Gradients.compute, 13
 
 def find_and_die(*arguments):
     global left
@@ -38,7 +39,7 @@ def find_and_die(*arguments):
     return find(*arguments)
 
 loop._CHECKPOINT_SECONDS = 0.0
-gradients.Gradients.find = find_and_die
+gradients.Gradients.compute = find_and_die
 loop.fit(in_turn(), Path(sys.argv[1]), Heard())
 """
 

@@ -31,7 +31,7 @@ from autodenoise.errors import (
 from autodenoise.runs import Run
 from autodenoise.runs.listeners import Listeners
 from autodenoise.training.history import EpochRow
-from autodenoise.training.loop import TrainingStatus
+from autodenoise.training.state import TrainingStatus
 from autodenoise.tuning.search import Search
 from autodenoise.tuning.study import Study, Trial
 from tests.helpers.event_files import curve, hyperparameters
@@ -216,7 +216,7 @@ def python(program: str, *arguments: str) -> subprocess.Popen[str]:
 
 KILLED = """
 import os, signal
-from autodenoise.runs import search, study
+from autodenoise.tuning import search, study
 judge = study.Claim.is_hopeless
 def die(self, phase, epoch, loss):
     if (self.number, phase, epoch) == (1, "denoise", 1):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from autodenoise.errors import AutodenoiseError
     from autodenoise.runtime import BatchSummary, DenoiseResult, FileTask
     from autodenoise.training.history import EpochRow
-    from autodenoise.training.loop import Training, TrainingStatus
+    from autodenoise.training.state import Training, TrainingStatus
     from autodenoise.tuning.study import Trial
 
 __all__ = [

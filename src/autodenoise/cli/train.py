@@ -97,7 +97,7 @@ def train(
     from autodenoise.noise_estimation import summary as verdict
     from autodenoise.noise_estimation.estimate import QualityEstimate
     from autodenoise.runs import report, results
-    from autodenoise.training.distributed import joined
+    from autodenoise.training.distributed import join_world
 
     sources: dict[Supervision, tuple[Path | None, ...]] = {
         "clean": (clean,),
@@ -111,7 +111,7 @@ def train(
         if paths[0] is not None
     }
     # Also around what is wrong with the words: one process says it for all.
-    with joined() as world:
+    with join_world() as world:
         changes = (recipe, noise, start, out, settings, epochs, minutes, seed, *given.values())
         if resume is not None and any(change is not None for change in changes):
             raise UsageError(
@@ -119,7 +119,7 @@ def train(
                 "but --device and --tensorboard"
             )
         own = _own(given, noise, start)
-        console = Console(quiet=not world.is_first)
+        console = Console(quiet=not world.is_main)
         with Downloads(console) as downloads, TrainingProgress(console) as progress:
             if resume is not None:
                 run = runs.resume(
@@ -147,7 +147,7 @@ def train(
                     on_bytes=downloads,
                     world=world,
                 )
-        if not world.is_first:
+        if not world.is_main:
             return
         tracked = run.folder / runs.TENSORBOARD_NAME
         if tracked.is_dir():

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from autodenoise.data.download import OnBytes
     from autodenoise.evaluation.scores import Denoiser
     from autodenoise.noise_estimation.estimate import QualityEstimate
-    from autodenoise.training.loop import TrainingCallback
+    from autodenoise.training.state import TrainingCallback
 
 __all__ = ["classify", "compare", "estimate", "evaluate", "find_outliers"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from autodenoise.training.history import EpochRow
-    from autodenoise.training.loop import Training, TrainingCallback, TrainingStatus
+    from autodenoise.training.state import Training, TrainingCallback, TrainingStatus
 
 __all__ = ["Listeners"]
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from autodenoise.recipes import Recipe
     from autodenoise.training.history import EpochRow
-    from autodenoise.training.loop import Training, TrainingStatus
+    from autodenoise.training.state import Training, TrainingStatus
 
 __all__ = ["Tracking", "hyperparameters"]
 
@@ -95,7 +95,7 @@ class Tracking:
         self._every = max(1, epochs // _PICTURES)
         clean, noisy, _ = training.validation.map(lambda images: images.to(training.device))
         if noisy is None and clean is not None:
-            noisy = corrupt(training.noise, clean, training.seed, training.validation_part)
+            noisy = corrupt(training.noise, clean, training.seed, training.validation_split)
         assert noisy is not None
         self._rows = {} if clean is None else {"clean": as_float(clean[:_IMAGES])}
         self._rows["noisy"] = as_float(noisy[:_IMAGES])

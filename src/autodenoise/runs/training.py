@@ -37,20 +37,17 @@ from autodenoise.training.checkpoint import (
     save_weights,
 )
 from autodenoise.training.distributed import SINGLE_PROCESS, World
-from autodenoise.training.loop import (
-    BEST_NAME,
-    Training,
-    fit,
-)
+from autodenoise.training.loop import BEST_NAME, fit
 from autodenoise.training.randomness import generator
-from autodenoise.training.validation import take_shots
+from autodenoise.training.state import Training
+from autodenoise.training.validation import draw_repeats
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from autodenoise.data.download import OnBytes
     from autodenoise.recipes import OwnData, Recipe
-    from autodenoise.training.loop import TrainingCallback
+    from autodenoise.training.state import TrainingCallback
 
 __all__ = [
     "TENSORBOARD_NAME",
@@ -107,8 +104,8 @@ def train(
     report, on_bytes
         Hear how training and downloads go.
     world
-        Those that train together, of `autodenoise.training.distributed.joined`. The first one alone
-        writes and reports.
+        The processes that train together, from `autodenoise.training.distributed.join_world`. Only
+        the main one writes and reports.
 
     Returns
     -------
@@ -131,7 +128,7 @@ def train(
     resolved = resolve(recipe, settings, own=own, epochs=epochs, minutes=minutes, seed=seed)
     folder = Path("runs") / resolved.name if out is None else Path(out)
     in_use = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-    if world.is_first and in_use:
+    if world.is_main and in_use:
         advice = (
             f"go on with it by: autodenoise train --resume {quoted(folder)}; "
             "or choose another with --out"
@@ -191,7 +188,7 @@ def start(
         As `train`; nothing is made of what cannot be trained.
     """
     chosen = choose_device(device, world)
-    with world.one_first():
+    with world.local_main_first():
         splits = datasets.load(recipe.data, on_bytes)
     training = _build(recipe, splits, chosen, world)
     begun = ""
@@ -201,8 +198,8 @@ def start(
         begun = card.name + (f" ({card.compute})" if 0 < len(card.compute) < 700 else "")
     sitting = Sitting(Run(folder, recipe), training, splits)
     # Until the others can train it too.
-    world.wait()
-    if not world.is_first:
+    world.barrier()
+    if not world.is_main:
         return sitting
     make_folder(folder)
     if (folder / RECIPE_NAME).exists():
@@ -230,7 +227,7 @@ def reopen(
     run = Run.open(folder)
     if device is None and run.environment().get("device") == "cpu":
         device = "cpu"
-    with world.one_first():
+    with world.local_main_first():
         splits = run.data(on_bytes)
     training = _build(run.recipe, splits, choose_device(device, world), world)
     if run.recipe.start:
@@ -282,22 +279,22 @@ def choose_device(name: str | None, world: World = SINGLE_PROCESS) -> torch.devi
         raise UsageError(f"device is '{name}'; expected cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("no CUDA device can be used here; train on --device cpu")
-    if name == "cuda" and world.count > 1:
-        if world.local >= torch.cuda.device_count():
+    if name == "cuda" and world.size > 1:
+        if world.local_rank >= torch.cuda.device_count():
             raise UsageError(
                 f"this machine has {torch.cuda.device_count()} CUDA device(s); start no more "
                 "processes on it, or train on --device cpu"
             )
-        torch.cuda.set_device(world.local)
+        torch.cuda.set_device(world.local_rank)
     return torch.device(name)
 
 
 def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device, world: World) -> Training:
     data, noise = recipe.data, Compose(noise_of(recipe, splits))
     for name, phase in recipe.phase.items():
-        if phase.batch_size < world.count:
+        if phase.batch_size < world.size:
             raise UsageError(
-                f"phase.{name}.batch_size is {phase.batch_size}, which {world.count} processes "
+                f"phase.{name}.batch_size is {phase.batch_size}, which {world.size} processes "
                 "cannot share; start fewer, or take a larger one"
             )
     untrained = network(recipe, splits.shape, splits.span)
@@ -311,7 +308,7 @@ def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device, world:
     if data.crop is not None:
         pictures, holds = splits.train.pictures, data.holds
         if data.shots is not None:
-            pictures = tuple(take_shots(noise, pictures, data.shots, recipe.seed))
+            pictures = tuple(draw_repeats(noise, pictures, data.shots, recipe.seed))
             holds = "noisy" if data.shots == 1 else "repeats"
         train = crops_of(
             pictures,
@@ -332,12 +329,12 @@ def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device, world:
             watched.noisy,
             watched.again,
         ),
-        validation_part="test" if same else "validation",
+        validation_split="test" if same else "validation",
         noisy_validation=recipe.validation == "noisy",
         samples=data.samples or data.copies * len(train),
         seed=recipe.seed,
         device=device,
-        origin=origin(recipe),
+        recipe_text=origin(recipe),
         notes=(*splits.notes, *caution(recipe, splits)),
         world=world,
     )
@@ -349,7 +346,7 @@ def _find_tensorboard() -> None:
 
 
 def _finish(sitting: Sitting, report: TrainingCallback | None, *, tensorboard: bool) -> Run:
-    run, is_first = sitting.run, sitting.training.world.is_first
+    run, is_first = sitting.run, sitting.training.world.is_main
     reports = [report] if report is not None and is_first else []
     with contextlib.ExitStack() as held:
         if is_first:
@@ -374,7 +371,7 @@ def _finish(sitting: Sitting, report: TrainingCallback | None, *, tensorboard: b
 def _hand_over(sitting: Sitting) -> None:
     """Make what a run leaves for others: its model file, how good it is, and its report."""
     world = sitting.training.world
-    if world.is_first:
+    if world.is_main:
         splits, train = sitting.splits, sitting.training.train
         _export(sitting)
         assess(sitting.run, splits)
@@ -382,7 +379,7 @@ def _hand_over(sitting: Sitting) -> None:
             splits = splits._replace(notes=(*splits.notes, *train.notes))
         write_report(sitting.run, splits)
     # A process that leaves early is taken by torchrun for one that failed.
-    world.wait()
+    world.barrier()
 
 
 def _export(sitting: Sitting) -> None:
@@ -437,7 +434,7 @@ def _compute(run: Run, training: Training) -> str:
 
 def _environment(training: Training) -> dict[str, str | int]:
     packages = ("autodenoise", "torch", "numpy", "onnxruntime")
-    device, count = training.device, training.world.count
+    device, count = training.device, training.world.size
     return {
         **{name: metadata.version(name) for name in packages},
         "python": platform.python_version(),

@@ -1,13 +1,12 @@
-"""What a run needs to go on: one safetensors file, with the numbers beside the tensors as JSON.
+"""Checkpoints: one safetensors file with all tensors, and the training state as JSON in its header.
 
-Nothing is pickled. Generators need no saving: see `autodenoise.training.randomness`.
+Nothing is pickled. Random generators are not saved; see `autodenoise.training.randomness`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +16,7 @@ from safetensors.torch import save
 from autodenoise.errors import InputError
 from autodenoise.files import write_bytes
 from autodenoise.training.history import EpochRow
+from autodenoise.training.state import TrainingState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,45 +26,18 @@ if TYPE_CHECKING:
     from autodenoise.training.ema import EMA
 
 __all__ = [
-    "State",
     "load_state",
     "load_weights",
     "restore",
-    "restore_average",
+    "restore_ema",
     "restore_trained",
     "save_state",
     "save_weights",
 ]
 
-
-@dataclass
-class State:
-    """Where a run stands: between two steps.
-
-    Attributes
-    ----------
-    phase, epoch, step
-        Indices of what comes next; `phase` is their number once all are over.
-    loss_sum
-        The loss so far in this epoch, summed over images.
-    seconds
-        Time spent in this epoch so far.
-    factor
-        The share of the peak learning rate that the last step had.
-    rows
-        The epochs that are done.
-    fingerprint
-        Of what is trained, see `autodenoise.training.loop`; a checkpoint fits no other.
-    """
-
-    phase: int = 0
-    epoch: int = 0
-    step: int = 0
-    loss_sum: float = 0.0
-    seconds: float = 0.0
-    factor: float = 0.0
-    rows: list[EpochRow] = field(default_factory=list)
-    fingerprint: str = ""
+# Prefixes of the tensors' names. Those of the EMA date from when it was called the average.
+_NETWORK, _OPTIMIZER, _EMA = "network.", "optimizer.", "average."
+_EMA_STEPS = "average_steps"
 
 
 def save_weights(path: Path, network: nn.Module) -> None:
@@ -73,53 +46,52 @@ def save_weights(path: Path, network: nn.Module) -> None:
 
 
 def load_weights(path: Path, network: nn.Module) -> None:
-    """Read weights into a network.
+    """Load weights into a network.
 
     Raises
     ------
     InputError
-        The file is missing, damaged, or of another network.
+        The file is missing, damaged, or from another network.
     """
-    tensors, _ = _open(path)
-    _into(path, network, tensors)
+    tensors, _ = _read(path)
+    _load_into(path, network, tensors)
 
 
 def save_state(
     path: Path,
-    state: State,
+    state: TrainingState,
     network: nn.Module,
     optimizers: list[torch.optim.Optimizer],
-    average: EMA | None = None,
+    ema: EMA | None = None,
 ) -> None:
     """Write everything that the next step depends on."""
-    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    tensors = {f"{_NETWORK}{name}": value for name, value in network.state_dict().items()}
     for number, optimizer in enumerate(optimizers):
         for index, slots in optimizer.state_dict()["state"].items():
             for slot, value in slots.items():
-                tensors[f"optimizer.{number}.{index}.{slot}"] = torch.as_tensor(value)
-    if average is not None:
-        tensors |= {f"average.{name}": value for name, value in average.weights.items()}
-        tensors["average_steps"] = torch.tensor(average.steps)
+                tensors[f"{_OPTIMIZER}{number}.{index}.{slot}"] = torch.as_tensor(value)
+    if ema is not None:
+        tensors |= {f"{_EMA}{name}": value for name, value in ema.weights.items()}
+        tensors[_EMA_STEPS] = torch.tensor(ema.steps)
     numbers = {**dataclasses.asdict(state), "rows": [row._asdict() for row in state.rows]}
-    content = save(_contiguous(tensors), {"state": json.dumps(numbers)})
-    write_bytes(path, content)
+    write_bytes(path, save(_contiguous(tensors), {"state": json.dumps(numbers)}))
 
 
-def load_state(path: Path) -> tuple[State, dict[str, Tensor]]:
-    """Read a state, and the tensors for `restore`.
+def load_state(path: Path) -> tuple[TrainingState, dict[str, Tensor]]:
+    """Load a training state, and the tensors for `restore`.
 
     Raises
     ------
     InputError
         The file is missing or damaged.
     """
-    tensors, metadata = _open(path)
+    tensors, metadata = _read(path)
     try:
         values: dict[str, Any] = json.loads(metadata["state"])
         rows = [EpochRow(**row) for row in values.pop("rows")]
-        return State(**values, rows=rows), tensors
+        return TrainingState(**values, rows=rows), tensors
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is no checkpoint of this version: {error}") from None
+        raise InputError(f"{path} is not a checkpoint of this version: {error}") from None
 
 
 def restore(
@@ -128,59 +100,70 @@ def restore(
     network: nn.Module,
     optimizers: list[torch.optim.Optimizer],
 ) -> None:
-    """Put the tensors of `load_state` back into a network and its optimisers."""
-    _into(path, network, _of_kind("network", tensors))
-    slots = _of_kind("optimizer", tensors)
-    owned = [
+    """Load the tensors of `load_state` into a network and its optimizers.
+
+    Raises
+    ------
+    InputError
+        They are from another network or another optimizer.
+    """
+    _load_into(path, network, _with_prefix(_NETWORK, tensors))
+    parameters = [
         [weight for group in optimizer.param_groups for weight in group["params"]]
         for optimizer in optimizers
     ]
     saved: list[dict[int, dict[str, Tensor]]] = [{} for _ in optimizers]
-    for name, value in slots.items():
+    for name, value in _with_prefix(_OPTIMIZER, tensors).items():
         number, index, slot = name.split(".", 2)
         try:
-            parameter = owned[int(number)][int(index)]
+            parameter = parameters[int(number)][int(index)]
         except IndexError:
-            raise InputError(f"{path} was written with another optimiser") from None
+            raise InputError(f"{path} was written with another optimizer") from None
         saved[int(number)].setdefault(int(index), {})[slot] = _laid_out_as(parameter, value)
     for optimizer, state in zip(optimizers, saved, strict=True):
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def restore_average(tensors: dict[str, Tensor], average: EMA) -> None:
-    """Put the tensors of `load_state` back into an average; a phase begins without."""
-    if "average_steps" in tensors:
-        average.restore(_of_kind("average", tensors), int(tensors["average_steps"]))
+def restore_ema(tensors: dict[str, Tensor], ema: EMA) -> None:
+    """Load the tensors of `load_state` into an EMA. At the start of a phase there are none."""
+    if _EMA_STEPS in tensors:
+        ema.restore(_with_prefix(_EMA, tensors), int(tensors[_EMA_STEPS]))
 
 
 def restore_trained(path: Path, tensors: dict[str, Tensor], network: nn.Module) -> None:
-    """Put what was learnt so far into a network that is to be used: the average if there is one."""
-    _into(path, network, _of_kind("average", tensors) or _of_kind("network", tensors))
+    """Load the weights to use into a network: the EMA if there is one.
+
+    Raises
+    ------
+    InputError
+        They are from another network.
+    """
+    weights = _with_prefix(_EMA, tensors) or _with_prefix(_NETWORK, tensors)
+    _load_into(path, network, weights)
 
 
-def _of_kind(kind: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    start = f"{kind}."
+def _with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {
-        name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
     }
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    # safetensors stores plain row-major data; channels-last weights are laid out anew on loading.
+    # safetensors stores row-major data; loading into channels-last weights converts it back.
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
 
 def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
-    # Fused optimisers walk a weight and its moments through memory side by side.
-    return (
-        torch.empty_like(parameter.detach()).copy_(value)
-        if value.shape == parameter.shape
-        else value
-    )
+    # Fused optimizers walk through a weight and its moments in the same memory order.
+    if value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter.detach()).copy_(value)
 
 
-def _open(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if not path.is_file():
         raise InputError(f"no such checkpoint: {path}")
     try:
@@ -190,9 +173,9 @@ def _open(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise InputError(f"{path} is damaged: {error}") from None
 
 
-def _into(path: Path, network: nn.Module, weights: dict[str, Tensor]) -> None:
+def _load_into(path: Path, network: nn.Module, weights: dict[str, Tensor]) -> None:
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise InputError(f"{path} holds the weights of another network: {reason}") from None
+        raise InputError(f"{path} has the weights of another network: {reason}") from None

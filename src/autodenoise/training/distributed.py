@@ -1,8 +1,8 @@
-"""Training by several processes that share each batch, as torchrun starts them.
+"""Training by several processes that share each batch, started by torchrun.
 
-All of them hold the same weights and draw the same random numbers, for whole batches. Each takes
-some rows of every batch through the network, and the gradients are added up: the step is that of
-one process, up to rounding.
+All processes have the same weights and draw the same random numbers, for whole batches. Each sends
+some rows of every batch through the network, and the gradients are summed: the step is that of a
+single process, up to rounding.
 """
 
 from __future__ import annotations
@@ -22,146 +22,121 @@ from autodenoise.errors import ProcessLost
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["SINGLE_PROCESS", "World", "joined"]
+__all__ = ["SINGLE_PROCESS", "World", "join_world"]
 
 
 @dataclass(frozen=True)
 class World:
-    """The processes of one training, as one of them sees them.
+    """The processes that train together, from the point of view of one of them.
 
-    All have to call the methods that ask the others, in the same order.
+    All processes must call the methods that communicate in the same order. Those raise
+    `ProcessLost` if another process has disappeared.
 
     Attributes
     ----------
-    rank, count
-        Which one this is, from 0, and how many there are.
-    local
-        Which one this is on its machine, from 0.
+    rank
+        Index of this process.
+    size
+        Number of processes.
+    local_rank
+        Index of this process on its machine.
     """
 
     rank: int = 0
-    count: int = 1
-    local: int = 0
+    size: int = 1
+    local_rank: int = 0
 
     @property
-    def is_first(self) -> bool:
-        """Whether this is the one that writes files and reports."""
+    def is_main(self) -> bool:
+        """Whether this process writes files and reports progress."""
         return self.rank == 0
 
-    def parts(self, rows: int, each: int) -> list[slice]:
-        """Cut a batch of so many rows evenly, `each` parts for a process, and give this one's.
+    def parts(self, rows: int, parts: int) -> list[slice]:
+        """Divide a batch evenly into `parts` per process, and return those of this process.
 
-        They are fewer where there are too few rows, or none.
+        There are fewer, or none, if there are too few rows.
         """
-        count = self.count * each
-        edges = [rows * n // count for n in range(self.rank * each, (self.rank + 1) * each + 1)]
+        count = self.size * parts
+        first = self.rank * parts
+        edges = [rows * n // count for n in range(first, first + parts + 1)]
         return [slice(*ends) for ends in itertools.pairwise(edges) if ends[0] < ends[1]]
 
-    def add_up(self, values: Sequence[Tensor]) -> None:
-        """Put the sums over all processes into tensors of one type, by a single message.
-
-        Raises
-        ------
-        ProcessLost
-            Another process is gone.
-        """
-        if self.count == 1:
+    def all_reduce(self, tensors: Sequence[Tensor]) -> None:
+        """Replace tensors of one dtype with their sums over all processes, in one message."""
+        if self.size == 1:
             return
-        flat = torch.cat([value.flatten() for value in values])
-        with _telling_of_loss():
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        with _errors_as_process_lost():
             distributed.all_reduce(flat)
-        sizes = [value.numel() for value in values]
-        for value, total in zip(values, torch.split(flat, sizes), strict=True):
-            value.copy_(total.view_as(value))
+        sizes = [tensor.numel() for tensor in tensors]
+        for tensor, total in zip(tensors, torch.split(flat, sizes), strict=True):
+            tensor.copy_(total.view_as(tensor))
 
-    def largest(self, *values: float) -> list[float]:
-        """Give the largest that any process has of each of some numbers.
+    def all_max(self, *values: float) -> list[float]:
+        """Return the maximum of each value over all processes.
 
-        What a clock or a signal says differs between processes; by this they go on alike.
-
-        Raises
-        ------
-        ProcessLost
-            Another process is gone.
+        Clocks and signals differ between processes; their maximum keeps the processes in step.
         """
-        if self.count == 1:
+        if self.size == 1:
             return list(values)
-        # Not on a GPU, whose work would have to be waited for.
-        found = torch.tensor(values, dtype=torch.float64)
-        with _telling_of_loss():
-            distributed.all_reduce(found, distributed.ReduceOp.MAX)
-        return found.tolist()
+        # On the CPU: a GPU would have to finish its work first.
+        maxima = torch.tensor(values, dtype=torch.float64)
+        with _errors_as_process_lost():
+            distributed.all_reduce(maxima, distributed.ReduceOp.MAX)
+        return maxima.tolist()
 
-    def agree(self, said: str) -> bool:
-        """Tell whether all processes say the same.
-
-        Raises
-        ------
-        ProcessLost
-            Another process is gone.
-        """
-        number = zlib.crc32(said.encode())
-        highest, lowest = self.largest(number, -number)
+    def all_agree(self, text: str) -> bool:
+        """Return whether all processes have the same text."""
+        digest = zlib.crc32(text.encode())
+        highest, lowest = self.all_max(digest, -digest)
         return highest == -lowest
 
     @contextlib.contextmanager
-    def one_first(self) -> Iterator[None]:
-        """Let one process of each machine do something before the others, such as a download.
-
-        Raises
-        ------
-        ProcessLost
-            Another process is gone.
-        """
-        if self.local > 0:
-            self.wait()
+    def local_main_first(self) -> Iterator[None]:
+        """Run a ``with`` block, such as a download, first in one process of each machine."""
+        if self.local_rank > 0:
+            self.barrier()
         yield
-        if self.local == 0:
-            self.wait()
+        if self.local_rank == 0:
+            self.barrier()
 
-    def wait(self) -> None:
-        """Wait until all processes are here.
-
-        Raises
-        ------
-        ProcessLost
-            Another process is gone.
-        """
-        self.largest(0)
+    def barrier(self) -> None:
+        """Wait for all processes."""
+        self.all_max(0)
 
 
 SINGLE_PROCESS = World()
-"""A training by one process, which asks nobody."""
+"""The world of a process that trains alone."""
 
 
 @contextlib.contextmanager
-def joined() -> Iterator[World]:
-    """Meet the other processes if torchrun started this one; else be alone.
+def join_world() -> Iterator[World]:
+    """Yield the world of this process: that of torchrun if it started this process.
 
-    When one fails they all end, and the first to fail is the only one to raise what happened.
+    When one process fails they all end, and only the first one to fail raises its error.
 
     Raises
     ------
     SystemExit
-        Another process failed, and says why.
+        Another process failed, and reports why.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield SINGLE_PROCESS
         return
-    # Not every build of torch has them.
+    # Not every build of torch has these.
     from torch.distributed.distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 
-    shared, rank, count = next(rendezvous("env://"))
-    # torchrun may start all anew, with what the last ones left there still in the store.
+    shared, rank, size = next(rendezvous("env://"))
+    # After a restart by torchrun, the store still has the entries of the previous processes.
     store = PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], shared)
-    # What is agreed on goes through the CPU also where gradients do not.
+    # `all_max` communicates through the CPU even if gradients do not.
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    distributed.init_process_group(backend, store=store, rank=rank, world_size=count)
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
     try:
-        yield World(rank, count, int(os.environ["LOCAL_RANK"]))
+        yield World(rank, size, int(os.environ["LOCAL_RANK"]))
     except BaseException:
-        # Before the others lose this one, which they could take for what happened.
+        # Mark the failure before the others lose this process and take that for the cause.
         if store.add("failed", 1) > 1:
             raise SystemExit(1) from None
         raise
@@ -169,11 +144,11 @@ def joined() -> Iterator[World]:
 
 
 @contextlib.contextmanager
-def _telling_of_loss() -> Iterator[None]:
+def _errors_as_process_lost() -> Iterator[None]:
     try:
         yield
     except RuntimeError:
         raise ProcessLost(
-            "another process of this training is gone without a word; it may have been killed, or "
-            "have had too little memory. Go on from the last checkpoint with --resume"
+            "another process of this training disappeared without an error; it may have been "
+            "killed, or run out of memory. Resume from the last checkpoint with --resume"
         ) from None

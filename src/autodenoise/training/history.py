@@ -1,4 +1,4 @@
-"""The epochs that are done, and the metrics file that tells of them."""
+"""The metrics file of a run: one row per epoch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["EpochRow", "read_metrics", "write_metrics"]
 
 
 class EpochRow(NamedTuple):
-    """One epoch as the metrics file tells it; `epoch` counts from 1 within its phase."""
+    """A finished epoch. `epoch` counts from 1 within its phase."""
 
     phase: str
     epoch: int
@@ -29,7 +29,7 @@ class EpochRow(NamedTuple):
 
 
 def write_metrics(path: Path, rows: list[EpochRow]) -> None:
-    """Write all rows as CSV; the file is replaced as a whole, so it never repeats an epoch."""
+    """Write all rows as CSV. The file is replaced atomically, so it never repeats an epoch."""
     text = io.StringIO()
     table = csv.DictWriter(text, EpochRow._fields)
     table.writeheader()
@@ -38,12 +38,12 @@ def write_metrics(path: Path, rows: list[EpochRow]) -> None:
 
 
 def read_metrics(path: Path) -> list[EpochRow]:
-    """Read back the rows of a metrics file.
+    """Read the rows of a metrics file.
 
     Raises
     ------
     InputError
-        It is no such file.
+        It is missing or is not a metrics file.
     """
     try:
         with path.open(newline="") as file:
@@ -51,12 +51,12 @@ def read_metrics(path: Path) -> list[EpochRow]:
                 EpochRow(
                     line["phase"],
                     int(line["epoch"]),
-                    *(float(line[k]) for k in EpochRow._fields[2:]),
+                    *(float(line[name]) for name in EpochRow._fields[2:]),
                 )
                 for line in csv.DictReader(file)
             ]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"cannot read {path}: {error}") from None
     if not all(math.isfinite(number) for row in rows for number in row[2:]):
-        raise InputError(f"cannot read {path}: not all of its numbers are finite")
+        raise InputError(f"cannot read {path}: some of its numbers are infinite or NaN")
     return rows

@@ -1,4 +1,4 @@
-"""Watching how training goes, on images that it does not learn from."""
+"""The validation loss, and the noise of images that are not trained on."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from autodenoise.data.batch import Batch
-from autodenoise.data.dataset import as_float
-from autodenoise.training.distributed import SINGLE_PROCESS, World
+from autodenoise.data.crops import as_float
 from autodenoise.training.losses import LOSSES
 from autodenoise.training.objectives import TrainingTask
 from autodenoise.training.randomness import generator
@@ -20,82 +18,82 @@ if TYPE_CHECKING:
     from autodenoise.nets import Autoencoder
     from autodenoise.noise import Noise
     from autodenoise.training.phases import Phase
+    from autodenoise.training.state import Training
 
-__all__ = ["Validation", "corrupt", "take_shots"]
+__all__ = ["Validation", "corrupt", "draw_repeats"]
 
-# Images are taken this many at a time to be corrupted, which decides what noise they get...
-_DRAWN = 500
-# ...and so many pixels at a time to be denoised, which decides the memory that it takes.
-_PIXELS = 500 * 64 * 64
+# Noise is drawn for this many images at a time. Changing it changes the noise.
+_IMAGES_PER_DRAW = 500
+# The network gets at most this many pixels at a time, which limits memory.
+_PIXELS_PER_BATCH = 500 * 64 * 64
 
 
 class Validation:
-    """Images with noise that is drawn once and the same in every sitting.
+    """Computes the validation loss of a run, always with the same noise."""
 
-    Parameters
-    ----------
-    images
-        Each (N, C, H, W), uint8 or float32 in [0, 1], on the device of the network. With clean ones
-        the loss is that of denoising, whatever was learnt from; without, that of the objective.
-    noise
-        Of clean images that have no noisy version.
-    seed, part
-        What the noise follows from, see `corrupt`.
-    noisy
-        Whether the network is fed noisy images or, as one tutorial has it, the clean ones.
-    """
-
-    def __init__(
-        self, images: Batch, noise: Noise, seed: int, part: str, *, noisy: bool = True
-    ) -> None:
-        if images.clean is not None and images.noisy is None and noisy:
-            images = images._replace(noisy=corrupt(noise, images.clean, seed, part))
-        self.images, self.noise, self.seed, self.part = images, noise, seed, part
+    def __init__(self, training: Training) -> None:
+        images = training.validation.map(lambda images: images.to(training.device))
+        self._noise, self._seed, self._world = training.noise, training.seed, training.world
+        if images.clean is not None and images.noisy is None and training.noisy_validation:
+            split = training.validation_split
+            images = images._replace(noisy=corrupt(self._noise, images.clean, self._seed, split))
+        self._images = images
 
     @torch.no_grad()
-    def loss(self, network: Autoencoder, phase: Phase, world: World = SINGLE_PROCESS) -> float:
-        """Give the mean loss of a phase's own task on them, which the processes share out."""
+    def loss(self, network: Autoencoder, phase: Phase) -> float:
+        """Return the mean loss, computed by all processes together.
+
+        With clean images it is the loss of denoising, whatever the objective of the phase.
+        """
         loss = LOSSES[phase.loss]
         network.eval()
         total = torch.zeros((), dtype=torch.float64)
-        _, height, width = self.images.shape
-        count = min(_DRAWN, max(1, _PIXELS // (height * width)))
-        starts = range(0, self.images.size, count)
-        for start in starts[world.rank :: world.count]:
+        _, height, width = self._images.shape
+        count = min(_IMAGES_PER_DRAW, max(1, _PIXELS_PER_BATCH // (height * width)))
+        starts = range(0, self._images.size, count)
+        for start in starts[self._world.rank :: self._world.size]:
             task = self._task(network, phase, start, count)
             total += loss(network, *task).item() * len(task.input)
-        world.add_up([total])
-        return total.item() / self.images.size
+        self._world.all_reduce([total])
+        return total.item() / self._images.size
 
     def _task(self, network: Autoencoder, phase: Phase, start: int, count: int) -> TrainingTask:
-        batch = self.images.map(lambda images: as_float(images[start : start + count]))
+        batch = self._images.map(lambda images: as_float(images[start : start + count]))
         clean, noisy, _ = batch
         if clean is None:
             assert noisy is not None
-            draw = generator(self.seed, "validation", start, device=noisy.device)
-            return phase.build_objective(self.noise)(network, batch, draw)
+            draws = generator(self._seed, "validation", start, device=noisy.device)
+            return phase.build_objective(self._noise)(network, batch, draws)
         if noisy is None or phase.objective == "reconstruction":
             return TrainingTask(clean, clean)
         return TrainingTask(noisy, clean)
 
 
-def take_shots(noise: Noise, scenes: Iterable[Tensor], count: int, seed: int) -> Iterator[Tensor]:
-    """Give so many noisy versions of each clean picture (1, C, H, W), as (count, C, H, W)."""
-    for number, clean in enumerate(scenes):
-        draw = generator(seed, "shots", number)
-        yield torch.cat([noise(as_float(clean), draw) for _ in range(count)])
+def draw_repeats(noise: Noise, images: Iterable[Tensor], count: int, seed: int) -> Iterator[Tensor]:
+    """Yield `count` noisy versions (count, C, H, W) of each clean image (1, C, H, W)."""
+    for number, clean in enumerate(images):
+        draws = generator(seed, "shots", number)
+        yield torch.cat([noise(as_float(clean), draws) for _ in range(count)])
 
 
-def corrupt(noise: Noise, clean: Tensor, seed: int, part: str, count: int | None = None) -> Tensor:
-    """Give one part's images, uint8 or float32, the noise that this seed draws for that part.
+def corrupt(noise: Noise, clean: Tensor, seed: int, split: str, count: int | None = None) -> Tensor:
+    """Return clean images (N, C, H, W), uint8 or float32, with noise, as float32.
 
-    With `count`, only the first so many: they get the noise that they have among all. It is drawn
-    on the CPU, so that it is the same on every device.
+    Parameters
+    ----------
+    noise
+        Drawn on the CPU, so that it is the same for every device.
+    clean
+        The images of a split.
+    seed, split
+        Determine the noise together.
+    count
+        Return only the first `count` images. Their noise is the same as without it.
     """
     count = len(clean) if count is None else min(count, len(clean))
     noisy = torch.empty(count, *clean.shape[1:], device=clean.device)
-    for start in range(0, count, _DRAWN):
-        rows = slice(start, start + _DRAWN)
-        draw = generator(seed, f"noise of {part}", start)
-        noisy[rows] = noise(as_float(clean[rows].cpu()), draw)[: count - start].to(clean.device)
+    for start in range(0, count, _IMAGES_PER_DRAW):
+        rows = slice(start, start + _IMAGES_PER_DRAW)
+        draws = generator(seed, f"noise of {split}", start)
+        noisy[rows] = noise(as_float(clean[rows].cpu()), draws)[: count - start].to(clean.device)
     return noisy

@@ -32,7 +32,8 @@ from autodenoise.runs.training import (
     start,
 )
 from autodenoise.signals import stop_requests
-from autodenoise.training.loop import TrainingCallback, fit
+from autodenoise.training.loop import fit
+from autodenoise.training.state import TrainingCallback
 from autodenoise.tuning.study import TRIALS_NAME, Claim, Study, Trial
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from autodenoise.data.download import OnBytes
     from autodenoise.recipes import Recipe
     from autodenoise.training.history import EpochRow
-    from autodenoise.training.loop import Training, TrainingStatus
+    from autodenoise.training.state import Training, TrainingStatus
 
 __all__ = ["Search", "SearchReport", "tune"]
 
