@@ -114,7 +114,7 @@ def main() -> None:
         {
             "people": PEOPLE,
             "picture": f"JPEG, {WIDTH}x{HEIGHT}, {len(content):,} bytes",
-            "places in the queue": Limits().waiting,
+            "places in the queue": Limits().max_waiting,
             "answers by status": {str(status): count for status, count in said.items()},
             "pictures equal to the command line's": equal,
             "seconds until the last": round(max(taken) - begun, 1),

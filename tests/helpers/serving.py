@@ -1,4 +1,4 @@
-"""A server as a process of its own, as people start it."""
+"""A server in a separate process, as users start it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from autodenoise.web import Limits
-from autodenoise.web.jobs import SOURCE
+from autodenoise.web.jobs import SOURCE_NAME
 from tests.helpers.model_files import box_blur
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["QUICK", "SLOW", "Serving", "serving"]
+__all__ = ["QUICK", "SLOW", "RunningServer", "running_server"]
 
 QUICK, SLOW = "quick.onnx", "slow.onnx"
-"""Models in the server's folder: means of 3x3 pixels, and of many, which takes long."""
+"""Models in the server's folder: box blurs of 3x3 pixels, and of many, which is slow."""
 
 _PROGRAM = """
 import sys
@@ -35,21 +35,21 @@ serve(port=0, limits=Limits(**{limits}), on_ready=lambda url, _: print(url, flus
 
 
 @dataclass(frozen=True)
-class Serving:
-    """A server at work.
+class RunningServer:
+    """A running server.
 
     Attributes
     ----------
     url
-        With a slash at the end.
+        Address, with a trailing slash.
     folder
-        That it was started in, which holds the models.
+        Its working directory, which holds the models.
     temporary
-        The folder for its temporary files.
+        Its folder for temporary files.
     process
-        The server.
+        The server process.
     client
-        Somebody who talks to it.
+        An HTTP client for it.
     """
 
     url: str
@@ -59,39 +59,39 @@ class Serving:
     client: httpx.Client
 
     def send(self, content: bytes, **parameters: Any) -> httpx.Response:
-        """Send a picture as a job."""
+        """Upload an image file as a job."""
         return self.client.post("/api/jobs", content=content, params=parameters)
 
     def state(self, job: str) -> dict[str, Any]:
-        """Ask how far a job is."""
-        said: dict[str, Any] = self.client.get(f"/api/jobs/{job}").raise_for_status().json()
-        return said
+        """Return the state of a job."""
+        message: dict[str, Any] = self.client.get(f"/api/jobs/{job}").raise_for_status().json()
+        return message
 
-    def ended(self, job: str) -> dict[str, Any]:
-        """Wait for a job's end."""
-        while (said := self.state(job))["state"] in ("waiting", "working"):
+    def wait_finished(self, job: str) -> dict[str, Any]:
+        """Wait until a job is finished, and return its state."""
+        while (message := self.state(job))["state"] in ("waiting", "working"):
             time.sleep(0.02)
-        return said
+        return message
 
-    def begun(self, job: str) -> dict[str, Any]:
-        """Wait until a job is worked on."""
-        while (said := self.state(job))["state"] == "waiting":
+    def wait_started(self, job: str) -> dict[str, Any]:
+        """Wait until a job has started, and return its state."""
+        while (message := self.state(job))["state"] == "waiting":
             time.sleep(0.02)
-        return said
+        return message
 
-    def done(self, content: bytes, **parameters: Any) -> str:
-        """Send a picture, wait until it is clean, and give the job's id."""
+    def denoise(self, content: bytes, **parameters: Any) -> str:
+        """Upload an image file, wait until it is denoised, and return the job's id."""
         job: str = self.send(content, **parameters).raise_for_status().json()["id"]
-        assert self.ended(job)["state"] == "done"
+        assert self.wait_finished(job)["state"] == "done"
         return job
 
     def files(self) -> set[Path]:
-        """Give its temporary files and folders; those that just go may be among them."""
+        """Return its temporary files and folders, perhaps with some that are being deleted."""
         walked = os.walk(self.temporary)
         return {Path(folder, name) for folder, *within in walked for name in chain(*within)}
 
-    def settled(self) -> set[Path]:
-        """Wait until its temporary files stay as they are, and give them."""
+    def stable_files(self) -> set[Path]:
+        """Wait until its temporary files do not change any more, and return them."""
         files, since = self.files(), time.monotonic()
         while time.monotonic() < since + 0.2:
             time.sleep(0.02)
@@ -99,32 +99,32 @@ class Serving:
                 files, since = now, time.monotonic()
         return files
 
-    def settles(self, files: set[Path]) -> None:
-        """Wait until these are the temporary files."""
+    def wait_for_files(self, files: set[Path]) -> None:
+        """Wait until its temporary files are these."""
         wait_until(lambda: self.files() == files)
 
-    def receives(self, uploading: bool = True) -> None:
-        """Wait until it is writing what somebody sends, or until it is not."""
-        wait_until(lambda: any(path.name == SOURCE for path in self.files()) == uploading)
+    def wait_for_upload(self, uploading: bool = True) -> None:
+        """Wait until an upload is being written, or until none is."""
+        wait_until(lambda: any(path.name == SOURCE_NAME for path in self.files()) == uploading)
 
     def stop(self, number: int = signal.SIGINT) -> tuple[int, str]:
-        """End it; give its exit code and all that it has printed."""
+        """Stop it; return its exit code and output."""
         self.process.send_signal(number)
         printed, _ = self.process.communicate(timeout=60)
         return self.process.returncode, printed
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Look every now and then whether something holds, until it does."""
-    until = time.monotonic() + 60
+    """Wait until a condition is true, for at most a minute."""
+    deadline = time.monotonic() + 60
     while not condition():
-        assert time.monotonic() < until, "it never came"
+        assert time.monotonic() < deadline, "timeout"
         time.sleep(0.02)
 
 
 @contextlib.contextmanager
-def serving(folder: Path, **limits: Any) -> Iterator[Serving]:
-    """Start a server in a folder, with the models there that tests use."""
+def running_server(folder: Path, **limits: Any) -> Iterator[RunningServer]:
+    """Run a server in a folder with the models that tests use."""
     temporary, home = folder / "temporary", folder / "home"
     for path in (temporary, home):
         path.mkdir()
@@ -138,19 +138,19 @@ def serving(folder: Path, **limits: Any) -> Iterator[Serving]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=_hear_signals,
+        preexec_fn=_enable_signals,
     )
     try:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         with httpx.Client(base_url=url, timeout=120) as client:
-            yield Serving(url, home, temporary, process, client)
+            yield RunningServer(url, home, temporary, process, client)
     finally:
         process.kill()
         process.communicate()
 
 
-def _hear_signals() -> None:
-    # Whoever starts the tests in the background may have them ignored, which is inherited.
+def _enable_signals() -> None:
+    # Tests that run in the background may inherit ignored signals.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

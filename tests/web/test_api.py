@@ -1,4 +1,4 @@
-"""The HTTP API of a real server process: what it gives is what the command line gives."""
+"""The HTTP API of a real server process: its results equal those of the command line."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ import pytest
 
 from autodenoise.images import IntensityRange
 from autodenoise.runtime import DenoiseOptions, denoise_files, load
-from tests.helpers import web_pictures as pictures
-from tests.helpers.serving import QUICK, SLOW, Serving
+from tests.helpers import web_images
+from tests.helpers.serving import QUICK, SLOW, RunningServer
 
 FILES = {
-    "photo.JPG": pictures.camera_jpeg(),
-    "grey.png": pictures.encoded(pictures.noise(40, 50, 1)),
-    "deep.tif": pictures.tiff(
+    "photo.JPG": web_images.camera_jpeg(),
+    "gray.png": web_images.encoded(web_images.noise(40, 50, 1)),
+    "deep.tif": web_images.tiff(
         np.random.default_rng(1).integers(0, 65_536, (30, 40, 3), np.uint16),
         photometric="rgb",
         description="as measured",
     ),
-    "clear.png": pictures.encoded(pictures.noise(33, 47, 4)),
-    "stack.tif": pictures.tiff(
+    "clear.png": web_images.encoded(web_images.noise(33, 47, 4)),
+    "stack.tif": web_images.tiff(
         np.random.default_rng(2).integers(0, 256, (3, 24, 36), np.uint8), photometric="minisblack"
     ),
-    "wide.webp": pictures.encoded(pictures.noise(20, 700), "WebP", lossless=True),
-    "odd \u202e name?.png": pictures.encoded(pictures.noise(9, 9)),
+    "wide.webp": web_images.encoded(web_images.noise(20, 700), "WebP", lossless=True),
+    "odd \u202e name?.png": web_images.encoded(web_images.noise(9, 9)),
 }
 
 
-def on_the_command_line(
-    server: Serving,
+def denoise_by_command_line(
+    server: RunningServer,
     folder: Path,
     name: str,
     content: bytes,
     options: DenoiseOptions,
     suffix: str = "",
 ) -> bytes:
-    """Give the bytes that ``autodenoise denoise`` writes."""
+    """Return the bytes that ``autodenoise denoise`` writes."""
     source = folder / f"source{Path(name).suffix}"
     source.write_bytes(content)
     target = folder / f"target{suffix or source.suffix}"
@@ -57,25 +57,25 @@ def on_the_command_line(
     ("name", "strength"),
     [*((name, 0.35) for name in FILES), ("photo.JPG", 0), ("photo.JPG", 1)],
 )
-def test_downloads_are_the_files_that_the_command_line_writes(
-    server: Serving, tmp_path: Path, name: str, strength: float
+def test_downloads_equal_the_command_lines_files(
+    server: RunningServer, tmp_path: Path, name: str, strength: float
 ) -> None:
     content = FILES[name]
-    expected = on_the_command_line(server, tmp_path, name, content, DenoiseOptions(strength))
+    expected = denoise_by_command_line(server, tmp_path, name, content, DenoiseOptions(strength))
     at_once = server.client.post(
         "/api/denoise",
         content=content,
         params={"name": name, "model": QUICK, "strength": strength},
     )
     assert at_once.content == expected
-    job = server.done(content, name=name, model=QUICK)
+    job = server.denoise(content, name=name, model=QUICK)
     later = server.client.get(f"/api/jobs/{job}/result", params={"strength": strength})
     assert later.content == expected
     assert Path(name).suffix in later.headers["content-disposition"]
     for kept in (False, True):
-        # Turned upright or without metadata, as another format or the same.
+        # Rotated upright or without metadata, in another format or the same.
         options = DenoiseOptions(strength, strip_metadata=not kept)
-        expected = on_the_command_line(server, tmp_path, name, content, options, ".tif")
+        expected = denoise_by_command_line(server, tmp_path, name, content, options, ".tif")
         saved = server.client.get(
             f"/api/jobs/{job}/result",
             params={"strength": strength, "format": "tif", "strip_metadata": not kept},
@@ -83,43 +83,43 @@ def test_downloads_are_the_files_that_the_command_line_writes(
         assert saved.content == expected
 
 
-def test_a_picture_can_be_asked_for_in_another_format(server: Serving, tmp_path: Path) -> None:
+def test_result_in_another_format(server: RunningServer, tmp_path: Path) -> None:
     content = FILES["photo.JPG"]
     options = DenoiseOptions(strip_metadata=True)
-    expected = on_the_command_line(server, tmp_path, "a.jpg", content, options, ".png")
+    expected = denoise_by_command_line(server, tmp_path, "a.jpg", content, options, ".png")
     params = {"name": "a.jpg", "model": QUICK, "format": "PNG", "strip_metadata": "true"}
-    answer = server.client.post("/api/denoise", content=content, params=params)
-    assert answer.content == expected
-    assert answer.headers["content-type"] == "image/png"
-    assert 'filename="a.denoised.png"' in answer.headers["content-disposition"]
+    response = server.client.post("/api/denoise", content=content, params=params)
+    assert response.content == expected
+    assert response.headers["content-type"] == "image/png"
+    assert 'filename="a.denoised.png"' in response.headers["content-disposition"]
 
 
-def test_floats_take_their_range_from_the_request(server: Serving, tmp_path: Path) -> None:
-    content = pictures.floats()
+def test_request_sets_the_range_of_floats(server: RunningServer, tmp_path: Path) -> None:
+    content = web_images.floats()
     refused = server.send(content, name="f.tif", model=QUICK)
     assert refused.status_code == 422
-    told = refused.json()["detail"]
-    assert told.startswith("f.tif has float32 samples, whose range only you know")
+    message = refused.json()["detail"]
+    assert message.startswith("f.tif has float32 samples, whose range only you know")
     half = server.send(content, name="f.tif", model=QUICK, black=3)
     assert half.status_code == 400
-    assert half.json()["detail"] == "give both black and white, or neither"
-    job = server.done(content, name="f.tif", model=QUICK, black=0, white=4095)
+    assert half.json()["detail"] == "expected both black and white, or neither"
+    job = server.denoise(content, name="f.tif", model=QUICK, black=0, white=4095)
     options = DenoiseOptions(0.5, IntensityRange(0, 4095))
-    expected = on_the_command_line(server, tmp_path, "f.tif", content, options)
+    expected = denoise_by_command_line(server, tmp_path, "f.tif", content, options)
     saved = server.client.get(f"/api/jobs/{job}/result", params={"strength": 0.5})
     assert saved.content == expected
 
 
-def test_an_archive_holds_each_picture_once(server: Serving) -> None:
-    files = ("grey.png", "photo.JPG", "grey.png")
-    jobs = [server.done(FILES[name], name=name, model=QUICK) for name in files]
+def test_archive_contains_all_results_under_unique_names(server: RunningServer) -> None:
+    files = ("gray.png", "photo.JPG", "gray.png")
+    jobs = [server.denoise(FILES[name], name=name, model=QUICK) for name in files]
     wanted = list(zip(jobs, (1, 0.25, 0.5), strict=True))
     named = [{"id": job, "strength": strength} for job, strength in wanted]
-    answer = server.client.post("/api/archive", json={"pictures": named})
-    assert answer.headers["content-type"] == "application/zip"
-    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+    response = server.client.post("/api/archive", json={"images": named})
+    assert response.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
         assert archive.testzip() is None
-        names = ["grey.denoised.png", "photo.denoised.JPG", "grey.denoised (2).png"]
+        names = ["gray.denoised.png", "photo.denoised.JPG", "gray.denoised (2).png"]
         assert archive.namelist() == names
         for name, (job, strength) in zip(names, wanted, strict=True):
             alone = server.client.get(f"/api/jobs/{job}/result", params={"strength": strength})
@@ -127,42 +127,42 @@ def test_an_archive_holds_each_picture_once(server: Serving) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "status", "said"),
+    ("content", "status", "message"),
     [
-        (b"", 422, "no picture came"),
+        (b"", 422, "the request has no body"),
         (
             b"GIF89a" + bytes(100),
             422,
             "by its first bytes it is not one of PNG",
         ),
-        (pictures.bomb(), 422, "declares 60,000 x 60,000 pixels in a file of"),
+        (web_images.bomb(), 422, "declares 60,000 x 60,000 pixels in a file of"),
         (FILES["photo.JPG"][:300], 422, "it.png"),
     ],
 )
 @pytest.mark.parametrize("path", ["/api/jobs", "/api/denoise"])
-def test_what_is_no_picture_is_refused(
-    server: Serving, path: str, content: bytes, status: int, said: str
+def test_invalid_files_are_rejected(
+    server: RunningServer, path: str, content: bytes, status: int, message: str
 ) -> None:
-    before = server.settled()
-    answer = server.client.post(path, content=content, params={"name": "it.png", "model": QUICK})
-    assert answer.status_code == status
-    assert said in answer.json()["detail"]
-    assert str(server.temporary) not in answer.text
-    server.settles(before)
+    before = server.stable_files()
+    response = server.client.post(path, content=content, params={"name": "it.png", "model": QUICK})
+    assert response.status_code == status
+    assert message in response.json()["detail"]
+    assert str(server.temporary) not in response.text
+    server.wait_for_files(before)
 
 
-def test_a_damaged_picture_fails_and_stops_no_other(server: Serving) -> None:
-    content = pictures.encoded(pictures.noise(300, 300))[:-5000]
-    said = server.ended(server.send(content, name="cut.png", model=QUICK).json()["id"])
-    assert said["state"] == "failed"
-    assert said["error"].startswith("cut.png is damaged or cut off")
-    answer = server.client.get(f"/api/jobs/{said['id']}/result")
-    assert (answer.status_code, answer.json()["detail"]) == (422, said["error"])
-    assert server.done(FILES["grey.png"], model=QUICK)
+def test_damaged_file_fails_without_stopping_others(server: RunningServer) -> None:
+    content = web_images.encoded(web_images.noise(300, 300))[:-5000]
+    message = server.wait_finished(server.send(content, name="cut.png", model=QUICK).json()["id"])
+    assert message["state"] == "failed"
+    assert message["error"].startswith("cut.png is damaged or cut off")
+    response = server.client.get(f"/api/jobs/{message['id']}/result")
+    assert (response.status_code, response.json()["detail"]) == (422, message["error"])
+    assert server.denoise(FILES["gray.png"], model=QUICK)
 
 
 @pytest.mark.parametrize(
-    ("parameters", "said"),
+    ("parameters", "message"),
     [
         ({"model": "quik.onnx"}, "unknown model 'quik.onnx'; did you mean 'quick.onnx'?"),
         ({"model": "../home/quick.onnx"}, "unknown model"),
@@ -173,159 +173,174 @@ def test_a_damaged_picture_fails_and_stops_no_other(server: Serving) -> None:
         ({"format": "bmp"}, "bmp"),
     ],
 )
-def test_requests_that_mean_nothing(server: Serving, parameters: dict[str, Any], said: str) -> None:
-    # However much is still being sent, the answer comes through.
-    answer = server.client.post(
+def test_invalid_parameters_are_rejected(
+    server: RunningServer, parameters: dict[str, Any], message: str
+) -> None:
+    # The response arrives although the upload is not complete.
+    response = server.client.post(
         "/api/denoise", content=bytes(30_000_000), params={"model": QUICK, **parameters}
     )
-    assert answer.status_code == 400
-    assert said in answer.json()["detail"]
+    assert response.status_code == 400
+    assert message in response.json()["detail"]
 
 
-def test_formats_that_cannot_hold_a_picture_are_refused(server: Serving) -> None:
-    job = server.done(FILES["clear.png"], name="clear.png", model=QUICK)
+def test_incompatible_formats_are_rejected(server: RunningServer) -> None:
+    job = server.denoise(FILES["clear.png"], name="clear.png", model=QUICK)
     assert server.state(job)["formats"] == [".png", ".tif", ".webp", ".avif"]
-    answer = server.client.get(f"/api/jobs/{job}/result", params={"format": "jpg"})
-    assert answer.status_code == 422
-    assert "JPEG cannot hold the transparency of clear.png" in answer.json()["detail"]
+    response = server.client.get(f"/api/jobs/{job}/result", params={"format": "jpg"})
+    assert response.status_code == 422
+    assert "JPEG cannot hold the transparency of clear.png" in response.json()["detail"]
     assert len(server.state(job)["formats"]) == 4
 
 
-def test_a_cancelled_picture_frees_the_worker_and_the_disk(server: Serving) -> None:
-    before = server.settled()
-    large = server.send(pictures.large(), name="large.png", model=SLOW).json()
-    waiting = server.send(FILES["grey.png"], model=QUICK).json()["id"]
-    never = server.send(FILES["grey.png"], model=QUICK).json()["id"]
+def test_cancelling_frees_worker_and_disk(server: RunningServer) -> None:
+    before = server.stable_files()
+    large = server.send(web_images.large(), name="large.png", model=SLOW).json()
+    waiting = server.send(FILES["gray.png"], model=QUICK).json()["id"]
+    never = server.send(FILES["gray.png"], model=QUICK).json()["id"]
     assert large["tiles"] > 20
-    server.begun(large["id"])
+    server.wait_started(large["id"])
     assert server.state(never) | {"state": "waiting", "ahead": 2} == server.state(never)
-    answer = server.client.get(f"/api/jobs/{large['id']}/result")
-    assert (answer.status_code, answer.json()["detail"]) == (409, "large.png is not done yet")
+    response = server.client.get(f"/api/jobs/{large['id']}/result")
+    assert (response.status_code, response.json()["detail"]) == (
+        409,
+        "large.png is not finished yet; try again later",
+    )
     for job in (never, large["id"]):
         assert server.client.delete(f"/api/jobs/{job}").status_code == 204
         assert server.client.get(f"/api/jobs/{job}").status_code == 404
-    assert server.ended(waiting)["state"] == "done"
+    assert server.wait_finished(waiting)["state"] == "done"
     server.client.delete(f"/api/jobs/{waiting}")
-    server.settles(before)
+    server.wait_for_files(before)
 
 
-def test_who_hangs_up_stops_the_work(server: Serving) -> None:
+def test_disconnecting_cancels_the_job(server: RunningServer) -> None:
     with pytest.raises(httpx.ReadTimeout):
         server.client.post(
             "/api/denoise",
-            content=pictures.large(),
+            content=web_images.large(),
             params={"model": SLOW},
             timeout=httpx.Timeout(120, read=1),
         )
-    # It would take minutes.
-    assert server.done(FILES["grey.png"], model=QUICK)
+    # The slow job would take minutes.
+    assert server.denoise(FILES["gray.png"], model=QUICK)
 
 
-def test_progress_is_told_in_tiles(server: Serving) -> None:
-    job = server.send(pictures.large(), name="large.png", model=SLOW).json()
-    said = server.begun(job["id"])
-    while not said["tiles_done"]:
-        said = server.state(job["id"])
-    assert said["state"] == "working"
-    assert 1 <= said["tiles_done"] < said["tiles"]
-    assert said["seconds_left"] > 0
+def test_progress_counts_tiles(server: RunningServer) -> None:
+    job = server.send(web_images.large(), name="large.png", model=SLOW).json()
+    message = server.wait_started(job["id"])
+    while not message["tiles_done"]:
+        message = server.state(job["id"])
+    assert message["state"] == "working"
+    assert 1 <= message["tiles_done"] < message["tiles"]
+    assert message["seconds_left"] > 0
     server.client.delete(f"/api/jobs/{job['id']}")
 
 
-def test_models_are_told_with_their_cards(server: Serving) -> None:
+def test_models_are_listed_with_their_cards(server: RunningServer) -> None:
     models = {model["name"]: model for model in server.client.get("/api/models").json()}
     assert [name for name, model in models.items() if model["default"]] == ["photo-real-color"]
     assert ["network", "box, 9 parameters"] in models[QUICK]["about"]
     labels = [label for label, _ in models["photo-real-color"]["about"]]
-    assert labels == ["network", "images", "trained on", "scores", "not for", "source", "licence"]
+    assert labels == ["network", "images", "trained on", "scores", "not for", "source", "license"]
 
 
-def test_names_are_never_paths(server: Serving) -> None:
+def test_names_are_not_used_as_paths(server: RunningServer) -> None:
     before = {*server.folder.rglob("*"), *server.folder.parent.glob("*")}
     for name in ("../../up.png", "/etc/up.png", "..\\up.png", "a/../up.png"):
         params = {"name": name, "model": QUICK}
-        answer = server.client.post("/api/denoise", content=FILES["grey.png"], params=params)
-        assert 'filename="up.denoised.png"' in answer.headers["content-disposition"]
+        response = server.client.post("/api/denoise", content=FILES["gray.png"], params=params)
+        assert 'filename="up.denoised.png"' in response.headers["content-disposition"]
     assert {*server.folder.rglob("*"), *server.folder.parent.glob("*")} == before
 
 
-def test_a_name_is_not_looked_up(server: Serving) -> None:
+def test_names_do_not_depend_on_existing_files(server: RunningServer) -> None:
     (server.folder / "taken.png").mkdir()
-    for name, said in (("taken.png", "taken"), ("界" * 150 + ".png", "")):
+    for name, message in (("taken.png", "taken"), ("界" * 150 + ".png", "")):
         params = {"name": name, "model": QUICK}
-        answer = server.client.post("/api/denoise", content=FILES["grey.png"], params=params)
-        assert answer.status_code == 200
-        assert f"{said}.denoised.png" in unquote(answer.headers["content-disposition"])
+        response = server.client.post("/api/denoise", content=FILES["gray.png"], params=params)
+        assert response.status_code == 200
+        assert f"{message}.denoised.png" in unquote(response.headers["content-disposition"])
 
 
-def test_who_removes_a_picture_under_another_gets_it_whole_or_not_at_all(server: Serving) -> None:
+def test_removing_during_download_gives_the_whole_file_or_an_error(server: RunningServer) -> None:
     for _ in range(6):
-        before = server.settled()
-        job = server.done(FILES["photo.JPG"], name="a.jpg", model=QUICK)
+        before = server.stable_files()
+        job = server.denoise(FILES["photo.JPG"], name="a.jpg", model=QUICK)
 
         def fetch(strength: float, job: str = job) -> tuple[int, int]:
-            answer = server.client.get(f"/api/jobs/{job}/result", params={"strength": strength})
-            return answer.status_code, len(answer.content)
+            response = server.client.get(f"/api/jobs/{job}/result", params={"strength": strength})
+            return response.status_code, len(response.content)
 
-        with ThreadPoolExecutor(5) as people:
-            answers = [people.submit(fetch, strength) for strength in (1, 0.5, 1, 0.5)]
-            people.submit(server.client.delete, f"/api/jobs/{job}")
-        assert {answer.result()[0] for answer in answers} <= {200, 404, 409}
-        server.settles(before)
+        with ThreadPoolExecutor(5) as executor:
+            responses = [executor.submit(fetch, strength) for strength in (1, 0.5, 1, 0.5)]
+            executor.submit(server.client.delete, f"/api/jobs/{job}")
+        assert {response.result()[0] for response in responses} <= {200, 404, 409}
+        server.wait_for_files(before)
 
 
 @pytest.mark.parametrize("wanted", ["bytes=99999999-", "bytes=nonsense", "bytes=0-9"])
-def test_parts_of_a_file_leave_nothing_behind(server: Serving, wanted: str) -> None:
-    job = server.done(FILES["photo.JPG"], name="a.jpg", model=QUICK)
+def test_range_requests_leave_no_files(server: RunningServer, wanted: str) -> None:
+    job = server.denoise(FILES["photo.JPG"], name="a.jpg", model=QUICK)
     address = f"/api/jobs/{job}/result?strength=0.5"
-    before = server.settled()
+    before = server.stable_files()
     whole = server.client.get(address).content
-    answer = server.client.get(address, headers={"Range": wanted})
-    assert answer.status_code in (206, 400, 416)
-    assert answer.status_code != 206 or answer.content == whole[:10]
-    # It is removed when the answer has been sent.
-    server.settles(before)
+    response = server.client.get(address, headers={"Range": wanted})
+    assert response.status_code in (206, 400, 416)
+    assert response.status_code != 206 or response.content == whole[:10]
+    # It is deleted after the response has been sent.
+    server.wait_for_files(before)
     server.client.delete(f"/api/jobs/{job}")
 
 
-def test_a_picture_is_packed_once(server: Serving) -> None:
-    job = server.done(FILES["grey.png"], model=QUICK)
-    wanted = {"pictures": [{"id": job}, {"id": job, "strength": 0.5}]}
-    answer = server.client.post("/api/archive", json=wanted)
-    assert (answer.status_code, answer.json()["detail"]) == (400, "a picture is asked for twice")
+def test_archive_rejects_duplicates(server: RunningServer) -> None:
+    job = server.denoise(FILES["gray.png"], model=QUICK)
+    wanted = {"images": [{"id": job}, {"id": job, "strength": 0.5}]}
+    response = server.client.post("/api/archive", json=wanted)
+    assert (response.status_code, response.json()["detail"]) == (400, "an image is listed twice")
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "Field required"),
-        (b"pictures=1", "expected JSON, came something else: Expecting value"),
-        (b'{"pictures": 1}', "pictures: Input should be a valid list"),
+        (b"images=1", "the body is not valid JSON: Expecting value"),
+        (b'{"images": 1}', "images: Input should be a valid list"),
     ],
 )
-def test_a_request_that_is_not_understood_is_told_why(
-    server: Serving, content: bytes, said: str
-) -> None:
+def test_invalid_bodies_are_explained(server: RunningServer, content: bytes, message: str) -> None:
     headers = {"Content-Type": "application/json"}
-    answer = server.client.post("/api/archive", content=content, headers=headers)
-    assert answer.status_code == 400
-    assert said in answer.json()["detail"]
+    response = server.client.post("/api/archive", content=content, headers=headers)
+    assert response.status_code == 400
+    assert message in response.json()["detail"]
 
 
 @pytest.mark.parametrize(
     "path", ["before/9", "before/0/9/0/0", "before/0/0/99/0", "before/0/0/0/7"]
 )
-def test_what_a_picture_does_not_have(server: Serving, path: str) -> None:
-    job = server.done(FILES["grey.png"], model=QUICK)
+def test_missing_pages_and_tiles_are_not_found(server: RunningServer, path: str) -> None:
+    job = server.denoise(FILES["gray.png"], model=QUICK)
     assert server.client.get(f"/api/jobs/{job}/{path}").status_code == 404
     assert server.client.get(f"/api/jobs/{job}/before/{'9' * 300}").status_code == 400
 
 
-def test_the_api_describes_itself(server: Serving) -> None:
-    told = server.client.get("/openapi.json").json()
-    assert set(told["paths"]) >= {"/api/denoise", "/api/jobs", "/api/models", "/api/archive"}
-    body = told["paths"]["/api/denoise"]["post"]["requestBody"]
+def test_openapi_description_and_docs_page(server: RunningServer) -> None:
+    message = server.client.get("/openapi.json").json()
+    assert set(message["paths"]) >= {"/api/denoise", "/api/jobs", "/api/models", "/api/archive"}
+    body = message["paths"]["/api/denoise"]["post"]["requestBody"]
     assert body["content"]["application/octet-stream"]["schema"]["format"] == "binary"
     assert "/swagger/swagger-ui-bundle.js" in server.client.get("/docs").text
     for file in ("/swagger/swagger-ui-bundle.js", "/swagger/swagger-ui.css", "/static/api.js"):
         assert server.client.get(file).status_code == 200
+
+
+def test_deprecated_json_fields_are_still_supported(server: RunningServer) -> None:
+    job = server.denoise(FILES["gray.png"], name="gray.png", model=QUICK)
+    state = server.state(job)
+    assert state["picture"] == state["image"]
+    assert state["shown"] == state["display_range"]
+    assert state["image"]["colours"] == state["image"]["colors"] == 1
+    limits = server.client.get("/api/limits").json()
+    assert limits["endings"] == limits["suffixes"]
+    response = server.client.post("/api/archive", json={"pictures": [{"id": job}]})
+    assert response.headers["content-type"] == "application/zip"

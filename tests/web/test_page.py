@@ -17,9 +17,9 @@ from playwright.sync_api import expect
 
 from autodenoise.images import IntensityRange
 from autodenoise.runtime import DenoiseOptions, denoise_files, load
-from tests.helpers import web_pictures as pictures
+from tests.helpers import web_images
 from tests.helpers.browser import Visit, chromium, visiting
-from tests.helpers.serving import QUICK, SLOW, Serving
+from tests.helpers.serving import QUICK, SLOW, RunningServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from playwright.sync_api import Browser, Route
 
-PIXELS = pictures.noise(60, 80)
-PHOTO = pictures.encoded(PIXELS)
+PIXELS = web_images.noise(60, 80)
+PHOTO = web_images.encoded(PIXELS)
 BROKEN = PHOTO[:2000]
 
 
@@ -39,7 +39,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visit(browser: Browser, server: Serving) -> Iterator[Visit]:
+def visit(browser: Browser, server: RunningServer) -> Iterator[Visit]:
     with visiting(browser, server.url) as opened:
         yield opened
 
@@ -59,7 +59,7 @@ def quick(visit: Visit, **files: bytes) -> None:
 
 
 def written(
-    server: Serving,
+    server: RunningServer,
     folder: Path,
     name: str,
     content: bytes,
@@ -85,7 +85,7 @@ def close(drawn: NDArray[np.int64], expected: NDArray[np.float64], most: float =
 
 
 def test_a_picture_is_dropped_compared_and_downloaded(
-    visit: Visit, server: Serving, tmp_path: Path
+    visit: Visit, server: RunningServer, tmp_path: Path
 ) -> None:
     with_model(visit, QUICK)
     expect(visit("#work")).to_be_hidden()
@@ -120,7 +120,9 @@ def test_a_picture_is_dropped_compared_and_downloaded(
     assert saved.path().read_bytes() == written(server, tmp_path, "photo.png", PHOTO, options)
 
 
-def test_the_divider_parts_before_from_after(visit: Visit, server: Serving, tmp_path: Path) -> None:
+def test_the_divider_parts_before_from_after(
+    visit: Visit, server: RunningServer, tmp_path: Path
+) -> None:
     quick(visit, photo=PHOTO)
     visit("#zoom-full").click()
     before = PIXELS.astype(float)
@@ -150,9 +152,9 @@ def test_the_divider_parts_before_from_after(visit: Visit, server: Serving, tmp_
 
 
 def test_transparency_is_blended_as_the_file_is(
-    visit: Visit, server: Serving, tmp_path: Path
+    visit: Visit, server: RunningServer, tmp_path: Path
 ) -> None:
-    content = pictures.encoded(pictures.noise(50, 70, 4))
+    content = web_images.encoded(web_images.noise(50, 70, 4))
     quick(visit, clear=content)
     visit("#zoom-full").click()
     visit.view("Difference")
@@ -224,9 +226,9 @@ def test_the_wheel_zooms_and_a_double_click_fits(visit: Visit) -> None:
 
 
 def test_of_several_each_has_its_strength_and_all_are_one_zip_file(
-    visit: Visit, server: Serving, tmp_path: Path
+    visit: Visit, server: RunningServer, tmp_path: Path
 ) -> None:
-    other = pictures.encoded(pictures.noise(40, 50, 1))
+    other = web_images.encoded(web_images.noise(40, 50, 1))
     quick(visit, photo=PHOTO, other=other)
     expect(visit("#overall")).to_have_text("2 of 2 done")
     visit.strength(30)
@@ -249,9 +251,11 @@ def test_of_several_each_has_its_strength_and_all_are_one_zip_file(
     expect(visit("#choose-first")).to_be_focused()
 
 
-def test_options_say_how_the_file_is_written(visit: Visit, server: Serving, tmp_path: Path) -> None:
+def test_options_say_how_the_file_is_written(
+    visit: Visit, server: RunningServer, tmp_path: Path
+) -> None:
     with_model(visit, QUICK)
-    content = pictures.camera_jpeg()
+    content = web_images.camera_jpeg()
     visit.choose({"photo.jpg": content})
     visit.states("done")
     visit("#options summary").click()
@@ -264,9 +268,11 @@ def test_options_say_how_the_file_is_written(visit: Visit, server: Serving, tmp_
     assert saved.path().read_bytes() == expected
 
 
-def test_floats_ask_for_black_and_white(visit: Visit, server: Serving, tmp_path: Path) -> None:
+def test_floats_ask_for_black_and_white(
+    visit: Visit, server: RunningServer, tmp_path: Path
+) -> None:
     with_model(visit, QUICK)
-    visit.choose({"f.tif": pictures.floats()})
+    visit.choose({"f.tif": web_images.floats()})
     visit.states("failed")
     expect(visit("#ended-text")).to_contain_text("whose range only you know")
     visit("#say-range").click()
@@ -278,13 +284,13 @@ def test_floats_ask_for_black_and_white(visit: Visit, server: Serving, tmp_path:
     visit("#range-one").click()
     visit.states("done")
     options = DenoiseOptions(intensity_range=IntensityRange(0, 4095))
-    expected = written(server, tmp_path, "f.tif", pictures.floats(), options)
+    expected = written(server, tmp_path, "f.tif", web_images.floats(), options)
     assert visit.download().path().read_bytes() == expected
 
 
 def test_what_is_no_picture_says_so_and_keeps_nobody_up(visit: Visit) -> None:
     with_model(visit, QUICK)
-    visit.choose({"broken.png": BROKEN, "bomb.png": pictures.bomb(), "photo.png": PHOTO})
+    visit.choose({"broken.png": BROKEN, "bomb.png": web_images.bomb(), "photo.png": PHOTO})
     visit.states("failed", "failed", "done")
     expect(visit("#overall")).to_have_text("1 of 3 done, 2 failed")
     expect(visit("#ended-text")).to_contain_text("broken.png")
@@ -297,10 +303,12 @@ def test_what_is_no_picture_says_so_and_keeps_nobody_up(visit: Visit) -> None:
     expect(visit("#divider")).to_be_visible()
 
 
-def test_a_long_one_shows_its_tiles_and_can_be_cancelled(visit: Visit, server: Serving) -> None:
+def test_a_long_one_shows_its_tiles_and_can_be_cancelled(
+    visit: Visit, server: RunningServer
+) -> None:
     with_model(visit, SLOW)
     with visit.page.expect_response("**/api/jobs?*") as answer:
-        visit.choose({"large.png": pictures.large()})
+        visit.choose({"large.png": web_images.large()})
     visit.states("working")
     expect(visit("#progress-text")).to_contain_text("Tile ")
     expect(visit("#progress-text")).to_contain_text(" left")
@@ -400,7 +408,7 @@ def test_a_server_that_is_gone_is_missed_until_it_is_back(visit: Visit) -> None:
     expect(visit("#banner")).to_be_empty()
 
 
-def forgotten(server: Serving, job: str) -> None:
+def forgotten(server: RunningServer, job: str) -> None:
     """Wait until the server has let go of a job, which the page does not wait for."""
     until = time.monotonic() + 30
     while server.client.get(f"/api/jobs/{job}").status_code != 404:
@@ -418,7 +426,7 @@ def sent(visit: Visit) -> str:
     return job
 
 
-def test_what_the_server_forgot_is_sent_again(visit: Visit, server: Serving) -> None:
+def test_what_the_server_forgot_is_sent_again(visit: Visit, server: RunningServer) -> None:
     server.client.delete(f"/api/jobs/{sent(visit)}")
     visit("#download").click()
     expect(visit("#status")).to_have_text("photo.png is done.")
@@ -427,7 +435,7 @@ def test_what_the_server_forgot_is_sent_again(visit: Visit, server: Serving) -> 
     assert visit.download().suggested_filename == "photo.denoised.png"
 
 
-def test_nothing_is_left_when_the_page_is_left(visit: Visit, server: Serving) -> None:
+def test_nothing_is_left_when_the_page_is_left(visit: Visit, server: RunningServer) -> None:
     job = sent(visit)
     assert server.state(job)["state"] == "done"
     visit.page.goto("about:blank")
@@ -437,7 +445,7 @@ def test_nothing_is_left_when_the_page_is_left(visit: Visit, server: Serving) ->
 def test_pages_are_turned(visit: Visit) -> None:
     with_model(visit, QUICK)
     stack = np.stack([np.full((24, 36), value, np.uint8) for value in (10, 90, 170)])
-    visit.choose({"stack.tif": pictures.tiff(stack, photometric="minisblack")})
+    visit.choose({"stack.tif": web_images.tiff(stack, photometric="minisblack")})
     visit.states("done")
     visit("#zoom-full").click()
     visit.view("Before")
@@ -450,7 +458,9 @@ def test_pages_are_turned(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize(("width", "density"), [(360, 2), (800, 1), (1920, 1)])
-def test_it_fits_the_screen(browser: Browser, server: Serving, width: int, density: float) -> None:
+def test_it_fits_the_screen(
+    browser: Browser, server: RunningServer, width: int, density: float
+) -> None:
     with visiting(browser, server.url, width, 740, density) as visit:
         across = "document.documentElement.scrollWidth"
         assert visit.page.evaluate(across) == width

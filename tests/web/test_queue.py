@@ -1,4 +1,4 @@
-"""The desk by itself: what it keeps, and what it lets go of."""
+"""The job queue: which files it keeps, and which it deletes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 
 from autodenoise.errors import InputError
 from autodenoise.runtime import Card, DenoiseOptions, denoise_file, load
-from autodenoise.web.cache import Kept
-from autodenoise.web.errors import Busy, Unknown
-from autodenoise.web.jobs import SOURCE, Job, State, bare_name
+from autodenoise.web.cache import CachedModel
+from autodenoise.web.errors import NotFound, ServerBusy
+from autodenoise.web.jobs import SOURCE_NAME, Job, JobState, clean_name
 from autodenoise.web.limits import Limits
-from autodenoise.web.queue import Desk
-from tests.helpers import web_pictures as pictures
+from autodenoise.web.queue import JobQueue
+from tests.helpers import web_images
 from tests.helpers.model_files import box_blur
 
-PHOTO = pictures.encoded(pictures.noise(60, 80))
+PHOTO = web_images.encoded(web_images.noise(60, 80))
 
 
 @pytest.fixture(autouse=True)
@@ -34,98 +34,108 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     box_blur(Path("box.onnx"), channels=3)
 
 
-def sent(desk: Desk) -> Job:
-    with desk.place(len(PHOTO)) as folder:
-        (folder / SOURCE).write_bytes(PHOTO)
-        job = desk.look(folder, "a.png", "box.onnx", DenoiseOptions(), keep_answers=True).result()
-        desk.take(job).result()
+def run_job(queue: JobQueue) -> Job:
+    with queue.reserve(len(PHOTO)) as folder:
+        (folder / SOURCE_NAME).write_bytes(PHOTO)
+        options = DenoiseOptions()
+        job = queue.open(folder, "a.png", "box.onnx", options, cache_outputs=True).result()
+        queue.submit(job).result()
     return job
 
 
 @pytest.mark.parametrize(
-    ("kept_bytes", "left"),
-    [(10**9, {"answers", "preview-after-0"}), (60_000, {"preview-after-0"}), (30_000, set[str]())],
+    ("max_disk_bytes", "remaining"),
+    [(10**9, {"cache", "preview-after-0"}), (60_000, {"preview-after-0"}), (30_000, set[str]())],
 )
-def test_what_can_be_made_again_goes_first(kept_bytes: int, left: set[str]) -> None:
+def test_previews_and_cache_are_deleted_before_results(
+    max_disk_bytes: int, remaining: set[str]
+) -> None:
     source, clean = Path("../source.png"), Path("../clean.png")
     source.write_bytes(PHOTO)
     denoise_file(load("box.onnx"), source, clean, DenoiseOptions(strength=0.4))
-    desk = Desk(Limits(kept_bytes=kept_bytes))
+    queue = JobQueue(Limits(max_disk_bytes=max_disk_bytes))
     try:
-        job = sent(desk)
+        job = run_job(queue)
         sizes = job.preview_sizes("after", 0)
-        desk.tidy()
-        assert {path.name for path in job.folder.iterdir()} == {SOURCE, "result.png", *left}
-        # Where its answers are gone, the model works again.
-        assert job.saved(0.4).read_bytes() == clean.read_bytes()
+        queue.free_space()
+        assert {path.name for path in job.folder.iterdir()} == {
+            SOURCE_NAME,
+            "result.png",
+            *remaining,
+        }
+        # Without cached outputs, the model runs again.
+        assert job.save(0.4).read_bytes() == clean.read_bytes()
         assert job.preview_sizes("after", 0) == sizes
     finally:
-        desk.close()
+        queue.close()
 
 
-def test_room_is_made_for_the_next() -> None:
-    with Desk(Limits(kept_bytes=120_000)) as desk:
-        job = sent(desk)
+def test_reserving_frees_space() -> None:
+    with JobQueue(Limits(max_disk_bytes=120_000)) as queue:
+        job = run_job(queue)
         job.preview_sizes("before", 0)
-        assert (job.folder / "answers").exists()
-        # Beside the picture and its result there is room for this, and not for more.
-        with desk.place(80_000):
-            assert {path.name for path in job.folder.iterdir()} == {SOURCE, "result.png"}
-            with pytest.raises(Busy, match="no room beside the 1 pictures"), desk.place(80_000):
+        assert (job.folder / "cache").exists()
+        # Beside the image and its result there is space for this, but not for more.
+        with queue.reserve(80_000):
+            assert {path.name for path in job.folder.iterdir()} == {SOURCE_NAME, "result.png"}
+            with (
+                pytest.raises(ServerBusy, match="no space left beside 1 stored images"),
+                queue.reserve(80_000),
+            ):
                 pass
-        with desk.scratch() as path:
+        with queue.temporary_file() as path:
             path.write_bytes(bytes(200_000))
-            with pytest.raises(Busy, match="no room for an archive"), desk.scratch():
+            with pytest.raises(ServerBusy, match="no space for an archive"), queue.temporary_file():
                 pass
         assert not path.exists()
 
 
-def test_files_stay_while_somebody_uses_them() -> None:
-    with Desk(Limits()) as desk:
-        job = sent(desk)
+def test_files_in_use_are_kept() -> None:
+    with JobQueue(Limits()) as queue:
+        job = run_job(queue)
         with job.in_use():
-            desk.forget(job)
+            queue.remove(job)
             assert (job.folder / "result.png").exists()
-            with pytest.raises(Unknown), job.in_use():
+            with pytest.raises(NotFound), job.in_use():
                 pass
         assert not job.folder.exists()
-        for ask in (lambda: job.saved(0.5), lambda: job.preview_sizes("before", 0)):
-            with pytest.raises(Unknown):
-                ask()
+        for request in (lambda: job.save(0.5), lambda: job.preview_sizes("before", 0)):
+            with pytest.raises(NotFound):
+                request()
 
 
-def test_pictures_that_nobody_asks_about_are_forgotten() -> None:
-    desk = Desk(Limits(idle_seconds=0))
+def test_idle_jobs_are_removed() -> None:
+    queue = JobQueue(Limits(idle_seconds=0))
     try:
-        job = sent(desk)
-        assert job.state is State.DONE
-        assert desk.find(job.id) is job
-        desk.forget_idle()
-        with pytest.raises(Unknown, match="not here, or no longer"):
-            desk.find(job.id)
+        job = run_job(queue)
+        assert job.state is JobState.DONE
+        assert queue.find(job.id) is job
+        queue.remove_idle()
+        with pytest.raises(NotFound, match="not on the server, or no longer"):
+            queue.find(job.id)
         assert not job.folder.exists()
     finally:
-        desk.close()
+        queue.close()
 
 
-def test_nothing_is_left_when_the_desk_closes() -> None:
-    desk = Desk(Limits())
-    job = sent(desk)
+def test_closing_the_queue_deletes_all_files() -> None:
+    queue = JobQueue(Limits())
+    job = run_job(queue)
     assert (job.folder.parent.stat().st_mode & 0o777) == 0o700
-    with desk.scratch() as path:
+    with queue.temporary_file() as path:
         path.write_bytes(b"zip")
-    desk.close()
+    queue.close()
     assert not job.folder.parent.exists()
 
 
-def test_what_a_killed_server_left_goes_with_the_next(
+def test_files_of_a_killed_server_are_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = """
 import signal, sys
-from autodenoise.web.queue import Desk
+from autodenoise.web.queue import JobQueue
 from autodenoise.web.limits import Limits
-print(Desk(Limits())._folder, flush=True)
+print(JobQueue(Limits())._folder, flush=True)
 signal.pause()
 """
     command = [sys.executable, "-c", program]
@@ -136,36 +146,36 @@ signal.pause()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as other:
         try:
             assert other.stdout is not None
-            left = Path(other.stdout.readline().strip())
-            (left / "job").mkdir()
-            (left / "job" / "photo").write_bytes(PHOTO)
-            Desk(Limits()).close()
-            assert left.exists(), "its server lives"
+            folder = Path(other.stdout.readline().strip())
+            (folder / "job").mkdir()
+            (folder / "job" / "photo").write_bytes(PHOTO)
+            JobQueue(Limits()).close()
+            assert folder.exists(), "its server is still running"
         finally:
             other.kill()
-    Desk(Limits()).close()
+    JobQueue(Limits()).close()
     assert {path.name for path in tmp_path.iterdir()} == {"here", link.name}
     assert Path("box.onnx").exists()
 
 
-def test_answers_that_end_too_soon_are_an_error() -> None:
-    with tempfile.TemporaryFile() as empty, pytest.raises(InputError, match="end too soon"):
-        Kept(Card("a", "a", 1, 0), empty).batch(np.zeros((1, 2, 2, 1), np.float32))
+def test_incomplete_cache_is_an_error() -> None:
+    with tempfile.TemporaryFile() as empty, pytest.raises(InputError, match="are incomplete"):
+        CachedModel(Card("a", "a", 1, 0), empty).batch(np.zeros((1, 2, 2, 1), np.float32))
 
 
 @given(st.text(max_size=300) | st.text("界.é/ ", max_size=300))
-def test_a_name_is_a_name_whatever_is_sent(sent_name: str) -> None:
-    name = bare_name(sent_name)
+def test_clean_name_is_safe_for_any_input(sent_name: str) -> None:
+    name = clean_name(sent_name)
     assert name
     assert name.isprintable()
     assert not {"/", "\\"} & set(name)
     assert name not in (".", "..")
     assert len(name.encode()) <= 200
-    # What was called by a decent name keeps it.
-    assert bare_name(name) == name
+    # It is idempotent.
+    assert clean_name(name) == name
 
 
 @given(st.text(string.ascii_letters + string.digits + "-_ ", min_size=1, max_size=40))
-def test_plain_names_stay_as_they_are(stem: str) -> None:
+def test_clean_name_keeps_plain_names(stem: str) -> None:
     plain = f"{stem.strip() or 'a'}.png"
-    assert bare_name(f"C:\\photos\\{plain}") == bare_name(f"/home/{plain}") == plain
+    assert clean_name(f"C:\\photos\\{plain}") == clean_name(f"/home/{plain}") == plain

@@ -1,4 +1,4 @@
-"""Who may use the server, what browsers may do with its answers, and how it starts and ends."""
+"""Access to the server, its security headers, and its start and shutdown."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from autodenoise.web.security import Guard
-from tests.helpers import web_pictures as pictures
-from tests.helpers.serving import QUICK, SLOW, Serving, serving
+from autodenoise.web.security import RequestFilter
+from tests.helpers import web_images
+from tests.helpers.serving import QUICK, SLOW, RunningServer, running_server
 
 
 def status_of(listening: str, headers: dict[str, str]) -> int:
-    """Give what a server that listens there answers to a request with these headers."""
+    """Return the status of a response to a request with these headers."""
     app = Starlette(routes=[Route("/api/x", lambda _: PlainTextResponse("in"))])
-    app.add_middleware(Guard, host=listening)
+    app.add_middleware(RequestFilter, host=listening)
 
     async def ask() -> int:
         there = httpx.ASGITransport(app)
@@ -52,11 +52,11 @@ def status_of(listening: str, headers: dict[str, str]) -> int:
         ("0.0.0.0", "[fe80::1]", 200),
         ("0.0.0.0", "rebound.example", 403),
         ("0.0.0.0", socket.gethostname(), 200),
-        ("desk.home", "desk.home:8008", 200),
-        ("desk.home", "rebound.example", 403),
+        ("server.home", "server.home:8008", 200),
+        ("server.home", "rebound.example", 403),
     ],
 )
-def test_names_of_others_are_refused(listening: str, host: str, status: int) -> None:
+def test_foreign_host_names_are_rejected(listening: str, host: str, status: int) -> None:
     assert status_of(listening, {"Host": host}) == status
 
 
@@ -74,12 +74,12 @@ def test_names_of_others_are_refused(listening: str, host: str, status: int) -> 
         ({"Sec-Fetch-Site": "cross-site"}, 403),
     ],
 )
-def test_pages_from_elsewhere_are_refused(headers: dict[str, str], status: int) -> None:
+def test_cross_site_requests_are_rejected(headers: dict[str, str], status: int) -> None:
     assert status_of("127.0.0.1", {"Host": "localhost:8008", **headers}) == status
 
 
 @pytest.mark.parametrize("path", ["/", "/api/models", "/static/sample.jpg", "/nowhere"])
-def test_every_answer_says_what_may_be_done_with_it(server: Serving, path: str) -> None:
+def test_all_responses_have_security_headers(server: RunningServer, path: str) -> None:
     headers = server.client.get(path).headers
     policy = headers["content-security-policy"].split("; ")
     assert {"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"} <= set(policy)
@@ -89,62 +89,62 @@ def test_every_answer_says_what_may_be_done_with_it(server: Serving, path: str) 
     assert headers["cache-control"] == ("no-store" if path.startswith("/api/") else "no-cache")
 
 
-ENDINGS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
-@pytest.mark.parametrize("number", ENDINGS)
-def test_nothing_is_left_and_nothing_was_logged(tmp_path: Path, number: int) -> None:
-    with serving(tmp_path) as server:
-        server.done(pictures.encoded(pictures.noise(20, 20)), name="secret.png", model=QUICK)
-        server.send(b"no picture", name="secret.png")
-        working = server.send(pictures.large(), name="secret.png", model=SLOW).json()["id"]
-        server.begun(working)
+@pytest.mark.parametrize("number", SIGNALS)
+def test_shutdown_deletes_files_and_logs_nothing(tmp_path: Path, number: int) -> None:
+    with running_server(tmp_path) as server:
+        server.denoise(web_images.encoded(web_images.noise(20, 20)), name="secret.png", model=QUICK)
+        server.send(b"not an image", name="secret.png")
+        working = server.send(web_images.large(), name="secret.png", model=SLOW).json()["id"]
+        server.wait_started(working)
         assert list(server.temporary.iterdir())
         assert server.stop(number) == (0, "")
         assert not list(server.temporary.iterdir())
 
 
-@pytest.mark.parametrize("number", ENDINGS)
-def test_it_can_be_ended_before_it_has_begun(tmp_path: Path, number: int) -> None:
-    with serving(tmp_path) as server:
+@pytest.mark.parametrize("number", SIGNALS)
+def test_shutdown_before_the_first_request(tmp_path: Path, number: int) -> None:
+    with running_server(tmp_path) as server:
         assert server.stop(number) == (0, "")
         assert not list(server.temporary.iterdir())
 
 
-def test_nobody_who_dawdles_keeps_it_from_ending(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
+def test_slow_upload_does_not_delay_shutdown(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server:
         port = httpx.URL(server.url).port
         with socket.create_connection(("127.0.0.1", port)) as sender:
             head = b"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
             sender.sendall(head + bytes(10))
-            server.receives()
+            server.wait_for_upload()
             assert server.stop() == (0, "")
         assert not list(server.temporary.iterdir())
 
 
-def started(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Give what the command line says of arguments that it refuses."""
+def run_serve(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ``autodenoise serve`` with arguments that it rejects."""
     command = [sys.executable, "-m", "autodenoise", "serve", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_a_port_that_is_taken(server: Serving) -> None:
+def test_taken_port_is_an_error(server: RunningServer) -> None:
     port = server.url.rstrip("/").rpartition(":")[2]
-    refused = started("--port", port)
+    refused = run_serve("--port", port)
     assert refused.returncode == 2
     assert f"cannot listen on 127.0.0.1, port {port}" in refused.stderr
     assert "--port" in refused.stderr
 
 
-def test_an_address_that_is_not_this_machines() -> None:
-    # Longer than a name can be, so that nobody is asked.
+def test_unknown_address_is_an_error() -> None:
+    # Longer than a host name can be, so that no DNS query is sent.
     name = 64 * "a"
-    refused = started("--host", name)
+    refused = run_serve("--host", name)
     assert refused.returncode == 2
-    assert f"no address {name} is known" in refused.stderr
+    assert f"unknown address {name}" in refused.stderr
 
 
-def test_whoever_opens_it_to_others_is_warned() -> None:
+def test_public_address_prints_a_warning() -> None:
     command = [sys.executable, "-m", "autodenoise", "serve", "--host", "0.0.0.0", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as it:
         assert it.stderr is not None

@@ -1,4 +1,4 @@
-"""The local page and its HTTP API: drop a picture, see it clean."""
+"""The local web page and its HTTP API."""
 
 from __future__ import annotations
 

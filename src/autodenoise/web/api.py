@@ -1,4 +1,4 @@
-"""The HTTP API, which the page uses as other programs do."""
+"""The HTTP API, for the page and for other programs."""
 
 from __future__ import annotations
 
@@ -19,69 +19,70 @@ from autodenoise import runtime
 from autodenoise.errors import Interrupted, UsageError
 from autodenoise.images import SUFFIXES, IntensityRange, preview
 from autodenoise.runtime import DenoiseOptions
-from autodenoise.web import archive
-from autodenoise.web.errors import NotDone, Stalled, Unknown
-from autodenoise.web.jobs import SOURCE, Job, Side, State, bare_name
-from autodenoise.web.queue import Desk
+from autodenoise.web.archive import write_archive
+from autodenoise.web.errors import ClientTimeout, NotFinished, NotFound
+from autodenoise.web.jobs import SOURCE_NAME, Job, JobState, Side, clean_name
+from autodenoise.web.queue import JobQueue
 from autodenoise.web.schemas import (
-    Fault,
+    ArchiveRequest,
+    ErrorMessage,
     JobMessage,
     LimitsMessage,
     ModelMessage,
     PreviewMessage,
     SizeMessage,
     Strength,
-    WantedArchive,
 )
-from autodenoise.web.transfer import Sending, announced_size, receive
+from autodenoise.web.transfer import FileDownload, declared_size, receive_file
 
 __all__ = ["router"]
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
-_FAULTS: dict[int | str, dict[str, object]] = {
-    400: {"model": Fault, "description": "The request cannot mean anything."},
-    403: {"model": Fault, "description": "The request was made for a page from elsewhere."},
-    404: {"model": Fault, "description": "The picture is not here, or no longer."},
-    408: {"model": Fault, "description": "The picture came too slowly."},
-    409: {"model": Fault, "description": "The picture is not done yet, or was cancelled."},
-    413: {"model": Fault, "description": "The file is larger than is taken."},
-    422: {"model": Fault, "description": "The picture is damaged, or does not fit the model."},
-    503: {"model": Fault, "description": "Busy; Retry-After says when to try again."},
-    507: {"model": Fault, "description": "The disk is full."},
+_ERRORS: dict[int | str, dict[str, object]] = {
+    400: {"model": ErrorMessage, "description": "The request is invalid."},
+    403: {"model": ErrorMessage, "description": "The request came from another site."},
+    404: {"model": ErrorMessage, "description": "The image is not on the server, or no longer."},
+    408: {"model": ErrorMessage, "description": "The upload was too slow."},
+    409: {"model": ErrorMessage, "description": "The job is not finished, or was cancelled."},
+    413: {"model": ErrorMessage, "description": "The file is too large."},
+    422: {"model": ErrorMessage, "description": "The image is damaged or does not fit the model."},
+    503: {"model": ErrorMessage, "description": "Busy; Retry-After says when to try again."},
+    507: {"model": ErrorMessage, "description": "The disk is full."},
 }
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _FILE = {"content": {"application/octet-stream": _BYTES}}
-_PICTURE_BODY = {"requestBody": {"required": True, **_FILE}}
-_PICTURE_ANSWER: dict[int | str, dict[str, object]] = {
-    200: {"description": "The picture's file.", **_FILE}
+_IMAGE_BODY = {"requestBody": {"required": True, **_FILE}}
+_IMAGE_RESPONSE: dict[int | str, dict[str, object]] = {
+    200: {"description": "The image file.", **_FILE}
 }
-_AT_ONCE, _STEPS, _SERVER = "At once", "Step by step", "The server"
-_SECONDS_BETWEEN_LOOKS = 0.5
+_ONE_STEP, _JOBS, _SERVER = "One request", "Jobs", "Server"
+_POLL_SECONDS = 0.5
 
-router = APIRouter(prefix="/api", responses=_FAULTS)
-
-
-def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
+router = APIRouter(prefix="/api", responses=_ERRORS)
 
 
-def _job(job_id: str, desk: Annotated[Desk, Depends(_desk)]) -> Job:
-    return desk.find(job_id)
+def _queue(request: Request) -> JobQueue:
+    queue: JobQueue = request.app.state.queue
+    return queue
 
 
-def _done(job: Annotated[Job, Depends(_job)]) -> Job:
-    _check_done(job)
+def _job(job_id: str, queue: Annotated[JobQueue, Depends(_queue)]) -> Job:
+    return queue.find(job_id)
+
+
+def _finished_job(job: Annotated[Job, Depends(_job)]) -> Job:
+    _check_finished(job)
     return job
 
 
 def _suffix(
-    ending: Annotated[
-        str | None, Query(alias="format", description="An ending, such as png; by default its own.")
+    suffix: Annotated[
+        str | None,
+        Query(alias="format", description="Suffix, such as png; by default that of the file."),
     ] = None,
 ) -> str | None:
-    return _checked_suffix(ending)
+    return _checked_suffix(suffix)
 
 
 def _intensity_range(
@@ -91,275 +92,273 @@ def _intensity_range(
     if black is None and white is None:
         return None
     if black is None or white is None:
-        raise UsageError("give both black and white, or neither")
+        raise UsageError("expected both black and white, or neither")
     return IntensityRange(black, white)
 
 
-TheDesk = Annotated[Desk, Depends(_desk)]
-AJob = Annotated[Job, Depends(_job)]
-ADoneJob = Annotated[Job, Depends(_done)]
-AnIntensityRange = Annotated[IntensityRange | None, Depends(_intensity_range)]
-ASuffix = Annotated[str | None, Depends(_suffix)]
-AName = Annotated[str, Query(description="What the picture's file is called.")]
-AModel = Annotated[str | None, Query(description="A name of `GET /api/models`.")]
-AnAxes = Annotated[str | None, Query(description="What a stack's dimensions are, as in ZYX.")]
-AStrength = Annotated[
-    Strength, Query(description="0 leaves the picture as it is, 1 is the model's answer.")
+QueueDep = Annotated[JobQueue, Depends(_queue)]
+JobDep = Annotated[Job, Depends(_job)]
+FinishedJobDep = Annotated[Job, Depends(_finished_job)]
+RangeDep = Annotated[IntensityRange | None, Depends(_intensity_range)]
+SuffixDep = Annotated[str | None, Depends(_suffix)]
+Name = Annotated[str, Query(description="Name of the image file.")]
+ModelName = Annotated[str | None, Query(description="A name from `GET /api/models`.")]
+Axes = Annotated[str | None, Query(description="Dimensions of a stack, such as ZYX.")]
+StrengthQuery = Annotated[
+    Strength, Query(description="0 is the original image, 1 the model's output.")
 ]
-APlace = Annotated[int, PathPart(ge=0, le=2**31)]
-AStrip = Annotated[bool, Query(description="Keep only the colour profile and the resolution.")]
+Index = Annotated[int, PathPart(ge=0, le=2**31)]
+StripMetadata = Annotated[bool, Query(description="Keep only color profile and resolution.")]
 
 
-@router.get("/limits", tags=[_SERVER], summary="What the server takes")
-async def limits(desk: TheDesk) -> LimitsMessage:
-    """Tell what the server takes."""
+@router.get("/limits", tags=[_SERVER], summary="Limits of the server")
+async def limits(queue: QueueDep) -> LimitsMessage:
+    """Return the server's version, limits, and supported file name suffixes."""
+    suffixes = sorted(SUFFIXES)
     return LimitsMessage(
         version=metadata.version("autodenoise"),
-        upload_bytes=desk.limits.upload_bytes,
-        pixels=desk.limits.pixels,
-        endings=sorted(SUFFIXES),
+        upload_bytes=queue.limits.max_upload_bytes,
+        pixels=queue.limits.max_pixels,
+        suffixes=suffixes,
+        endings=suffixes,
     )
 
 
-@router.get("/models", tags=[_SERVER], summary="The models that can be used")
+@router.get("/models", tags=[_SERVER], summary="Available models")
 async def models() -> list[ModelMessage]:
-    """List the models that can be used: shipped ones, and those in the server's folder."""
+    """List the available models: shipped ones, and those in the server's folder."""
     entries = await asyncio.to_thread(runtime.list_models)
     default = runtime.find()
-    told = (ModelMessage.of(entry, default=entry.path == default) for entry in entries)
-    return [message for message in told if message is not None]
+    messages = (ModelMessage.of(entry, default=entry.path == default) for entry in entries)
+    return [message for message in messages if message is not None]
 
 
 @router.post(
     "/denoise",
-    tags=[_AT_ONCE],
-    summary="Send a noisy picture, get the clean one",
+    tags=[_ONE_STEP],
+    summary="Denoise an image",
     response_class=FileResponse,
-    responses=_PICTURE_ANSWER,
-    openapi_extra=_PICTURE_BODY,
+    responses=_IMAGE_RESPONSE,
+    openapi_extra=_IMAGE_BODY,
 )
 async def denoise(
     request: Request,
-    desk: TheDesk,
-    intensity_range: AnIntensityRange,
-    suffix: ASuffix,
-    name: AName = "picture",
-    model: AModel = None,
-    strength: AStrength = 1.0,
-    axes: AnAxes = None,
-    strip_metadata: AStrip = False,
+    queue: QueueDep,
+    intensity_range: RangeDep,
+    suffix: SuffixDep,
+    name: Name = "image",
+    model: ModelName = None,
+    strength: StrengthQuery = 1.0,
+    axes: Axes = None,
+    strip_metadata: StripMetadata = False,
 ) -> FileResponse:
-    """Clean the picture in the body, and give its file: that which the command line makes.
+    """Denoise the image file in the body, and return the file that the command line would write.
 
-    Who hangs up stops the work.
+    Disconnecting cancels the job.
     """
     options = DenoiseOptions(strength, intensity_range, axes, strip_metadata)
-    job, work = await _take(request, desk, name, model, options, suffix=suffix)
-    with contextlib.ExitStack() as held:
-        held.callback(desk.forget, job)
-        await _ended(request, work)
-        _check_done(job)
-        saved = job.saved(strength, strip_metadata=strip_metadata)
-        return Sending(saved, job.saved_name(), held.pop_all())
+    job, future = await _create_job(request, queue, name, model, options, suffix=suffix)
+    with contextlib.ExitStack() as resources:
+        resources.callback(queue.remove, job)
+        await _wait(request, future)
+        _check_finished(job)
+        path = job.save(strength, strip_metadata=strip_metadata)
+        return FileDownload(path, job.result_name(), resources.pop_all())
 
 
 @router.post(
     "/jobs",
-    tags=[_STEPS],
-    summary="Send a picture",
+    tags=[_JOBS],
+    summary="Create a job",
     status_code=202,
-    openapi_extra=_PICTURE_BODY,
+    openapi_extra=_IMAGE_BODY,
 )
-async def send(
+async def create_job(
     request: Request,
-    desk: TheDesk,
-    intensity_range: AnIntensityRange,
-    name: AName = "picture",
-    model: AModel = None,
-    axes: AnAxes = None,
+    queue: QueueDep,
+    intensity_range: RangeDep,
+    name: Name = "image",
+    model: ModelName = None,
+    axes: Axes = None,
 ) -> JobMessage:
-    """Send a picture, to ask for it later: how far it is, how it looks, and at which strength."""
+    """Upload an image file as a job, whose state, previews and result can be requested later."""
     options = DenoiseOptions(intensity_range=intensity_range, axes=axes)
-    job, _ = await _take(request, desk, name, model, options, keep_answers=True)
+    job, _ = await _create_job(request, queue, name, model, options, cache_outputs=True)
     if await request.is_disconnected():
-        # Nobody knows its id.
-        await asyncio.to_thread(desk.forget, job)
-        raise Stalled("the sender is gone")
-    return _message(desk, job)
+        # The client does not know the job's id.
+        await asyncio.to_thread(queue.remove, job)
+        raise ClientTimeout("the client disconnected")
+    return JobMessage.of(job, queue.position(job))
 
 
-@router.get("/jobs/{job_id}", tags=[_STEPS], summary="How far it is")
-async def job_state(desk: TheDesk, job: AJob) -> JobMessage:
-    """Tell how far a picture is."""
-    return _message(desk, job)
+@router.get("/jobs/{job_id}", tags=[_JOBS], summary="State of a job")
+async def job_state(queue: QueueDep, job: JobDep) -> JobMessage:
+    """Return the state of a job."""
+    return JobMessage.of(job, queue.position(job))
 
 
-@router.delete("/jobs/{job_id}", tags=[_STEPS], summary="Cancel or forget it", status_code=204)
-async def forget(desk: TheDesk, job: AJob) -> None:
-    """Stop what is done for a picture, and remove its files."""
-    await asyncio.to_thread(desk.forget, job)
+@router.delete("/jobs/{job_id}", tags=[_JOBS], summary="Cancel or remove a job", status_code=204)
+async def remove_job(queue: QueueDep, job: JobDep) -> None:
+    """Stop a job, and delete its files."""
+    await asyncio.to_thread(queue.remove, job)
 
 
 @router.get(
     "/jobs/{job_id}/result",
-    tags=[_STEPS],
-    summary="The clean picture, at a strength",
+    tags=[_JOBS],
+    summary="The denoised image at a strength",
     response_class=FileResponse,
-    responses=_PICTURE_ANSWER,
+    responses=_IMAGE_RESPONSE,
 )
 async def result(
     request: Request,
-    desk: TheDesk,
-    job: ADoneJob,
-    suffix: ASuffix,
-    strength: AStrength = 1.0,
-    strip_metadata: AStrip = False,
+    queue: QueueDep,
+    job: FinishedJobDep,
+    suffix: SuffixDep,
+    strength: StrengthQuery = 1.0,
+    strip_metadata: StripMetadata = False,
 ) -> FileResponse:
-    """Give the clean picture's file at a strength, as the command line would make it."""
+    """Return the denoised file at a strength, as the command line would write it."""
     stop = threading.Event()
-    save = partial(job.saved, strength, suffix, strip_metadata=strip_metadata, stop=stop)
-    with contextlib.ExitStack() as held:
-        held.enter_context(job.in_use())
-        saved = await _by_clerk(request, desk, save, stop)
-        held.callback(job.sent, saved)
-        return Sending(saved, job.saved_name(suffix), held.pop_all())
+    save = partial(job.save, strength, suffix, strip_metadata=strip_metadata, stop=stop)
+    with contextlib.ExitStack() as resources:
+        resources.enter_context(job.in_use())
+        path = await _run_task(request, queue, save, stop)
+        resources.callback(job.discard, path)
+        return FileDownload(path, job.result_name(suffix), resources.pop_all())
 
 
 @router.post(
     "/archive",
-    tags=[_STEPS],
-    summary="Many clean pictures in a zip file",
+    tags=[_JOBS],
+    summary="Several denoised images in a zip file",
     response_class=FileResponse,
     responses={200: {"description": "A zip file.", **_FILE}},
 )
-async def pack(request: Request, desk: TheDesk, wanted: WantedArchive) -> FileResponse:
-    """Give the files of many clean pictures in one zip file."""
-    pictures = {desk.find(picture.id): picture.strength for picture in wanted.pictures}
-    if len(pictures) < len(wanted.pictures):
-        raise UsageError("a picture is asked for twice")
-    for job in pictures:
-        _check_done(job)
-    suffix = _checked_suffix(wanted.format)
+async def archive(request: Request, queue: QueueDep, body: ArchiveRequest) -> FileResponse:
+    """Return the results of several jobs in a zip file."""
+    strengths = {queue.find(item.id): item.strength for item in body.images}
+    if len(strengths) < len(body.images):
+        raise UsageError("an image is listed twice")
+    for job in strengths:
+        _check_finished(job)
+    suffix = _checked_suffix(body.format)
     stop = threading.Event()
-    with contextlib.ExitStack() as held:
-        for job in pictures:
-            held.enter_context(job.in_use())
-        target = held.enter_context(desk.scratch())
+    with contextlib.ExitStack() as resources:
+        for job in strengths:
+            resources.enter_context(job.in_use())
+        target = resources.enter_context(queue.temporary_file())
         save = partial(
-            archive.pack, pictures, target, suffix, strip_metadata=wanted.strip_metadata, stop=stop
+            write_archive, strengths, target, suffix, strip_metadata=body.strip_metadata, stop=stop
         )
-        await _by_clerk(request, desk, save, stop)
-        return Sending(target, "denoised.zip", held.pop_all())
+        await _run_task(request, queue, save, stop)
+        return FileDownload(target, "denoised.zip", resources.pop_all())
 
 
-@router.get("/jobs/{job_id}/{side}/{page}", tags=[_STEPS], summary="The sizes of a page's preview")
+@router.get("/jobs/{job_id}/{side}/{page}", tags=[_JOBS], summary="Levels of a page's preview")
 async def preview_sizes(
-    request: Request, desk: TheDesk, job: AJob, side: Side, page: APlace
+    request: Request, queue: QueueDep, job: JobDep, side: Side, page: Index
 ) -> PreviewMessage:
-    """Make the preview of a page, before or after, and tell its sizes."""
+    """Make the preview of a page, before or after denoising, and return its sizes."""
     _check_side(job, side)
-    sizes = await _by_clerk(request, desk, partial(job.preview_sizes, side, page))
+    sizes = await _run_task(request, queue, partial(job.preview_sizes, side, page))
     levels = [SizeMessage(width=width, height=height) for width, height in sizes]
     return PreviewMessage(tile=preview.TILE_SIZE, levels=levels)
 
 
 @router.get(
     "/jobs/{job_id}/{side}/{page}/{level}/{row}/{column}",
-    tags=[_STEPS],
-    summary="A tile of a page's preview",
+    tags=[_JOBS],
+    summary="Tile of a page's preview",
     response_class=Response,
     responses={200: {"description": "A tile.", "content": {"image/png": _BYTES}}},
 )
 async def preview_tile(
     request: Request,
-    desk: TheDesk,
-    job: AJob,
+    queue: QueueDep,
+    job: JobDep,
     side: Side,
-    page: APlace,
-    level: APlace,
-    row: APlace,
-    column: APlace,
+    page: Index,
+    level: Index,
+    row: Index,
+    column: Index,
 ) -> Response:
-    """Give a tile of a preview: a PNG file of 8 bits, sRGB."""
+    """Return a tile of a preview as an 8-bit sRGB PNG."""
     _check_side(job, side)
     read = partial(job.preview_tile, side, page, level, row, column)
-    png = await _by_clerk(request, desk, read)
+    png = await _run_task(request, queue, read)
     if png is None:
-        raise Unknown(f"no tile in row {row}, column {column} of level {level}")
+        raise NotFound(f"no tile in row {row}, column {column} of level {level}")
     return Response(png, media_type="image/png")
 
 
-async def _take(
+async def _create_job(
     request: Request,
-    desk: Desk,
+    queue: JobQueue,
     name: str,
     model: str | None,
     options: DenoiseOptions,
     *,
     suffix: str | None = None,
-    keep_answers: bool = False,
+    cache_outputs: bool = False,
 ) -> tuple[Job, Future[None]]:
-    """Take the picture in a request's body in, and put it into the queue."""
-    size = announced_size(request, desk.limits)
-    with contextlib.ExitStack() as arriving:
-        # It looks at what is on the disk.
-        folder = await asyncio.to_thread(arriving.enter_context, desk.place(size))
-        await receive(request, folder / SOURCE, desk.limits, desk.stopping)
-        looking = desk.look(
-            folder, bare_name(name), model, options, suffix=suffix, keep_answers=keep_answers
+    """Receive the image file in a request's body, and submit it to the queue."""
+    size = declared_size(request, queue.limits)
+    with contextlib.ExitStack() as reservation:
+        # In a thread, because it measures the disk space in use.
+        folder = await asyncio.to_thread(reservation.enter_context, queue.reserve(size))
+        await receive_file(request, folder / SOURCE_NAME, queue.limits, queue.stopping)
+        opening = queue.open(
+            folder, clean_name(name), model, options, suffix=suffix, cache_outputs=cache_outputs
         )
-        job = await asyncio.wrap_future(looking)
-        return job, desk.take(job)
+        job = await asyncio.wrap_future(opening)
+        return job, queue.submit(job)
 
 
-async def _by_clerk(
+async def _run_task(
     request: Request,
-    desk: Desk,
-    task: Callable[[], _Answer],
+    queue: JobQueue,
+    task: Callable[[], _Result],
     stop: threading.Event | None = None,
-) -> _Answer:
-    """Have a clerk do something, and stop it when nobody waits for it any more."""
-    asked = desk.ask(task)
+) -> _Result:
+    """Run a task in another thread, and stop it if the client disconnects."""
+    future = queue.run_task(task)
     try:
-        await _ended(request, asked)
-    except Stalled:
+        await _wait(request, future)
+    except ClientTimeout:
         if stop is not None:
             stop.set()
-            await asyncio.wait({asyncio.wrap_future(asked)})
+            await asyncio.wait({asyncio.wrap_future(future)})
         raise
-    return asked.result()
+    return future.result()
 
 
-async def _ended(request: Request, work: Future[_Answer]) -> None:
-    """Wait for the end of the work, and no longer than somebody waits for its answer."""
-    waiting = asyncio.wrap_future(work)
-    # Whoever wants the answer asks the work itself.
-    waiting.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+async def _wait(request: Request, future: Future[_Result]) -> None:
+    """Wait for a future, or until the client disconnects."""
+    waiting = asyncio.wrap_future(future)
+    # The caller reads the exception from `future`; asyncio must not warn about this one.
+    waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
     while not waiting.done():
-        await asyncio.wait({waiting}, timeout=_SECONDS_BETWEEN_LOOKS)
+        await asyncio.wait({waiting}, timeout=_POLL_SECONDS)
         if not waiting.done() and await request.is_disconnected():
-            raise Stalled("the sender is gone")
-
-
-def _message(desk: Desk, job: Job) -> JobMessage:
-    return JobMessage.of(job, desk.ahead(job))
+            raise ClientTimeout("the client disconnected")
 
 
 def _check_side(job: Job, side: Side) -> None:
     if side == "after":
-        _check_done(job)
+        _check_finished(job)
 
 
-def _check_done(job: Job) -> None:
+def _check_finished(job: Job) -> None:
     if job.failure is not None:
         raise job.failure
-    if job.state is State.CANCELLED:
-        raise Interrupted(f"{job.name} was stopped")
-    if job.state is not State.DONE:
-        raise NotDone(f"{job.name} is not done yet")
+    if job.state is JobState.CANCELLED:
+        raise Interrupted(f"{job.name} was cancelled")
+    if job.state is not JobState.DONE:
+        raise NotFinished(f"{job.name} is not finished yet; try again later")
 
 
-def _checked_suffix(ending: str | None) -> str | None:
-    suffix = None if ending is None else f".{ending.lower().removeprefix('.')}"
+def _checked_suffix(suffix: str | None) -> str | None:
+    suffix = None if suffix is None else f".{suffix.lower().removeprefix('.')}"
     runtime.check_suffix(suffix)
     return suffix

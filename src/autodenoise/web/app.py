@@ -1,4 +1,4 @@
-"""The server's parts put together: the page, the API, what guards them, and how errors are told."""
+"""The ASGI application: the page, the API, request checks and error responses."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from fastapi.staticfiles import StaticFiles
 
 from autodenoise.errors import AutodenoiseError
 from autodenoise.web.api import router
-from autodenoise.web.errors import Busy, status_of
-from autodenoise.web.queue import Desk
-from autodenoise.web.security import Guard
+from autodenoise.web.errors import ServerBusy, status_of
+from autodenoise.web.queue import JobQueue
+from autodenoise.web.security import RequestFilter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,36 +30,36 @@ __all__ = ["create_app"]
 
 _STATIC = Path(__file__).parent / "static"
 _SWAGGER = Path(fastapi_offline.__file__).parent / "static"
-_SECONDS_BETWEEN_SWEEPS = 60
+_CLEANUP_SECONDS = 60
 _RETRY_SECONDS = 2
 
 
-def create_app(desk: Desk, host: str = "127.0.0.1") -> ASGIApp:
-    """Make the ASGI application.
+def create_app(queue: JobQueue, host: str = "127.0.0.1") -> ASGIApp:
+    """Return the ASGI application.
 
     Parameters
     ----------
-    desk
-        Where the work is done; whoever made it closes it.
+    queue
+        Runs the jobs. The caller closes it.
     host
-        The name or address that it will be reached at; requests to others are refused.
+        The name or address of the server; requests to others are rejected.
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        sweeping = asyncio.create_task(_sweep(desk))
+        cleanup = asyncio.create_task(_remove_idle_jobs(queue))
         yield
-        sweeping.cancel()
+        cleanup.cancel()
 
     app = FastAPI(
         title="autodenoise",
         version=metadata.version("autodenoise"),
-        description="Send a picture, get it clean: the same file that the command line makes.",
+        description="Upload an image and download it denoised, as the command line writes it.",
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.desk = desk
+    app.state.queue = queue
     app.include_router(router)
     app.mount("/static", StaticFiles(directory=_STATIC))
     app.mount("/swagger", StaticFiles(directory=_SWAGGER))
@@ -72,39 +72,40 @@ def create_app(desk: Desk, host: str = "127.0.0.1") -> ASGIApp:
     async def api_page() -> FileResponse:
         return FileResponse(_STATIC / "api.html")
 
-    app.add_exception_handler(AutodenoiseError, _tell)
-    app.add_exception_handler(RequestValidationError, _tell_mistake)
-    app.add_exception_handler(Exception, _tell_fault)
-    # Outside all else, so that no answer goes without its headers.
-    return Guard(app, host)
+    app.add_exception_handler(AutodenoiseError, _expected_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(Exception, _unexpected_error)
+    # The outermost layer, so that it adds its headers to all responses.
+    return RequestFilter(app, host)
 
 
-async def _sweep(desk: Desk) -> None:
+async def _remove_idle_jobs(queue: JobQueue) -> None:
     while True:
-        await asyncio.sleep(_SECONDS_BETWEEN_SWEEPS)
-        await asyncio.to_thread(desk.forget_idle)
+        await asyncio.sleep(_CLEANUP_SECONDS)
+        await asyncio.to_thread(queue.remove_idle)
 
 
-async def _tell(request: Request, error: Exception) -> JSONResponse:
+async def _expected_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AutodenoiseError)
     del request
-    headers = {"Retry-After": str(_RETRY_SECONDS)} if isinstance(error, Busy) else None
+    headers = {"Retry-After": str(_RETRY_SECONDS)} if isinstance(error, ServerBusy) else None
     return JSONResponse({"detail": str(error)}, status_of(error), headers)
 
 
-async def _tell_mistake(request: Request, error: Exception) -> JSONResponse:
+async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     del request
-    said = (
-        f"expected JSON, came something else: {mistake['ctx']['error']}"
-        if mistake["type"] == "json_invalid"
-        else f"{mistake['loc'][-1]}: {mistake['msg']}"
-        for mistake in error.errors()
+    messages = (
+        f"the body is not valid JSON: {problem['ctx']['error']}"
+        if problem["type"] == "json_invalid"
+        else f"{problem['loc'][-1]}: {problem['msg']}"
+        for problem in error.errors()
     )
-    return JSONResponse({"detail": "; ".join(said)}, 400)
+    return JSONResponse({"detail": "; ".join(messages)}, 400)
 
 
-async def _tell_fault(request: Request, error: Exception) -> JSONResponse:
-    # The server prints it.
+async def _unexpected_error(request: Request, error: Exception) -> JSONResponse:
+    # The server prints the traceback.
     del request, error
-    return JSONResponse({"detail": "something went wrong; this is a bug in autodenoise"}, 500)
+    message = "internal error; this is a bug in autodenoise, please report the server's output"
+    return JSONResponse({"detail": message}, 500)

@@ -1,4 +1,4 @@
-"""Many finished pictures in one file."""
+"""Pack the results of several jobs into a zip file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import zipfile
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from autodenoise.web.errors import NoRoom
+from autodenoise.web.errors import DiskFull
 
 if TYPE_CHECKING:
     import threading
@@ -15,53 +15,53 @@ if TYPE_CHECKING:
 
     from autodenoise.web.jobs import Job
 
-__all__ = ["pack"]
+__all__ = ["write_archive"]
 
 
-def pack(
-    pictures: Mapping[Job, float],
+def write_archive(
+    strengths: Mapping[Job, float],
     target: Path,
     suffix: str | None = None,
     *,
     strip_metadata: bool = False,
     stop: threading.Event | None = None,
 ) -> None:
-    """Write a zip file of pictures, each as `Job.saved` gives it.
+    """Write a zip file of the results of finished jobs.
 
     Parameters
     ----------
-    pictures
-        Finished jobs, and the strength for each. Two of one name get a number.
+    strengths
+        The jobs, and the strength of each. Duplicate names are numbered.
     target
         The zip file.
     suffix, strip_metadata, stop
-        As `Job.saved` takes them.
+        As in `Job.save`.
 
     Raises
     ------
     AutodenoiseError
-        As `Job.saved` does.
-    NoRoom
-        The disk is full.
+        As `Job.save`.
+    DiskFull
+        The zip file cannot be written.
     """
-    taken: set[str] = set()
-    # Pictures are compressed already.
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as packed:
-        for job, strength in pictures.items():
-            saved = job.saved(strength, suffix, strip_metadata=strip_metadata, stop=stop)
+    names: set[str] = set()
+    # Image files are compressed already.
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for job, strength in strengths.items():
+            path = job.save(strength, suffix, strip_metadata=strip_metadata, stop=stop)
             try:
-                packed.write(saved, _free_name(PurePath(job.saved_name(suffix)), taken))
+                archive.write(path, _unique(PurePath(job.result_name(suffix)), names))
             except OSError as error:
-                raise NoRoom(f"no archive can be written: {error.strerror or error}") from None
+                raise DiskFull(f"cannot write the archive: {error.strerror or error}") from None
             finally:
-                job.sent(saved)
+                job.discard(path)
 
 
-def _free_name(name: PurePath, taken: set[str]) -> str:
-    number, free = 1, name.name
-    # Upper and lower case are one where many will unpack it.
-    while free.casefold() in taken:
+def _unique(name: PurePath, names: set[str]) -> str:
+    number, unique = 1, name.name
+    # Windows and macOS ignore case.
+    while unique.casefold() in names:
         number += 1
-        free = f"{name.stem} ({number}){name.suffix}"
-    taken.add(free.casefold())
-    return free
+        unique = f"{name.stem} ({number}){name.suffix}"
+    names.add(unique.casefold())
+    return unique

@@ -1,9 +1,8 @@
-"""What stands before a model, and in for it.
+"""Cache the outputs of a model, so that an image can be saved at another strength quickly.
 
-People find the right strength by looking, after the model has done its work. So its answers are
-kept, as the floats that they are, and a download at another strength takes the way of every picture
-through `runtime.denoise_file`, with answers from the file in place of the model's. The bytes are
-those that the model itself would have led to.
+Users choose the strength by eye, after the model has run. So its outputs are written to a file as
+floats. A download at another strength goes through `runtime.denoise_file` as usual, with the cached
+outputs in place of the model. The result is the same to the byte.
 """
 
 from __future__ import annotations
@@ -21,20 +20,20 @@ if TYPE_CHECKING:
 
     from autodenoise.runtime import Card, Model
 
-__all__ = ["Kept", "Watched"]
+__all__ = ["CachedModel", "RecordingModel"]
 
 
-class Watched:
-    """A model that tells before and after each tile, and whose answers may be kept.
+class RecordingModel:
+    """A model that reports each tile, and can write its outputs to a file.
 
     Parameters
     ----------
     model
-        Gives the answers.
+        Computes the outputs.
     before, after
-        Called before and after each tile. What `before` raises stops the work.
-    keep
-        A file to write the answers to, one after another.
+        Called before and after each tile. An exception from `before` stops the work.
+    output
+        A file to append the outputs to.
     """
 
     def __init__(
@@ -42,46 +41,46 @@ class Watched:
         model: Model,
         before: Callable[[], None],
         after: Callable[[], None] | None = None,
-        keep: BinaryIO | None = None,
+        output: BinaryIO | None = None,
     ) -> None:
         self.card: Card = model.card
-        self._model, self._before, self._after, self._keep = model, before, after, keep
+        self._model, self._before, self._after, self._output = model, before, after, output
 
     def batch(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Denoise as the model does."""
+        """Denoise a batch with the model."""
         self._before()
         clean = self._model.batch(images)
-        if self._keep is not None:
-            np.ascontiguousarray(clean, np.float32).tofile(self._keep)
+        if self._output is not None:
+            np.ascontiguousarray(clean, np.float32).tofile(self._output)
         if self._after is not None:
             self._after()
         return clean
 
 
-class Kept:
-    """Gives the answers that a `Watched` model gave before, to the same images in the same order.
+class CachedModel:
+    """Returns the outputs that a `RecordingModel` wrote, for the same inputs in the same order.
 
     Parameters
     ----------
     card
-        Of the model.
-    answers
-        What was written.
+        The model's card.
+    cache
+        The file of outputs.
     """
 
-    def __init__(self, card: Card, answers: BinaryIO) -> None:
+    def __init__(self, card: Card, cache: BinaryIO) -> None:
         self.card = card
-        self._answers = answers
+        self._cache = cache
 
     def batch(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give the next answer.
+        """Return the next outputs.
 
         Raises
         ------
         InputError
-            There are no more.
+            The file ends.
         """
-        clean = np.fromfile(self._answers, np.float32, images.size)
+        clean = np.fromfile(self._cache, np.float32, images.size)
         if clean.size < images.size:
-            raise InputError("the answers that were kept end too soon; send the picture again")
+            raise InputError("the cached model outputs are incomplete; send the image again")
         return clean.reshape(images.shape)

@@ -1,4 +1,4 @@
-"""Why the server says no, each with the status that HTTP has for it."""
+"""Errors of the server, each with its HTTP status."""
 
 from __future__ import annotations
 
@@ -10,41 +10,49 @@ from autodenoise.errors import (
     UsageError,
 )
 
-__all__ = ["Busy", "NoRoom", "NotDone", "Stalled", "TooLarge", "Unknown", "status_of"]
+__all__ = [
+    "ClientTimeout",
+    "DiskFull",
+    "NotFinished",
+    "NotFound",
+    "ServerBusy",
+    "UploadTooLarge",
+    "status_of",
+]
 
 
-class Busy(AutodenoiseError):
-    """The server has as much to do, or keeps as much, as it takes on."""
+class ServerBusy(AutodenoiseError):
+    """The queue or the disk space for jobs is full; try again later."""
 
 
-class NoRoom(AutodenoiseError):
-    """The disk refuses."""
+class DiskFull(AutodenoiseError):
+    """A file could not be written."""
 
 
-class NotDone(AutodenoiseError):
-    """What was asked for is there when the picture is done."""
+class NotFinished(AutodenoiseError):
+    """The result is not available until the job is done."""
 
 
-class Stalled(AutodenoiseError):
-    """Nothing came for too long, or nobody waits for the answer."""
+class ClientTimeout(AutodenoiseError):
+    """The client disconnected, or sent nothing for too long."""
 
 
-class TooLarge(AutodenoiseError):
-    """More was sent than is taken."""
+class UploadTooLarge(AutodenoiseError):
+    """The upload exceeds the limit."""
 
 
-class Unknown(AutodenoiseError):
-    """What was asked for is not here, or no longer."""
+class NotFound(AutodenoiseError):
+    """The job or preview does not exist, or has been removed."""
 
 
-# The first that an error is an instance of.
+# The first class that an error is an instance of decides.
 _STATUS: dict[type[AutodenoiseError], int] = {
-    Busy: 503,
-    NoRoom: 507,
-    NotDone: 409,
-    Stalled: 408,
-    TooLarge: 413,
-    Unknown: 404,
+    ServerBusy: 503,
+    DiskFull: 507,
+    NotFinished: 409,
+    ClientTimeout: 408,
+    UploadTooLarge: 413,
+    NotFound: 404,
     Interrupted: 409,
     UsageError: 400,
     InputError: 422,
@@ -54,5 +62,5 @@ _STATUS: dict[type[AutodenoiseError], int] = {
 
 
 def status_of(error: AutodenoiseError) -> int:
-    """Give the status of an answer that tells an error."""
+    """Return the HTTP status for an error."""
     return next(status for kind, status in _STATUS.items() if isinstance(error, kind))

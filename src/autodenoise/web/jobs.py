@@ -1,4 +1,4 @@
-"""A picture that was sent, and all that is made of it, in a folder of its own."""
+"""A job: an uploaded image file, and everything computed from it, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from autodenoise.files import size_of
 from autodenoise.images import SUFFIXES, IntensityRange, preview
 from autodenoise.runtime.batch import explained
 from autodenoise.runtime.denoising import fixed, intensity_range_of
-from autodenoise.web.cache import Kept, Watched
-from autodenoise.web.errors import Unknown
+from autodenoise.web.cache import CachedModel, RecordingModel
+from autodenoise.web.errors import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
     from autodenoise.runtime import DenoiseOptions
-    from autodenoise.web.models import Models
+    from autodenoise.web.models import ModelCache
 
-__all__ = ["ENDED", "SOURCE", "Job", "Side", "State", "bare_name"]
+__all__ = ["FINISHED", "SOURCE_NAME", "Job", "JobState", "Side", "clean_name"]
 
 Side = Literal["before", "after"]
-"""Of the slider: the picture as it was sent, and the model's answer."""
+"""The image as uploaded, or the model's output."""
 
-SOURCE = "source"
-"""The sent file's name in the job's folder."""
+SOURCE_NAME = "source"
+"""Name of the uploaded file in the job's folder."""
 
-_LONGEST_NAME = 150
-_FAULT = "this is a bug in autodenoise; run the server with AUTODENOISE_TRACEBACK=1 and report it"
+_MAX_NAME_BYTES = 150
+_BUG = "this is a bug in autodenoise; run the server with AUTODENOISE_TRACEBACK=1 and report it"
 
 
-class State(StrEnum):
-    """How far a picture is."""
+class JobState(StrEnum):
+    """State of a job."""
 
     WAITING = "waiting"
     WORKING = "working"
@@ -53,72 +53,70 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-ENDED = frozenset({State.DONE, State.FAILED, State.CANCELLED})
-"""The states that nothing follows."""
+FINISHED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
+"""States that do not change any more."""
 
 
-def bare_name(name: str) -> str:
-    """Give what a sender calls a picture, without folders and what cannot be printed."""
+def clean_name(name: str) -> str:
+    """Return a client's file name without folders and unprintable characters."""
     last = re.split(r"[/\\]", name)[-1]
     printable = "".join(letter for letter in last if letter.isprintable()).strip(" .")
-    stem, dot, ending = printable.rpartition(".")
+    stem, dot, suffix = printable.rpartition(".")
     if not stem:
-        stem, dot, ending = ending, "", ""
-    # Most disks count bytes.
-    short = stem.encode()[:_LONGEST_NAME].decode(errors="ignore").strip(" .")
-    return f"{short or 'picture'}{dot}{ending[:10]}".rstrip(" .")
+        stem, dot, suffix = suffix, "", ""
+    # File systems limit names in bytes.
+    short = stem.encode()[:_MAX_NAME_BYTES].decode(errors="ignore").strip(" .")
+    return f"{short or 'image'}{dot}{suffix[:10]}".rstrip(" .")
 
 
 class Job:
-    """One picture on its way.
+    """An image file to denoise. Several threads may use a job.
 
-    Files have names of ours; the sender's is for people alone. Several threads may use a job.
+    Files on disk have generated names; the client's name is for display only.
 
     Parameters
     ----------
     folder
-        For this job alone. The picture lies there as `SOURCE`.
+        A folder for this job alone, with the uploaded file as `SOURCE_NAME`.
     name
-        What the sender calls the picture.
+        The client's file name.
     model_name, models, options
-        How the picture is denoised: a name, where the model is to be had by it, and the rest.
+        How the image is denoised.
     suffix
-        The ending of the result; None for that of `name`, or of the picture's own format where the
-        name has none that is known.
-    most_pixels
-        Of all pages together.
-    most_answers
-        Keep the model's answers, since the picture will be wanted at other strengths, if they take
-        no more than so many bytes.
+        Suffix of the result. None for that of `name`, or if it is unknown, of the file's format.
+    max_pixels
+        Largest number of pixels, all pages together.
+    max_cache_bytes
+        Cache the model's outputs, for saving at other strengths, if they fit in this many bytes.
 
     Attributes
     ----------
     id
-        Names the job to whoever sent the picture, and cannot be guessed by others.
+        Random identifier, which other clients cannot guess.
     folder, name, model_name
         As above.
-    picture
-        Its header, as the picture is seen: upright.
+    file
+        The uploaded file, opened upright.
     suffixes
-        Endings that it can be saved with; its own first.
-    shown
-        The sample values of black and white in previews, where they are not those that it is
-        denoised by; else None.
+        Suffixes that the result can be saved with; the default one first.
+    display_range
+        The sample values that previews show as black and white, where they differ from those used
+        for denoising; else None.
     state, failure
-        How far it is; why it failed, else None.
+        The state, and the error if it is `JobState.FAILED`.
     tiles, tiles_done
-        How much there is to do, and how much is done.
-    touched
-        When somebody last asked about it, by the monotonic clock.
+        Progress.
+    last_used
+        Time of the last request for this job, by the monotonic clock.
 
     Raises
     ------
     UsageError
         No model has this name.
     InputError
-        The picture is damaged, has too many pixels, or does not fit the model.
+        The image is damaged, too large, or does not fit the model.
     OutputError
-        The result's format cannot hold it.
+        The result's format cannot hold the image.
     """
 
     def __init__(
@@ -126,119 +124,125 @@ class Job:
         folder: Path,
         name: str,
         model_name: str,
-        models: Models,
+        models: ModelCache,
         options: DenoiseOptions,
         *,
         suffix: str | None = None,
-        most_pixels: int,
-        most_answers: int = 0,
+        max_pixels: int,
+        max_cache_bytes: int = 0,
     ) -> None:
         self.id = secrets.token_urlsafe(16)
         self.name, self.model_name, self._models = name, model_name, models
-        self.state = State.WAITING
+        self.state = JobState.WAITING
         self.failure: AutodenoiseError | None = None
-        self.tiles_done, self._begun = 0, 0.0
-        self.touched = time.monotonic()
-        self.folder, self._source = folder, folder / SOURCE
+        self.tiles_done, self._start = 0, 0.0
+        self.last_used = time.monotonic()
+        self.folder, self._source = folder, folder / SOURCE_NAME
         self._options = fixed(options)
         self._stop = threading.Event()
-        self._users, self._unwanted = 0, False
-        self._counting = threading.Lock()
-        # Held while previews are made, read or removed.
-        self._previewing = threading.Lock()
+        self._users, self._removed = 0, False
+        self._user_lock = threading.Lock()
+        # Held while previews are written, read or removed.
+        self._preview_lock = threading.Lock()
         model = models.get(model_name)
         self._card = model.card
-        with self._in_their_words():
-            self.picture = images.open_image(self._source, upright=True)
-            self._check_pixels(most_pixels)
-            seen = runtime.preview(model, self._source, options)
-            intensity_range = intensity_range_of(self.picture, options, model.card)
-            self.shown = preview.display_range(self.picture, intensity_range)
-            own = suffix or self._own_suffix()
-            self._result = folder / f"result{own}"
-            self._turned = images.open_for_saving(self._source, self._result).rotated
-        self.tiles = seen.fed_pixels // (seen.plan.tile[0] * seen.plan.tile[1])
-        display = self.shown or intensity_range
-        self._display = None if display == IntensityRange.for_dtype(self.picture.dtype) else display
-        others = images.writable_formats(self.picture)
-        own_format = images.format_of_name(self._result)
-        self.suffixes = [own, *(form.suffixes[0] for form in others if form is not own_format)]
-        answers = seen.fed_pixels * model.card.channels * np.dtype(np.float32).itemsize
-        self._answers = folder / "answers" if answers <= most_answers else None
+        with self._client_errors():
+            self.file = images.open_image(self._source, upright=True)
+            pixels = self.file.width * self.file.height * self.file.pages
+            if pixels > max_pixels:
+                raise InputError(
+                    f"{self.name} has {pixels:,} pixels; this server accepts {max_pixels:,}. "
+                    "For images of any size, use: autodenoise denoise"
+                )
+            plan = runtime.preview(model, self._source, options)
+            intensity_range = intensity_range_of(self.file, options, model.card)
+            self.display_range = preview.display_range(self.file, intensity_range)
+            default = suffix or self._default_suffix()
+            self._result = folder / f"result{default}"
+            self._rotated = images.open_for_saving(self._source, self._result).rotated
+        self.tiles = plan.fed_pixels // (plan.plan.tile[0] * plan.plan.tile[1])
+        preview_range = self.display_range or intensity_range
+        full_range = IntensityRange.for_dtype(self.file.dtype)
+        self._preview_range = None if preview_range == full_range else preview_range
+        others = images.writable_formats(self.file)
+        default_format = images.format_of_name(self._result)
+        self.suffixes = [
+            default,
+            *(form.suffixes[0] for form in others if form is not default_format),
+        ]
+        cache_bytes = plan.fed_pixels * model.card.channels * np.dtype(np.float32).itemsize
+        self._cache = folder / "cache" if cache_bytes <= max_cache_bytes else None
 
-    def _check_pixels(self, most: int) -> None:
-        pixels = self.picture.width * self.picture.height * self.picture.pages
-        if pixels > most:
-            raise InputError(
-                f"{self.name} has {pixels:,} pixels, and {most:,} are the most that is taken here; "
-                "the command line takes any number: autodenoise denoise"
-            )
-
-    def _own_suffix(self) -> str:
-        named = Path(self.name).suffix
-        return named if named.lower() in SUFFIXES else self.picture.format.suffixes[0]
+    def _default_suffix(self) -> str:
+        suffix = Path(self.name).suffix
+        return suffix if suffix.lower() in SUFFIXES else self.file.format.suffixes[0]
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the model will still take; None where nobody can tell yet."""
-        if self.state is not State.WORKING or not self.tiles_done:
+        """Estimated time that the model still needs; None if unknown."""
+        if self.state is not JobState.WORKING or not self.tiles_done:
             return None
-        passed = time.monotonic() - self._begun
-        return passed / self.tiles_done * (self.tiles - self.tiles_done)
+        elapsed = time.monotonic() - self._start
+        return elapsed / self.tiles_done * (self.tiles - self.tiles_done)
 
-    def saved_name(self, suffix: str | None = None) -> str:
-        """Give the name that the command line would, with this ending or its own."""
+    def result_name(self, suffix: str | None = None) -> str:
+        """Return the name that the command line would give the result."""
         return f"{PurePath(self.name).stem}.denoised{suffix or self._result.suffix}"
 
-    def clean(self) -> None:
-        """Denoise the picture, unless it was stopped before; the state says what came of it."""
-        outcome: State = State.FAILED
-        failure: AutodenoiseError | None = AutodenoiseError(_FAULT)
+    def run(self) -> None:
+        """Denoise the image, unless the job was stopped before, and set the final state."""
+        outcome: JobState = JobState.FAILED
+        failure: AutodenoiseError | None = AutodenoiseError(_BUG)
         try:
-            self._check_wanted()
-            self.state, self._begun = State.WORKING, time.monotonic()
-            self._denoise(self._result, self._options, answers=self._answers, after=self._count)
-            outcome, failure = State.DONE, None
+            self._check_stopped()
+            self.state, self._start = JobState.WORKING, time.monotonic()
+            self._denoise(self._result, self._options, cache=self._cache, after=self._count_tile)
+            outcome, failure = JobState.DONE, None
         except Interrupted:
-            outcome, failure = State.CANCELLED, None
+            outcome, failure = JobState.CANCELLED, None
         except (AutodenoiseError, OSError, MemoryError) as error:
-            failure = self._said(error)
+            failure = self._client_error(error)
         finally:
-            if outcome is not State.DONE:
-                self.drop_answers()
+            if outcome is not JobState.DONE:
+                self.drop_cache()
             self.failure, self.state = failure, outcome
 
     def stop(self) -> None:
-        """Let whatever is being done for this job end at the next tile or chunk of rows."""
+        """Stop all work for this job at the next tile or chunk of rows."""
         self._stop.set()
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keep the files while somebody works with them.
+        """Keep the files until the block ends, even if the job is removed.
 
         Raises
         ------
-        Unknown
-            They are removed already, or will be.
+        NotFound
+            The job has been removed.
         """
-        with self._counting:
-            if self._unwanted:
-                raise Unknown("this picture is not here, or no longer; send it again")
+        with self._user_lock:
+            if self._removed:
+                raise NotFound("this image is no longer on the server; send it again")
             self._users += 1
         try:
             yield
         finally:
-            with self._counting:
+            with self._user_lock:
                 self._users -= 1
-            self._remove_unwanted()
+            self._delete_if_unused()
 
     def remove(self) -> None:
-        """Remove all files, at once or when nobody uses them any more."""
-        with self._counting:
-            self._unwanted = True
-        self._remove_unwanted()
+        """Delete all files, at once or when the last user is done."""
+        with self._user_lock:
+            self._removed = True
+        self._delete_if_unused()
 
-    def saved(
+    def _delete_if_unused(self) -> None:
+        with self._user_lock:
+            if self._removed and not self._users:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def save(
         self,
         strength: float,
         suffix: str | None = None,
@@ -246,25 +250,25 @@ class Job:
         strip_metadata: bool = False,
         stop: threading.Event | None = None,
     ) -> Path:
-        """Give the finished picture's file at a strength, made anew unless it is the result itself.
+        """Return the denoised file at a strength; pass it to `discard` after use.
 
         Parameters
         ----------
         strength
             In [0, 1].
         suffix
-            Of the file; by default the result's.
+            Suffix of the file; by default the result's.
         strip_metadata
             As in `DenoiseOptions`.
         stop
-            Set when nobody waits for it any more.
+            Set to abort.
 
         Raises
         ------
-        Unknown, Interrupted
-            The job is removed, or the file no longer wanted.
+        NotFound, Interrupted
+            The job has been removed, or `stop` was set.
         AutodenoiseError
-            Of the kinds that `runtime.denoise_file` raises.
+            As `runtime.denoise_file`.
         """
         suffix = suffix or self._result.suffix
         options = dataclasses.replace(
@@ -273,135 +277,130 @@ class Job:
         if options == self._options and suffix == self._result.suffix:
             return self._result
         target = self.folder / f"{secrets.token_hex(8)}{suffix}"
-        with self.in_use(), self._in_their_words():
-            turned = images.open_for_saving(
+        with self.in_use(), self._client_errors():
+            rotated = images.open_for_saving(
                 self._source, target, strip_metadata=strip_metadata
             ).rotated
-            kept = self._kept_answers()
-            # Answers to a picture that lay otherwise are answers to other tiles.
-            if kept is None or turned != self._turned:
+            cache = self._open_cache()
+            # The cached outputs fit only tiles of the same orientation.
+            if cache is None or rotated != self._rotated:
                 self._denoise(target, options, stop=stop)
             else:
-                with kept:
+                with cache:
                     runtime.denoise_file(
-                        Kept(self._card, kept),
+                        CachedModel(self._card, cache),
                         self._source,
                         target,
                         options,
-                        progress=lambda *_: self._check_wanted(stop),
+                        progress=lambda *_: self._check_stopped(stop),
                     )
         return target
 
-    def sent(self, saved: Path) -> None:
-        """Remove a file that `saved` made, unless it is the result itself."""
-        if saved != self._result:
-            saved.unlink(missing_ok=True)
+    def discard(self, path: Path) -> None:
+        """Delete a file that `save` returned, unless it is the stored result."""
+        if path != self._result:
+            path.unlink(missing_ok=True)
 
     def preview_sizes(self, side: Side, page: int) -> list[tuple[int, int]]:
-        """Give (width, height) of a page's preview and of its smaller versions.
+        """Return (width, height) of each level of a page's preview, full size first.
 
         Raises
         ------
-        Unknown
-            There is no such page, or the job is removed.
+        NotFound
+            The page does not exist, or the job has been removed.
         """
-        with self.in_use(), self._previewing, self._in_their_words():
+        with self.in_use(), self._preview_lock, self._client_errors():
             return preview.level_sizes(self._preview(side, page))
 
     def preview_tile(
         self, side: Side, page: int, level: int, row: int, column: int
     ) -> bytes | None:
-        """Give a tile of a preview as PNG; None where there is none.
+        """Return a tile of a preview as PNG; None if there is no such tile.
 
         Raises
         ------
-        Unknown
-            There is no such page, or the job is removed.
+        NotFound
+            The page does not exist, or the job has been removed.
         """
-        with self.in_use(), self._previewing, self._in_their_words():
+        with self.in_use(), self._preview_lock, self._client_errors():
             return preview.read_tile(self._preview(side, page), level, row, column)
 
     def drop_previews(self) -> int:
-        """Remove what is made again when it is asked for; give the bytes that this frees."""
-        if not self._previewing.acquire(blocking=False):
+        """Delete the previews, which are made again on demand; return the bytes freed."""
+        if not self._preview_lock.acquire(blocking=False):
             return 0
         try:
             freed = sum(size_of(path) for path in self.folder.glob("preview-*"))
             for path in self.folder.glob("preview-*"):
                 shutil.rmtree(path, ignore_errors=True)
         finally:
-            self._previewing.release()
+            self._preview_lock.release()
         return freed
 
-    def drop_answers(self) -> int:
-        """Remove the model's answers; give the bytes that this frees.
+    def drop_cache(self) -> int:
+        """Delete the cached model outputs; return the bytes freed.
 
-        Another strength will take the model's time again.
+        Saving at another strength then runs the model again.
         """
         freed = 0
-        if self._answers is not None:
+        if self._cache is not None:
             with contextlib.suppress(FileNotFoundError):
-                freed = self._answers.stat().st_size
-                self._answers.unlink()
+                freed = self._cache.stat().st_size
+                self._cache.unlink()
         return freed
-
-    def _remove_unwanted(self) -> None:
-        with self._counting:
-            if self._unwanted and not self._users:
-                shutil.rmtree(self.folder, ignore_errors=True)
 
     def _denoise(
         self,
         target: Path,
         options: DenoiseOptions,
         *,
-        answers: Path | None = None,
+        cache: Path | None = None,
         after: Callable[[], None] | None = None,
         stop: threading.Event | None = None,
     ) -> None:
-        def check_wanted(*_: object) -> None:
-            self._check_wanted(stop)
+        def check_stopped(*_: object) -> None:
+            self._check_stopped(stop)
 
         with contextlib.ExitStack() as stack:
-            keep = None if answers is None else stack.enter_context(answers.open("wb"))
+            output = None if cache is None else stack.enter_context(cache.open("wb"))
             model = self._models.get(self.model_name)
-            watched = Watched(model, check_wanted, after, keep)
-            runtime.denoise_file(watched, self._source, target, options, progress=check_wanted)
+            recording = RecordingModel(model, check_stopped, after, output)
+            runtime.denoise_file(recording, self._source, target, options, progress=check_stopped)
 
-    def _check_wanted(self, stop: threading.Event | None = None) -> None:
+    def _check_stopped(self, stop: threading.Event | None = None) -> None:
         if self._stop.is_set() or (stop is not None and stop.is_set()):
-            raise Interrupted(f"{self.name} is no longer wanted")
+            raise Interrupted(f"{self.name} was cancelled")
 
-    def _count(self) -> None:
+    def _count_tile(self) -> None:
         self.tiles_done = min(self.tiles_done + 1, self.tiles)
 
-    def _kept_answers(self) -> BinaryIO | None:
-        if self._answers is None:
+    def _open_cache(self) -> BinaryIO | None:
+        if self._cache is None:
             return None
         try:
-            return self._answers.open("rb")
+            return self._cache.open("rb")
         except FileNotFoundError:
             return None
 
     def _preview(self, side: Side, page: int) -> Path:
-        if not 0 <= page < self.picture.pages:
-            raise Unknown(f"{self.name} has {self.picture.pages} page(s), counted from 0")
+        if not 0 <= page < self.file.pages:
+            raise NotFound(f"no page {page}: {self.name} has {self.file.pages}, counted from 0")
         path = self.folder / f"preview-{side}-{page}"
         if not path.exists():
             source = self._source if side == "before" else self._result
-            picture = images.open_image(source, upright=True)
-            preview.write_preview(picture, page, path, self._display)
+            file = images.open_image(source, upright=True)
+            preview.write_preview(file, page, path, self._preview_range)
         return path
 
     @contextlib.contextmanager
-    def _in_their_words(self) -> Iterator[None]:
-        """Let errors call the picture what its sender calls it."""
+    def _client_errors(self) -> Iterator[None]:
+        """Replace paths of the server in errors by the client's file name."""
         try:
             yield
         except (AutodenoiseError, OSError, MemoryError) as error:
-            raise self._said(error) from None
+            raise self._client_error(error) from None
 
-    def _said(self, error: Exception) -> AutodenoiseError:
-        ours = explained(self._source, error)
-        files = re.escape(str(self.folder)) + r"[/\\][\w.-]+"
-        return type(ours)(re.sub(files, lambda _: self.name, str(ours)))
+    def _client_error(self, error: Exception) -> AutodenoiseError:
+        converted = explained(self._source, error)
+        paths = re.escape(str(self.folder)) + r"[/\\][\w.-]+"
+        return type(converted)(re.sub(paths, lambda _: self.name, str(converted)))

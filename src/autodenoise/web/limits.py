@@ -1,4 +1,4 @@
-"""How much the server takes on."""
+"""Limits of the server."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ _GIB = 2**30
 
 @dataclass(frozen=True)
 class Limits:
-    """What bounds the server's memory, disk and patience.
+    """Limits on the server's memory, disk space and waiting times.
 
     Attributes
     ----------
-    upload_bytes
-        Of one picture's file.
-    pixels
-        Of one picture, all pages together.
-    waiting
-        Pictures that are sent or wait at once; whoever comes then is told that the server is busy.
-    asked
-        Previews, downloads and archives that are made or wait to be made at once.
-    kept
-        Pictures that are there at once, done or not.
-    kept_bytes
-        On disk. Answers kept for downloads at other strengths, and previews, go first; they can be
-        made again.
+    max_upload_bytes
+        Size of an uploaded file.
+    max_pixels
+        Pixels of an image file, all pages together.
+    max_waiting
+        Files that are uploaded or waiting at once; the server answers further ones with 503.
+    max_tasks
+        Previews, downloads and archives that run or wait at once.
+    max_jobs
+        Jobs stored at once, finished or not.
+    max_disk_bytes
+        Disk space of all jobs. When it is exceeded, previews and cached model outputs are removed
+        first, since they can be recomputed.
     idle_seconds
-        After so long without a question about it a picture is forgotten.
-    stalled_seconds
-        After so long without a byte an upload is given up.
-    least_bytes_a_second
-        Slower ones are given up too.
+        A finished job is removed after this time without a request for it.
+    upload_timeout_seconds
+        An upload is aborted after this time without data.
+    min_bytes_per_second
+        Slower uploads are aborted too.
     """
 
-    upload_bytes: int = 2 * _GIB
-    pixels: int = 500_000_000
-    waiting: int = 16
-    asked: int = 64
-    kept: int = 500
-    kept_bytes: int = 16 * _GIB
+    max_upload_bytes: int = 2 * _GIB
+    max_pixels: int = 500_000_000
+    max_waiting: int = 16
+    max_tasks: int = 64
+    max_jobs: int = 500
+    max_disk_bytes: int = 16 * _GIB
     idle_seconds: float = 3600
-    stalled_seconds: float = 60
-    least_bytes_a_second: int = 10_000
+    upload_timeout_seconds: float = 60
+    min_bytes_per_second: int = 10_000

@@ -1,4 +1,4 @@
-"""The models that the server works with, loaded when they are needed."""
+"""Load the models that the server uses, when they are needed."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from autodenoise.errors import unknown_name
 if TYPE_CHECKING:
     from autodenoise.runtime import Model
 
-__all__ = ["Models"]
+__all__ = ["ModelCache"]
 
 # Each holds its engine's memory and threads.
-_LOADED = 2
+_MAX_LOADED = 2
 
 
-class Models:
-    """Models by name: shipped ones, and the runs and files in the folder of the server.
+class ModelCache:
+    """Loads models by name: shipped ones, and the runs and files in the server's folder.
 
-    Paths are none of their names, so that no file elsewhere can be asked for. Those used last stay
-    loaded. Any thread may ask.
+    Paths are rejected, so that clients cannot read files elsewhere. The models used last stay
+    loaded. Thread-safe.
 
     Attributes
     ----------
     default
-        The name of the one that autodenoise ships for photos.
+        Name of the default model for photos.
     """
 
     def __init__(self) -> None:
         self.default = next(iter(weights.FILES))
         self._lock = threading.Lock()
-        self._load = functools.lru_cache(maxsize=_LOADED)(_load)
+        self._load = functools.lru_cache(maxsize=_MAX_LOADED)(_load)
 
     def get(self, name: str) -> Model:
-        """Give a model, loaded anew if its file has changed.
+        """Return a model, reloaded if its file has changed.
 
         Raises
         ------
         UsageError
             No model has this name.
         InputError
-            It is damaged.
+            The model file is damaged.
         """
         if name not in weights.FILES:
-            # Reads each card there is.
+            # This reads the card of each model.
             known = [entry.name for entry in runtime.list_models()]
             if name not in known:
                 raise unknown_name("model", name, known)
         path = runtime.find(name)
-        # One at a time: two of one file would be loaded twice.
+        # Without the lock, two threads could load the same file.
         with self._lock:
             return self._load(path, path.stat().st_mtime_ns)
 
 
-def _load(path: Path, changed: int) -> Model:
-    del changed
+def _load(path: Path, modified: int) -> Model:
+    del modified
     return runtime.load(path)

@@ -1,4 +1,4 @@
-"""Where pictures are taken in, wait for the model, and are kept until they are fetched."""
+"""The queue: jobs wait here for the model, and are stored until they are downloaded."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from autodenoise.files import size_of
-from autodenoise.web.errors import Busy, Unknown
-from autodenoise.web.jobs import ENDED, Job
-from autodenoise.web.models import Models
-from autodenoise.web.workspace import Home
+from autodenoise.web.errors import NotFound, ServerBusy
+from autodenoise.web.jobs import FINISHED, Job
+from autodenoise.web.models import ModelCache
+from autodenoise.web.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,50 +24,51 @@ if TYPE_CHECKING:
     from autodenoise.runtime import DenoiseOptions
     from autodenoise.web.limits import Limits
 
-__all__ = ["Desk"]
+__all__ = ["JobQueue"]
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
-# Previews and downloads beside the model's work: mostly libvips, which has threads of its own.
-_CLERKS = 2
+# Threads for previews and downloads: mostly libvips, which has threads of its own.
+_TASK_THREADS = 2
 _LOG = logging.getLogger(__name__)
 
 
-class Desk:
-    """One model at work, a queue before it, and clerks for everything else.
+class JobQueue:
+    """Runs jobs one at a time, and other tasks, such as previews, in separate threads.
 
-    Pictures are denoised one at a time, since one keeps all cores busy, in the order in which they
-    arrived whole. Files lie in a folder that only this user may look into, and are removed with
-    their job, or when the desk closes. Any thread may use it.
+    A single image keeps all cores busy, so jobs run in the order in which their uploads finished.
+    Files are in a folder that only the current user can read. They are deleted with their job, or
+    when the queue closes. Thread-safe.
 
     Parameters
     ----------
     limits
-        What it takes on.
+        Limits on the number and size of jobs.
 
     Raises
     ------
     OSError
-        There is no folder for temporary files.
+        No temporary folder can be created.
     """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.stopping = threading.Event()
-        self._home = Home()
-        self._folder = self._home.path
-        self._most_bytes = min(limits.kept_bytes, shutil.disk_usage(self._folder).free // 2)
-        self._models = Models()
+        self._workspace = Workspace()
+        self._folder = self._workspace.path
+        free = shutil.disk_usage(self._folder).free
+        self._max_bytes = min(limits.max_disk_bytes, free // 2)
+        self._models = ModelCache()
         self._jobs: dict[str, Job] = {}
-        # Those that wait, after the one that is worked on.
+        # The running job, then the waiting ones.
         self._queue: dict[Job, Future[None]] = {}
-        self._arriving: list[int] = []
-        self._asked = 0
-        self._lock, self._tidying = threading.RLock(), threading.Lock()
+        self._upload_sizes: list[int] = []
+        self._tasks = 0
+        self._lock, self._space_lock = threading.RLock(), threading.Lock()
         self._worker = ThreadPoolExecutor(1, "denoising")
-        # One, so that pictures are looked at in the order in which they arrived.
+        # A single thread, so that jobs are queued in the order in which their uploads finished.
         self._reader = ThreadPoolExecutor(1, "reader")
-        self._clerks = ThreadPoolExecutor(_CLERKS, "clerk")
+        self._task_pool = ThreadPoolExecutor(_TASK_THREADS, "task")
 
     def __enter__(self) -> Self:
         return self
@@ -76,54 +77,54 @@ class Desk:
         self.close()
 
     def stop(self) -> None:
-        """Stop all work, without waiting for its end."""
+        """Stop all work, without waiting for it to end."""
         self.stopping.set()
-        # Without the lock: a signal may come while it is held.
+        # Without the lock, because a signal handler may interrupt a thread that holds it.
         for job in list(self._jobs.values()):
             job.stop()
 
     def close(self) -> None:
-        """Stop all work, and remove all files."""
+        """Stop all work, and delete all files."""
         self.stop()
-        for pool in (self._reader, self._worker, self._clerks):
+        for pool in (self._reader, self._worker, self._task_pool):
             pool.shutdown(cancel_futures=True)
-        self._home.close()
+        self._workspace.close()
 
     @contextlib.contextmanager
-    def place(self, size: int) -> Iterator[Path]:
-        """Hold a place in the queue while a picture of so many bytes arrives, and give a folder.
+    def reserve(self, size: int) -> Iterator[Path]:
+        """Reserve a place in the queue for an upload of `size` bytes, and yield a folder for it.
 
-        Unless the block ends well, the folder is removed.
+        The folder is deleted if the block raises.
 
         Raises
         ------
-        Busy
-            No place is free, or no room.
+        ServerBusy
+            The queue or the disk space is full.
         """
-        room = self.tidy(size)
+        free = self.free_space(size)
         with self._lock:
-            waiting, kept = len(self._arriving) + len(self._queue), len(self._jobs)
-            if waiting >= self.limits.waiting:
-                raise Busy(f"busy with {waiting} pictures; try again in a moment")
-            full = kept + len(self._arriving) >= self.limits.kept
-            if full or size > room - sum(self._arriving):
-                raise Busy(
-                    f"there is no room beside the {kept} pictures that are here; fetch some and "
-                    "remove them, or wait until they are forgotten"
+            waiting, stored = len(self._upload_sizes) + len(self._queue), len(self._jobs)
+            if waiting >= self.limits.max_waiting:
+                raise ServerBusy(f"busy with {waiting} images; try again in a moment")
+            full = stored + len(self._upload_sizes) >= self.limits.max_jobs
+            if full or size > free - sum(self._upload_sizes):
+                raise ServerBusy(
+                    f"no space left beside {stored} stored images; download and remove some, or "
+                    "wait until they expire"
                 )
-            self._arriving.append(size)
+            self._upload_sizes.append(size)
         folder = self._folder / secrets.token_hex(8)
-        with contextlib.ExitStack() as removing:
-            removing.callback(shutil.rmtree, folder, ignore_errors=True)
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(shutil.rmtree, folder, ignore_errors=True)
             try:
                 folder.mkdir()
                 yield folder
             finally:
                 with self._lock:
-                    self._arriving.remove(size)
-            removing.pop_all()
+                    self._upload_sizes.remove(size)
+            on_error.pop_all()
 
-    def look(
+    def open(
         self,
         folder: Path,
         name: str,
@@ -131,26 +132,27 @@ class Desk:
         options: DenoiseOptions,
         *,
         suffix: str | None = None,
-        keep_answers: bool = False,
+        cache_outputs: bool = False,
     ) -> Future[Job]:
-        """Look at a picture that has arrived, after those that arrived before it.
+        """Read the header of an upload and create its job, after those of earlier uploads.
 
         Parameters
         ----------
         folder, name, options, suffix
-            As `Job` takes them.
+            As in `Job`.
         model
-            Its name; None for the one that autodenoise ships for photos.
-        keep_answers
-            Whether the picture will be wanted at other strengths; they are kept if there is room.
+            Name of the model; None for the default one.
+        cache_outputs
+            Cache the model's outputs for other strengths, if there is space.
 
         Returns
         -------
         Future
-            Raises what `Job` does.
+            The job, or the exception that `Job` raises.
         """
 
-        def make() -> Job:
+        def create() -> Job:
+            free = self._max_bytes - size_of(self._folder)
             return Job(
                 folder,
                 name,
@@ -158,46 +160,46 @@ class Desk:
                 self._models,
                 options,
                 suffix=suffix,
-                most_pixels=self.limits.pixels,
-                most_answers=self._most_bytes - size_of(self._folder) if keep_answers else 0,
+                max_pixels=self.limits.max_pixels,
+                max_cache_bytes=free if cache_outputs else 0,
             )
 
-        return self._reader.submit(make)
+        return self._reader.submit(create)
 
-    def take(self, job: Job) -> Future[None]:
-        """Put a job into the queue; the future ends with the work."""
+    def submit(self, job: Job) -> Future[None]:
+        """Append a job to the queue; the future completes when the job is finished."""
         with self._lock:
             self._jobs[job.id] = job
-            future = self._worker.submit(self._work, job)
+            future = self._worker.submit(self._run, job)
             self._queue[job] = future
         if self.stopping.is_set():
             job.stop()
-        future.add_done_callback(_tell_faults)
+        future.add_done_callback(_log_exception)
         return future
 
-    def find(self, name: str) -> Job:
-        """Give the job that has this id.
+    def find(self, job_id: str) -> Job:
+        """Return the job with an id, and mark it as used.
 
         Raises
         ------
-        Unknown
-            There is none.
+        NotFound
+            No job has this id.
         """
         with self._lock:
-            job = self._jobs.get(name)
+            job = self._jobs.get(job_id)
         if job is None:
-            raise Unknown("this picture is not here, or no longer; send it again")
-        job.touched = time.monotonic()
+            raise NotFound("this image is not on the server, or no longer; send it again")
+        job.last_used = time.monotonic()
         return job
 
-    def ahead(self, job: Job) -> int:
-        """Count the jobs that come before one that waits."""
+    def position(self, job: Job) -> int:
+        """Return the number of jobs before this one; 0 if it does not wait."""
         with self._lock:
             queue = list(self._queue)
         return queue.index(job) if job in queue else 0
 
-    def forget(self, job: Job) -> None:
-        """Stop what is done for a job, and remove its files when nobody uses them any more."""
+    def remove(self, job: Job) -> None:
+        """Stop a job, and delete its files as soon as they are not in use."""
         job.stop()
         with self._lock:
             self._jobs.pop(job.id, None)
@@ -206,88 +208,88 @@ class Desk:
                 del self._queue[job]
         job.remove()
 
-    def forget_idle(self) -> None:
-        """Forget the jobs that nobody has asked about for long."""
+    def remove_idle(self) -> None:
+        """Remove finished jobs without a request for `Limits.idle_seconds`."""
         since = time.monotonic() - self.limits.idle_seconds
         with self._lock:
-            idle = [job for job in self._jobs.values() if job.touched < since]
+            idle = [job for job in self._jobs.values() if job.last_used < since]
         for job in idle:
-            if job.state in ENDED:
-                self.forget(job)
+            if job.state in FINISHED:
+                self.remove(job)
 
-    def ask(self, task: Callable[[], _Answer]) -> Future[_Answer]:
-        """Have a clerk do something that may leave files behind.
+    def run_task(self, task: Callable[[], _Result]) -> Future[_Result]:
+        """Run a task, such as a preview or download, in another thread.
 
         Raises
         ------
-        Busy
-            There is too much to do already.
+        ServerBusy
+            Too many tasks are running or waiting.
         """
         with self._lock:
-            if self._asked >= self.limits.asked:
-                raise Busy("busy with other previews and downloads; try again in a moment")
-            self._asked += 1
-        future = self._clerks.submit(task)
-        future.add_done_callback(self._answered)
+            if self._tasks >= self.limits.max_tasks:
+                raise ServerBusy("busy with other previews and downloads; try again in a moment")
+            self._tasks += 1
+        future = self._task_pool.submit(task)
+        future.add_done_callback(self._task_done)
         return future
 
     @contextlib.contextmanager
-    def scratch(self) -> Iterator[Path]:
-        """Give the path of a file for as long as the block lasts.
+    def temporary_file(self) -> Iterator[Path]:
+        """Yield the path of a file that is deleted after the block.
 
         Raises
         ------
-        Busy
-            There is no room for one.
+        ServerBusy
+            The disk space is full.
         """
-        if self.tidy() < 0:
-            raise Busy("there is no room for an archive; fetch single pictures, and remove some")
+        if self.free_space() < 0:
+            raise ServerBusy("no space for an archive; download single images, and remove some")
         path = self._folder / secrets.token_hex(8)
         try:
             yield path
         finally:
             path.unlink(missing_ok=True)
 
-    def tidy(self, room: int = 0) -> int:
-        """Remove what can be made again, until there is room for so many bytes; give what there is.
+    def free_space(self, needed: int = 0) -> int:
+        """Delete what can be recomputed until `needed` bytes are free; return the free bytes.
 
-        Previews go first, then answers, in either case those longest not asked about.
+        Previews are deleted first, then cached model outputs, least recently used jobs first.
         """
-        with self._tidying:
-            free = self._most_bytes - size_of(self._folder)
+        with self._space_lock:
+            free = self._max_bytes - size_of(self._folder)
             with self._lock:
-                ended = [job for job in self._jobs.values() if job.state in ENDED]
-            ended.sort(key=lambda job: job.touched)
-            for drop in (Job.drop_previews, Job.drop_answers):
-                for job in ended:
-                    if free >= room:
+                finished = [job for job in self._jobs.values() if job.state in FINISHED]
+            finished.sort(key=lambda job: job.last_used)
+            for drop in (Job.drop_previews, Job.drop_cache):
+                for job in finished:
+                    if free >= needed:
                         return free
                     free += drop(job)
         return free
 
-    def _work(self, job: Job) -> None:
+    def _run(self, job: Job) -> None:
         try:
-            # Forgotten at the last moment, there is nothing to do.
-            with contextlib.suppress(Unknown), job.in_use():
-                job.clean()
+            # The job may have been removed just before.
+            with contextlib.suppress(NotFound), job.in_use():
+                job.run()
         finally:
             with self._lock:
                 del self._queue[job]
-        self._tidy_later()
+        self._free_space_later()
 
-    def _answered(self, future: Future[_Answer]) -> None:
+    def _task_done(self, future: Future[_Result]) -> None:
         del future
         with self._lock:
-            self._asked -= 1
-        self._tidy_later()
+            self._tasks -= 1
+        self._free_space_later()
 
-    def _tidy_later(self) -> None:
-        # Nobody waits for it; a pool that has closed takes no more.
+    def _free_space_later(self) -> None:
+        # A pool that was shut down raises RuntimeError.
         with contextlib.suppress(RuntimeError):
-            self._reader.submit(self.tidy)
+            self._reader.submit(self.free_space)
 
 
-def _tell_faults(future: Future[None]) -> None:
-    fault = None if future.cancelled() else future.exception()
-    if fault is not None:
-        _LOG.error("a picture could not be denoised", exc_info=fault)
+def _log_exception(future: Future[None]) -> None:
+    exception = None if future.cancelled() else future.exception()
+    if exception is not None:
+        _LOG.error("unexpected error while denoising an image", exc_info=exception)

@@ -1,34 +1,37 @@
-"""What goes between the server and its callers, as JSON."""
+"""JSON messages of the HTTP API.
+
+Deprecated fields stay for one release, for programs written before they were renamed.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field
 
 from autodenoise.runtime import ModelEntry, card_words
-from autodenoise.web.jobs import Job, State
+from autodenoise.web.jobs import Job, JobState
 
 __all__ = [
-    "Fault",
+    "ArchiveItem",
+    "ArchiveRequest",
+    "ErrorMessage",
+    "ImageMessage",
     "JobMessage",
     "LimitsMessage",
     "ModelMessage",
-    "PictureMessage",
     "PreviewMessage",
     "RangeMessage",
     "SizeMessage",
     "Strength",
-    "WantedArchive",
-    "WantedPicture",
 ]
 
 Strength = Annotated[float, Field(ge=0, le=1)]
-"""0 leaves a picture as it is, 1 is the model's answer."""
+"""0 is the original image, 1 the model's output."""
 
 
-class Fault(BaseModel):
-    """Why a request was not met: what was expected, what came, what to do."""
+class ErrorMessage(BaseModel):
+    """Why a request failed: what was expected, what came, what to do."""
 
     detail: str
 
@@ -41,47 +44,64 @@ class SizeMessage(BaseModel):
 
 
 class RangeMessage(BaseModel):
-    """The sample values that a preview shows as black and white."""
+    """The sample values of black and white."""
 
     black: float
     white: float
 
 
-class PictureMessage(SizeMessage):
-    """A picture by its header, upright."""
+class ImageMessage(SizeMessage):
+    """The header of an image file, upright."""
 
     format: str
     pages: int
-    colours: int
+    colors: int
+    colours: Annotated[int, Field(deprecated="Renamed to `colors`.")]
     bands: int
     bits: int
 
 
 class JobMessage(BaseModel):
-    """A picture on its way."""
+    """The state of a job."""
 
     id: str
     name: str
     model: str
-    state: State
-    ahead: Annotated[int, Field(description="How many pictures come before, while it waits.")]
+    state: JobState
+    ahead: Annotated[int, Field(description="Number of jobs before this one, while it waits.")]
     tiles: int
     tiles_done: int
     seconds_left: float | None
-    error: Annotated[str | None, Field(description="Why it failed.")]
-    picture: PictureMessage
+    error: Annotated[str | None, Field(description="Why the job failed.")]
+    image: ImageMessage
+    picture: Annotated[ImageMessage, Field(deprecated="Renamed to `image`.")]
     formats: Annotated[
-        list[str], Field(description="Endings to save it with; the first is taken by default.")
+        list[str],
+        Field(description="Suffixes that the result can be saved with; the default first."),
     ]
-    shown: Annotated[
+    display_range: Annotated[
         RangeMessage | None,
-        Field(description="Where previews are brighter than the file, what they show as what."),
+        Field(description="What previews show as black and white, if brighter than the file."),
     ]
+    shown: Annotated[RangeMessage | None, Field(deprecated="Renamed to `display_range`.")]
 
     @classmethod
     def of(cls, job: Job, ahead: int) -> JobMessage:
-        """Say how far a job is."""
-        picture, shown = job.picture, job.shown
+        """Return the message for a job."""
+        file = job.file
+        image = ImageMessage(
+            format=file.format.name,
+            width=file.width,
+            height=file.height,
+            pages=file.pages,
+            colors=file.colors,
+            colours=file.colors,
+            bands=file.bands,
+            bits=file.bits,
+        )
+        display_range = None
+        if job.display_range is not None:
+            display_range = RangeMessage(black=job.display_range.low, white=job.display_range.high)
         return cls(
             id=job.id,
             name=job.name,
@@ -92,29 +112,23 @@ class JobMessage(BaseModel):
             tiles_done=job.tiles_done,
             seconds_left=job.seconds_left,
             error=None if job.failure is None else str(job.failure),
-            picture=PictureMessage(
-                format=picture.format.name,
-                width=picture.width,
-                height=picture.height,
-                pages=picture.pages,
-                colours=picture.colors,
-                bands=picture.bands,
-                bits=picture.bits,
-            ),
+            image=image,
+            picture=image,
             formats=job.suffixes,
-            shown=None if shown is None else RangeMessage(black=shown.low, white=shown.high),
+            display_range=display_range,
+            shown=display_range,
         )
 
 
 class PreviewMessage(BaseModel):
-    """A page's preview: the side of its tiles, and its versions, each half the one before."""
+    """The tile size and the levels of a page's preview, each half the size of the one before."""
 
     tile: int
     levels: list[SizeMessage]
 
 
 class ModelMessage(BaseModel):
-    """A model, and what its card says as labels with their texts."""
+    """A model, and its card as pairs of label and text."""
 
     name: str
     default: bool
@@ -122,42 +136,51 @@ class ModelMessage(BaseModel):
 
     @classmethod
     def of(cls, entry: ModelEntry, *, default: bool) -> ModelMessage | None:
-        """Say what a model is; None for one that cannot be used."""
+        """Return the message for a model; None if the model cannot be used."""
         card = entry.card
         if card is None:
             return None
         network = f"{card.network}, {card.parameters:,} parameters"
-        said = (
+        about = (
             ("network", network if card.precision == "float32" else f"{network}, {card.precision}"),
             ("images", ", ".join(card_words.images(card))),
             ("trained on", "; ".join([card.data, *card_words.noise(card)])),
             ("scores", "; ".join(card_words.scores(card))),
             ("not for", card.limits),
             ("source", card.source),
-            ("licence", card.licence),
+            ("license", card.licence),
         )
-        return cls(name=entry.name, default=default, about=[line for line in said if line[1]])
+        return cls(name=entry.name, default=default, about=[line for line in about if line[1]])
 
 
 class LimitsMessage(BaseModel):
-    """What the server takes."""
+    """The limits of the server."""
 
     version: str
     upload_bytes: int
     pixels: int
-    endings: list[str]
+    suffixes: list[str]
+    endings: Annotated[list[str], Field(deprecated="Renamed to `suffixes`.")]
 
 
-class WantedPicture(BaseModel):
-    """A finished picture, and the strength to save it at."""
+class ArchiveItem(BaseModel):
+    """A finished job, and the strength to save it at."""
 
     id: str
     strength: Strength = 1.0
 
 
-class WantedArchive(BaseModel):
-    """The pictures of a zip file, and how they are saved."""
+class ArchiveRequest(BaseModel):
+    """The images of a zip file, and how to save them."""
 
-    pictures: Annotated[list[WantedPicture], Field(min_length=1, max_length=1000)]
+    images: Annotated[
+        list[ArchiveItem],
+        Field(
+            min_length=1,
+            max_length=1000,
+            # `pictures` is the former name.
+            validation_alias=AliasChoices("images", "pictures"),
+        ),
+    ]
     format: str | None = None
     strip_metadata: bool = False

@@ -1,8 +1,8 @@
-"""Who may talk to the server, and what browsers may do with its answers.
+"""Reject requests from other sites, and add security headers to responses.
 
-A page from elsewhere can send requests to a server on this machine, and a name of its own that
-suddenly means 127.0.0.1 (DNS rebinding) lets it read the answers too. So a request has to name this
-machine in its Host header, and one that a browser made for another site is refused.
+A web page from another site can send requests to a server on this machine. With a host name that
+it lets resolve to 127.0.0.1 (DNS rebinding) it can read the responses, too. So a request must name
+this machine in its Host header, and requests that a browser sends for another site are rejected.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Guard", "is_loopback"]
+__all__ = ["RequestFilter", "is_loopback"]
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -33,86 +33,86 @@ _HEADERS = {
 
 
 _UPLOADS = frozenset({"/api/jobs", "/api/denoise"})
-# Other bodies are held in memory.
-_MOST_TOLD = 1 << 20
+# Other bodies are read into memory.
+_MAX_BODY_BYTES = 1 << 20
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]@/]*))(?::[0-9]*)?")
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a name or address means this machine to itself alone."""
+    """Return whether a name or address can be reached from this machine only."""
     address = _address(host)
     return host.lower() == "localhost" if address is None else address.is_loopback
 
 
-class Guard:
-    """Refuses requests that a stranger's page may have made, and adds headers to all answers.
+class RequestFilter:
+    """Middleware that rejects cross-site requests, and adds headers to all responses.
 
     Parameters
     ----------
     app
-        Answers what is let through.
+        The application.
     host
-        The name or address that the server listens on. If others than this machine can reach that,
-        any address, and this machine's name, are taken for its own.
+        The name or address that the server listens on. If other machines can reach it, requests to
+        this machine's name and to any address are accepted.
     """
 
     def __init__(self, app: ASGIApp, host: str) -> None:
         self._app = app
         self._names = {"localhost", host.lower()}
-        self._open = not is_loopback(host)
-        if self._open:
+        self._public = not is_loopback(host)
+        if self._public:
             self._names.add(socket.gethostname().lower())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
-        taken = 0
+        received = 0
 
-        async def receive_little() -> Message:
-            nonlocal taken
+        async def receive_limited() -> Message:
+            nonlocal received
             message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > _MOST_TOLD:
-                raise ValueError("more is told than there can be to tell")
+            received += len(message.get("body", b""))
+            if received > _MAX_BODY_BYTES:
+                raise ValueError(f"the request's body is larger than {_MAX_BODY_BYTES:,} bytes")
             return message
 
-        async def send_guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers[name] = value
-                # Pictures are nobody's else; the page is to be the one of this version.
+                # Images are private, and the page must match the version of the server.
                 headers["Cache-Control"] = "no-store" if _is_api(scope) else "no-cache"
             await send(message)
 
-        refusal = self._refusal(scope)
-        if refusal is None:
-            pictures = scope["path"] in _UPLOADS
-            await self._app(scope, receive if pictures else receive_little, send_guarded)
+        problem = self._problem(scope)
+        if problem is None:
+            upload = scope["path"] in _UPLOADS
+            await self._app(scope, receive if upload else receive_limited, send_with_headers)
         else:
-            await JSONResponse({"detail": refusal}, 403)(scope, receive, send_guarded)
+            await JSONResponse({"detail": problem}, 403)(scope, receive, send_with_headers)
 
-    def _refusal(self, scope: Scope) -> str | None:
+    def _problem(self, scope: Scope) -> str | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._is_own(_without_port(host)):
-            return f"this server is not {host!a}; use its own address"
+            return f"this server does not serve {host!a}; use the address that it printed"
         origin = headers.get("origin")
         if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
-            return f"pages of {origin!a} may not use this server"
+            return f"pages from {origin!a} may not use this server"
         site = headers.get("sec-fetch-site", "none")
         if _is_api(scope) and site not in ("same-origin", "none"):
-            return "pages from elsewhere may not use this server"
+            return "pages from other sites may not use this server"
         return None
 
     def _is_own(self, host: str) -> bool:
         if host.lower() in self._names or is_loopback(host):
             return True
-        # To make a name mean another address is what rebinding does; an address is what it is.
-        return self._open and _address(host) is not None
+        # DNS rebinding needs a name; an address cannot be rebound.
+        return self._public and _address(host) is not None
 
 
 def _is_api(scope: Scope) -> bool:

@@ -1,4 +1,4 @@
-"""The page's server as a process in the foreground."""
+"""Run the server in the foreground."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autodenoise.errors import UsageError
 from autodenoise.signals import stop_requests
 from autodenoise.web.app import create_app
 from autodenoise.web.limits import Limits
-from autodenoise.web.queue import Desk
+from autodenoise.web.queue import JobQueue
 from autodenoise.web.security import is_loopback
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["PORT", "serve"]
 
 PORT = 8008
-"""Where the page is, unless that is taken."""
+"""Default port; another one is used if it is taken."""
 
-_WAITING = 128
-_SECONDS_TO_FINISH = 2
+_BACKLOG = 128
+_SHUTDOWN_SECONDS = 2
 
 
 def serve(
@@ -36,60 +36,62 @@ def serve(
     limits: Limits | None = None,
     on_ready: Callable[[str, bool], None] | None = None,
 ) -> None:
-    """Serve the page until SIGINT, SIGTERM or SIGHUP; then all files of the pictures are removed.
+    """Serve the page until SIGINT, SIGTERM or SIGHUP, then delete all uploaded and result files.
 
     Parameters
     ----------
     host
-        The address to listen on; others than loopback let everyone in who can reach it.
+        The address to listen on. Unless it is a loopback address, everyone who can reach it can use
+        the server.
     port
-        0 for any that is free; None for `PORT`, or any where that is taken.
+        0 for any free port; None for `PORT`, or any free port if that is taken.
     limits
-        What it takes on.
+        Limits on jobs; by default those of `Limits`.
     on_ready
-        Told the page's address, and whether this machine alone can reach it, when it can be opened.
+        Called when the page can be opened, with its address and whether only this machine can reach
+        it.
 
     Raises
     ------
     UsageError
-        The address is not this machine's, or the port is taken.
+        The address does not belong to this machine, or the port is taken.
     """
     listening = _listen(host, port)
     address, chosen = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    with listening, stop_requests(repeated=True) as stop, Desk(limits or Limits()) as desk:
+    with listening, stop_requests(repeated=True) as stop, JobQueue(limits or Limits()) as queue:
         config = uvicorn.Config(
-            create_app(desk, host),
+            create_app(queue, host),
             access_log=False,
-            # Warnings are of what strangers send.
+            # Warnings are about malformed requests.
             log_level="error",
             server_header=False,
             ws="none",
-            timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
         if on_ready is not None:
             on_ready(f"http://{shown}:{chosen}/", is_loopback(address))
-        _Server(config, desk, stop).run(sockets=[listening])
+        _Server(config, queue, stop).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
-    """Ends on our flag, and stops the work first: whoever waits for it gets an answer."""
+    """Shuts down when an event is set, and stops all jobs first, so that clients get a response."""
 
-    def __init__(self, config: uvicorn.Config, desk: Desk, stop: threading.Event) -> None:
+    def __init__(self, config: uvicorn.Config, queue: JobQueue, stop: threading.Event) -> None:
         super().__init__(config)
-        self._desk, self._stop = desk, stop
+        self._queue, self._stop = queue, stop
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone: they are a flag already, from before the start to the end."""
+        """Install no signal handlers; `stop_requests` has set them already."""
         yield
 
     async def on_tick(self, counter: int) -> bool:
-        """Tell whether to end, ten times a second."""
+        """Return whether to shut down; called ten times per second."""
         if not self._stop.is_set():
             return await super().on_tick(counter)
-        self._desk.stop()
-        # It would complain of answers that nobody fetches in time.
+        self._queue.stop()
+        # uvicorn would log an error about responses that clients do not fetch in time.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         return True
 
@@ -101,20 +103,20 @@ def _listen(host: str, port: int | None) -> socket.socket:
             host, chosen, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError) as error:
-        raise UsageError(f"no address {host} is known: {error}") from None
+        raise UsageError(f"unknown address {host}: {error}") from None
     listening = socket.socket(family, kind)
     try:
-        # A server that was just stopped leaves its port in waiting.
+        # The port of a server that was just stopped stays reserved for a while.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-        # The page may be opened before anybody accepts.
-        listening.listen(_WAITING)
+        # Connections are queued until uvicorn accepts them.
+        listening.listen(_BACKLOG)
     except (OSError, OverflowError) as error:
         listening.close()
         if port is None and isinstance(error, OSError):
             return _listen(host, 0)
         raise UsageError(
             f"cannot listen on {host}, port {chosen}: {error}; choose another with --port, or 0 "
-            "for any that is free"
+            "for any free port"
         ) from None
     return listening

@@ -1,4 +1,4 @@
-"""Pictures' bytes between requests and files, and never in memory."""
+"""Stream image files between HTTP requests and the disk, without loading them into memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse
 
 from autodenoise.errors import InputError, Interrupted
-from autodenoise.web.errors import NoRoom, Stalled, TooLarge
+from autodenoise.web.errors import ClientTimeout, DiskFull, UploadTooLarge
 
 if TYPE_CHECKING:
     import threading
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
     from autodenoise.web.limits import Limits
 
-__all__ = ["Sending", "announced_size", "receive"]
+__all__ = ["FileDownload", "declared_size", "receive_file"]
 
-_SECONDS_BETWEEN_LOOKS = 0.25
+_POLL_SECONDS = 0.25
 
 
-def announced_size(request: Request, limits: Limits) -> int:
-    """Give how large a request's body says it is, or the most that it may be.
+def declared_size(request: Request, limits: Limits) -> int:
+    """Return the Content-Length of a request, or the largest size allowed if it has none.
 
     Raises
     ------
-    TooLarge
-        That is more than is taken.
+    UploadTooLarge
+        The length exceeds the limit.
     """
-    told = request.headers.get("content-length")
-    size = limits.upload_bytes if told is None else int(told)
+    length = request.headers.get("content-length")
+    size = limits.max_upload_bytes if length is None else int(length)
     _check_size(size, limits)
     return size
 
 
-async def receive(
+async def receive_file(
     request: Request, target: Path, limits: Limits, stopping: threading.Event
 ) -> None:
     """Write a request's body to a file.
@@ -50,41 +50,41 @@ async def receive(
     Parameters
     ----------
     request
-        Whose body has not been read.
+        A request whose body has not been read.
     target
-        A new file.
+        The file to create.
     limits
-        How large it may be, and how slow.
+        Limits on its size and speed.
     stopping
-        Set when the server is to end.
+        Set when the server shuts down.
 
     Raises
     ------
-    TooLarge
-        It is larger than the limits allow.
-    Stalled
-        Too little came for too long, or the sender is gone.
+    UploadTooLarge
+        The body exceeds the limit.
+    ClientTimeout
+        The upload is too slow, or the client disconnected.
     InputError
-        It is empty.
-    NoRoom
-        The disk is full.
+        The body is empty.
+    DiskFull
+        The file cannot be written.
     Interrupted
-        The server ends.
+        The server shuts down.
     """
-    size, begun = 0, time.monotonic()
+    size, start = 0, time.monotonic()
     try:
         with target.open("wb") as file:
             async for chunk in _chunks(request, limits, stopping):
                 size += len(chunk)
                 _check_size(size, limits)
-                passed = time.monotonic() - begun
-                if passed > limits.stalled_seconds + size / limits.least_bytes_a_second:
-                    raise Stalled("the picture comes too slowly; send it again")
+                allowed = limits.upload_timeout_seconds + size / limits.min_bytes_per_second
+                if time.monotonic() - start > allowed:
+                    raise ClientTimeout("the upload is too slow; send the image again")
                 file.write(chunk)
     except OSError as error:
-        raise NoRoom(f"the server cannot keep the picture: {error.strerror or error}") from None
+        raise DiskFull(f"cannot store the image: {error.strerror or error}") from None
     if not size:
-        raise InputError("no picture came; send its file as the request's body")
+        raise InputError("the request has no body; send the image file as the body")
 
 
 async def _chunks(
@@ -92,52 +92,52 @@ async def _chunks(
 ) -> AsyncIterator[bytes]:
     stream = request.stream()
     while True:
-        coming = asyncio.ensure_future(anext(stream))
-        deadline = time.monotonic() + limits.stalled_seconds
-        with contextlib.ExitStack() as giving_up:
-            giving_up.callback(coming.cancel)
-            while not coming.done():
-                await asyncio.wait({coming}, timeout=_SECONDS_BETWEEN_LOOKS)
+        upcoming = asyncio.ensure_future(anext(stream))
+        deadline = time.monotonic() + limits.upload_timeout_seconds
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(upcoming.cancel)
+            while not upcoming.done():
+                await asyncio.wait({upcoming}, timeout=_POLL_SECONDS)
                 if stopping.is_set():
-                    raise Interrupted("the server ends")
-                if not coming.done() and time.monotonic() > deadline:
-                    seconds = f"{limits.stalled_seconds:g} seconds"
-                    raise Stalled(f"nothing came for {seconds}; send the picture again")
-            giving_up.pop_all()
+                    raise Interrupted("the server is shutting down")
+                if not upcoming.done() and time.monotonic() > deadline:
+                    seconds = f"{limits.upload_timeout_seconds:g} seconds"
+                    raise ClientTimeout(f"no data for {seconds}; send the image again")
+            on_error.pop_all()
         try:
-            yield coming.result()
+            yield upcoming.result()
         except StopAsyncIteration:
             return
         except ClientDisconnect:
-            raise Stalled("the sender is gone") from None
+            raise ClientTimeout("the client disconnected") from None
 
 
-class Sending(FileResponse):
-    """An answer that is a file.
+class FileDownload(FileResponse):
+    """A file response that releases resources when it ends.
 
     Parameters
     ----------
     path
         The file.
     filename
-        What it is called.
-    held
-        Closed when the file is sent, or will not be.
+        The name that the client sees.
+    resources
+        Closed when the file has been sent, or sending fails.
     """
 
-    def __init__(self, path: Path, filename: str, held: contextlib.ExitStack) -> None:
+    def __init__(self, path: Path, filename: str, resources: contextlib.ExitStack) -> None:
         super().__init__(path, filename=filename)
-        self._held = held
+        self._resources = resources
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        with self._held:
+        """Send the file."""
+        with self._resources:
             await super().__call__(scope, receive, send)
 
 
 def _check_size(size: int, limits: Limits) -> None:
-    if size > limits.upload_bytes:
-        raise TooLarge(
-            f"the file has more than {limits.upload_bytes:,} bytes, which are the most that is "
-            "taken here; the command line takes any size: autodenoise denoise"
+    if size > limits.max_upload_bytes:
+        raise UploadTooLarge(
+            f"the file is larger than {limits.max_upload_bytes:,} bytes, the most that this server "
+            "accepts; for files of any size, use: autodenoise denoise"
         )

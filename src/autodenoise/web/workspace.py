@@ -1,4 +1,4 @@
-"""A folder for what comes and goes, which a later one removes where its process was killed."""
+"""The server's temporary folder, removed by the next server if this one is killed."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from pathlib import Path
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["Home"]
+__all__ = ["Workspace"]
 
 _PREFIX = "autodenoise-serve-"
 
 
-class Home:
-    """A folder that only this user may look into, until `close`.
+class Workspace:
+    """A temporary folder that only the current user can read, until `close`.
 
-    It is held by a lock of the kernel's, which goes with the process, however that ends. What
-    others have left, whose lock is gone, is removed first; not so on Windows, which has no locks on
-    folders, nor where the disk knows none.
+    The process holds a file lock on it, which the system releases when the process ends in any
+    way. Folders of earlier servers whose lock is free are removed first. Windows has no locks on
+    folders and some file systems have none at all; there, folders of killed servers stay.
 
     Attributes
     ----------
     path
-        Where it is: `TMPDIR` chooses.
+        The folder, below ``TMPDIR``.
 
     Raises
     ------
     OSError
-        There is no folder for temporary files.
+        No temporary folder can be created.
     """
 
     def __init__(self) -> None:
-        for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        for stale in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
             with contextlib.suppress(OSError):
-                lock = _lock(left)
+                lock = _lock(stale)
                 try:
-                    shutil.rmtree(left, ignore_errors=True)
+                    shutil.rmtree(stale, ignore_errors=True)
                 finally:
                     os.close(lock)
         self._lock: int | None = None
@@ -49,7 +49,7 @@ class Home:
             try:
                 self._lock = _lock(self.path)
             except (FileNotFoundError, BlockingIOError):
-                continue  # another that starts just now has found it without its lock
+                continue  # another server found the folder before it was locked
             except OSError:
                 return
             if self.path.exists():
@@ -57,7 +57,7 @@ class Home:
             os.close(self._lock)
 
     def close(self) -> None:
-        """Remove it, with all that is in it."""
+        """Remove the folder and its content."""
         shutil.rmtree(self.path, ignore_errors=True)
         if self._lock is not None:
             os.close(self._lock)
@@ -66,12 +66,12 @@ class Home:
 
 def _lock(folder: Path) -> int:
     if sys.platform == "win32":
-        raise OSError("folders have no locks")
-    # Not through a link, and nobody else's: /tmp is everybody's.
+        raise OSError("Windows cannot lock folders")
+    # Everyone can write to /tmp: do not follow links, or touch other users' folders.
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if os.fstat(descriptor).st_uid != os.geteuid():
-            raise PermissionError(f"{folder} is another user's")
+            raise PermissionError(f"{folder} belongs to another user")
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
