@@ -14,8 +14,9 @@ from autodenoise.noise import NOISES
 from autodenoise.noise.mixture import Part
 from autodenoise.recipes import Recipe
 from autodenoise.recipes.search_space import Range
-from autodenoise.training.optimizers import OPTIMIZERS, SCHEDULES, Adam, Constant
+from autodenoise.training.optimizers import OPTIMIZERS, Adam
 from autodenoise.training.phases import Phase
+from autodenoise.training.schedules import SCHEDULES, Constant
 
 _NEEDED = inspect.Parameter.empty
 
@@ -70,7 +71,7 @@ def keys() -> str:
         *(section(f"`{name}`", network, without=_FOLLOWING) for name, network in NETWORKS.items()),
         _PHASES,
         table(Phase),
-        "### Optimisers\n",
+        "### Optimizers\n",
         *(section(f"`{kind}`", optimizer, level=4) for kind, optimizer in OPTIMIZERS.items()),
         "### Schedules\n",
         *(section(f"`{kind}`", schedule, level=4) for kind, schedule in SCHEDULES.items()),

@@ -17,8 +17,9 @@ from autodenoise.data.dataset import DataSpec
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import NOISES
 from autodenoise.recipes.search_space import Range
-from autodenoise.training.optimizers import OPTIMIZERS, SCHEDULES
+from autodenoise.training.optimizers import OPTIMIZERS
 from autodenoise.training.phases import Phase
+from autodenoise.training.schedules import SCHEDULES
 
 
 def result(**changes: Any) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import pytest
 from autodenoise import nets, noise
 from autodenoise.errors import InputError, UsageError
 from autodenoise.recipes import Network, Recipe, builtin_names, dump, load
-from autodenoise.training.optimizers import Adam, Muon, OneCycle
+from autodenoise.training.optimizers import Adam, Muon
+from autodenoise.training.schedules import OneCycle
 
 SMALL = """
 title = "A small one"

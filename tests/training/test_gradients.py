@@ -13,8 +13,9 @@ from autodenoise.nets.tutorials import BottleneckAutoencoder
 from autodenoise.training.gradients import Gradients
 from autodenoise.training.loop import fit
 from autodenoise.training.losses import mean_squared_error
-from autodenoise.training.optimizers import Cosine, Muon
+from autodenoise.training.optimizers import Muon
 from autodenoise.training.phases import Phase
+from autodenoise.training.schedules import Cosine
 from autodenoise.training.state import Training
 from tests.training.test_loop import Heard, training, weights
 

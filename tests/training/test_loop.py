@@ -27,9 +27,10 @@ from autodenoise.training.ema import EMA
 from autodenoise.training.history import EpochRow
 from autodenoise.training.loop import CHECKPOINT_NAME, fit
 from autodenoise.training.losses import charbonnier, loss_for, mean_squared_error
-from autodenoise.training.optimizers import Adadelta, Adam, Cosine, Muon, OneCycle
+from autodenoise.training.optimizers import Adadelta, Adam, Muon
 from autodenoise.training.phases import Phase, is_over
 from autodenoise.training.randomness import generator
+from autodenoise.training.schedules import Cosine, OneCycle
 from autodenoise.training.state import Training, TrainingState, TrainingStatus
 from autodenoise.training.validation import Validation
 

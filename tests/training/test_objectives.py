@@ -32,8 +32,9 @@ from autodenoise.training.objectives.noise2void import (
     replace_blind_spots,
     spot_mask,
 )
-from autodenoise.training.optimizers import Cosine, Muon
+from autodenoise.training.optimizers import Muon
 from autodenoise.training.phases import Phase
+from autodenoise.training.schedules import Cosine
 from autodenoise.training.state import Training
 from autodenoise.training.validation import draw_repeats
 from tests.training.test_loop import Heard

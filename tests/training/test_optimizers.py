@@ -12,13 +12,11 @@ from autodenoise.training.optimizers import (
     OPTIMIZERS,
     Adadelta,
     AdamW,
-    Constant,
-    Cosine,
     Muon,
     MuonOptimizer,
-    OneCycle,
     set_learning_rate,
 )
+from autodenoise.training.schedules import Constant, Cosine, OneCycle
 
 
 @pytest.mark.parametrize("shape", [(16, 40), (40, 16), (12, 3, 3, 3)])

@@ -9,8 +9,9 @@ from autodenoise.data.dataset import DataSpec
 from autodenoise.errors import unknown_name
 from autodenoise.noise import NOISES, Part
 from autodenoise.recipes.search_space import Range
-from autodenoise.training.optimizers import OPTIMIZERS, SCHEDULES
+from autodenoise.training.optimizers import OPTIMIZERS
 from autodenoise.training.phases import Phase
+from autodenoise.training.schedules import SCHEDULES
 
 if TYPE_CHECKING:
     from pydantic import ValidationError

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from autodenoise.errors import UsageError, unknown_name
 from autodenoise.training.objectives import OBJECTIVES
 from autodenoise.training.objectives.noise2void import Lines
-from autodenoise.training.optimizers import Adam, Constant, Optimizer, Schedule
+from autodenoise.training.optimizers import Adam, Optimizer
+from autodenoise.training.schedules import Constant, Schedule
 
 if TYPE_CHECKING:
     from autodenoise.noise import Noise
@@ -50,7 +51,7 @@ class Phase:
     optimizer
         See `autodenoise.training.optimizers`.
     schedule
-        Learning rate over the course of the phase, as a share of the optimizer's rate.
+        Learning rate over the course of the phase; see `autodenoise.training.schedules`.
     clip
         Scale longer gradients down to this norm.
     ema
