@@ -1,4 +1,4 @@
-"""Networks in Keras, with weights as if trained, and what they answer."""
+"""Keras models with random weights, and comparison of their outputs with ours."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from autodenoise.keras_import import Found, read
+from autodenoise.keras_import import ImportedNetwork, read_network
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-__all__ = ["answers", "as_trained", "ours", "save"]
+__all__ = ["import_model", "outputs", "randomize", "save"]
 
 
-def as_trained(model: keras.Model) -> keras.Model:
-    """Draw all weights, so that none is in its place by chance."""
-    draw = np.random.default_rng(3)
+def randomize(model: keras.Model) -> keras.Model:
+    """Draw all weights at random, so that mixed-up weights change the output."""
+    random = np.random.default_rng(3)
     for variable in model.weights:
-        values = draw.standard_normal(variable.shape)
+        values = random.standard_normal(variable.shape)
         if variable.path.endswith("kernel"):
             variable.assign(values / np.sqrt(np.prod(variable.shape[:-1])))
         elif variable.path.endswith(("gamma", "variance")):
@@ -40,19 +40,21 @@ def save(model: keras.Model, path: Path) -> Path:
     return path
 
 
-def ours(model: keras.Model, path: Path, **ranges: Any) -> Found:
-    """Read back what Keras has saved."""
-    return read(save(model, path), **ranges)
+def import_model(model: keras.Model, path: Path, **ranges: Any) -> ImportedNetwork:
+    """Save a Keras model and read it as a network of ours."""
+    return read_network(save(model, path), **ranges)
 
 
 @torch.no_grad()
-def answers(model: keras.Model, found: Found, *sides: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Give what both make of the same two images: Keras's and ours, channels last."""
-    channels, height, width = found.shape
+def outputs(
+    model: keras.Model, imported: ImportedNetwork, *sides: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the outputs of Keras's and our network for the same two images, channels last."""
+    channels, height, width = imported.shape
     height, width = sides or (height, width)
     images = np.random.default_rng(1).random((2, height, width, channels), np.float32)
-    # Keras may have it as a row, or without an axis for the one channel.
-    own = images.shape if len(model.input_shape) == 4 else (2, *model.input_shape[1:])
-    theirs = model(images.reshape(own))
-    clean = found.network.denoise(torch.from_numpy(images).permute(0, 3, 1, 2))
-    return theirs.detach().numpy().reshape(images.shape), clean.permute(0, 2, 3, 1).numpy()
+    # Keras may take a vector, or images without a channel axis.
+    shape = images.shape if len(model.input_shape) == 4 else (2, *model.input_shape[1:])
+    expected = model(images.reshape(shape))
+    clean = imported.network.denoise(torch.from_numpy(images).permute(0, 3, 1, 2))
+    return expected.detach().numpy().reshape(images.shape), clean.permute(0, 2, 3, 1).numpy()

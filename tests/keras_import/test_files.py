@@ -19,8 +19,8 @@ import pytest
 from keras import layers
 
 from autodenoise.errors import InputError, MissingExtra
-from autodenoise.keras_import import files, read, stored
-from tests.helpers.keras_models import as_trained, save
+from autodenoise.keras_import import files, read_network
+from tests.helpers.keras_models import randomize, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with one small network, saved both ways."""
     folder = tmp_path_factory.mktemp("good")
     stack = [layers.Conv2D(2, 3, padding="same", name="one"), layers.Conv2D(1, 1, name="two")]
-    model = as_trained(keras.Sequential([layers.Input((8, 8, 1)), *stack], name="net"))
+    model = randomize(keras.Sequential([layers.Input((8, 8, 1)), *stack], name="net"))
     for ending in ("keras", "h5"):
         save(model, folder / f"model.{ending}")
     return folder
@@ -61,38 +61,38 @@ def changed(content: bytes, change: Callable[[h5py.File], None]) -> bytes:
     return file.getvalue()
 
 
-def refused(tmp_path: Path, content: bytes, says: str) -> None:
+def refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "model.any"
     path.write_bytes(content)
     with pytest.raises(InputError) as raised:
-        read(path)
-    assert says in str(raised.value)
+        read_network(path)
+    assert message in str(raised.value)
     assert str(raised.value).isprintable()
     assert [file.name for file in tmp_path.iterdir()] == ["model.any"]
 
 
-def test_what_is_no_file_of_keras(tmp_path: Path) -> None:
-    refused(tmp_path, b"", "neither a .keras file nor an .h5 file")
-    refused(tmp_path, pickle.dumps({"model": 1}), "neither a .keras file nor an .h5 file")
-    with pytest.raises(InputError, match="there is no such file"):
-        read(tmp_path / "nothing.keras")
-    with pytest.raises(InputError, match=r"it is a folder; save the whole model, with model\.save"):
-        read(tmp_path)
+def test_files_that_keras_did_not_write(tmp_path: Path) -> None:
+    refused(tmp_path, b"", "neither a .keras nor an .h5 file")
+    refused(tmp_path, pickle.dumps({"model": 1}), "neither a .keras nor an .h5 file")
+    with pytest.raises(InputError, match="no such file"):
+        read_network(tmp_path / "nothing.keras")
+    with pytest.raises(InputError, match=r"it is a folder; save the whole model with model\.save"):
+        read_network(tmp_path)
 
 
-def test_which_kind_it_is_is_seen_by_its_content(good: Path, tmp_path: Path) -> None:
+def test_kind_of_file_is_detected_from_its_content(good: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.h5"
     path.write_bytes((good / "model.keras").read_bytes())
-    assert read(path).shape == (1, 8, 8)
+    assert read_network(path).shape == (1, 8, 8)
 
 
-def test_a_file_that_ends_early_is_one_error(good: Path, tmp_path: Path) -> None:
+def test_truncated_files_are_refused(good: Path, tmp_path: Path) -> None:
     for name in ("model.keras", "model.h5"):
         content = (good / name).read_bytes()
         refused(tmp_path, content[: len(content) // 2], "it is damaged: ")
 
 
-def test_parts_that_are_missing_or_twice(good: Path, tmp_path: Path) -> None:
+def test_missing_and_duplicate_entries(good: Path, tmp_path: Path) -> None:
     whole = parts(good)
     for name in ("config.json", "model.weights.h5"):
         rest = {key: value for key, value in whole.items() if key != name}
@@ -104,63 +104,65 @@ def test_parts_that_are_missing_or_twice(good: Path, tmp_path: Path) -> None:
     del whole["metadata.json"]
     path = tmp_path / "model.keras"
     path.write_bytes(zipped(whole))
-    assert read(path).version == ""
+    assert read_network(path).version == ""
 
 
-def test_a_little_that_unpacks_to_much(
+def test_decompression_bombs_are_refused(
     good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "LARGEST", 2**20)
+    monkeypatch.setattr(files, "MAX_BYTES", 2**20)
     bomb = {**parts(good), "model.weights.h5": bytes(2**24)}
     content = zipped(bomb, compression=zipfile.ZIP_DEFLATED)
     assert len(content) < 2**16
     refused(tmp_path, content, "its model.weights.h5 has more than 1,048,576 bytes")
-    # One that tells of less than it holds.
+    # The directory states a smaller size than the content.
     size = struct.pack("<L", 2**24)
     refused(tmp_path, content.replace(size, struct.pack("<L", 9000)), "it is damaged: ")
-    refused(tmp_path, bytes(2**20 + 1), "it has more than 1,048,576 bytes")
+    refused(tmp_path, bytes(2**20 + 1), "the file has more than 1,048,576 bytes")
 
 
-def test_more_parts_than_any_model_has(good: Path, tmp_path: Path) -> None:
+def test_archives_with_too_many_entries_are_refused(good: Path, tmp_path: Path) -> None:
     many = {**parts(good), **{f"assets/{row}": b"" for row in range(1001)}}
-    refused(tmp_path, zipped(many), "it has more than 1,000 parts")
+    refused(tmp_path, zipped(many), "it has more than 1,000 entries")
 
 
-def test_nothing_is_unpacked(good: Path, tmp_path: Path) -> None:
+def test_archive_entries_are_not_written_to_disk(good: Path, tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     path = tmp_path / "inner" / "model.keras"
     evil = {"../evil.py": b"raise SystemExit", "/etc/evil": b"", "assets/x.pkl": pickle.dumps(1)}
     path.write_bytes(zipped({**parts(good), **evil}))
-    assert read(path).shape == (1, 8, 8)
+    assert read_network(path).shape == (1, 8, 8)
     assert [file.name for file in tmp_path.rglob("*")] == ["inner", "model.keras"]
 
 
 @pytest.mark.parametrize(
-    ("config", "says"),
+    ("config", "message"),
     [
-        (b"{", "its config.json is no JSON"),
-        (b"\xff\xfe", "its config.json is no JSON"),
-        (b"[" * 200_000, "its config.json is no JSON"),
-        (b'{"a":' * 200_000, "its config.json is no JSON"),
-        (b"[1]", "its config.json is no object"),
-        (b'{"a": ' + b"1" * 10_000 + b"}", "its config.json is no JSON"),
+        (b"{", "its config.json is not valid JSON"),
+        (b"\xff\xfe", "its config.json is not valid JSON"),
+        (b"[" * 200_000, "its config.json is not valid JSON"),
+        (b'{"a":' * 200_000, "its config.json is not valid JSON"),
+        (b"[1]", "its config.json is not a JSON object"),
+        (b'{"a": ' + b"1" * 10_000 + b"}", "its config.json is not valid JSON"),
         (b" " * (16 * 1024**2 + 1), "its config.json has more than 16,777,216 bytes"),
-        (b"{}", "it is of the class 'None'"),
+        (b"{}", "its class is 'None'"),
     ],
 )
-def test_descriptions_that_are_none(good: Path, tmp_path: Path, config: bytes, says: str) -> None:
+def test_invalid_descriptions_are_refused(
+    good: Path, tmp_path: Path, config: bytes, message: str
+) -> None:
     content = zipped({**parts(good), "config.json": config}, compression=zipfile.ZIP_DEFLATED)
-    refused(tmp_path, content, says)
+    refused(tmp_path, content, message)
 
 
-def test_weights_alone_are_not_enough(good: Path, tmp_path: Path) -> None:
-    says = "it holds weights alone, and not what network they are of; save the whole model"
-    refused(tmp_path, parts(good)["model.weights.h5"], says)
+def test_weights_without_a_description_are_refused(good: Path, tmp_path: Path) -> None:
+    message = "it contains weights without a description of the network; save the whole model"
+    refused(tmp_path, parts(good)["model.weights.h5"], message)
     model = keras.Sequential([layers.Input((8, 8, 1)), layers.Conv2D(1, 1)])
     model.save_weights(tmp_path / "model.weights.h5")
     content = (tmp_path / "model.weights.h5").read_bytes()
     (tmp_path / "model.weights.h5").unlink()
-    refused(tmp_path, content, says)
+    refused(tmp_path, content, message)
 
 
 KERNEL = "layers/conv2d/vars/0"
@@ -191,12 +193,12 @@ def virtual(file: h5py.File) -> None:
     file.create_virtual_dataset(KERNEL, layout)
 
 
-def in_a_circle(file: h5py.File) -> None:
+def cycle(file: h5py.File) -> None:
     for name in ("again", "and again"):
         file[f"layers/{name}"] = file["layers"]
 
 
-def the_same_many_times(file: h5py.File) -> None:
+def repeated(file: h5py.File) -> None:
     file["values"] = np.zeros(1000, np.float32)
     for row in range(100):
         file[f"values {row}"] = file["values"]
@@ -206,7 +208,7 @@ def infinite(file: h5py.File) -> None:
     file[KERNEL][0, 0, 0, 0] = np.inf
 
 
-def no_number(file: h5py.File) -> None:
+def not_a_number(file: h5py.File) -> None:
     file[KERNEL][0, 0, 0, 0] = np.nan
 
 
@@ -220,36 +222,39 @@ SHAPE = (3, 3, 1, 2)
 
 @pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
-        (soft_link, "the kernel of its layer 'one' is a link to elsewhere"),
-        (external_link, "the kernel of its layer 'one' is missing; expected 3x3x1x2 numbers"),
-        (virtual, "is packed, incomplete or elsewhere"),
-        (replaced(shape=SHAPE, dtype="f4", external="/etc/passwd"), "incomplete or elsewhere"),
-        (replaced(shape=SHAPE, dtype="f4", compression="gzip"), "is packed, incomplete"),
-        (replaced(shape=(10**6, 10**6), dtype="f4"), "is packed, incomplete"),
-        (replaced(shape=SHAPE, dtype="f4"), "is packed, incomplete or elsewhere"),
-        (replaced(data=np.zeros(SHAPE)), "is of type float64; expected float32"),
+        (soft_link, "the kernel of its layer 'one' is a link"),
+        (external_link, "the kernel of its layer 'one' is missing; expected 3x3x1x2 values"),
+        (virtual, "is compressed, incomplete or stored externally"),
+        (
+            replaced(shape=SHAPE, dtype="f4", external="/etc/passwd"),
+            "incomplete or stored externally",
+        ),
+        (replaced(shape=SHAPE, dtype="f4", compression="gzip"), "is compressed, incomplete"),
+        (replaced(shape=(10**6, 10**6), dtype="f4"), "is compressed, incomplete"),
+        (replaced(shape=SHAPE, dtype="f4"), "is compressed, incomplete or stored externally"),
+        (replaced(data=np.zeros(SHAPE)), "has dtype float64; expected float32"),
         (
             replaced(data=np.zeros((5, 5, 1, 2), "f4")),
-            "is 5x5x1x2; by the network it should be 3x3",
+            "is 5x5x1x2; the network needs 3x3",
         ),
-        (replaced(data="text"), "is of type object; expected float32"),
-        (infinite, "has values that are infinite or no numbers: its training went astray"),
-        (no_number, "has values that are infinite or no numbers: its training went astray"),
+        (replaced(data="text"), "has dtype object; expected float32"),
+        (infinite, "contains NaN or infinity; the training"),
+        (not_a_number, "contains NaN or infinity; the training"),
         (a_group, "the kernel of its layer 'one' is missing"),
     ],
 )
-def test_weights_that_keras_never_writes(
-    good: Path, tmp_path: Path, change: Callable[[h5py.File], None], says: str
+def test_unusual_weights_are_refused(
+    good: Path, tmp_path: Path, change: Callable[[h5py.File], None], message: str
 ) -> None:
     whole = parts(good)
     weights = changed(whole["model.weights.h5"], change)
-    refused(tmp_path, zipped({**whole, "model.weights.h5": weights}), says)
+    refused(tmp_path, zipped({**whole, "model.weights.h5": weights}), message)
 
 
-@pytest.mark.parametrize("change", [in_a_circle, the_same_many_times])
-def test_more_than_a_file_can_hold(
+@pytest.mark.parametrize("change", [cycle, repeated])
+def test_cycles_and_repeated_values_are_refused(
     good: Path, tmp_path: Path, change: Callable[[h5py.File], None]
 ) -> None:
     whole = parts(good)
@@ -259,51 +264,51 @@ def test_more_than_a_file_can_hold(
 
 
 @pytest.mark.usefixtures("in_this_process")
-def test_the_same_in_an_h5_file(good: Path, tmp_path: Path) -> None:
-    def forget(file: h5py.File) -> None:
+def test_missing_weights_in_an_h5_file(good: Path, tmp_path: Path) -> None:
+    def delete_kernel(file: h5py.File) -> None:
         del file["model_weights/one/net/one/kernel"]
 
-    def forget_names(file: h5py.File) -> None:
+    def delete_names(file: h5py.File) -> None:
         del file["model_weights/one"].attrs["weight_names"]
 
     content = (good / "model.h5").read_bytes()
-    for change in (forget, forget_names):
+    for change in (delete_kernel, delete_names):
         refused(tmp_path, changed(content, change), "the kernel of its layer 'one' is missing")
 
 
 @pytest.mark.parametrize(
-    ("end", "says"), [("hangs", "is not done with"), ("crashes", "cannot read")]
+    ("end", "message"), [("hangs", "did not finish"), ("crashes", "cannot read")]
 )
-def test_a_library_that_hangs_or_crashes_is_one_error(
-    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, says: str
+def test_hanging_or_crashing_hdf5_is_one_error(
+    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, message: str
 ) -> None:
     program = tmp_path / "program.py"
     program.write_text("import os, time\n" + ("time.sleep(60)" if end == "hangs" else "os.abort()"))
-    monkeypatch.setattr(stored, "_PROGRAM", program)
+    monkeypatch.setattr(files, "_HDF5_PROGRAM", program)
     if end == "hangs":
-        monkeypatch.setattr(stored, "_SECONDS", 1)
-    with pytest.raises(InputError, match=says):
-        read(good / "model.keras")
+        monkeypatch.setattr(files, "_HDF5_SECONDS", 1)
+    with pytest.raises(InputError, match=message):
+        read_network(good / "model.keras")
 
 
 @pytest.mark.usefixtures("in_this_process")
-def test_chance_damages_are_one_error_or_none(good: Path, tmp_path: Path) -> None:
-    # Those of the archive: HDF5's own would take a process each.
+def test_random_damage_raises_one_error_or_none(good: Path, tmp_path: Path) -> None:
+    # Only damage outside HDF5, which would take a process for each file.
     content, worked, messages = (good / "model.keras").read_bytes(), 0, []
     path = tmp_path / "model.keras"
     whole = parts(good)
     for seed in range(300):
-        chance = random.Random(seed)
+        random_ = random.Random(seed)
         if seed % 2:
-            spoilt = bytearray(whole["config.json"])
-            spoilt[chance.randrange(len(spoilt))] = chance.randrange(32, 127)
-            path.write_bytes(zipped({**whole, "config.json": bytes(spoilt)}))
+            damaged = bytearray(whole["config.json"])
+            damaged[random_.randrange(len(damaged))] = random_.randrange(32, 127)
+            path.write_bytes(zipped({**whole, "config.json": bytes(damaged)}))
         else:
-            spoilt = bytearray(content)
-            spoilt[chance.randrange(len(spoilt) // 4)] ^= 1 << chance.randrange(8)
-            path.write_bytes(spoilt)
+            damaged = bytearray(content)
+            damaged[random_.randrange(len(damaged) // 4)] ^= 1 << random_.randrange(8)
+            path.write_bytes(damaged)
         try:
-            assert read(path).shape[0] == 1
+            assert read_network(path).shape[0] == 1
             worked += 1
         except InputError as error:
             messages.append(str(error))
@@ -311,14 +316,14 @@ def test_chance_damages_are_one_error_or_none(good: Path, tmp_path: Path) -> Non
     assert 20 < worked < 280
 
 
-def test_without_h5py_the_extra_is_named(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_h5py_names_the_extra(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(MissingExtra, match=r"h5py is missing.*autodenoise\[keras\]"):
-        read(good / "model.keras")
+        read_network(good / "model.keras")
 
 
-def test_a_file_that_lies_of_its_version_reaches_no_terminal(good: Path, tmp_path: Path) -> None:
-    told = json.dumps({"keras_version": "\x1b]0;mine\x07"}).encode()
+def test_control_characters_in_the_version_are_dropped(good: Path, tmp_path: Path) -> None:
+    metadata = json.dumps({"keras_version": "\x1b]0;mine\x07"}).encode()
     path = tmp_path / "model.keras"
-    path.write_bytes(zipped({**parts(good), "metadata.json": told}))
-    assert read(path).version == ""
+    path.write_bytes(zipped({**parts(good), "metadata.json": metadata}))
+    assert read_network(path).version == ""

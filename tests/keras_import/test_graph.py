@@ -1,4 +1,4 @@
-"""Descriptions of networks: what Keras 2 has written, and what cannot be followed."""
+"""Flatten descriptions of networks: those of Keras 2, and unsupported ones."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import pytest
 from keras import layers
 
 from autodenoise.errors import InputError
-from autodenoise.keras_import import read
-from autodenoise.keras_import.graph import unfold
-from tests.helpers.keras_models import answers, as_trained, save
+from autodenoise.keras_import import read_network
+from autodenoise.keras_import.graph import flatten
+from tests.helpers.keras_models import outputs, randomize, save
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -117,18 +117,18 @@ def written(path: Path, config: dict[str, Any], weights: list[Any]) -> Path:
     return path
 
 
-def test_what_keras_2_wrote_answers_as_its_twin(tmp_path: Path) -> None:
-    expected = as_trained(twin())
-    found = read(written(tmp_path / "model.h5", keras_2(), expected.get_weights()))
-    assert found.version == "2.15.0"
-    assert found.shape == (1, 8, 12)
-    theirs, clean = answers(expected, found)
-    np.testing.assert_allclose(clean, theirs, atol=1e-6)
+def test_file_of_keras_2_equals_its_keras_3_twin(tmp_path: Path) -> None:
+    model = randomize(twin())
+    imported = read_network(written(tmp_path / "model.h5", keras_2(), model.get_weights()))
+    assert imported.version == "2.15.0"
+    assert imported.shape == (1, 8, 12)
+    expected, actual = outputs(model, imported)
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
-def test_an_archive_of_keras_2_answers_as_its_twin(tmp_path: Path) -> None:
-    expected = as_trained(twin())
-    values = iter(expected.get_weights())
+def test_archive_of_keras_2_equals_its_keras_3_twin(tmp_path: Path) -> None:
+    model = randomize(twin())
+    values = iter(model.get_weights())
     weights = io.BytesIO()
     within = "_layer_checkpoint_dependencies"
     with h5py.File(weights, "w") as file:
@@ -141,13 +141,13 @@ def test_an_archive_of_keras_2_answers_as_its_twin(tmp_path: Path) -> None:
         archive.writestr("config.json", json.dumps(config))
         archive.writestr("metadata.json", json.dumps({"keras_version": "2.12.0"}))
         archive.writestr("model.weights.h5", weights.getvalue())
-    found = read(path)
-    theirs, clean = answers(expected, found)
-    np.testing.assert_allclose(clean, theirs, atol=1e-6)
+    imported = read_network(path)
+    expected, actual = outputs(model, imported)
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
-def test_a_sequential_may_be_the_list_of_its_layers(tmp_path: Path) -> None:
-    expected = as_trained(
+def test_sequential_can_be_a_list_of_layers(tmp_path: Path) -> None:
+    model = randomize(
         keras.Sequential([layers.Input((8, 12, 1)), layers.Conv2D(1, 3, padding="same")])
     )
     layer = conv("conv2d", "", 1, "linear")
@@ -158,27 +158,27 @@ def test_a_sequential_may_be_the_list_of_its_layers(tmp_path: Path) -> None:
         file.attrs["model_config"] = json.dumps(config)
         inner = file.create_group("model_weights/conv2d")
         inner.attrs["weight_names"] = ["conv2d/kernel:0", "conv2d/bias:0"]
-        for name, value in zip(inner.attrs["weight_names"], expected.get_weights(), strict=True):
+        for name, value in zip(inner.attrs["weight_names"], model.get_weights(), strict=True):
             inner[name] = value
-    found = read(tmp_path / "model.h5")
-    theirs, clean = answers(expected, found)
-    np.testing.assert_allclose(clean, theirs, atol=1e-6)
+    imported = read_network(tmp_path / "model.h5")
+    expected, actual = outputs(model, imported)
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
 def mine(_self: Any, image: Any) -> Any:
     return layers.Conv2D(1, 1)(image)
 
 
-# Classes of the user's; Keras has no types to inherit from.
+# Custom classes, made with type() because Keras's classes are untyped.
 Mine = keras.saving.register_keras_serializable("mine")(type("Mine", (layers.Conv2D,), {}))
 Whole = type("Whole", (keras.Model,), {"call": mine})
 
 
-def with_a_layer_of_their_own() -> keras.Model:
+def with_a_custom_layer() -> keras.Model:
     return keras.Sequential([layers.Input((8, 8, 1)), Mine(1, 3, padding="same")])
 
 
-def of_a_class_of_their_own() -> keras.Model:
+def of_a_custom_class() -> keras.Model:
     whole = Whole()
     whole(np.zeros((1, 8, 8, 1)))
     return whole
@@ -229,39 +229,42 @@ def of_several_sizes() -> keras.Model:
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "message"),
     [
         (
-            with_a_layer_of_their_own,
-            "a layer of the class 'Mine' of its author's, whose Python code",
+            with_a_custom_layer,
+            "a layer of the custom class 'Mine', whose Python code",
         ),
         (
-            of_a_class_of_their_own,
-            "it is of the class 'Whole', whose Python code is not in the file",
+            of_a_custom_class,
+            "its class is 'Whole', whose Python code is not in the file",
         ),
         (two_inputs, "it has 2 inputs; expected 1"),
         (named_inputs, "it has 2 inputs; expected 1"),
         (two_outputs, "it has 2 outputs; expected 1"),
         (shared, "its layer 'twice' is used 2 times; layers that share weights are not supported"),
-        (with_a_number, "its layer 'multiply' takes what is no value of another layer, such as a"),
+        (
+            with_a_number,
+            "'multiply' takes an input that is not the output of another layer",
+        ),
         (
             in_training,
-            "its layer 'd' is called with training; expected values of other layers alone",
+            "its layer 'd' is called with training; expected only outputs of other layers",
         ),
         (
             without_a_size,
-            "it does not tell what images it takes; begin it with keras.Input((height",
+            "the shape of its input is unknown; start it with keras.Input((height",
         ),
     ],
 )
-def test_what_cannot_be_followed_is_named(make: Any, says: str, tmp_path: Path) -> None:
+def test_unsupported_structure_is_named(make: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
-        read(save(make(), tmp_path / "model.keras"))
-    assert says in str(raised.value)
+        read_network(save(make(), tmp_path / "model.keras"))
+    assert message in str(raised.value)
 
 
 def without(config: dict[str, Any], *path: Any) -> dict[str, Any]:
-    """Give a copy without one thing."""
+    """Return a copy without one entry."""
     copy: dict[str, Any] = json.loads(json.dumps(config))
     inner = copy
     for key in path[:-1]:
@@ -289,37 +292,43 @@ GOOD = keras_2()
 
 
 @pytest.mark.parametrize(
-    ("config", "says"),
+    ("config", "message"),
     [
         (without(GOOD, "config"), "a model has no config"),
         (without(GOOD, "config", "layers"), "a model has no layers"),
-        (without(GOOD, "config", "layers", 0), "its layers take what no layer gives"),
+        (without(GOOD, "config", "layers", 0), "layers take inputs that no layer computes"),
         (without(GOOD, "config", "layers", 1, "class_name"), "a layer has no class"),
         (without(GOOD, "config", "layers", 1, "config"), "the layer 'pool' has no config"),
         (
             without(GOOD, "config", "layers", 2, "inbound_nodes"),
-            "its model 'decoder' takes 0 values",
+            "its model 'decoder' has 0 inputs",
         ),
         (without(GOOD, "config", "layers", 1, "inbound_nodes"), "more than one input: 'pool'"),
-        (without(GOOD, "config", "layers", 1, "inbound_nodes", 0, 0, 1), "is no value of another"),
-        (without(GOOD, "config", "layers", 1, "inbound_nodes", 0, 0), "'pool' takes is not told"),
+        (
+            without(GOOD, "config", "layers", 1, "inbound_nodes", 0, 0, 1),
+            "is not the output of another",
+        ),
+        (
+            without(GOOD, "config", "layers", 1, "inbound_nodes", 0, 0),
+            "layer 'pool' are missing",
+        ),
         (without(GOOD, "config", "output_layers"), "it has 0 outputs; expected 1"),
         (without(GOOD, "config", "input_layers", 0), "it has 0 inputs; expected 1"),
         (model("m", [entry("InputLayer", "a", batch_input_shape=[None, 0, 8, 1])]), "has no shape"),
-        (model("m", [GOOD["config"]["layers"][0]] * 2), "two layers are called 'input_1'"),
-        (nests(9), "it has models in models, more than 8 deep"),
+        (model("m", [GOOD["config"]["layers"][0]] * 2), "two layers are named 'input_1'"),
+        (nests(9), "its models are nested more than 8 deep"),
         (long_chain(257), "it has more than 256 layers"),
     ],
 )
-def test_a_damaged_description_is_one_error(config: dict[str, Any], says: str) -> None:
-    unfold(GOOD)
+def test_damaged_descriptions_are_refused(config: dict[str, Any], message: str) -> None:
+    flatten(GOOD)
     with pytest.raises(InputError) as raised:
-        unfold(config)
-    assert says in str(raised.value)
+        flatten(config)
+    assert message in str(raised.value)
 
 
-def test_maps_of_several_sizes_are_not_added(tmp_path: Path) -> None:
-    # Keras would not make it: the sizes are those of another pooling.
+def test_feature_maps_of_different_sizes_are_not_added(tmp_path: Path) -> None:
+    # Keras refuses such a model, so the sizes are changed in its file.
     path = save(of_several_sizes(), tmp_path / "model.keras")
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
@@ -329,5 +338,5 @@ def test_maps_of_several_sizes_are_not_added(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
-    with pytest.raises(InputError, match=r"'add(_\d+)?' \(Add\) takes values of several shapes"):
-        read(path)
+    with pytest.raises(InputError, match=r"its layer 'add(_\d+)?' \(Add\) differ in shape"):
+        read_network(path)

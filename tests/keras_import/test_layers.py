@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from keras import layers
 
 from autodenoise.errors import InputError
-from autodenoise.keras_import import read
-from tests.helpers.keras_models import answers, as_trained, ours, save
+from autodenoise.keras_import import read_network
+from tests.helpers.keras_models import import_model, outputs, randomize, save
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -75,27 +75,25 @@ def any_layer(draw: st.DrawFn) -> Plan:
 
 @FEW
 @given(st.lists(any_layer(), min_size=1, max_size=4), st.integers(9, 14), st.integers(9, 14))
-def test_any_chain_of_layers_answers_as_in_keras(
-    chain: list[Plan], height: int, width: int
-) -> None:
+def test_any_chain_of_layers_equals_keras(chain: list[Plan], height: int, width: int) -> None:
     stack = [layers.Input((height, width, 1)), layers.Conv2D(2, 3, padding="same")]
     try:
         model = keras.Sequential([*stack, *make(*chain), layers.Flatten()])
     except ValueError:
-        return  # nothing is left of the image
+        return  # the image has become empty
     if model.output_shape[1] > 5000:
         return
     model.add(layers.Dense(height * width, activation="sigmoid"))
     model.add(layers.Reshape((height, width, 1)))
     with tempfile.TemporaryDirectory() as folder:
-        found = ours(as_trained(model), Path(folder) / "model.keras")
-    theirs, clean = answers(model, found)
-    np.testing.assert_allclose(clean, theirs, atol=1e-5)
+        imported = import_model(randomize(model), Path(folder) / "model.keras")
+    expected, actual = outputs(model, imported)
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
 @st.composite
 def down_and_up(draw: st.DrawFn) -> tuple[list[Plan], list[Plan], int]:
-    """Draw layers that make a map smaller, others that make it as large again, and how much."""
+    """Draw layers that downsample, layers that upsample again, and the factor."""
     factor = draw(small)
     conv: Any = {"filters": 2, "padding": "same", "activation": draw(activations)}
     strided: Any = {**conv, "strides": factor}
@@ -117,7 +115,7 @@ def down_and_up(draw: st.DrawFn) -> tuple[list[Plan], list[Plan], int]:
 
 @FEW
 @given(st.lists(down_and_up(), min_size=1, max_size=2))
-def test_what_comes_back_at_its_size_does_so_at_any(
+def test_networks_that_preserve_the_size_take_any_size(
     steps: list[tuple[list[Plan], list[Plan], int]],
 ) -> None:
     multiple = int(np.prod([factor for *_, factor in steps]))
@@ -126,26 +124,26 @@ def test_what_comes_back_at_its_size_does_so_at_any(
     ends = layers.Conv2D(2, 3, padding="same"), layers.Conv2D(1, 3, padding="same")
     side = 4 * multiple
     stack = [ends[0], *make(*downs, *ups), ends[1]]
-    model = as_trained(keras.Sequential([layers.Input((side, side, 1)), *stack]))
+    model = randomize(keras.Sequential([layers.Input((side, side, 1)), *stack]))
     with tempfile.TemporaryDirectory() as folder:
-        found = ours(model, Path(folder) / "model.keras")
-    assert found.network.multiple == multiple
+        imported = import_model(model, Path(folder) / "model.keras")
+    assert imported.network.multiple == multiple
     anywhere = keras.Sequential([layers.Input((None, None, 1)), *model.layers])
-    theirs, clean = answers(anywhere, found, 3 * multiple, 7 * multiple)
-    np.testing.assert_allclose(clean, theirs, atol=1e-5)
+    expected, actual = outputs(anywhere, imported, 3 * multiple, 7 * multiple)
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("layer", "says"),
+    ("layer", "message"),
     [
         (
             layers.GlobalAveragePooling2D(keepdims=True),
-            "(GlobalAveragePooling2D) is not supported. What",
+            "(GlobalAveragePooling2D) is not supported. Supp",
         ),
         (layers.LayerNormalization(), "(LayerNormalization) is not supported"),
         (
             layers.Lambda(lambda x: 2 * x),
-            "(Lambda) is not supported and holds Python code, which is",
+            "(Lambda) is not supported and contains Python code, which is",
         ),
         (
             layers.Conv2D(1, 3, activation="gelu"),
@@ -156,10 +154,10 @@ def test_what_comes_back_at_its_size_does_so_at_any(
             layers.UpSampling2D(2, data_format="channels_first"),
             "channels_first; expected channels_last",
         ),
-        (layers.Conv2D(1, 65, padding="same"), "has kernel_size = [65, 65]; expected two whole"),
+        (layers.Conv2D(1, 65, padding="same"), "has kernel_size = [65, 65]; expected two integers"),
         (
             layers.Conv2D(1, 3, strides=17, padding="same"),
-            "has strides = [17, 17]; expected two whole",
+            "has strides = [17, 17]; expected two integers",
         ),
         (layers.Conv2DTranspose(1, 3, dilation_rate=2), "has dilation_rate = [2, 2]; expected two"),
         (
@@ -174,28 +172,28 @@ def test_what_comes_back_at_its_size_does_so_at_any(
         (layers.ReLU(negative_slope=0.5), "has negative_slope = 0.5; expected 0"),
         (layers.BatchNormalization(axis=1), "has axis = 1; expected -1, the channels"),
         (layers.AveragePooling2D(2, strides=1, padding="same"), "Keras's own backends disagree"),
-        (layers.Rescaling(np.array([1.0, 2.0])), "expected a number, or one for each channel"),
+        (layers.Rescaling(np.array([1.0, 2.0])), "expected a number, or one per channel"),
         (
             layers.Dense(1, dtype="float64"),
             "has dtype = float64; expected float32 or mixed_float16",
         ),
-        (layers.UpSampling2D((2000, 2000)), "has size = [2000, 2000]; expected two whole numbers"),
-        (layers.Conv2D(40_000, 1), "of an image; 134,217,728 are the most"),
+        (layers.UpSampling2D((2000, 2000)), "has size = [2000, 2000]; expected two integers"),
+        (layers.Conv2D(40_000, 1), "per image; at most 134,217,728 are"),
     ],
 )
-def test_what_is_not_supported_is_named_with_its_layer(
-    layer: keras.Layer, says: str, tmp_path: Path
+def test_unsupported_layers_and_options_are_named(
+    layer: keras.Layer, message: str, tmp_path: Path
 ) -> None:
     image = layers.Input((28, 28, 1))
     model = keras.Model(image, layers.Dense(1)(layer(image)))
     with pytest.raises(InputError) as raised:
-        read(save(model, tmp_path / "model.keras"))
-    assert says in str(raised.value)
-    if "the most" not in says and "is not supported" not in says:
+        read_network(save(model, tmp_path / "model.keras"))
+    assert message in str(raised.value)
+    if "at most" not in message and "is not supported" not in message:
         assert f"its layer '{layer.name}' ({type(layer).__name__})" in str(raised.value)
 
 
-def test_what_works_on_training_alone_is_nothing(tmp_path: Path) -> None:
+def test_training_only_layers_are_dropped(tmp_path: Path) -> None:
     model = keras.Sequential(
         [
             layers.Input((8, 8, 1)),
@@ -217,18 +215,18 @@ def test_what_works_on_training_alone_is_nothing(tmp_path: Path) -> None:
         ]
     )
     model.trainable = False
-    found = ours(as_trained(model), tmp_path / "model.keras")
-    assert [layer["kind"] for layer in found.network.arguments["layers"]] == ["conv"]
-    theirs, clean = answers(model, found)
-    np.testing.assert_allclose(clean, theirs, atol=1e-6)
+    imported = import_model(randomize(model), tmp_path / "model.keras")
+    assert [layer["kind"] for layer in imported.network.arguments["layers"]] == ["conv"]
+    expected, actual = outputs(model, imported)
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
-def test_weights_of_mixed_precision_are_whole(tmp_path: Path) -> None:
+def test_mixed_precision_models_have_float32_weights(tmp_path: Path) -> None:
     stack = [layers.Conv2D(4, 3, padding="same"), layers.Conv2D(1, 3, padding="same")]
     for layer in stack:
         layer.dtype_policy = keras.DTypePolicy("mixed_float16")
-    model = as_trained(keras.Sequential([layers.Input((8, 8, 1)), *stack]))
-    found = ours(model, tmp_path / "model.keras")
+    model = randomize(keras.Sequential([layers.Input((8, 8, 1)), *stack]))
+    imported = import_model(model, tmp_path / "model.keras")
     plain = keras.models.clone_model(
         model,
         clone_function=lambda layer: type(layer).from_config(
@@ -236,5 +234,5 @@ def test_weights_of_mixed_precision_are_whole(tmp_path: Path) -> None:
         ),
     )
     plain.set_weights(model.get_weights())
-    theirs, clean = answers(plain, found)
-    np.testing.assert_allclose(clean, theirs, atol=1e-6)
+    expected, actual = outputs(plain, imported)
+    np.testing.assert_allclose(actual, expected, atol=1e-6)

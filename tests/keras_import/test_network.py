@@ -13,8 +13,8 @@ from keras import layers
 
 from autodenoise import nets
 from autodenoise.errors import InputError
-from autodenoise.keras_import import read
-from tests.helpers.keras_models import answers, as_trained, ours, save
+from autodenoise.keras_import import read_network
+from tests.helpers.keras_models import import_model, outputs, randomize, save
 from tests.helpers.keras_networks import KERAS, SAME, to_keras_layout, weighted
 
 ANY_SIZE = {"conv": 4, "bottleneck": 4, "maxnorm": 1}
@@ -28,34 +28,34 @@ def weights(network: nets.Autoencoder) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("ending", ["keras", "h5"])
 @pytest.mark.parametrize("name", list(KERAS))
-def test_the_tutorials_networks_answer_as_in_keras(name: str, ending: str, tmp_path: Path) -> None:
+def test_tutorial_networks_equal_keras(name: str, ending: str, tmp_path: Path) -> None:
     make, parameters = KERAS[name]
-    model = as_trained(make())
-    found = ours(model, tmp_path / f"model.{ending}")
-    theirs, clean = answers(model, found)
-    np.testing.assert_allclose(clean, theirs, atol=1e-5)
-    assert nets.parameter_count(found.network) == parameters
-    assert found.network.multiple == ANY_SIZE.get(name)
-    assert found.shape == (1, 28, 28)
-    assert found.version == keras.__version__
-    # To the last bit.
-    for own, other in zip(weights(found.network), model.get_weights(), strict=True):
+    model = randomize(make())
+    imported = import_model(model, tmp_path / f"model.{ending}")
+    expected, actual = outputs(model, imported)
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+    assert nets.parameter_count(imported.network) == parameters
+    assert imported.network.multiple == ANY_SIZE.get(name)
+    assert imported.shape == (1, 28, 28)
+    assert imported.version == keras.__version__
+    # Bit for bit.
+    for own, other in zip(weights(imported.network), model.get_weights(), strict=True):
         np.testing.assert_array_equal(to_keras_layout(own), other)
-    arguments = found.network.arguments
+    arguments = imported.network.arguments
     again = nets.build("layers", arguments, torch.Generator().manual_seed(1))
-    assert again.state_dict().keys() == found.network.state_dict().keys()
+    assert again.state_dict().keys() == imported.network.state_dict().keys()
 
 
 @pytest.mark.parametrize("name", list(ANY_SIZE))
-def test_they_take_other_sizes_where_these_come_back(name: str, tmp_path: Path) -> None:
-    model = as_trained(KERAS[name][0]())
-    found = ours(model, tmp_path / "model.keras")
+def test_fully_convolutional_networks_take_other_sizes(name: str, tmp_path: Path) -> None:
+    model = randomize(KERAS[name][0]())
+    imported = import_model(model, tmp_path / "model.keras")
     anywhere = keras.Sequential([layers.Input((None, None, 1)), *model.layers])
     for sides in ((16, 40), (36, 12)):
-        theirs, clean = answers(anywhere, found, *sides)
-        np.testing.assert_allclose(clean, theirs, atol=1e-5)
-    # And so do those that never had a size.
-    free = ours(anywhere, tmp_path / "free.keras")
+        expected, actual = outputs(anywhere, imported, *sides)
+        np.testing.assert_allclose(actual, expected, atol=1e-5)
+    # So do models without a fixed size.
+    free = import_model(anywhere, tmp_path / "free.keras")
     assert free.network.multiple == ANY_SIZE[name]
     assert free.shape == (1, 64, 64)
 
@@ -145,14 +145,14 @@ def without_channels() -> keras.Model:
     )
 
 
-def of_rows() -> keras.Model:
+def of_vectors() -> keras.Model:
     """The first network of the Keras blog: images are rows of 784 values."""
     image = layers.Input((784,))
     code = layers.Dense(32, activation="relu")(image)
     return keras.Model(image, layers.Dense(784, activation="sigmoid")(code))
 
 
-def of_rows_in_colour() -> keras.Model:
+def of_color_vectors() -> keras.Model:
     return keras.Sequential(
         [layers.Input((6 * 6 * 3,)), layers.Dense(9), layers.Dense(108), layers.Reshape((6, 6, 3))]
     )
@@ -169,55 +169,59 @@ def of_rows_in_colour() -> keras.Model:
         (dn_cnn, 1),
         (operators, 1),
         (without_channels, None),
-        (of_rows, None),
-        (of_rows_in_colour, None),
+        (of_vectors, None),
+        (of_color_vectors, None),
     ],
 )
-def test_other_networks_answer_as_in_keras(
+def test_other_networks_equal_keras(
     make: Any, multiple: int | None, ending: str, tmp_path: Path
 ) -> None:
-    model = as_trained(make())
-    found = ours(model, tmp_path / f"model.{ending}")
-    assert found.network.multiple == multiple
-    theirs, clean = answers(model, found)
-    np.testing.assert_allclose(clean, theirs, atol=1e-5)
-    assert theirs.std() > 1e-3
+    model = randomize(make())
+    imported = import_model(model, tmp_path / f"model.{ending}")
+    assert imported.network.multiple == multiple
+    expected, actual = outputs(model, imported)
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+    assert expected.std() > 1e-3
 
 
 @pytest.mark.parametrize(
-    ("make", "shape"), [(nested, (8, 7, 7)), (of_rows, (32,)), (without_channels, (10,))]
+    ("make", "shape"), [(nested, (8, 7, 7)), (of_vectors, (32,)), (without_channels, (10,))]
 )
-def test_the_code_is_what_is_narrowest(make: Any, shape: tuple[int, ...], tmp_path: Path) -> None:
-    found = ours(make(), tmp_path / "model.keras")
-    assert nets.code_shape(found.network, found.shape) == shape
+def test_code_is_the_narrowest_layer(make: Any, shape: tuple[int, ...], tmp_path: Path) -> None:
+    imported = import_model(make(), tmp_path / "model.keras")
+    assert nets.code_shape(imported.network, imported.shape) == shape
 
 
-def test_values_of_black_and_white_are_what_it_was_trained_with(tmp_path: Path) -> None:
-    model = as_trained(
+def test_other_value_ranges_are_converted(tmp_path: Path) -> None:
+    model = randomize(
         keras.Sequential([layers.Input((6, 6, 1)), layers.Conv2D(1, 3, padding="same")])
     )
-    found = ours(model, tmp_path / "model.keras", takes=(-1, 1), gives=(0, 255))
+    imported = import_model(model, tmp_path / "model.keras", takes=(-1, 1), gives=(0, 255))
     images = np.random.default_rng(0).random((2, 6, 6, 1), np.float32)
     expected = model(2 * images - 1).detach().numpy() / 255
     with torch.no_grad():
-        clean = found.network.denoise(torch.from_numpy(images).permute(0, 3, 1, 2))
-    np.testing.assert_allclose(clean.permute(0, 2, 3, 1).numpy(), expected, atol=1e-6)
+        actual = imported.network.denoise(torch.from_numpy(images).permute(0, 3, 1, 2))
+    np.testing.assert_allclose(actual.permute(0, 2, 3, 1).numpy(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("shape", "stack", "says"),
+    ("shape", "stack", "message"),
     [
-        ((28, 28, 1), [layers.Conv2D(1, 3)], "makes images of 26x26 pixels from such of 28x28"),
-        ((None, None, 1), [layers.Conv2D(1, 3)], "does not give them back at their own"),
-        ((28, None, 1), [layers.Conv2D(1, 3)], "does not give them back at their own"),
-        ((28, 28, 3), [layers.Conv2D(1, 3, padding="same")], "images of 3 channel(s), and what it"),
-        ((28, 28, 1), [layers.Flatten(), layers.Dense(10)], "what it gives are none of these"),
+        ((28, 28, 1), [layers.Conv2D(1, 3)], "output has 26x26 pixels and its input 28x28"),
+        ((None, None, 1), [layers.Conv2D(1, 3)], "outputs differ in size from its inputs"),
+        ((28, None, 1), [layers.Conv2D(1, 3)], "outputs differ in size from its inputs"),
+        (
+            (28, 28, 3),
+            [layers.Conv2D(1, 3, padding="same")],
+            "3 channel(s), but its output is",
+        ),
+        ((28, 28, 1), [layers.Flatten(), layers.Dense(10)], "but its output is not"),
         ((28, 28, 65), [layers.Conv2D(65, 1)], "have 65 channels; expected 1 or 3"),
         ((10,), [layers.Dense(10)], "shape 10; expected height, width and channels"),
-        ((200_000,), [layers.Dense(1)], "200,000 values; 100,000 are the most"),
+        ((200_000,), [layers.Dense(1)], "of 200,000; the limit is 100,000"),
         ((4, 4, 4, 1), [layers.Flatten()], "shape 4x4x4x1; expected height"),
-        ((28, 28, 1), [layers.Dropout(0.5)], "none with weights"),
-        ((28, 28), [layers.Dense(28)], "(Dense) takes an image without channels"),
+        ((28, 28, 1), [layers.Dropout(0.5)], "no layer has weights"),
+        ((28, 28), [layers.Dense(28)], "(Dense) is an image without a channel axis"),
         (
             (784,),
             [layers.Reshape((28, 28, 1)), layers.Dense(1), layers.Reshape((7, 112, 1))],
@@ -225,10 +229,10 @@ def test_values_of_black_and_white_are_what_it_was_trained_with(tmp_path: Path) 
         ),
     ],
 )
-def test_what_is_no_denoiser_is_refused(
-    shape: tuple[int | None, ...], stack: list[Any], says: str, tmp_path: Path
+def test_networks_that_are_not_denoisers_are_refused(
+    shape: tuple[int | None, ...], stack: list[Any], message: str, tmp_path: Path
 ) -> None:
     model = keras.Sequential([layers.Input(shape), *stack])
     with pytest.raises(InputError) as raised:
-        read(save(model, tmp_path / "model.keras"))
-    assert says in str(raised.value)
+        read_network(save(model, tmp_path / "model.keras"))
+    assert message in str(raised.value)

@@ -1,9 +1,9 @@
-"""Networks that were trained in Keras, read from its files without Keras.
+"""Read networks trained in Keras from its files, without Keras.
 
-`files` takes a file apart, `graph` finds its layers in their order, `layers` turns each into ours,
-for sides that `sizes` keeps account of, by options that `options` checks; `network` does all of it.
+`files` parses a file, `graph` finds its layers and their order, `layers` translates each layer by
+way of `builder` and `shapes`, and `network` puts the result together.
 """
 
-from autodenoise.keras_import.network import Found, Range, read
+from autodenoise.keras_import.network import ImportedNetwork, ValueRange, read_network
 
-__all__ = ["Found", "Range", "read"]
+__all__ = ["ImportedNetwork", "ValueRange", "read_network"]

@@ -1,237 +1,317 @@
-"""Files that Keras has saved, taken apart without Keras: what the network is, and its weights.
+"""Parse files saved by Keras, without Keras: the description of the network, and its weights.
 
-There are two kinds. A ``.keras`` file is a zip archive of ``metadata.json``, ``config.json`` and
-``model.weights.h5``; whole-model ``.h5`` files are HDF5, with the network as JSON in an attribute.
-Keras can put Python code and the names of other files into either; here nothing is run, nothing is
-unpacked, no other file is opened, and what is read is bounded by the size of the file.
+A ``.keras`` file is a zip archive of ``metadata.json``, ``config.json`` and ``model.weights.h5``.
+A whole-model ``.h5`` file is HDF5 with the description as JSON in an attribute. Keras can store
+Python code and names of other files in either. Here nothing is run or unpacked, no other file is
+opened, and the amount of data read is bounded by the size of the file.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
+import math
 import re
+import subprocess
+import sys
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from autodenoise.errors import InputError
+from autodenoise.errors import InputError, MissingExtra, extra_of
 from autodenoise.files import printable
-from autodenoise.keras_import.stored import read as read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from autodenoise.keras_import.stored import Stored
+__all__ = [
+    "MAX_BYTES",
+    "HDF5Content",
+    "KerasFile",
+    "LayerLocation",
+    "parse_hdf5_content",
+    "read_file",
+    "read_hdf5",
+]
 
-__all__ = ["LARGEST", "KerasFile", "Place", "read"]
+MAX_BYTES: Final = 512 * 1024**2
+"""Of a file, and of its weights once decompressed."""
 
-LARGEST: Final = 512 * 1024**2
-"""The most bytes that a file may have, and its weights, unpacked."""
-
-_LONGEST_JSON = 16 * 1024**2
-_MOST_ENTRIES = 1000
+_MAX_JSON_BYTES = 16 * 1024**2
+_MAX_ARCHIVE_ENTRIES = 1000
 
 _ZIP, _HDF5 = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-_AS_A_WHOLE = "save the whole model, with model.save('model.keras')"
+_SAVE_WHOLE_MODEL = "save the whole model with model.save('model.keras')"
+
+_HDF5_PROGRAM = Path(__file__).with_name("hdf5.py")
+_HDF5_SECONDS: Final = 20
+_HDF5_BYTES_PER_SECOND: Final = 25_000_000
+"""Time limit: reading half a GiB takes about two seconds, starting less than one."""
 
 
-class Place(NamedTuple):
-    """A layer among those of its model.
+class LayerLocation(NamedTuple):
+    """A layer within its model.
 
     Attributes
     ----------
     name
-        The layer's own.
+        The layer's name.
     key
-        What a ``.keras`` file calls it: its class, and its number among those of the class.
+        Its name in a ``.keras`` file: the class, numbered among layers of that class.
     """
 
     name: str
     key: str
 
 
+@dataclass(frozen=True)
+class HDF5Content:
+    """The relevant content of an HDF5 file.
+
+    Attributes
+    ----------
+    texts
+        By path and attribute: ``"/conv2d@weight_names"``.
+    arrays
+        By path: ``"/conv2d/kernel:0"``.
+    rejected
+        Why other arrays are rejected, by path.
+    """
+
+    texts: Mapping[str, list[str]]
+    arrays: Mapping[str, NDArray[np.float32]]
+    rejected: Mapping[str, str]
+
+
 class KerasFile(ABC):
-    """What a file holds.
+    """A network in a file.
 
     Attributes
     ----------
     model
-        The network, as Keras describes it: a ``class_name`` and a ``config``.
+        Keras's description of the network, with a ``class_name`` and a ``config``.
     version
-        Of the Keras that wrote it; empty if it does not tell.
+        Version of Keras that wrote the file; empty if unknown.
     """
 
-    def __init__(self, model: dict[str, Any], version: object, stored: Stored) -> None:
+    def __init__(self, model: dict[str, Any], version: object, content: HDF5Content) -> None:
         self.model = model
-        told = version if isinstance(version, str) else ""
-        self.version = told if re.fullmatch(r"[\w.+-]{1,40}", told) else ""
-        self._stored = stored
+        text = version if isinstance(version, str) else ""
+        self.version = text if re.fullmatch(r"[\w.+-]{1,40}", text) else ""
+        self._content = content
 
     def weights(
-        self, places: Sequence[Place], shapes: Mapping[str, tuple[int, ...]]
+        self, path: Sequence[LayerLocation], shapes: Mapping[str, tuple[int, ...]]
     ) -> dict[str, NDArray[np.float32]]:
-        """Give the weights of a layer.
+        """Return the weights of a layer.
 
         Parameters
         ----------
-        places
-            The layer's, below those of the models that it is in, outermost first.
+        path
+            The models that contain the layer, outermost first, and the layer itself.
         shapes
-            What the layer has by Keras's names, in Keras's order.
+            The expected shapes by Keras's names, in Keras's order.
 
         Raises
         ------
         InputError
-            Some are missing, of another shape, no float32, infinite or no numbers, or lie
-            elsewhere.
+            An array is missing, rejected, has another shape, or contains NaN or infinity.
         """
-        layer = printable(places[-1].name)
-        found = self._find(places, list(shapes))
+        layer = printable(path[-1].name)
+        locations = self._locate(path, list(shapes))
         weights = {}
         for name, shape in shapes.items():
-            what, path = f"the {name} of its layer '{layer}'", found.get(name, "")
-            if reason := self._stored.refused.get(path):
+            what, location = f"the {name} of its layer '{layer}'", locations.get(name, "")
+            if reason := self._content.rejected.get(location):
                 raise InputError(f"{what} {reason}")
-            if path not in self._stored.arrays:
-                raise InputError(f"{what} is missing; expected {_sides(shape)} numbers")
-            values = self._stored.arrays[path]
+            if location not in self._content.arrays:
+                raise InputError(f"{what} is missing; expected {_format_shape(shape)} values")
+            values = self._content.arrays[location]
             if values.shape != shape:
                 raise InputError(
-                    f"{what} is {_sides(values.shape)}; by the network it should be {_sides(shape)}"
+                    f"{what} is {_format_shape(values.shape)}; the network needs "
+                    f"{_format_shape(shape)}"
                 )
             if not np.isfinite(values).all():
                 raise InputError(
-                    f"{what} has values that are infinite or no numbers: its training went astray"
+                    f"{what} contains NaN or infinity; the training has probably diverged"
                 )
             weights[name] = values
         return weights
 
     @abstractmethod
-    def _find(self, places: Sequence[Place], names: Sequence[str]) -> dict[str, str]:
-        """Find where a layer's weights lie, by their names."""
+    def _locate(self, path: Sequence[LayerLocation], names: Sequence[str]) -> dict[str, str]:
+        """Return the HDF5 paths of a layer's weights by name."""
 
 
-class _Archive(KerasFile):
-    """A ``.keras`` file, of Keras 3 or of Keras 2.12 and later."""
+class _KerasArchive(KerasFile):
+    """A ``.keras`` file, written by Keras 3 or by Keras 2.12 and later."""
 
-    def _find(self, places: Sequence[Place], names: Sequence[str]) -> dict[str, str]:
-        # Keras 2.12 had another name for them.
-        within = ("layers", "_layer_checkpoint_dependencies")
-        for layers in within:
-            group = "".join(f"/{layers}/{place.key}" for place in places) + "/vars"
-            if any(f"{group}/0" in held for held in (self._stored.arrays, self._stored.refused)):
-                return {name: f"{group}/{row}" for row, name in enumerate(names)}
+    def _locate(self, path: Sequence[LayerLocation], names: Sequence[str]) -> dict[str, str]:
+        # The second name is that of Keras 2.12.
+        for layers in ("layers", "_layer_checkpoint_dependencies"):
+            group = "".join(f"/{layers}/{location.key}" for location in path) + "/vars"
+            if any(f"{group}/0" in part for part in (self._content.arrays, self._content.rejected)):
+                return {name: f"{group}/{index}" for index, name in enumerate(names)}
         return {}
 
 
-class _Legacy(KerasFile):
-    """A whole-model ``.h5`` file, as Keras 2 and 3 write it."""
+class _LegacyFile(KerasFile):
+    """A whole-model ``.h5`` file, written by Keras 2 or 3."""
 
-    def _find(self, places: Sequence[Place], names: Sequence[str]) -> dict[str, str]:
-        group, layer = f"/model_weights/{places[0].name}", places[-1].name
-        found: dict[str, str] = {}
-        for path in self._stored.texts.get(f"{group}@weight_names", []):
-            # "conv2d/kernel:0"; Keras 3 leaves out the number, and may put the model's name first.
-            *above, name = path.partition(":")[0].split("/")
-            if name not in names or (len(places) > 1 and above[-1:] != [layer]):
+    def _locate(self, path: Sequence[LayerLocation], names: Sequence[str]) -> dict[str, str]:
+        group, layer = f"/model_weights/{path[0].name}", path[-1].name
+        locations: dict[str, str] = {}
+        for location in self._content.texts.get(f"{group}@weight_names", []):
+            # "conv2d/kernel:0"; Keras 3 omits the number and may prepend the model's name.
+            *parents, name = location.partition(":")[0].split("/")
+            if name not in names or (len(path) > 1 and parents[-1:] != [layer]):
                 continue
-            if name in found:
+            if name in locations:
                 raise InputError(
-                    f"the models in its model '{printable(places[0].name)}' have several layers "
-                    f"called '{printable(layer)}', which an .h5 file does not keep apart; save it "
+                    f"the models in its model '{printable(path[0].name)}' have several layers "
+                    f"named '{printable(layer)}', which an .h5 file does not distinguish; save it "
                     "as a .keras file"
                 )
-            found[name] = f"{group}/{path}"
-        return found
+            locations[name] = f"{group}/{location}"
+        return locations
 
 
-def read(path: Path) -> KerasFile:
-    """Read a file that Keras has saved; which kind it is, is seen by its content.
+def read_file(path: Path) -> KerasFile:
+    """Read a file saved by Keras; the kind of file is detected from its content.
 
     Raises
     ------
     InputError
-        There is no such file, it is too large or damaged, or holds no whole model.
+        The file is missing, too large or damaged, or does not contain a whole model.
+    MissingExtra
+        h5py is not installed.
     """
     if path.is_dir():
-        raise InputError(f"it is a folder; {_AS_A_WHOLE}")
+        raise InputError(f"it is a folder; {_SAVE_WHOLE_MODEL}")
     if not path.is_file():
-        raise InputError("there is no such file")
+        raise InputError("no such file")
     try:
         with path.open("rb") as file:
-            # One byte too many is enough to tell.
-            content = file.read(LARGEST + 1)
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise InputError(f"it cannot be read: {error.strerror or error}") from None
-    if len(content) > LARGEST:
-        raise InputError(f"it has more than {LARGEST:,} bytes")
+        raise InputError(f"the file cannot be read: {error.strerror or error}") from None
+    if len(content) > MAX_BYTES:
+        raise InputError(f"the file has more than {MAX_BYTES:,} bytes")
     if content.startswith(_ZIP):
         return _read_archive(content)
     if content.startswith(_HDF5):
         return _read_legacy(content)
-    raise InputError("it is neither a .keras file nor an .h5 file")
+    raise InputError("it is neither a .keras nor an .h5 file")
 
 
-def _read_archive(content: bytes) -> _Archive:
-    # Each entry of the table of contents begins so, and becomes an object before it is looked at.
-    if content.count(b"PK\x01\x02") > _MOST_ENTRIES:
-        raise InputError(f"it has more than {_MOST_ENTRIES:,} parts")
+def _read_archive(content: bytes) -> _KerasArchive:
+    # Counted by signature, because zipfile creates an object per entry of the directory.
+    if content.count(b"PK\x01\x02") > _MAX_ARCHIVE_ENTRIES:
+        raise InputError(f"it has more than {_MAX_ARCHIVE_ENTRIES:,} entries")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()
             for name in (_CONFIG, _WEIGHTS):
                 if names.count(name) != 1:
                     raise InputError(f"it has {names.count(name)} of {name}; expected 1")
-            config = _entry(archive, _CONFIG, _LONGEST_JSON)
-            told = _entry(archive, _METADATA, _LONGEST_JSON) if _METADATA in names else b"{}"
-            weights = _entry(archive, _WEIGHTS, LARGEST)
+            config = _read_entry(archive, _CONFIG, _MAX_JSON_BYTES)
+            metadata = (
+                _read_entry(archive, _METADATA, _MAX_JSON_BYTES) if _METADATA in names else b"{}"
+            )
+            weights = _read_entry(archive, _WEIGHTS, MAX_BYTES)
     except (
         *(EOFError, NotImplementedError, OSError, RuntimeError, UnicodeDecodeError, ValueError),
         *(zipfile.BadZipFile, zlib.error),
     ) as error:
         raise InputError(f"it is damaged: {printable(str(error))}") from None
-    model, version = _json(config, _CONFIG), _json(told, _METADATA).get("keras_version")
-    return _Archive(model, version, read_stored(weights))
+    version = _parse_json(metadata, _METADATA).get("keras_version")
+    return _KerasArchive(_parse_json(config, _CONFIG), version, read_hdf5(weights))
 
 
-def _entry(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+def _read_entry(archive: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:
     with archive.open(name) as entry:
-        # Whatever the table of contents says, and however well it is packed.
-        content = entry.read(most + 1)
-    if len(content) > most:
-        raise InputError(f"its {name} has more than {most:,} bytes")
+        # Limited here, because the size in the directory may be wrong.
+        content = entry.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise InputError(f"its {name} has more than {max_bytes:,} bytes")
     return content
 
 
-def _read_legacy(content: bytes) -> _Legacy:
-    stored = read_stored(content)
-    config = stored.texts.get("@model_config")
+def _read_legacy(content: bytes) -> _LegacyFile:
+    hdf5 = read_hdf5(content)
+    config = hdf5.texts.get("@model_config")
     if not config:
-        raise InputError(f"it holds weights alone, and not what network they are of; {_AS_A_WHOLE}")
-    # Keras 2 writes it into both.
-    versions = [stored.texts.get(f"{path}@keras_version", [""]) for path in ("", "/model_weights")]
-    return _Legacy(_json(config[0], "model_config"), max(versions)[0], stored)
+        raise InputError(
+            f"it contains weights without a description of the network; {_SAVE_WHOLE_MODEL}"
+        )
+    # Keras 2 writes the version to both places.
+    versions = [hdf5.texts.get(f"{path}@keras_version", [""]) for path in ("", "/model_weights")]
+    return _LegacyFile(_parse_json(config[0], "model_config"), max(versions)[0], hdf5)
 
 
-def _json(content: bytes | str, name: str) -> dict[str, Any]:
-    if len(content) > _LONGEST_JSON:
-        raise InputError(f"its {name} is longer than {_LONGEST_JSON:,}")
+def _parse_json(content: bytes | str, name: str) -> dict[str, Any]:
+    if len(content) > _MAX_JSON_BYTES:
+        raise InputError(f"its {name} is longer than {_MAX_JSON_BYTES:,}")
     try:
-        told = json.loads(content)
+        value = json.loads(content)
     except (RecursionError, ValueError):
-        raise InputError(f"it is damaged: its {name} is no JSON that can be read") from None
-    if not isinstance(told, dict):
-        raise InputError(f"it is damaged: its {name} is no object")
-    return told
+        raise InputError(f"it is damaged: its {name} is not valid JSON") from None
+    if not isinstance(value, dict):
+        raise InputError(f"it is damaged: its {name} is not a JSON object")
+    return value
 
 
-def _sides(shape: Sequence[int]) -> str:
+def read_hdf5(content: bytes) -> HDF5Content:
+    """Read an HDF5 file in a separate process.
+
+    Raises
+    ------
+    InputError
+        The file is damaged.
+    MissingExtra
+        h5py is not installed.
+    """
+    if importlib.util.find_spec("h5py") is None:
+        raise MissingExtra("h5py", extra_of("h5py"))
+    try:
+        process = subprocess.run(
+            # -P keeps the program's folder out of sys.path: its modules have common names.
+            [sys.executable, "-P", str(_HDF5_PROGRAM)],
+            input=content,
+            capture_output=True,
+            timeout=_HDF5_SECONDS + len(content) / _HDF5_BYTES_PER_SECOND,
+            check=True,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InputError(
+            f"it is damaged: HDF5 did not finish reading it in {error.timeout:.0f} seconds"
+        ) from None
+    except subprocess.CalledProcessError:
+        raise InputError("it is damaged: HDF5 cannot read it") from None
+    return parse_hdf5_content(process.stdout)
+
+
+def parse_hdf5_content(output: bytes) -> HDF5Content:
+    """Parse the output of `hdf5.extract`."""
+    start = 8 + int.from_bytes(output[:8], "little")
+    header = json.loads(output[8:start])
+    arrays = {}
+    for path, shape in header["arrays"]:
+        count = math.prod(shape)
+        arrays[path] = np.frombuffer(output, "<f4", count, start).reshape(shape)
+        start += 4 * count
+    return HDF5Content(header["texts"], arrays, header["rejected"])
+
+
+def _format_shape(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))

@@ -1,8 +1,7 @@
-"""What Keras says of a network, unfolded: its layers in the order in which they are computed.
+"""Flatten Keras's description of a network into its layers, in the order of computation.
 
-A model may be a ``Sequential``, a functional one, or hold others of either kind inside. Its
-description is JSON of whatever origin: nothing of it is run, and what we do not know is refused by
-its name.
+A model is a ``Sequential`` or a functional one, and may contain others of either kind. The
+description is untrusted JSON: nothing in it is run, and unknown content is rejected by name.
 """
 
 from __future__ import annotations
@@ -14,27 +13,26 @@ from typing import Any, Final
 
 from autodenoise.errors import InputError
 from autodenoise.files import printable
-from autodenoise.keras_import.files import Place
-from autodenoise.keras_import.wiring import damaged, end_of, sources
+from autodenoise.keras_import.files import LayerLocation
 
-__all__ = ["MOST_LAYERS", "Call", "Graph", "unfold"]
+__all__ = ["MAX_LAYERS", "LayerCall", "LayerGraph", "flatten"]
 
-MOST_LAYERS: Final = 256
-"""That a network may have."""
+MAX_LAYERS: Final = 256
 
 _MODELS = ("Functional", "Model", "Sequential")
 _PACKAGES = ("keras", "tf_keras")
-_INSTEAD = (
-    ". Save a model that is made of these alone, such as "
+_USE_KERAS_LAYERS = (
+    ". Save a model that consists of these only, such as "
     "keras.Sequential([keras.Input((28, 28, 1)), model.encoder, model.decoder])"
 )
-_DEEPEST = 8
-_LONGEST_NAME = 200
+_MAX_DEPTH = 8
+_MAX_NAME_CHARACTERS = 200
+_MAX_SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True)
-class Call:
-    """A layer at work.
+class LayerCall:
+    """A layer applied to its inputs.
 
     Attributes
     ----------
@@ -42,192 +40,277 @@ class Call:
         Its class.
     config
         Its options.
-    places
-        The layer's, below those of the models that it is in, outermost first.
-    of
-        The numbers of the calls whose values it takes, counted from 1; 0 is the image.
+    path
+        The models that contain it, outermost first, and the layer itself.
+    inputs
+        The numbers of the calls whose outputs it takes, counted from 1; 0 is the image.
     """
 
     kind: str
     config: dict[str, Any]
-    places: tuple[Place, ...]
-    of: tuple[int, ...]
+    path: tuple[LayerLocation, ...]
+    inputs: tuple[int, ...]
 
     @property
     def title(self) -> str:
-        """What errors call it."""
-        return f"its layer '{printable(self.places[-1].name)}' ({printable(self.kind)})"
+        """Its name in error messages."""
+        return f"its layer '{printable(self.path[-1].name)}' ({printable(self.kind)})"
 
 
 @dataclass(frozen=True)
-class Graph:
-    """A network without the models inside.
+class LayerGraph:
+    """A network without nested models.
 
     Attributes
     ----------
     shape
-        Of what it takes, without the batch; None for a side that is free.
+        Shape of its input without the batch; None for a variable side.
     calls
         Its layers, in order.
-    answer
-        The number of the call whose value is the answer.
+    output
+        Number of the call whose output is the network's.
     """
 
     shape: tuple[int | None, ...]
-    calls: tuple[Call, ...]
-    answer: int
+    calls: tuple[LayerCall, ...]
+    output: int
 
 
-def unfold(model: dict[str, Any]) -> Graph:
-    """Find out which layers a network has, and what each takes.
+def flatten(model: dict[str, Any]) -> LayerGraph:
+    """Return the layers of a network and their inputs.
 
     Parameters
     ----------
     model
-        As `files.KerasFile` has it.
+        `files.KerasFile.model`.
 
     Raises
     ------
     InputError
-        It is of a class of its author's, has several inputs or outputs, shares layers, or the
+        The network has a custom class, several inputs or outputs, or shared layers, or the
         description is damaged.
     """
     kind = model.get("class_name")
     if kind not in _MODELS:
         raise InputError(
-            f"it is of the class '{printable(str(kind))}', whose Python code is not in the file; "
-            f"expected {' or '.join(_MODELS)}{_INSTEAD}"
+            f"its class is '{printable(str(kind))}', whose Python code is not in the file; "
+            f"expected {' or '.join(_MODELS)}{_USE_KERAS_LAYERS}"
         )
-    _checked(model)
-    unfolding = _Unfolding()
-    answer = unfolding.model(model, (), 0)
-    if unfolding.shape is None:
+    _check_class(model)
+    collector = _Collector()
+    output = collector.add_model(model, (), 0)
+    if collector.shape is None:
         raise InputError(
-            "it does not tell what images it takes; begin it with keras.Input((height, width, "
-            "channels)), or call it once before it is saved"
+            "the shape of its input is unknown; start it with keras.Input((height, width, "
+            "channels)), or call it once before saving"
         )
-    return Graph(unfolding.shape, tuple(unfolding.calls), answer)
+    return LayerGraph(collector.shape, tuple(collector.calls), output)
 
 
-class _Unfolding:
-    """Collects the calls of a model and of those inside, while they are gone through."""
+class _Collector:
+    """Collects the calls of a model and of nested models."""
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[LayerCall] = []
         self.shape: tuple[int | None, ...] | None = None
 
-    def model(self, entry: dict[str, Any], places: tuple[Place, ...], image: int) -> int:
-        """Go through a model that takes the value of a call; give the number of its answer."""
-        if len(places) > _DEEPEST:
-            raise InputError(f"it has models in models, more than {_DEEPEST} deep")
+    def add_model(self, entry: dict[str, Any], path: tuple[LayerLocation, ...], input_: int) -> int:
+        """Add a model that takes the output of a call; return the number of its output."""
+        if len(path) > _MAX_DEPTH:
+            raise InputError(f"its models are nested more than {_MAX_DEPTH} deep")
         config = entry.get("config")
         # Before 2018 a Sequential was the list of its layers.
         config = {"layers": config} if isinstance(config, list) else config
         if not isinstance(config, dict):
-            raise damaged("a model has no config")
-        layers = _placed(config.get("layers"), places)
+            raise _damaged("a model has no config")
+        layers = _located_layers(config.get("layers"), path)
         if entry["class_name"] != "Sequential":
-            return self._functional(config, layers, image)
-        self._note_shape(config.get("build_input_shape"), (image,))
-        for layer, within in layers:
-            image = self._layer(layer, within, (image,))
-        return image
+            return self._add_functional(config, layers, input_)
+        self._note_shape(config.get("build_input_shape"), (input_,))
+        for layer, layer_path in layers:
+            input_ = self._add_layer(layer, layer_path, (input_,))
+        return input_
 
-    def _functional(self, config: dict[str, Any], layers: list[_Placed], image: int) -> int:
-        first, last = (end_of(config.get(f"{end}_layers"), end) for end in ("input", "output"))
-        values: dict[str, int] = {}
+    def _add_functional(
+        self, config: dict[str, Any], layers: list[_LocatedLayer], input_: int
+    ) -> int:
+        first, last = (_end_layer(config.get(f"{end}_layers"), end) for end in ("input", "output"))
+        outputs: dict[str, int] = {}
         waiting = layers
         while waiting:
-            # A layer may stand before those whose values it takes.
+            # A layer may be listed before those whose outputs it takes.
             later = []
-            for layer, places in waiting:
-                name = places[-1].name
-                if name in values:
-                    raise damaged(f"two layers are called '{printable(name)}'")
-                taken = sources(layer, name)
-                if all(source in values for source in taken):
-                    of = (image,) if name == first else tuple(values[one] for one in taken)
-                    values[name] = self._layer(layer, places, of)
+            for layer, path in waiting:
+                name = path[-1].name
+                if name in outputs:
+                    raise _damaged(f"two layers are named '{printable(name)}'")
+                sources = _source_layers(layer, name)
+                if all(source in outputs for source in sources):
+                    inputs = (input_,) if name == first else tuple(outputs[one] for one in sources)
+                    outputs[name] = self._add_layer(layer, path, inputs)
                 else:
-                    later.append((layer, places))
+                    later.append((layer, path))
             if len(later) == len(waiting):
-                raise damaged("its layers take what no layer gives")
+                raise _damaged("layers take inputs that no layer computes")
             waiting = later
-        if first not in values or last not in values:
-            raise damaged("its input or its output is no layer of it")
-        return values[last]
+        if first not in outputs or last not in outputs:
+            raise _damaged("its input or output is not one of its layers")
+        return outputs[last]
 
-    def _layer(self, entry: dict[str, Any], places: tuple[Place, ...], of: tuple[int, ...]) -> int:
-        kind, name, config = entry["class_name"], printable(places[-1].name), entry.get("config")
+    def _add_layer(
+        self, entry: dict[str, Any], path: tuple[LayerLocation, ...], inputs: tuple[int, ...]
+    ) -> int:
+        kind, name, config = entry["class_name"], printable(path[-1].name), entry.get("config")
         if kind in _MODELS:
-            if len(of) != 1:
-                raise InputError(f"its model '{name}' takes {len(of)} values; expected 1")
-            return self.model(entry, places, *of)
+            if len(inputs) != 1:
+                raise InputError(f"its model '{name}' has {len(inputs)} inputs; expected 1")
+            return self.add_model(entry, path, *inputs)
         if not isinstance(config, dict):
-            raise damaged(f"the layer '{name}' has no config")
-        self._note_shape(config.get("batch_shape") or config.get("batch_input_shape"), of)
-        if not of:
-            raise InputError(f"it has more than one input: '{name}'; expected the image alone")
+            raise _damaged(f"the layer '{name}' has no config")
+        self._note_shape(config.get("batch_shape") or config.get("batch_input_shape"), inputs)
+        if not inputs:
+            raise InputError(f"it has more than one input: '{name}'; expected only the image")
         if kind == "InputLayer":
-            return of[0]
-        if len(self.calls) == MOST_LAYERS:
-            raise InputError(f"it has more than {MOST_LAYERS} layers")
-        self.calls.append(Call(kind, config, places, of))
+            return inputs[0]
+        if len(self.calls) == MAX_LAYERS:
+            raise InputError(f"it has more than {MAX_LAYERS} layers")
+        self.calls.append(LayerCall(kind, config, path, inputs))
         return len(self.calls)
 
-    def _note_shape(self, shape: Any, of: tuple[int, ...]) -> None:
-        """Note the shape of the image, where a layer that takes it tells."""
-        if self.shape is not None or of != (0,) or not isinstance(shape, list):
+    def _note_shape(self, shape: Any, inputs: tuple[int, ...]) -> None:
+        """Note the shape of the image, where a layer that takes it states one."""
+        if self.shape is not None or inputs != (0,) or not isinstance(shape, list):
             return
         sides = shape[1:]
         if not sides or not all(side is None or (type(side) is int and side > 0) for side in sides):
-            raise damaged("its input has no shape")
+            raise _damaged("its input has no shape")
         self.shape = tuple(sides)
 
 
-_Placed = tuple[dict[str, Any], tuple[Place, ...]]
+_LocatedLayer = tuple[dict[str, Any], tuple[LayerLocation, ...]]
 
 
-def _placed(layers: Any, above: tuple[Place, ...]) -> list[_Placed]:
-    """Give each layer of a model with its place."""
+def _located_layers(layers: Any, parents: tuple[LayerLocation, ...]) -> list[_LocatedLayer]:
+    """Return each layer of a model with its path."""
     if not isinstance(layers, list) or not layers:
-        raise damaged("a model has no layers")
-    if len(layers) > MOST_LAYERS + 1:  # and the input
-        raise InputError(f"it has more than {MOST_LAYERS} layers")
-    seen: Counter[str] = Counter()
-    placed = []
+        raise _damaged("a model has no layers")
+    if len(layers) > MAX_LAYERS + 1:  # and the input
+        raise InputError(f"it has more than {MAX_LAYERS} layers")
+    counts: Counter[str] = Counter()
+    located = []
     for layer in layers:
-        kind = _checked(layer)["class_name"]
+        kind = _check_class(layer)["class_name"]
         config = layer.get("config")
         name = layer.get("name") or (config.get("name") if isinstance(config, dict) else None)
         key = _snake_case(kind)
-        number = seen[key]
-        seen[key] += 1
-        if not isinstance(name, str) or len(name) > _LONGEST_NAME:
-            # A Sequential that is the list of its layers has none.
+        number = counts[key]
+        counts[key] += 1
+        if not isinstance(name, str) or len(name) > _MAX_NAME_CHARACTERS:
+            # Layers in a Sequential that is a list have no names.
             name = key
-        own = Place(name, f"{key}_{number}" if number else key)
-        placed.append((layer, (*above, own)))
-    return placed
+        location = LayerLocation(name, f"{key}_{number}" if number else key)
+        located.append((layer, (*parents, location)))
+    return located
 
 
-def _checked(entry: Any) -> dict[str, Any]:
-    """Check that a layer or a model is of a class of Keras."""
+def _check_class(entry: Any) -> dict[str, Any]:
+    """Return a layer or model if its class is one of Keras."""
     kind = entry.get("class_name") if isinstance(entry, dict) else None
-    if not isinstance(kind, str) or len(kind) > _LONGEST_NAME:
-        raise damaged("a layer has no class")
+    if not isinstance(kind, str) or len(kind) > _MAX_NAME_CHARACTERS:
+        raise _damaged("a layer has no class")
     module, registered = entry.get("module"), entry.get("registered_name")
-    foreign = module is not None and str(module).partition(".")[0] not in _PACKAGES
-    if foreign or (isinstance(registered, str) and ">" in registered):
+    custom = module is not None and str(module).partition(".")[0] not in _PACKAGES
+    if custom or (isinstance(registered, str) and ">" in registered):
         raise InputError(
-            f"it has a layer of the class '{printable(kind)}' of its author's, whose "
-            f"Python code is not in the file; expected Keras's own layers{_INSTEAD}"
+            f"it has a layer of the custom class '{printable(kind)}', whose Python code is not in "
+            f"the file; expected Keras's own layers{_USE_KERAS_LAYERS}"
         )
     checked: dict[str, Any] = entry
     return checked
 
 
 def _snake_case(name: str) -> str:
-    # Letter for letter as Keras does it.
+    # Exactly as Keras does it.
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+# References between layers. Keras identifies a value by the layer that computes it, the number of
+# the call of that layer, and the number of the output of that call. Layers that are called once
+# and have one output only need the name.
+
+
+def _end_layer(references: Any, end: str) -> str:
+    """Return the name of the layer that is a model's input or output."""
+    ends = references if isinstance(references, list) else []
+    if ends and isinstance(ends[0], str):
+        # A single reference may be without a list around it.
+        ends = [ends]
+    if len(ends) != 1:
+        count = len(references) if isinstance(references, dict) else len(ends)
+        raise InputError(f"it has {count} {end}s; expected 1")
+    return _source_layer(ends[0], "")
+
+
+def _source_layers(layer: dict[str, Any], name: str) -> list[str]:
+    """Return the names of the layers whose outputs a layer takes; none for an input."""
+    calls = layer.get("inbound_nodes", [])
+    if not isinstance(calls, list):
+        raise _damaged(f"the inputs of the layer '{printable(name)}' are missing")
+    if len(calls) > 1:
+        raise InputError(
+            f"its layer '{printable(name)}' is used {len(calls)} times; layers that share weights "
+            "are not supported"
+        )
+    if not calls:
+        return []
+    (call,) = calls
+    values = call.get("args") if isinstance(call, dict) else call
+    match values:
+        case [list(several)] if isinstance(call, dict):
+            # Layers that merge values take them as a list.
+            values = several
+        case [str(), *_]:
+            # A single reference may be without a list around it.
+            values = [values]
+    if not isinstance(values, list) or not values:
+        raise _damaged(f"the inputs of the layer '{printable(name)}' are missing")
+    for arguments in _keyword_arguments(call, values):
+        for key, value in arguments.items():
+            if value is not None and value is not False:
+                raise InputError(
+                    f"its layer '{printable(name)}' is called with "
+                    f"{printable(str(key)[:_MAX_SHOWN_CHARACTERS])}; expected only outputs of "
+                    "other layers"
+                )
+    return [_source_layer(value, name) for value in values]
+
+
+def _keyword_arguments(call: Any, values: list[Any]) -> list[dict[Any, Any]]:
+    """Return the keyword arguments of a call, which Keras 2 writes after each value."""
+    if isinstance(call, dict):
+        arguments = [call.get("kwargs")]
+    else:
+        arguments = [value[3] for value in values if isinstance(value, list) and len(value) > 3]
+    return [one for one in arguments if isinstance(one, dict)]
+
+
+def _source_layer(value: Any, name: str) -> str:
+    """Return the name of the layer that computes a value."""
+    if isinstance(value, dict):  # Keras 3
+        config = value.get("config")
+        value = config.get("keras_history") if isinstance(config, dict) else None
+    match value:
+        case [str(source), int(), 0, *_]:
+            return source
+        case [str(source), int(), int(), *_]:
+            raise InputError(f"its layer '{printable(source)}' has several outputs; expected one")
+        case _:
+            raise InputError(
+                f"its layer '{printable(name)}' takes an input that is not the output of another "
+                "layer, such as a number; use keras.layers.Rescaling instead"
+            )
+
+
+def _damaged(reason: str) -> InputError:
+    return InputError(f"its description of the network is damaged: {reason}")

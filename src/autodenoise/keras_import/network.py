@@ -1,21 +1,27 @@
-"""A file of Keras becomes a network of ours with its weights."""
+"""Turn a file saved by Keras into a network of ours, with its weights."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import torch
 
 from autodenoise import nets
 from autodenoise.errors import InputError
-from autodenoise.keras_import import files
-from autodenoise.keras_import.activations import FUNCTIONS
-from autodenoise.keras_import.graph import unfold
-from autodenoise.keras_import.layers import apply, reshaped
-from autodenoise.keras_import.parts import Layers, Value
-from autodenoise.keras_import.sizes import FixedOnly, Map, Row, Shape, Side, Uneven
+from autodenoise.keras_import.builder import NetworkBuilder, Value
+from autodenoise.keras_import.files import read_file
+from autodenoise.keras_import.graph import flatten
+from autodenoise.keras_import.layers import ACTIVATION_FUNCTIONS, translate
+from autodenoise.keras_import.shapes import (
+    FeatureMap,
+    FixedSizeOnly,
+    NeedsMultiple,
+    Shape,
+    Side,
+    Vector,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,37 +29,37 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from autodenoise.keras_import.files import KerasFile
-    from autodenoise.keras_import.graph import Graph
+    from autodenoise.keras_import.graph import LayerGraph
     from autodenoise.nets import Autoencoder
 
-__all__ = ["Found", "Range", "read"]
+__all__ = ["ImportedNetwork", "ValueRange", "read_network"]
 
-Range = tuple[float, float]
-"""The values of black and of white."""
+ValueRange = tuple[float, float]
+"""The values of black and white."""
 
-# What a card may tell of.
-_MOST_CHANNELS, _LONGEST_SIDE = 64, 100_000
+# Limits of a model card.
+_MAX_CHANNELS, _MAX_SIDE = 64, 100_000
 
-_LARGEST_MULTIPLE: Final = 32
-"""Five halvings; what a pixel sees is found out for each place in it."""
+_MAX_MULTIPLE: Final = 32
+"""Five halvings; the receptive field is computed for each position within a multiple."""
 
-_USUAL_SIDE: Final = 64
+_TYPICAL_SIDE: Final = 64
 
-_VALUE_BY_VALUE = {layer["kind"] for layer in FUNCTIONS.values() if layer}
+_ACTIVATION_KINDS = {layer["kind"] for layer in ACTIVATION_FUNCTIONS.values() if layer}
 
 
 @dataclass(frozen=True)
-class Found:
-    """A network that was in a file.
+class ImportedNetwork:
+    """A network read from a file.
 
     Attributes
     ----------
     network
-        Ours, with the weights; it answers with the image.
+        Our network with the weights; its output is the image.
     shape
-        (channels, height, width) of an image that it takes: the only one, or one of many.
+        (channels, height, width) of an image that it takes: the only shape, or one of many.
     version
-        Of Keras; empty if the file does not tell.
+        Version of Keras; empty if unknown.
     """
 
     network: Autoencoder
@@ -61,173 +67,190 @@ class Found:
     version: str
 
 
-def read(path: Path, takes: Range = (0, 1), gives: Range = (0, 1)) -> Found:
-    """Read a network from a file that Keras has saved.
+def read_network(
+    path: Path, takes: ValueRange = (0, 1), gives: ValueRange = (0, 1)
+) -> ImportedNetwork:
+    """Read a network from a file saved by Keras.
 
     Parameters
     ----------
     path
-        A ``.keras`` or a whole-model ``.h5`` file.
+        A ``.keras`` or whole-model ``.h5`` file.
     takes, gives
-        The values of black and white that the network was trained with; ours has 0 and 1.
+        The values of black and white in the input and output that the network was trained with;
+        ours has 0 and 1.
 
     Raises
     ------
     InputError
-        The file is damaged, or holds what we do not know, which is named.
+        The file is damaged, or contains something unsupported, which the message names.
+    MissingExtra
+        h5py is not installed.
     """
-    file = files.read(path)
-    translation = _translate(unfold(file.model), takes, gives)
-    weights = _weights(file, translation)
-    image, layers = translation.image, translation.layers
+    file = read_file(path)
+    translation = _translate(flatten(file.model), takes, gives)
+    weights = _read_weights(file, translation)
+    image, builder = translation.image, translation.builder
     arguments = {
         "channels": image.channels,
-        "layers": tuple(layers.listed),
+        "layers": tuple(builder.layers),
         "code": translation.code,
         "multiple": translation.multiple,
     }
-    # The weights that it draws are replaced.
+    # The random weights are replaced.
     network = nets.build("layers", arguments, torch.Generator().manual_seed(0))
     network.load_state_dict(weights)
-    # Its own size where it has one; one of those that it takes where it does not.
-    height, width = (own or image.height.at(layers.k) for own in translation.size)
-    return Found(network.eval(), (image.channels, height, width), file.version)
+    # The network's own size if it has one, else a typical one.
+    height, width = (side or image.height.at(builder.k) for side in translation.size)
+    return ImportedNetwork(network.eval(), (image.channels, height, width), file.version)
 
 
 class _Translation(NamedTuple):
-    image: Map
-    layers: Layers
+    image: FeatureMap
+    builder: NetworkBuilder
     multiple: int | None
     size: tuple[int | None, int | None]
 
     @property
     def code(self) -> int:
-        """How many layers there are up to the narrowest place before the last weights."""
-        layers = self.layers
-        inner = layers.numbers[: max(layers.weights, default=1) - 1]
-        if not inner:
+        """The number of layers up to the narrowest place before the last weights."""
+        builder = self.builder
+        counts = builder.value_counts[: max(builder.weights, default=1) - 1]
+        if not counts:
             return 1
-        code = inner.index(min(inner)) + 1
-        # An activation belongs to what it is of.
-        while code < len(inner) and layers.listed[code]["kind"] in _VALUE_BY_VALUE:
+        code = counts.index(min(counts)) + 1
+        # Activations belong to the layer before them.
+        while code < len(counts) and builder.layers[code]["kind"] in _ACTIVATION_KINDS:
             code += 1
         return code
 
 
-def _translate(graph: Graph, takes: Range, gives: Range) -> _Translation:
-    """Translate for images of any size if that can be, or else for those of the network's."""
-    found = _for_any(graph, takes, gives)
-    if found is not None:
-        return found
-    image, taken = _fixed(graph.shape)
-    layers = Layers(k=0)
-    answer = _add_all(graph, image, taken, layers, takes, gives)
-    (height, width, _), (tall, wide, _) = image.fixed(), answer.fixed()
-    if (height, width) != (tall, wide):
-        raise InputError(f"it makes images of {wide}x{tall} pixels from such of {width}x{height}")
-    return _Translation(image, layers, None, (height, width))
+def _translate(graph: LayerGraph, takes: ValueRange, gives: ValueRange) -> _Translation:
+    """Translate for images of any size if possible, else for the network's own size."""
+    translation = _translate_for_any_size(graph, takes, gives)
+    if translation is not None:
+        return translation
+    image, keras_shape = _fixed_input(graph.shape)
+    builder = NetworkBuilder(k=0)
+    output = _add_layers(graph, image, keras_shape, builder, takes, gives)
+    (height, width, _), (output_height, output_width, _) = image.fixed(), output.fixed()
+    if (height, width) != (output_height, output_width):
+        raise InputError(
+            f"its output has {output_width}x{output_height} pixels and its input {width}x{height}; "
+            "expected equal sizes"
+        )
+    return _Translation(image, builder, None, (height, width))
 
 
-def _for_any(graph: Graph, takes: Range, gives: Range) -> _Translation | None:
-    """Translate for all images whose sides some number divides; None if they do not come back."""
+def _translate_for_any_size(
+    graph: LayerGraph, takes: ValueRange, gives: ValueRange
+) -> _Translation | None:
+    """Translate for all images whose sides are multiples of some number; None if impossible."""
     if len(graph.shape) != 3:
         return None
     height, width, channels = graph.shape
-    usual = max(_USUAL_SIDE, height or 0, width or 0)
+    typical = max(_TYPICAL_SIDE, height or 0, width or 0)
     multiple = 1
-    while multiple <= _LARGEST_MULTIPLE:
-        image = Map(Side(multiple, 0), Side(multiple, 0), _channels(channels))
-        layers = Layers(k=-(-usual // multiple))
+    while multiple <= _MAX_MULTIPLE:
+        image = FeatureMap(Side(multiple, 0), Side(multiple, 0), _check_channels(channels))
+        builder = NetworkBuilder(k=-(-typical // multiple))
         try:
-            answer = _add_all(graph, image, image, layers, takes, gives)
-        except Uneven as uneven:
-            multiple *= uneven.factor
-        except FixedOnly:
+            output = _add_layers(graph, image, image, builder, takes, gives)
+        except NeedsMultiple as needed:
+            multiple *= needed.factor
+        except FixedSizeOnly:
             return None
         else:
-            # Its own size has to be one of them.
-            own = all(side is None or side % multiple == 0 for side in (height, width))
-            comes_back = own and answer == image
-            return _Translation(image, layers, multiple, (height, width)) if comes_back else None
+            # The network's own size has to be possible, and outputs as large as inputs.
+            fits = all(side is None or side % multiple == 0 for side in (height, width))
+            if not fits or output != image:
+                return None
+            return _Translation(image, builder, multiple, (height, width))
     return None
 
 
-def _fixed(shape: tuple[int | None, ...]) -> tuple[Map, Shape]:
-    """Give an image as the network's size has it, and the shape in which Keras takes it."""
+def _fixed_input(shape: tuple[int | None, ...]) -> tuple[FeatureMap, Shape]:
+    """Return the shape of an image of the network's own size, and that of Keras's input."""
     sides = [side for side in shape if side is not None]
     if len(sides) < len(shape):
         raise InputError(
-            "it takes images of any size and does not give them back at their own; save it with "
-            "the size that it was made for: keras.Input((height, width, channels))"
+            "it takes images of any size, but its outputs differ in size from its inputs; save it "
+            "with a fixed size: keras.Input((height, width, channels))"
         )
-    if max(sides) > _LONGEST_SIDE:
-        raise InputError(f"its input has {max(sides):,} values; {_LONGEST_SIDE:,} are the most")
+    if max(sides) > _MAX_SIDE:
+        raise InputError(f"its input has a dimension of {max(sides):,}; the limit is {_MAX_SIDE:,}")
     match sides:
         case [height, width, channels]:
-            image = Map(Side(0, height), Side(0, width), _channels(channels))
+            image = FeatureMap(Side(0, height), Side(0, width), _check_channels(channels))
             return image, image
         case [height, width]:
-            image = Map(Side(0, height), Side(0, width), 1)
-            return image, image._replace(bare=True)
+            image = FeatureMap(Side(0, height), Side(0, width), 1)
+            return image, image._replace(no_channel_axis=True)
         case [length]:
             for channels in (1, 3):
                 side = math.isqrt(length // channels)
                 if channels * side**2 == length:
-                    return Map(Side(0, side), Side(0, side), channels), Row(length)
+                    return FeatureMap(Side(0, side), Side(0, side), channels), Vector(length)
     raise InputError(
-        f"it takes values of shape {'x'.join(map(str, sides))}; expected height, width and "
-        "channels, or as many values as a square image has, grey or in colour"
+        f"its input has shape {'x'.join(map(str, sides))}; expected height, width and channels, or "
+        "the values of a square gray or color image"
     )
 
 
-def _channels(count: int | None) -> int:
-    if count is None or count > _MOST_CHANNELS:
+def _check_channels(count: int | None) -> int:
+    if count is None or count > _MAX_CHANNELS:
         raise InputError(f"its images have {count or 'any number of'} channels; expected 1 or 3")
     return count
 
 
-def _add_all(
-    graph: Graph, image: Map, taken: Shape, layers: Layers, takes: Range, gives: Range
-) -> Map:
-    """Add all layers; give the shape of the answer."""
+def _add_layers(
+    graph: LayerGraph,
+    image: FeatureMap,
+    keras_shape: Shape,
+    builder: NetworkBuilder,
+    takes: ValueRange,
+    gives: ValueRange,
+) -> FeatureMap:
+    """Add all layers; return the shape of the output."""
     value = Value(0, image)
     if takes != (0, 1):
         black, white = takes
-        value = layers.put(_rescale(white - black, black), image, value)
-    if isinstance(taken, Row):
-        value = reshaped(value, taken, layers, "its input")
-    values = [value._replace(shape=taken)]
+        value = builder.add(_rescale(white - black, black), image, value)
+    if isinstance(keras_shape, Vector):
+        value = builder.reshape(value, keras_shape, "its input")
+    values = [value._replace(shape=keras_shape)]
     for call in graph.calls:
-        values.append(apply(call, [values[number] for number in call.of], layers))
-    value = values[graph.answer]
-    if isinstance(value.shape, Row) and value.shape.length == math.prod(image.fixed()):
-        value = reshaped(value, image, layers, "its answer")
-    if isinstance(value.shape, Row) or value.shape.channels != image.channels:
+        values.append(translate(call, [values[number] for number in call.inputs], builder))
+    value = values[graph.output]
+    if isinstance(value.shape, Vector) and value.shape.length == math.prod(image.fixed()):
+        value = builder.reshape(value, image, "its output")
+    if isinstance(value.shape, Vector) or value.shape.channels != image.channels:
         raise InputError(
-            f"it takes images of {image.channels} channel(s), and what it gives are none of these"
+            f"its input is an image of {image.channels} channel(s), but its output is not"
         )
-    answer = value.shape._replace(bare=False)
+    output = value.shape._replace(no_channel_axis=False)
     if gives != (0, 1):
         black, white = gives
-        value = layers.put(_rescale(1 / (white - black), -black / (white - black)), answer, value)
-    if value.number < len(layers.listed) or not layers.weights:
-        raise InputError("it has layers that its answer does not depend on, or none with weights")
-    return answer
+        layer = _rescale(1 / (white - black), -black / (white - black))
+        value = builder.add(layer, output, value)
+    if value.number < len(builder.layers) or not builder.weights:
+        raise InputError("its output does not depend on all layers, or no layer has weights")
+    return output
 
 
-def _rescale(factor: float, offset: float) -> dict[str, str | float]:
+def _rescale(factor: float, offset: float) -> dict[str, Any]:
     return {"kind": "rescale", "factor": factor, "offset": offset}
 
 
-def _weights(file: KerasFile, translation: _Translation) -> dict[str, Tensor]:
-    """Read the weights of all layers, by the names that the network has for them."""
+def _read_weights(file: KerasFile, translation: _Translation) -> dict[str, Tensor]:
+    """Return the weights of all layers by their names in our network."""
     weights = {}
-    for number, made in translation.layers.weights.items():
+    for number, source in translation.builder.weights.items():
         index = number - 1
         part = "encoder" if index < translation.code else "decoder"
         if part == "decoder":
             index -= translation.code
-        arrays = made.turn(file.weights(made.call.places, made.shapes))
+        arrays = source.convert(file.weights(source.call.path, source.shapes))
         for name, array in arrays.items():
             weights[f"{part}.layers.{index}.{name}"] = torch.tensor(array)
     return weights

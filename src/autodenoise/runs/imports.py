@@ -8,18 +8,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autodenoise import keras_import as from_keras
 from autodenoise import nets, runtime
 from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.export.to_onnx import export
 from autodenoise.files import printable
+from autodenoise.keras_import import read_network
 from autodenoise.nets.summary import Summary, summarise
 from autodenoise.runtime import checking
 
 if TYPE_CHECKING:
     import os
 
-    from autodenoise.keras_import import Found, Range
+    from autodenoise.keras_import import ImportedNetwork, ValueRange
 
 __all__ = ["Imported", "import_keras"]
 
@@ -53,8 +53,8 @@ def import_keras(
     output: str | os.PathLike[str] | None = None,
     *,
     name: str = "",
-    takes: Range = (0.0, 1.0),
-    gives: Range | None = None,
+    takes: ValueRange = (0.0, 1.0),
+    gives: ValueRange | None = None,
 ) -> Imported:
     """Make a model file of a network that was trained in Keras.
 
@@ -101,7 +101,7 @@ def import_keras(
             f"the name is {name!a}; expected at most {_LONGEST_NAME} characters without / and \\"
         )
     try:
-        found = from_keras.read(path, takes, gives)
+        found = read_network(path, takes, gives)
         card, summary = _card(found, name), summarise(found.network, found.shape)
         export(found.network, card, target)
     except InputError as error:
@@ -110,7 +110,7 @@ def import_keras(
     return Imported(target, written, summary, _doubts(found, takes, gives))
 
 
-def _card(found: Found, name: str) -> runtime.Card:
+def _card(found: ImportedNetwork, name: str) -> runtime.Card:
     network = found.network
     return runtime.Card(
         name=name,
@@ -126,7 +126,7 @@ def _card(found: Found, name: str) -> runtime.Card:
     )
 
 
-def _doubts(found: Found, takes: Range, gives: Range) -> tuple[str, ...]:
+def _doubts(found: ImportedNetwork, takes: ValueRange, gives: ValueRange) -> tuple[str, ...]:
     """Say where it looks as if black and white were not 0 and 1."""
     kinds = [layer["kind"] for layer in found.network.arguments["layers"]]
     kinds = [kind for kind in kinds if kind not in ("flatten", "reshape")]
