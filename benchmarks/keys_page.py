@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any
 
-from autodenoise.data.dataset import DataSpec
+from autodenoise.data.spec import DataSpec
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import NOISES
 from autodenoise.noise.mixture import Part

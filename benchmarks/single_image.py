@@ -29,7 +29,7 @@ def learnt(file: Path, folder: Path, start: str, minutes: float | None) -> autod
     """Train on one file, as far as that is not done."""
     if (folder / "model.onnx").exists():
         return autodenoise.Run.open(folder)
-    own = autodenoise.OwnData("noisy", file, start=start)
+    own = autodenoise.OwnData("noisy-only", file, start=start)
     return autodenoise.train(None, folder, own=own, minutes=minutes)
 
 

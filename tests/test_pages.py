@@ -13,7 +13,7 @@ import pytest
 from keys_page import keys, table
 
 from autodenoise import recipes, runs
-from autodenoise.data.dataset import DataSpec
+from autodenoise.data.spec import DataSpec
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import NOISES
 from autodenoise.recipes.search_space import Range

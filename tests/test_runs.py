@@ -11,7 +11,7 @@ import torch
 import autodenoise
 from autodenoise import nets, recipes, runs
 from autodenoise.data import dataset as data
-from autodenoise.data.arrays import Part
+from autodenoise.data.splits import Part
 from autodenoise.errors import OutputError, UsageError
 from autodenoise.journal import Journal
 from autodenoise.runs.networks import origin
@@ -40,7 +40,7 @@ def test_every_recipe_trains_two_steps_and_gives_a_model(
     channels, pictures = 1, ()
     if recipe.data.crop is not None:
         recipe = small(recipe)
-        channels = 1 if recipe.data.grey else 3
+        channels = 1 if recipe.data.gray else 3
         pictures = tuple(few(4, channels, 48)[:, None])
     count = 2 * max(phase.batch_size for phase in recipe.phase.values())
     images = few(count // recipe.data.copies, channels, 48 if pictures else 28)

@@ -1,4 +1,4 @@
-"""Finding the pictures in a folder."""
+"""Find the image files in a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MANIFEST_NAME",
-    "NO_PICTURE",
+    "NOT_AN_IMAGE",
     "FailedFile",
     "FoundFiles",
     "SkippedFile",
@@ -25,14 +25,14 @@ __all__ = [
 ]
 
 MANIFEST_NAME = "autodenoise-manifest.jsonl"
-"""The manifest's name in a target folder."""
-NO_PICTURE = "no picture by its ending"
-"""Why most of what is passed over is."""
+"""Name of the manifest in an output folder."""
+NOT_AN_IMAGE = "not an image file"
+"""Why most files are skipped."""
 
 
 @dataclass(frozen=True)
 class FailedFile:
-    """A picture, or a folder of pictures, that could not be cleaned."""
+    """An image file or folder that could not be read or denoised."""
 
     name: str
     error: AutodenoiseError
@@ -40,14 +40,14 @@ class FailedFile:
 
 @dataclass(frozen=True)
 class SkippedFile:
-    """Something that was not to be cleaned.
+    """A file or folder that is not used.
 
     Attributes
     ----------
     name
         The file or folder.
     reason
-        What it is, as in "a folder".
+        Why it is skipped.
     """
 
     name: str
@@ -56,108 +56,108 @@ class SkippedFile:
 
 @dataclass(frozen=True)
 class FoundFiles:
-    """What is in a folder; hidden files and folders are not told of.
+    """The content of a folder, without hidden files and folders.
 
     Attributes
     ----------
-    pictures
-        Paths from the folder, in order.
-    passed_over
-        What else there is.
-    failures
-        Folders that cannot be looked into.
+    images
+        Paths of the image files, relative to the folder and sorted.
+    skipped
+        All other files and folders.
+    failed
+        Folders that cannot be read.
     """
 
-    pictures: list[Path] = field(default_factory=list)
-    passed_over: list[SkippedFile] = field(default_factory=list)
-    failures: list[FailedFile] = field(default_factory=list)
+    images: list[Path] = field(default_factory=list)
+    skipped: list[SkippedFile] = field(default_factory=list)
+    failed: list[FailedFile] = field(default_factory=list)
 
 
 def scan(
-    root: Path, *, recursive: bool, leave_out: Path | None = None, also: Collection[str] = ()
+    root: Path, *, recursive: bool, exclude: Path | None = None, also: Collection[str] = ()
 ) -> FoundFiles:
-    """Find the files whose ending says that they are pictures.
+    """Find image files by their suffix.
 
     Parameters
     ----------
     root
         The folder.
     recursive
-        Look into its folders too, those behind symbolic links included, each once.
-    leave_out
-        A folder that is not looked into; need not exist.
+        Search its subfolders too, including symbolic links, each folder once.
+    exclude
+        A folder that is not searched; it need not exist.
     also
-        Endings of files, and of whole folders, that count as pictures besides.
+        Other suffixes to accept, of files and of folders.
 
     Raises
     ------
     InputError
-        `root` is no folder that can be read.
+        `root` is not a readable folder.
     """
     found = FoundFiles()
-    seen = {_identity(leave_out): leave_out} if leave_out and leave_out.exists() else {}
-    # Links wait until all folders are seen by their own names, which are the ones to be kept.
+    seen = {_identity(exclude): exclude} if exclude and exclude.exists() else {}
+    # Follow links last, so that folders are found under their own names.
     folders, links = [Path()], list[Path]()
     while folders or links:
         folder = folders.pop() if folders else links.pop(0)
         try:
             identity = _identity(root / folder)
             if identity in seen:
-                if seen[identity] != leave_out:
-                    again = f"the folder {seen[identity].as_posix()} again"
-                    found.passed_over.append(SkippedFile(folder.as_posix(), again))
+                if seen[identity] != exclude:
+                    reason = f"a link to the folder {seen[identity].as_posix()}"
+                    found.skipped.append(SkippedFile(folder.as_posix(), reason))
                 continue
             seen[identity] = folder
             with os.scandir(root / folder) as entries:
-                inside = sorted(entries, key=lambda entry: entry.name)
+                children = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            unseen = InputError(f"cannot look into {root / folder}: {error.strerror}")
+            unreadable = InputError(f"cannot read the folder {root / folder}: {error.strerror}")
             if folder == Path():
-                raise unseen from None
-            found.failures.append(FailedFile(folder.as_posix(), unseen))
+                raise unreadable from None
+            found.failed.append(FailedFile(folder.as_posix(), unreadable))
             continue
-        for entry in inside:
+        for entry in children:
             path = folder / entry.name
             if entry.name.startswith(".") or entry.name == MANIFEST_NAME:
                 continue
             kind = _kind(entry)
             if path.suffix.lower() in also and kind in (stat.S_IFREG, stat.S_IFDIR):
-                found.pictures.append(path)
+                found.images.append(path)
             elif kind == stat.S_IFDIR:
                 if recursive:
                     (links if entry.is_symlink() else folders).append(path)
                 elif _identity(root / path) not in seen:
-                    reason = "a folder, which --recursive looks into"
-                    found.passed_over.append(SkippedFile(path.as_posix(), reason))
+                    reason = "a folder, which --recursive searches"
+                    found.skipped.append(SkippedFile(path.as_posix(), reason))
             elif path.suffix.lower() not in SUFFIXES:
-                found.passed_over.append(SkippedFile(path.as_posix(), NO_PICTURE))
+                found.skipped.append(SkippedFile(path.as_posix(), NOT_AN_IMAGE))
             elif kind in (stat.S_IFREG, None):
-                found.pictures.append(path)
+                found.images.append(path)
             else:
-                found.passed_over.append(SkippedFile(path.as_posix(), "a device or pipe"))
-    found.pictures.sort()
-    found.passed_over.sort(key=lambda passed: passed.name)
+                found.skipped.append(SkippedFile(path.as_posix(), "a device or pipe"))
+    found.images.sort()
+    found.skipped.sort(key=lambda file: file.name)
     return found
 
 
-def find_images(root: Path, *, recursive: bool, leave_out: Path | None = None) -> list[Path]:
-    """List the pictures that denoising a folder would take, as `scan` finds them.
+def find_images(root: Path, *, recursive: bool, exclude: Path | None = None) -> list[Path]:
+    """List the image files that denoising a folder would process.
 
     Raises
     ------
     InputError
-        There are none, or a folder cannot be looked into.
+        The folder contains no images, or a folder cannot be read.
     """
-    found = scan(root, recursive=recursive, leave_out=leave_out)
-    if found.failures:
-        raise found.failures[0].error
-    if not found.pictures:
-        raise InputError(f"{root} has no pictures")
-    return [root / path for path in found.pictures]
+    found = scan(root, recursive=recursive, exclude=exclude)
+    if found.failed:
+        raise found.failed[0].error
+    if not found.images:
+        raise InputError(f"{root} contains no images")
+    return [root / path for path in found.images]
 
 
 def _kind(entry: os.DirEntry[str]) -> int | None:
-    """Give the type bits of what an entry leads to; None for a link that leads nowhere."""
+    """Return the file type of an entry, after following links; None for a broken link."""
     try:
         return stat.S_IFMT(entry.stat().st_mode)
     except OSError:

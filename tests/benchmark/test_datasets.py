@@ -33,7 +33,7 @@ def test_files_that_do_not_pair_are_refused() -> None:
     images.write(Path("noisy/6.tif"), photo())
     with pytest.raises(InputError, match="2 image files named 6"):
         BenchmarkDataset.open_pairs(Path("noisy"), Path("clean"))
-    with pytest.raises(InputError, match="cannot look into"):
+    with pytest.raises(InputError, match="cannot read the folder"):
         BenchmarkDataset.open_pairs(Path("nowhere"), Path("clean"))
 
 

@@ -109,7 +109,7 @@ def test_a_folder_says_what_was_made_of_it(
     assert lines[2].startswith("3/4 bad\\x1b[2J.png: failed: ")
     assert lines[4].startswith("in -> in.denoised: 3 pictures, 0.6 MP with box, strength 1, ")
     others = ", ".join(f"{number}.txt" for number in range(5))
-    assert lines[5] == f"passed over {others} and 2 more: no picture by its ending"
+    assert lines[5] == f"passed over {others} and 2 more: not an image file"
     assert len(lines) == 6
     assert said.err.startswith("autodenoise: 1 of 4 pictures could not be denoised:\n  cannot read")
     Path("in/bad\x1b[2J.png").unlink()

@@ -75,7 +75,7 @@ def test_pairs_and_all_models(
         (["--data", "clean"], 2, "clean images need noise"),
         (["--data", "clean", "--noise", "gaussian"], 2, "noise is 'gaussian'; expected gaussian:"),
         (["--pairs", "noisy", "clean", "--noise", "gaussian:3"], 2, "pairs bring their own"),
-        (["--data", "nowhere", "--noise", "gaussian:25"], 3, "cannot look into nowhere"),
+        (["--data", "nowhere", "--noise", "gaussian:25"], 3, "cannot read the folder nowhere"),
         (["--data", "clean", "--noise", "gaussian:25", "--models", "n.onnx"], 3, "no such model"),
         (["--data", "clean", "--noise", "gaussian:25", "--baselines", "nln"], 2, "mean 'nlm'"),
         (

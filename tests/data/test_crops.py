@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from autodenoise import images
-from autodenoise.data.crops import Pictures, as_float, centre_crops
+from autodenoise.data.crops import ImageCrops, as_float, center_crops
 from autodenoise.data.dataset import DataSpec, load
 from autodenoise.errors import InputError, UsageError
 
@@ -38,12 +38,12 @@ def views(square: np.ndarray) -> list[np.ndarray]:
     channels=st.integers(1, 4),
     seed=st.integers(0, 1000),
 )
-def test_a_crop_is_a_part_of_its_picture_in_one_of_eight_orientations(
+def test_crop_is_a_window_of_its_image_in_one_of_eight_orientations(
     sizes: list[tuple[int, int]], side: int, channels: int, seed: int
 ) -> None:
     whole = [ramp(channels, *size, first=100_000 * n) for n, size in enumerate(sizes)]
     rows = torch.arange(len(whole)).repeat(3)
-    crops = Pictures([one[None] for one in whole], side).crops(rows, draw(seed))[0]
+    crops = ImageCrops([one[None] for one in whole], side).crops(rows, draw(seed))[0]
     assert crops.shape == (len(rows), channels, side, side)
     for row, crop in zip(rows.tolist(), crops.numpy(), strict=True):
         # NumPy's symmetric padding says what a picture is beyond its edge.
@@ -59,9 +59,9 @@ def test_a_crop_is_a_part_of_its_picture_in_one_of_eight_orientations(
         assert found
 
 
-def test_every_place_and_orientation_comes_up() -> None:
+def test_all_positions_and_orientations_are_drawn() -> None:
     rows = torch.zeros(4000, dtype=torch.int64)
-    crops = Pictures([ramp(1, 3, 4)[None]], 2).crops(rows, draw(0))[0]
+    crops = ImageCrops([ramp(1, 3, 4)[None]], 2).crops(rows, draw(0))[0]
     counts = np.unique(crops.numpy().reshape(4000, -1), axis=0, return_counts=True)[1]
     # Two rows and three columns of places, eight orientations each; 83 times each on average.
     assert len(counts) == 6 * 8
@@ -69,8 +69,8 @@ def test_every_place_and_orientation_comes_up() -> None:
     assert counts.max() < 140
 
 
-def test_the_same_generator_draws_the_same_and_the_side_can_be_another() -> None:
-    pictures = Pictures(
+def test_crops_follow_from_the_generator_for_any_side() -> None:
+    pictures = ImageCrops(
         [ramp(3, 20, 30)[None], ramp(3, 25, 9, 5000)[None]], 8, shuffle_channels=True
     )
     rows = torch.tensor([0, 1, 1])
@@ -80,8 +80,8 @@ def test_the_same_generator_draws_the_same_and_the_side_can_be_another() -> None
 
 
 @pytest.mark.parametrize("count", [3, 7, 10, 14])
-def test_an_epoch_of_any_length_takes_from_all_pictures_alike(count: int) -> None:
-    pictures = Pictures(list(torch.zeros(7, 1, 1, 16, 16)), 8)
+def test_epoch_of_any_length_uses_all_images_evenly(count: int) -> None:
+    pictures = ImageCrops(list(torch.zeros(7, 1, 1, 16, 16)), 8)
     assert len(pictures) == 7
     total = torch.zeros(7, dtype=torch.int64)
     for epoch in range(200):
@@ -94,58 +94,58 @@ def test_an_epoch_of_any_length_takes_from_all_pictures_alike(count: int) -> Non
     assert (total - 200 * count / 7).abs().max() < 5 * (200 * count / 7) ** 0.5
 
 
-def test_channels_are_shuffled_and_stay_whole() -> None:
+def test_shuffled_channels_are_permuted_as_a_whole() -> None:
     flat = torch.tensor([0.1, 0.2, 0.3])[:, None, None].expand(3, 9, 9)
     rows = torch.zeros(300, dtype=torch.int64)
-    crops = Pictures([flat[None]], 4, shuffle_channels=True).crops(rows, draw(0))[0]
+    crops = ImageCrops([flat[None]], 4, shuffle_channels=True).crops(rows, draw(0))[0]
     assert torch.equal(crops, crops[:, :, :1, :1].expand_as(crops))
     orders = crops[:, :, 0, 0].unique(dim=0)
     assert len(orders) == 6
     np.testing.assert_allclose(orders.sum(1), 0.6, rtol=1e-6)
 
 
-def test_some_crops_are_of_the_picture_shrunk() -> None:
+def test_shrink_adds_crops_of_smaller_versions() -> None:
     # Stripes of one pixel: gone where the picture is shrunk to half its sides.
     stripes = torch.zeros(1, 64, 64, dtype=torch.uint8)
     stripes[:, ::2] = 255
     rows = torch.zeros(200, dtype=torch.int64)
-    contrast = Pictures([stripes[None]], 16, shrink=0.5).crops(rows, draw(0))[0]
+    contrast = ImageCrops([stripes[None]], 16, shrink=0.5).crops(rows, draw(0))[0]
     spread = contrast.float().std((1, 2, 3))
     assert 20 < int((spread > 120).sum()) < 70  # a fifth of 200 are of the picture itself
     assert spread.min() < 20
 
 
-def test_middles_are_as_large_as_the_smallest_picture_allows() -> None:
+def test_center_crops_fit_the_smallest_image() -> None:
     whole = [ramp(1, 10, 14), ramp(1, 9, 30, 1000)]
-    middles = centre_crops(whole, 256)
+    middles = center_crops(whole, 256)
     assert middles.shape == (2, 1, 9, 9)
     assert torch.equal(middles[0], whole[0][:, :9, 2:11])
-    assert centre_crops(whole, 4).shape == (2, 1, 4, 4)
+    assert center_crops(whole, 4).shape == (2, 1, 4, 4)
 
 
 @pytest.mark.usefixtures("real_data")
-def test_photos_of_both_orientations_are_learnt_from() -> None:
+def test_photos_of_both_orientations_load() -> None:
     splits = load(DataSpec("bsds400", crop=96))
     assert splits.shape == (3, 256, 256)
-    assert len(splits.train.pictures) == 400
+    assert len(splits.train.full_images) == 400
     assert len(splits.validation.images) == 32
     assert splits.test is splits.validation
-    assert {tuple(picture.shape) for picture in splits.train.pictures} == {
+    assert {tuple(picture.shape) for picture in splits.train.full_images} == {
         (1, 3, 321, 481),
         (1, 3, 481, 321),
     }
 
 
-def test_grey_is_the_luma_that_pillow_takes(tmp_path: Path) -> None:
+def test_gray_equals_pillows_luma(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (6, 12, 14, 3), np.uint8)
     np.save(tmp_path / "some.npy", pixels)
-    grey = load(DataSpec(str(tmp_path / "some.npy"), validation="last", grey=True)).train.images
+    grey = load(DataSpec(str(tmp_path / "some.npy"), validation="last", gray=True)).train.images
     expected = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in pixels])
     # Pillow computes in 16 bits of fixed point.
     np.testing.assert_allclose(grey[:, 0].numpy(), expected[: len(grey)], atol=1)
 
 
-def test_pictures_of_any_size_need_crops(tmp_path: Path) -> None:
+def test_images_of_different_sizes_need_crop(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     images.write(tmp_path / "a.png", random.integers(0, 256, (30, 40, 3), np.uint8))
     images.write(tmp_path / "b.png", random.integers(0, 256, (50, 20, 3), np.uint8))
@@ -158,23 +158,23 @@ def test_pictures_of_any_size_need_crops(tmp_path: Path) -> None:
         load(DataSpec(str(tmp_path), validation="random", share=0.5))
 
 
-def test_pictures_of_16_bits_stay_so() -> None:
+def test_16_bit_images_stay_uint16() -> None:
     values = torch.arange(3 * 20 * 30).reshape(3, 20, 30).to(torch.uint16)
     rows = torch.zeros(50, dtype=torch.int64)
-    pictures = Pictures([values[None]], 8, shuffle_channels=True)
+    pictures = ImageCrops([values[None]], 8, shuffle_channels=True)
     cut = pictures.crops(rows, draw(0))[0]
-    wide = Pictures([values[None].float()], 8, shuffle_channels=True).crops(rows, draw(0))[0]
+    wide = ImageCrops([values[None].float()], 8, shuffle_channels=True).crops(rows, draw(0))[0]
     assert cut.dtype == torch.uint16
     assert torch.equal(cut.float(), wide)
     torch.testing.assert_close(as_float(cut), wide / 65535)
     # Shrunk they are rounded, and stay within what 16 bits hold.
     high = torch.full((1, 1, 40, 40), 65535.0)
     high[..., ::2] = 65000
-    shrunk = Pictures([high.to(torch.uint16)], 8, shrink=0.5).crops(rows, draw(0))
+    shrunk = ImageCrops([high.to(torch.uint16)], 8, shrink=0.5).crops(rows, draw(0))
     assert 65000 <= int(shrunk.to(torch.int64).min()) <= int(shrunk.to(torch.int64).max()) <= 65535
 
 
-def test_middles_of_all_parts_are_alike_and_fit_most_networks(tmp_path: Path) -> None:
+def test_validation_side_is_the_same_for_all_parts_and_fits_networks(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for part, size in (("train", (61, 90)), ("validation", (130, 120))):
         (tmp_path / part).mkdir()
@@ -190,11 +190,11 @@ def test_middles_of_all_parts_are_alike_and_fit_most_networks(tmp_path: Path) ->
     ("values", "message"),
     [
         ({"crop": 0}, "crop is 0"),
-        ({"crop": 8, "size": (8, 8)}, "not both"),
+        ({"crop": 8, "size": (8, 8)}, "set only one"),
         ({"shrink": 0.5}, "set crop too"),
         ({"crop": 8, "shrink": 0.0}, "shrink is 0"),
     ],
 )
-def test_what_makes_no_sense_is_told(values: dict[str, object], message: str) -> None:
+def test_contradicting_settings_are_errors(values: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         DataSpec("digits", **values)  # type: ignore[arg-type]

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from autodenoise.data import csv as kaggle
 from autodenoise.data.csv import read_table
 from autodenoise.data.dataset import DataSpec, load
 from autodenoise.errors import InputError
@@ -33,15 +32,13 @@ def as_text(table: Table, heading: bool = True, ending: str = "\n") -> str:
     heading=st.booleans(),
     ending=st.sampled_from(["\n", "\r\n"]),
     packed=st.sampled_from(["", ".gz", ".zip"]),
-    chunk=st.integers(1, 60),
 )
-def test_a_table_equals_what_numpy_reads(
+def test_table_equals_loadtxt(
     tmp_path_factory: pytest.TempPathFactory,
     table: Table,
     heading: bool,
     ending: str,
     packed: str,
-    chunk: int,
 ) -> None:
     folder = tmp_path_factory.mktemp("table")
     text = as_text(table, heading, ending)
@@ -53,9 +50,7 @@ def test_a_table_equals_what_numpy_reads(
     elif packed == ".zip":
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("a.csv", text)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kaggle, "_CHUNK", chunk)
-        labels, images = read_table(path)
+    labels, images = read_table(path)
     expected = np.loadtxt(plain, np.uint8, delimiter=",", skiprows=int(heading), ndmin=2)
     np.testing.assert_array_equal(labels, expected[:, 0])
     np.testing.assert_array_equal(images.reshape(len(images), -1), expected[:, 1:])
@@ -63,7 +58,7 @@ def test_a_table_equals_what_numpy_reads(
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         (
             "1,2,3,4,5\n6,7,8,9,10\n1,2,3,4\n",
@@ -85,13 +80,13 @@ def test_a_table_equals_what_numpy_reads(
         ("label,pixel1\n", "line 2: .* found 0 value"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, says: str) -> None:
+def test_errors_name_the_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "a.csv").write_text(text)
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=message):
         read_table(tmp_path / "a.csv")
 
 
-def test_damaged_archives(tmp_path: Path) -> None:
+def test_damaged_archives_are_errors(tmp_path: Path) -> None:
     for name, content in (("a.csv.gz", b"\x1f\x8b and no more"), ("a.zip", b"PK")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match="cannot read"):
@@ -114,7 +109,7 @@ def test_damaged_archives(tmp_path: Path) -> None:
         read_table(tmp_path / "two.zip")
 
 
-def test_a_table_is_a_source_of_data(tmp_path: Path) -> None:
+def test_load_csv(tmp_path: Path) -> None:
     table = np.random.default_rng(0).integers(0, 256, (10, 17), np.uint8)
     (tmp_path / "train.csv").write_text(as_text(table))
     splits = load(DataSpec(str(tmp_path / "train.csv"), validation="last"))

@@ -10,14 +10,14 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from autodenoise.data.arrays import PICTURE_SETS, SOURCES
+from autodenoise.data.arrays import PHOTO_SETS, SOURCES
 from autodenoise.data.dataset import DataSpec, load, shape
 from autodenoise.data.idx import read_idx
 from autodenoise.errors import InputError, UsageError
 
 
 @pytest.mark.usefixtures("real_data")
-def test_mnist_is_the_official_one() -> None:
+def test_mnist_matches_its_published_digest() -> None:
     splits = load(DataSpec("mnist"))
     assert splits.train.images.shape == (60_000, 1, 28, 28)
     assert splits.test is splits.validation
@@ -29,7 +29,7 @@ def test_mnist_is_the_official_one() -> None:
     assert float(splits.train.images.float().mean() / 255) == pytest.approx(0.1307, abs=5e-5)
 
 
-def test_splits_of_the_digits_equal_scikit_learns() -> None:
+def test_random_split_equals_scikit_learn() -> None:
     images = np.rint(load_digits().images * (255 / 16)).astype(np.uint8)[:, None]
     train, held = train_test_split(images, test_size=0.2, random_state=42)
     splits = load(DataSpec("digits", validation="random"))
@@ -43,13 +43,13 @@ def test_splits_of_the_digits_equal_scikit_learns() -> None:
 
 
 @pytest.mark.usefixtures("real_data")
-def test_maxnorms_split_holds_back_the_last_fifth_and_keeps_the_test_part() -> None:
+def test_last_split_holds_out_the_last_fifth_and_keeps_the_test_part() -> None:
     splits = load(DataSpec("mnist", validation="last"))
     assert [len(part.images) for part in splits[:3]] == [48_000, 12_000, 10_000]
     assert torch.equal(splits.validation.images, load(DataSpec("mnist")).train.images[48_000:])
 
 
-def test_the_small_fashion_table_is_split_as_its_tutorial_does(real_data: Path) -> None:
+def test_small_fashion_table_is_split_as_in_its_tutorial(real_data: Path) -> None:
     splits = load(DataSpec("fashion-mnist", part="test", validation="random"))
     assert [len(part.images) for part in splits[:3]] == [8_000, 2_000, 2_000]
     assert splits.test.labels is not None
@@ -60,7 +60,7 @@ def test_the_small_fashion_table_is_split_as_its_tutorial_does(real_data: Path) 
     assert splits.classes[9] == "ankle boot"
 
 
-def test_enlarging_is_pillows_bicubic() -> None:
+def test_resize_equals_pillows_bicubic() -> None:
     small = load(DataSpec("digits", validation="random"))
     large = load(DataSpec("digits", validation="random", size=(28, 28)))
     assert large.train.images.dtype == torch.uint8
@@ -89,7 +89,7 @@ def test_npz_with_keras_names_and_floats(tmp_path: Path) -> None:
     assert coloured.train.images.dtype == torch.float32
 
 
-def test_folders_of_pictures(tmp_path: Path) -> None:
+def test_load_folders_of_images(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     pictures = random.integers(0, 256, (4, 6, 5, 3), np.uint8)
     for part, count in (("train", 4), ("validation", 2), ("test", 1)):
@@ -102,7 +102,7 @@ def test_folders_of_pictures(tmp_path: Path) -> None:
     assert [len(part.images) for part in splits[:3]] == [4, 2, 1]
 
 
-def test_a_folder_of_unlike_pictures_names_the_odd_one(tmp_path: Path) -> None:
+def test_error_names_the_image_of_a_different_size(tmp_path: Path) -> None:
     Image.new("L", (5, 5)).save(tmp_path / "a.png")
     Image.new("L", (6, 5)).save(tmp_path / "b.png")
     with pytest.raises(InputError, match=r"b\.png is 6x5, 1 channel"):
@@ -110,34 +110,34 @@ def test_a_folder_of_unlike_pictures_names_the_odd_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("array", "says"),
+    ("array", "message"),
     [
         (np.zeros((3, 4), np.uint8), "expected images"),
         (np.zeros((0, 4, 4), np.uint8), "expected images"),
-        (np.full((3, 4, 4), 2.0), "must be in"),
-        (np.full((3, 4, 4), np.nan), "must be in"),
+        (np.full((3, 4, 4), 2.0), r"in \[0, 1\], got values"),
+        (np.full((3, 4, 4), np.nan), r"in \[0, 1\], got values"),
         (np.zeros((3, 4, 4), np.int64), "expected uint8"),
         (np.array([[[object()]]]), "cannot read"),
     ],
 )
-def test_arrays_that_are_no_images(tmp_path: Path, array: Any, says: str) -> None:
+def test_arrays_without_images_are_errors(tmp_path: Path, array: Any, message: str) -> None:
     np.save(tmp_path / "a.npy", array, allow_pickle=True)
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=message):
         load(DataSpec(str(tmp_path / "a.npy"), validation="last"))
 
 
-def test_files_by_another_name(tmp_path: Path) -> None:
+def test_wrong_numpy_suffix_is_an_error(tmp_path: Path) -> None:
     images = np.zeros((3, 4, 4), np.uint8)
     np.save(tmp_path / "a.npy", images)
     np.savez(tmp_path / "b.npz", train=images)
     (tmp_path / "a.npy").rename(tmp_path / "c.npz")
     (tmp_path / "b.npz").rename(tmp_path / "d.npy")
     for name in ("c.npz", "d.npy"):
-        with pytest.raises(InputError, match="by another name"):
+        with pytest.raises(InputError, match="rename it"):
             load(DataSpec(str(tmp_path / name)))
 
 
-def test_wrong_requests(tmp_path: Path) -> None:
+def test_unknown_sources_and_parts_are_errors(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'mnist'"):
         load(DataSpec("mnits"))
     with pytest.raises(InputError, match="no such file"):
@@ -160,17 +160,15 @@ def test_wrong_requests(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "labels", [np.arange(5), np.zeros(6), np.full(6, -1), np.zeros((6, 2), np.int64)]
 )
-def test_labels_that_do_not_fit_their_images(tmp_path: Path, labels: Any) -> None:
+def test_invalid_labels_are_errors(tmp_path: Path, labels: Any) -> None:
     np.savez(tmp_path / "a.npz", x_train=np.zeros((6, 4, 4), np.uint8), y_train=labels)
-    with pytest.raises(InputError, match="a label from 0 up for each of 6 images"):
+    with pytest.raises(InputError, match="one label, 0 or more, for each of 6 images"):
         load(DataSpec(str(tmp_path / "a.npz"), validation="last"))
 
 
 @pytest.mark.usefixtures("real_data")
-@pytest.mark.parametrize("source", sorted(set(SOURCES) - set(PICTURE_SETS)))
+@pytest.mark.parametrize("source", sorted(set(SOURCES) - set(PHOTO_SETS)))
 @pytest.mark.parametrize("size", [None, (20, 24)])
-def test_the_shape_of_a_named_set_is_known_without_reading_it(
-    source: str, size: tuple[int, int] | None
-) -> None:
+def test_shape_of_named_datasets_needs_no_files(source: str, size: tuple[int, int] | None) -> None:
     data = DataSpec(source, validation="last", size=size)
     assert shape(data) == tuple(load(data).train.images.shape[1:])

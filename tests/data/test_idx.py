@@ -25,7 +25,7 @@ def idx(images: np.ndarray[Any, Any]) -> bytes:
     images=arrays(np.uint8, st.tuples(*(st.integers(1, 6),) * 3)),
     packed=st.booleans(),
 )
-def test_idx_comes_back(
+def test_idx_round_trip(
     tmp_path_factory: pytest.TempPathFactory, images: np.ndarray[Any, Any], packed: bool
 ) -> None:
     path = tmp_path_factory.mktemp("idx") / "images"
@@ -34,7 +34,7 @@ def test_idx_comes_back(
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"", "not an IDX file"),
         (b"PNG and other things", "not an IDX file"),
@@ -47,28 +47,28 @@ def test_idx_comes_back(
     # What gzip writes has the time in it, and names must be the same in each of pytest's workers.
     ids=["empty", "other", "short", "long", "heading alone", "short gzip", "no gzip"],
 )
-def test_damaged_idx_is_one_error(tmp_path: Path, content: bytes, says: str) -> None:
+def test_damaged_idx_is_an_input_error(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "file").write_bytes(content)
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=message):
         read_idx(tmp_path / "file")
     with pytest.raises(InputError, match="cannot read"):
         read_idx(tmp_path / "missing")
 
 
-def test_labels_are_no_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_label_file_as_images_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mnist").mkdir()
     for part in ("train", "t10k"):
         (tmp_path / "mnist" / f"{part}-images-idx3-ubyte").write_bytes(idx(np.zeros(9, np.uint8)))
     monkeypatch.setenv("AUTODENOISE_DATA", str(tmp_path))
-    with pytest.raises(InputError, match="are these labels"):
+    with pytest.raises(InputError, match="Are these labels"):
         load(DataSpec("mnist"))
 
 
-def test_as_many_labels_as_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_labels_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mnist").mkdir()
     for name, content in (("images-idx3", np.zeros((3, 4, 4))), ("labels-idx1", np.zeros(2))):
         file = tmp_path / "mnist" / f"train-{name}-ubyte"
         file.write_bytes(idx(content.astype(np.uint8)))
     monkeypatch.setenv("AUTODENOISE_DATA", str(tmp_path))
-    with pytest.raises(InputError, match="a label for each of the 3 images"):
+    with pytest.raises(InputError, match="one label for each of the 3 images"):
         load(DataSpec("mnist"))

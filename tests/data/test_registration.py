@@ -30,9 +30,7 @@ def noisy(image: Pixels, sigma: float) -> Pixels:
 
 @pytest.mark.parametrize("shift", [(0.0, 0.0), (0.5, 0.0), (-0.3, 0.2), (4.4, -9.7)])
 @pytest.mark.parametrize("sigma", [0.01, 0.1])
-def test_a_shift_is_measured_to_a_tenth_of_a_pixel(
-    shift: tuple[float, float], sigma: float
-) -> None:
+def test_shift_is_measured_to_a_tenth_of_a_pixel(shift: tuple[float, float], sigma: float) -> None:
     first, other = noisy(moved(VIEW, 0, 0), sigma), noisy(moved(VIEW, *shift), sigma)
     measured = shift_between(first, other)
     assert measured is not None
@@ -42,7 +40,7 @@ def test_a_shift_is_measured_to_a_tenth_of_a_pixel(
     assert np.abs(np.subtract(measured[:2], theirs)).max() <= 0.2
 
 
-def test_nothing_shows_a_shift_where_there_is_nothing_but_noise() -> None:
+def test_no_shift_is_measured_in_pure_noise() -> None:
     shading = 0.5 - 0.2 * np.hypot(*np.mgrid[-1:1:256j, -1:1:256j])
     for _ in range(5):
         assert shift_between(*(RANDOM.normal(0, 0.1, (2, 128, 200)))) is None
@@ -51,7 +49,7 @@ def test_nothing_shows_a_shift_where_there_is_nothing_but_noise() -> None:
 
 
 @pytest.mark.parametrize(("shift", "said"), [(0.5, "0.50 pixels"), (0.1, None)])
-def test_shots_that_are_half_a_pixel_apart_are_warned_about(
+def test_shift_of_half_a_pixel_is_warned_about(
     tmp_path: Path, shift: float, said: str | None
 ) -> None:
     # Structure lies at the right border of a picture that is wider than the window.
@@ -68,7 +66,7 @@ def test_shots_that_are_half_a_pixel_apart_are_warned_about(
         assert said in warning
 
 
-def test_a_faint_fixed_pattern_is_not_taken_for_a_shift(tmp_path: Path) -> None:
+def test_faint_fixed_pattern_is_not_a_shift(tmp_path: Path) -> None:
     shading = 0.5 - 0.1 * np.hypot(*np.mgrid[-1:1:256j, -1:1:256j])
     pattern = shading * (1 + RANDOM.normal(0, 0.003, shading.shape))
     shots = np.stack([noisy(pattern, 0.01) for _ in range(12)])
@@ -76,7 +74,7 @@ def test_a_faint_fixed_pattern_is_not_taken_for_a_shift(tmp_path: Path) -> None:
     assert misalignment(find_scenes(tmp_path).scenes[0]) is None
 
 
-def test_tiny_pictures_and_single_shots_are_not_judged(tmp_path: Path) -> None:
+def test_tiny_images_and_single_shots_are_not_compared(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 8, 8), np.uint8), photometric="minisblack")
     for apart in (False, True):
-        assert misalignment(find_scenes(tmp_path, apart=apart).scenes[0]) is None
+        assert misalignment(find_scenes(tmp_path, separate=apart).scenes[0]) is None

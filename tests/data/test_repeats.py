@@ -29,7 +29,7 @@ def save(folder: Path, pixels: Pixels) -> None:
             images.write(folder / f"{number}.png", shot)
 
 
-def test_each_folder_is_a_scene_and_each_stack(tmp_path: Path) -> None:
+def test_each_folder_and_each_stack_is_a_series(tmp_path: Path) -> None:
     save(tmp_path, shots(3))
     save(tmp_path / "b" / "c", shots(2, (8, 9, 1), np.uint16))
     tifffile.imwrite(tmp_path / "b" / "stack.tif", shots(4, (10, 11)), photometric="minisblack")
@@ -40,12 +40,12 @@ def test_each_folder_is_a_scene_and_each_stack(tmp_path: Path) -> None:
         ("b/stack.tif", 4),
         (tmp_path.name, 3),
     ]
-    assert [passed.name for passed in found.passed_over] == ["notes.txt"]
+    assert [file.name for file in found.skipped] == ["notes.txt"]
     (alone,) = find_scenes(tmp_path / "b" / "stack.tif").scenes
-    assert (alone.name, alone.shots, alone.form.colours) == ("stack.tif", 4, 1)
+    assert (alone.name, alone.shots, alone.form.channels) == ("stack.tif", 4, 1)
 
 
-def test_rows_are_those_of_the_files(tmp_path: Path) -> None:
+def test_rows_equal_the_files(tmp_path: Path) -> None:
     # More rows than are decoded at once, with transparency, which is none of a scene's channels.
     pixels = shots(3, (150, 30, 4))
     save(tmp_path / "files", pixels)
@@ -61,7 +61,7 @@ def test_rows_are_those_of_the_files(tmp_path: Path) -> None:
         np.testing.assert_array_equal(seen, expected)
 
 
-def test_a_shot_lies_upright(tmp_path: Path) -> None:
+def test_shots_are_upright(tmp_path: Path) -> None:
     for number in range(2):
         picture = Image.fromarray(shots(1)[0])
         turned = Image.Exif()
@@ -71,7 +71,7 @@ def test_a_shot_lies_upright(tmp_path: Path) -> None:
     assert (scene.form.width, scene.form.height) == (20, 30)
 
 
-def test_what_does_not_fit_is_left_out_and_named(tmp_path: Path) -> None:
+def test_shots_of_other_form_are_skipped_and_listed(tmp_path: Path) -> None:
     save(tmp_path / "a", shots(3))
     images.write(tmp_path / "a" / "size.png", shots(1, (20, 31, 3))[0])
     images.write(tmp_path / "a" / "depth.png", shots(1, dtype=np.uint16)[0])
@@ -81,22 +81,22 @@ def test_what_does_not_fit_is_left_out_and_named(tmp_path: Path) -> None:
     found = find_scenes(tmp_path)
     (scene,) = found.scenes
     assert [file.name for file in scene.files] == ["0.png", "1.png", "2.png"]
-    reasons = {passed.name: passed.reason for passed in found.passed_over}
+    reasons = {file.name: file.reason for file in found.skipped}
     assert list(reasons) == [
         *("a/corrupt.png", "a/depth.png", "a/grey.png", "a/size.png", "lonely/0.png")
     ]
     assert "by its first bytes" in reasons["a/corrupt.png"]
     assert reasons["a/size.png"] == (
-        "it is 31x20, 3 channel(s), uint8; most shots beside it are 30x20, 3 channel(s), uint8"
+        "it is 31x20, 3 channel(s), uint8; most shots in its folder are 30x20, 3 channel(s), uint8"
     )
     assert "uint16" in reasons["a/depth.png"]
     assert "at least 2" in reasons["lonely/0.png"]
 
 
-def test_each_picture_apart_is_a_scene_of_one_shot(tmp_path: Path) -> None:
+def test_separate_makes_one_series_per_file(tmp_path: Path) -> None:
     save(tmp_path, shots(2))
     images.write(tmp_path / "z.png", shots(1, (7, 8, 1))[0])
-    found = find_scenes(tmp_path, apart=True)
+    found = find_scenes(tmp_path, separate=True)
     assert [(scene.name, scene.shots) for scene in found.scenes] == [
         ("0.png", 1),
         ("1.png", 1),
@@ -104,12 +104,13 @@ def test_each_picture_apart_is_a_scene_of_one_shot(tmp_path: Path) -> None:
     ]
 
 
-def test_nothing_to_find_is_an_error_that_says_what_is_needed(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds no scene, which is at least 2 shots"):
+def test_folder_without_repeats_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"contains no repeated shots. Expected at least 2 shots"):
         find_scenes(tmp_path)
     save(tmp_path / "a", shots(1))
     with pytest.raises(
-        InputError, match=r"a/0\.png: the only shot of its scene and form; at least 2"
+        InputError,
+        match=r"a/0\.png: the only shot of its scene with this",
     ):
         find_scenes(tmp_path)
     with pytest.raises(InputError, match=r"0\.png.*at least 2 shots"):

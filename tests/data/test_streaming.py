@@ -10,10 +10,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autodenoise.data.crops import Crops, Pictures
-from autodenoise.data.pieces import Coding, Piece, Pieces
-from autodenoise.data.planes import planes_of
-from autodenoise.data.streaming import Stream, crops_of
+from autodenoise.data.crops import Crops, ImageCrops
+from autodenoise.data.patches import Patches
+from autodenoise.data.samples import Sample, list_planes
+from autodenoise.data.streaming import StreamedCrops, crops_of
 from autodenoise.errors import InputError
 
 SIZES = [(20, 30), (8, 50), (33, 12), (5, 6), (24, 24), (40, 10), (16, 16), (9, 31), (25, 20)]
@@ -33,9 +33,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def pieces_in(folder: Path, dtype: torch.dtype = torch.uint16) -> Pieces:
+def patches_in(folder: Path, dtype: torch.dtype = torch.uint16) -> Patches:
     files = sorted(folder.iterdir())
-    return Pieces([Piece.whole(file.name, planes_of(file)) for file in files], Coding(dtype))
+    return Patches(tuple(Sample.of(file.name, list_planes(file)) for file in files), dtype)
 
 
 def epochs(crops: Crops, count: int, batch: int, skip: int = 0) -> list[torch.Tensor]:
@@ -59,12 +59,14 @@ def epochs(crops: Crops, count: int, batch: int, skip: int = 0) -> list[torch.Te
     skip=st.integers(0, 4),
     shrink=st.sampled_from([1.0, 0.5]),
 )
-def test_a_stream_gives_what_pictures_in_memory_give(
+def test_streamed_crops_equal_crops_in_memory(
     folder: Path, window: int, threads: int, count: int, batch: int, skip: int, shrink: float
 ) -> None:
-    pieces = pieces_in(folder)
-    here = Pictures(tuple(pieces), 8, holds="repeats", shrink=shrink, window=window)
-    there = Stream(pieces, 8, holds="repeats", shrink=shrink, window=window, threads=threads)
+    patches = patches_in(folder)
+    here = ImageCrops(tuple(patches), 8, supervision="repeats", shrink=shrink, window_bytes=window)
+    there = StreamedCrops(
+        patches, 8, supervision="repeats", shrink=shrink, window_bytes=window, threads=threads
+    )
     assert here.shape == there.shape
     skip = min(skip, -(-count // batch))
     whole = epochs(here, count, batch)
@@ -80,11 +82,11 @@ def test_a_stream_gives_what_pictures_in_memory_give(
     count=st.integers(1, 400),
     seed=st.integers(0, 100),
 )
-def test_a_window_is_used_up_before_the_next(
+def test_window_is_used_up_before_the_next(
     sizes: list[int], window: int, count: int, seed: int
 ) -> None:
-    pictures = Pictures(
-        [torch.zeros(1, 1, 1, size, dtype=torch.uint8) for size in sizes], 1, window=window
+    pictures = ImageCrops(
+        [torch.zeros(1, 1, 1, size, dtype=torch.uint8) for size in sizes], 1, window_bytes=window
     )
     order = pictures.order(count, draw(seed)).tolist()
     assert len(order) == count
@@ -105,44 +107,42 @@ def test_a_window_is_used_up_before_the_next(
         assert held <= window + max(sizes)
 
 
-def test_every_picture_has_its_turn() -> None:
-    pictures = Pictures([torch.zeros(1, 1, 4, 4)] * 50, 2, window=5 * 64)
+def test_every_image_is_used() -> None:
+    pictures = ImageCrops([torch.zeros(1, 1, 4, 4)] * 50, 2, window_bytes=5 * 64)
     orders = [pictures.order(160, draw(epoch)) for epoch in range(40)]
     assert {len(order.unique()) for order in orders} == {10}
     counts = torch.cat(orders).bincount(minlength=50)
     assert counts.min() > 0
 
 
-def test_few_pictures_are_in_memory_at_a_time(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pieces = pieces_in(folder)
+def test_few_images_are_in_memory_at_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    patches = patches_in(folder)
     read: list[int] = []
-    before = Pieces.read
+    before = Patches.read
 
-    def watched(self: Pieces, index: int, reader: object) -> torch.Tensor:
+    def watched(self: Patches, index: int, reader: object) -> torch.Tensor:
         read.append(index)
         return before(self, index, reader)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Pieces, "read", watched)
-    stream = Stream(pieces, 8, holds="repeats", window=4000, threads=1)
+    monkeypatch.setattr(Patches, "read", watched)
+    stream = StreamedCrops(patches, 8, supervision="repeats", window_bytes=4000, threads=1)
     order = stream.order(160, draw(0))
     most = 0
     for step in range(40):
         stream.crops(order[step * 4 : step * 4 + 4], draw(0, step))
-        most = max(most, len(stream._coming))
+        most = max(most, len(stream._pending))
     # Each is read once, and none waits in memory for longer than two windows.
     assert sorted(read) == sorted(order.unique().tolist())
-    assert most < len(pieces)
+    assert most < len(patches)
     used = [order.tolist().index(piece) for piece in dict.fromkeys(order.tolist())]
     assert all(one < other for one, other in pairwise(used))
 
 
-def test_a_damaged_picture_is_replaced_by_another(tmp_path: Path) -> None:
+def test_damaged_image_is_replaced_by_another(tmp_path: Path) -> None:
     for number in range(6):
         values = np.full((16, 16), 1000 * number, np.uint16)
         tifffile.imwrite(tmp_path / f"{number}.tif", values, compression="deflate")
-    pieces = pieces_in(tmp_path)
+    patches = patches_in(tmp_path)
     for number in (2, 3):
         content = (tmp_path / f"{number}.tif").read_bytes()
         (tmp_path / f"{number}.tif").write_bytes(
@@ -150,33 +150,33 @@ def test_a_damaged_picture_is_replaced_by_another(tmp_path: Path) -> None:
         )
     crops = []
     for threads in (1, 3):
-        stream = Stream(pieces, 4, threads=threads)
+        stream = StreamedCrops(patches, 4, threads=threads)
         crops.append(stream.crops(torch.arange(6), draw(0)))
         (note,) = stream.notes
-        assert "2 cannot be decoded; others took their turns" in note
+        assert "2 cannot be decoded and were replaced by others" in note
         assert "2.tif" in note
         assert "3.tif: the file is empty" in note
     assert torch.equal(*crops)
     assert crops[0][0, :, 0, 0, 0].to(torch.int64).tolist() == [0, 1000, 4000, 4000, 4000, 5000]
 
 
-def test_where_all_are_damaged_it_is_an_error(tmp_path: Path) -> None:
+def test_only_damaged_images_are_an_error_while_streaming(tmp_path: Path) -> None:
     for number in range(2):
         tifffile.imwrite(tmp_path / f"{number}.tif", np.zeros((8, 8), np.uint16))
-    pieces = pieces_in(tmp_path)
+    patches = patches_in(tmp_path)
     for number in range(2):
         (tmp_path / f"{number}.tif").write_bytes(b"")
-    with pytest.raises(InputError, match="not one of 2 pictures can be decoded"):
-        Stream(pieces, 4).crops(torch.arange(2), draw(0))
+    with pytest.raises(InputError, match="none of the 2 images can be decoded"):
+        StreamedCrops(patches, 4).crops(torch.arange(2), draw(0))
 
 
-def test_what_is_on_disk_is_streamed(folder: Path) -> None:
-    pieces = pieces_in(folder)
+def test_crops_of_patches_on_disk_are_streamed(folder: Path) -> None:
+    patches = patches_in(folder)
     options = {"shrink": 1.0, "shuffle_channels": False, "device": torch.device("cpu")}
-    there = crops_of(pieces, 8, holds="repeats", **options)  # type: ignore[arg-type]
-    here = crops_of(tuple(pieces), 8, holds="repeats", **options)  # type: ignore[arg-type]
-    assert isinstance(there, Stream)
-    assert isinstance(here, Pictures)
+    there = crops_of(patches, 8, supervision="repeats", **options)  # type: ignore[arg-type]
+    here = crops_of(tuple(patches), 8, supervision="repeats", **options)  # type: ignore[arg-type]
+    assert isinstance(there, StreamedCrops)
+    assert isinstance(here, ImageCrops)
     rows = torch.arange(len(SIZES))
     one, other = (crops.batch(rows, draw(1)) for crops in (here, there))
     assert one.noisy is not None

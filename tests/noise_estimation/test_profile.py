@@ -221,7 +221,9 @@ def test_shots_that_are_half_a_pixel_apart_are_warned_about(tmp_path: Path) -> N
     moved = np.fft.ifft2(fourier_shift(spectrum, (0.5, 0))).real.clip(0, 1)[..., None]
     save(tmp_path / "view", np.concatenate([RAW.shoot(GREY, 2), RAW.shoot(moved, 1, 1)]))
     (warning,) = measure(tmp_path / "view").warnings
-    assert warning.startswith("view: 1 of 2 shots do not lie on the first one: up to 0.50 pixels")
+    assert warning.startswith(
+        "view: 1 of 2 shots are not aligned with the first one: shifted by up to 0.50 pixels"
+    )
 
 
 def test_what_is_damaged_or_odd_is_passed_over_and_named(tmp_path: Path) -> None:

@@ -11,31 +11,33 @@ from autodenoise.recipes import OwnData, dump, load
 
 
 @pytest.mark.parametrize(
-    ("holds", "objective"),
+    ("supervision", "objective"),
     [
         ("clean", "supervised"),
-        ("pairs", "supervised"),
+        ("paired", "supervised"),
         ("repeats", "noise2noise"),
-        ("noisy", "recorrupted"),
+        ("noisy-only", "recorrupted"),
     ],
 )
-def test_what_there_is_decides_what_is_learnt(holds: Any, objective: str, tmp_path: Path) -> None:
+def test_what_there_is_decides_what_is_learnt(
+    supervision: Any, objective: str, tmp_path: Path
+) -> None:
     folder = tmp_path / "series"
     folder.mkdir()
-    own = OwnData(holds, folder, tmp_path / "clean" if holds == "pairs" else None)
+    own = OwnData(supervision, folder, tmp_path / "clean" if supervision == "paired" else None)
     recipe = load(None, own=own)
     assert recipe.name == "series"
     assert recipe.data.source == str(folder)
-    assert recipe.data.holds == holds
+    assert recipe.data.supervision == supervision
     assert {phase.objective for phase in recipe.phase.values()} == {objective}
-    assert bool(recipe.noise) == (holds == "clean")
+    assert bool(recipe.noise) == (supervision == "clean")
     (tmp_path / "again.toml").write_text(dump(recipe))
     assert load(tmp_path / "again.toml") == recipe
 
 
 def test_what_a_recipe_lacks_for_such_pictures_can_be_set(tmp_path: Path) -> None:
-    own = OwnData("noisy", tmp_path)
-    with pytest.raises(UsageError, match="by crops; set crop too"):
+    own = OwnData("noisy-only", tmp_path)
+    with pytest.raises(UsageError, match="trains on crops; set crop too"):
         load("swift-mnist", own=own)
     recipe = load("swift-mnist", ["data.crop=28", "phase.denoise.noise=fresh"], own=own)
     assert (recipe.data.crop, recipe.network.name) == (28, "swift")
@@ -61,13 +63,13 @@ def test_other_noise_is_refused_with_what_there_is(text: str, tmp_path: Path) ->
 
 
 def test_noise_that_is_known_is_learnt_from(tmp_path: Path) -> None:
-    recipe = load(None, own=OwnData("noisy", tmp_path, noise="gaussian:25"))
+    recipe = load(None, own=OwnData("noisy-only", tmp_path, noise="gaussian:25"))
     assert recipe.noise == (Gaussian(25 / 255),)
     assert recipe.phase["denoise"].objective == "recorrupted"
 
 
 def test_noise_is_not_told_of_what_shows_it(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="repeats show theirs"):
+    with pytest.raises(UsageError, match="not for supervision = 'repeats'"):
         OwnData("repeats", tmp_path, noise="gaussian:25")
 
 
@@ -76,7 +78,7 @@ def test_a_recipe_keeps_its_network_and_steps(tmp_path: Path) -> None:
     recipe = load("photo-balanced-gray", own=OwnData("repeats", tmp_path))
     assert recipe.network == named.network
     assert recipe.data.crop == named.data.crop
-    assert recipe.data.grey
+    assert recipe.data.gray
     assert recipe.noise == ()
     for name, phase in recipe.phase.items():
         assert phase.objective == "noise2noise"
@@ -84,21 +86,21 @@ def test_a_recipe_keeps_its_network_and_steps(tmp_path: Path) -> None:
 
 
 def test_going_on_takes_the_network_of_what_it_starts_from(tmp_path: Path) -> None:
-    recipe = load(None, own=OwnData("noisy", tmp_path, start="photo-fast-gray"))
+    recipe = load(None, own=OwnData("noisy-only", tmp_path, start="photo-fast-gray"))
     assert recipe.start == "photo-fast-gray"
     assert recipe.network.name == "unet"
     assert recipe.network.arguments == {"preset": "fast", "deep": 128}
     (phase,) = recipe.phase.values()
-    (anew,) = load(None, own=OwnData("noisy", tmp_path)).phase.values()
+    (anew,) = load(None, own=OwnData("noisy-only", tmp_path)).phase.values()
     assert phase.epochs < anew.epochs
     assert 100 <= recipe.data.samples * phase.epochs / phase.batch_size <= 300  # type: ignore[operator]
 
 
 def test_what_cannot_be_gone_on_from_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="photo-fast-gray"):
-        load(None, own=OwnData("noisy", tmp_path, start="photo-fast-grey"))
+        load(None, own=OwnData("noisy-only", tmp_path, start="photo-fast-grey"))
     with pytest.raises(InputError):
-        load(None, own=OwnData("noisy", tmp_path, start=str(tmp_path / "no.onnx")))
+        load(None, own=OwnData("noisy-only", tmp_path, start=str(tmp_path / "no.onnx")))
 
 
 def test_nothing_to_learn_from_says_what_to_name() -> None:
@@ -109,15 +111,15 @@ def test_nothing_to_learn_from_says_what_to_name() -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("phase.denoise.objective=supervised", "cannot be learnt from noisy"),
+        ("phase.denoise.objective=supervised", "does not support noisy-only"),
         ("phase.denoise.lines=rows", "lines is for noise2void"),
-        ("data.shots=2", "shots are taken of clean pictures"),
+        ("data.shots=2", "shots needs clean images"),
         ("data.crop=0", "crop is 0"),
     ],
 )
 def test_what_does_not_go_together_is_refused(setting: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
-        load(None, [setting], own=OwnData("noisy", tmp_path))
+        load(None, [setting], own=OwnData("noisy-only", tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def test_what_is_learnt_is_named_so_that_its_card_can_be(
     name: str, expected: str, tmp_path: Path
 ) -> None:
     (tmp_path / name).touch()
-    recipe = load(None, own=OwnData("noisy", tmp_path / name))
+    recipe = load(None, own=OwnData("noisy-only", tmp_path / name))
     assert recipe.name == expected
 
 
@@ -157,7 +159,7 @@ def test_phases_that_are_no_tables_are_told_with_own_pictures_too(
     path = tmp_path / "mine.toml"
     path.write_text(f"title = 'T'\nphase = {phase}\n[data]\nsource = 'a'\n[network]\nname = 'unet'")
     with pytest.raises(UsageError, match="phase"):
-        load(path, own=OwnData("noisy", tmp_path))
+        load(path, own=OwnData("noisy-only", tmp_path))
 
 
 def test_a_profile_that_is_no_table_is_passed_over(tmp_path: Path) -> None:

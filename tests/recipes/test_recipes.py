@@ -192,10 +192,10 @@ def test_wrong_settings_say_what_is_right(tmp_path: Path, setting: str, says: st
     [
         (["phase={'warm/up' = {epochs = 1}}"], "a phase is called 'warm/up'"),
         (["phase={best = {epochs = 1}}"], "none of best, checkpoint, start"),
-        (["data.shots=2"], "supervised, which cannot be learnt from repeats"),
+        (["data.shots=2"], "supervised, which does not support repeats"),
         (
             ["data.shots=1", "phase.squares.objective=noise2noise"],
-            "noise2noise, which cannot be learnt from noisy; expected one of: recorrupted",
+            "noise2noise, which does not support noisy-only images; expected one of: recorrupted",
         ),
         (["noise.sigma=[0.1, 0.2]", "phase.squares.objective=recorrupted"], "one strength"),
         (
@@ -301,7 +301,7 @@ def test_minutes_are_shared_out_by_what_epochs_cost(tmp_path: Path) -> None:
         ("phase.squares.ema=1", "ema is 1"),
         ("phase.squares.minutes=-2", "minutes is -2"),
         ("phase.squares.precision=float16", "precision"),
-        ("data.size=[64, 64]", "either size"),
+        ("data.size=[64, 64]", "set only one"),
         ("phase.squares.schedule.floor=2", "floor is 2"),
     ],
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from autodenoise.errors import UsageError
-from autodenoise.recipes import dump, load
+from autodenoise.recipes import OwnData, dump, load
 from autodenoise.recipes.renamed import RENAMED, same_settings, with_new_keys, with_old_keys
 
 OLD = """
@@ -62,3 +63,30 @@ def test_old_and_new_keys_are_inverse_and_keep_their_order() -> None:
     old = with_old_keys(table)
     assert list(old["phase"]["a"]) == ["epochs", "average", "clip"]
     assert with_new_keys(old) == table
+
+
+def test_old_values_load_with_one_warning(tmp_path: Path) -> None:
+    path = tmp_path / "old.toml"
+    own = OwnData("paired", tmp_path / "noisy", tmp_path / "clean")
+    current = dump(load(None, own=own))
+    old = current.replace('supervision = "paired"', 'holds = "pairs"')
+    old = old.replace("normalize =", "normalise =").replace("gray =", "grey =")
+    path.write_text(old)
+    with pytest.warns(DeprecationWarning, match="data") as seen:
+        recipe = load(path)
+    values = "pairs is now paired, noisy is now noisy-only"
+    assert [str(warning.message).partition(";")[0] for warning in seen] == [
+        f"{path}: the key data.holds is now called data.supervision",
+        f"{path}: the key data.normalise is now called data.normalize",
+        f"{path}: the key data.grey is now called data.gray",
+        f"{path}: the values of data.supervision have new names ({values})",
+    ]
+    assert dump(recipe) == current
+    assert same_settings(old, current)
+    assert with_old_keys(tomllib.loads(current))["data"]["holds"] == "pairs"
+
+
+def test_own_data_accepts_old_values(tmp_path: Path) -> None:
+    with pytest.warns(DeprecationWarning, match="'noisy' is now called 'noisy-only'"):
+        own = OwnData("noisy", tmp_path)  # type: ignore[arg-type]
+    assert own == OwnData("noisy-only", tmp_path)

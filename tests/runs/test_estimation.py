@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import autodenoise
 from autodenoise import images, runs, runtime
 from autodenoise.data import dataset as data
-from autodenoise.data.arrays import Part
+from autodenoise.data.splits import Part
 from autodenoise.errors import InputError, UsageError
 from autodenoise.noise import Gaussian, Measured
 from autodenoise.noise_estimation import summary as verdict
@@ -49,10 +49,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(home / "targets", stored(CLEAN))
     for scene in range(COUNT):
         write(home / "series" / f"{scene:02}", np.stack([noisy(seed)[scene] for seed in (1, 2, 3)]))
-    make(OwnData("noisy", home / "noisy"), home / "of-noisy")
-    make(OwnData("noisy", home / "scans"), home / "of-scans")
+    make(OwnData("noisy-only", home / "noisy"), home / "of-noisy")
+    make(OwnData("noisy-only", home / "scans"), home / "of-scans")
     make(OwnData("repeats", home / "series"), home / "of-repeats")
-    make(OwnData("pairs", home / "noisy", home / "targets"), home / "of-pairs")
+    make(OwnData("paired", home / "noisy", home / "targets"), home / "of-pairs")
     return home
 
 
@@ -106,7 +106,7 @@ def test_its_page_shows_what_was_taken_out_and_nothing_clean(home: Path) -> None
     assert len(columns) == len(held.noisy)
     for index, column in enumerate(columns):
         first, second, third = (pixels(image.get("src")) for image in column.findall("img"))
-        black, white = splits.span
+        black, white = splits.normalization
         shown = [
             (image - black) / (white - black) for image in (held.noisy[index], denoised[index])
         ]
@@ -213,7 +213,7 @@ def test_on_the_command_line(
 
 def test_images_too_small_to_tell(tmp_path: Path) -> None:
     write(tmp_path / "small", noisy(1)[:, :7, :7])
-    run = make(OwnData("noisy", tmp_path / "small"), tmp_path / "run")
+    run = make(OwnData("noisy-only", tmp_path / "small"), tmp_path / "run")
     assert likely.assess(run, run.data()) is None
     with pytest.raises(InputError, match="too small or too few"):
         autodenoise.estimate(run.folder)
@@ -282,7 +282,7 @@ def test_the_data_in_words(home: Path) -> None:
         "random 50% held back for validation"
     )
     assert words.noises(recipe) == ["That of the pictures themselves"]
-    drawn = dataclasses.replace(recipe.data, holds="clean", targets="", shots=2)
+    drawn = dataclasses.replace(recipe.data, supervision="clean", targets="", shots=2)
     learnt = {"denoise": dataclasses.replace(recipe.phase["denoise"], objective="noise2noise")}
     taken = dataclasses.replace(recipe, data=drawn, noise=(Gaussian(0.1),), phase=learnt)
     assert words.data(taken).startswith("noisy, 2 noisy shots of each, taken once, random")

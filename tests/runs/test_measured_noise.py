@@ -7,8 +7,7 @@ import pytest
 import torch
 
 import autodenoise
-from autodenoise.data.arrays import Part
-from autodenoise.data.dataset import Splits
+from autodenoise.data.splits import Part, Splits
 from autodenoise.errors import UsageError
 from autodenoise.noise import Gaussian, Measured, Noise, PoissonGaussian
 from autodenoise.recipes import OwnData, load
@@ -32,7 +31,7 @@ def splits(noise: Noise, clean: torch.Tensor) -> Splits:
 def test_the_noise_of_noisy_pictures_is_measured(
     noise: Noise, channels: int, tmp_path: Path
 ) -> None:
-    recipe = load(None, own=OwnData("noisy", tmp_path))
+    recipe = load(None, own=OwnData("noisy-only", tmp_path))
     (found,) = noise_of(recipe, splits(noise, smooth(6, channels, 256, 0)))
     assert isinstance(found, Measured)
     for level in (0.25, 0.75):
@@ -45,7 +44,7 @@ def test_the_noise_of_noisy_pictures_is_measured(
 
 
 def test_noise_is_measured_on_what_is_noisy_of_pairs(tmp_path: Path) -> None:
-    own = OwnData("pairs", tmp_path, tmp_path / "clean")
+    own = OwnData("paired", tmp_path, tmp_path / "clean")
     recipe = load(None, own=own, overrides=["phase.denoise.objective=recorrupted"])
     clean = smooth(12, 1, 256, 0)
     noisy = Gaussian(0.1)(clean, torch.Generator().manual_seed(4))
@@ -56,12 +55,12 @@ def test_noise_is_measured_on_what_is_noisy_of_pairs(tmp_path: Path) -> None:
 
 
 def test_noise_that_is_told_is_not_measured(tmp_path: Path) -> None:
-    recipe = load(None, own=OwnData("noisy", tmp_path, noise="gaussian:25"))
+    recipe = load(None, own=OwnData("noisy-only", tmp_path, noise="gaussian:25"))
     assert noise_of(recipe, splits(Gaussian(0.3), smooth(1, 1, 64, 0))) == recipe.noise
 
 
 def test_too_little_to_measure_says_what_to_name(tmp_path: Path) -> None:
-    recipe = load(None, own=OwnData("noisy", tmp_path))
+    recipe = load(None, own=OwnData("noisy-only", tmp_path))
     with pytest.raises(UsageError, match="--noise gaussian:25"):
         noise_of(recipe, splits(Gaussian(0.1), smooth(1, 1, 160, 0)))
 
@@ -70,7 +69,7 @@ def test_a_noisy_picture_gets_better_by_what_it_teaches(tmp_path: Path) -> None:
     clean = smooth(1, 1, 320, 3)
     noisy = PoissonGaussian(15.0, 0.05)(clean, torch.Generator().manual_seed(1))[0, 0].numpy()
     np.save(tmp_path / "one.npy", noisy)
-    own = OwnData("noisy", tmp_path / "one.npy", start="photo-fast-gray")
+    own = OwnData("noisy-only", tmp_path / "one.npy", start="photo-fast-gray")
     run = autodenoise.train(None, tmp_path / "run", own=own, settings=["data.samples=480"])
     model = run.model()
     assert [part["kind"] for part in model.card.noise] == ["measured"]

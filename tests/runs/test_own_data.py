@@ -34,7 +34,12 @@ def micrographs(folder: Path, dtype: type[np.generic], low: float, high: float) 
 def test_a_model_denoises_floats_in_the_unit_that_it_was_trained_on(tmp_path: Path) -> None:
     folder = micrographs(tmp_path / "in", np.float32, -40, 700)
     run = autodenoise.train(
-        None, tmp_path / "run", own=OwnData("noisy", folder), settings=SMALL, epochs=1, device="cpu"
+        None,
+        tmp_path / "run",
+        own=OwnData("noisy-only", folder),
+        settings=SMALL,
+        epochs=1,
+        device="cpu",
     )
     model = autodenoise.load(run.folder)
     assert model.card.range is not None
@@ -89,7 +94,7 @@ def test_what_streams_learns_what_memory_does(
         run = autodenoise.train(
             None,
             tmp_path / name,
-            own=OwnData("noisy", folder),
+            own=OwnData("noisy-only", folder),
             settings=SMALL,
             epochs=2,
             device="cpu",

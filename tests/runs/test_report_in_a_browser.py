@@ -187,7 +187,7 @@ def test_the_chart_reads_out_the_epoch_under_the_pointer(browser: str, run: Run)
 @pytest.mark.parametrize("width", [1200, 520])
 def test_a_page_without_clean_images(browser: str, tmp_path: Path, width: int) -> None:
     scenes = stored(smooth_scenes(6, 96) + 0.1 * white((6, 96, 96, 1)))
-    run = make(OwnData("noisy", write(tmp_path / "noisy", scenes)), tmp_path / "run")
+    run = make(OwnData("noisy-only", write(tmp_path / "noisy", scenes)), tmp_path / "run")
     autodenoise.estimate(run.folder)
     outcome, _ = visit(browser, run.folder / "report.html", width, image=1, program=GLANCE)
     assert outcome["faults"] == []

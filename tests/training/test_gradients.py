@@ -8,7 +8,8 @@ from torch import Tensor
 
 from autodenoise import nets
 from autodenoise.data.batch import Batch
-from autodenoise.data.crops import Pictures, Supervision
+from autodenoise.data.crops import ImageCrops
+from autodenoise.data.spec import Supervision
 from autodenoise.nets.tutorials import BottleneckAutoencoder
 from autodenoise.training.gradients import Gradients
 from autodenoise.training.loop import fit
@@ -22,15 +23,15 @@ from tests.training.test_loop import Heard, training, weights
 LEARNT: list[tuple[str, Supervision]] = [
     ("supervised", "clean"),
     ("noise2noise", "repeats"),
-    ("noise2void", "noisy"),
-    ("neighbor2neighbor", "noisy"),
+    ("noise2void", "noisy-only"),
+    ("neighbor2neighbor", "noisy-only"),
 ]
 
 
-def from_crops(objective: str, holds: Supervision, accumulate: int = 1) -> Training:
+def from_crops(objective: str, supervision: Supervision, accumulate: int = 1) -> Training:
     """Crops so small that not all of them have as many hidden pixels."""
     random = torch.Generator().manual_seed(5)
-    versions = 3 if holds == "repeats" else 1
+    versions = 3 if supervision == "repeats" else 1
     scenes = [torch.rand(versions, 1, 19, 22, generator=random) for _ in range(10)]
     phase = Phase(
         epochs=2,
@@ -46,15 +47,15 @@ def from_crops(objective: str, holds: Supervision, accumulate: int = 1) -> Train
     watched = torch.rand(3, 1, 8, 8, generator=random)
     return training(
         {"denoise": phase},
-        train=Pictures(scenes, 8, holds=holds),
-        validation=Batch(watched if holds == "clean" else None, watched, watched.flip(0)),
+        train=ImageCrops(scenes, 8, supervision=supervision),
+        validation=Batch(watched if supervision == "clean" else None, watched, watched.flip(0)),
         samples=3 * len(scenes),
     )
 
 
-@pytest.mark.parametrize(("objective", "holds"), LEARNT)
+@pytest.mark.parametrize(("objective", "supervision"), LEARNT)
 def test_a_batch_in_parts_is_learnt_from_as_one_in_a_piece(
-    tmp_path: Path, objective: str, holds: Supervision
+    tmp_path: Path, objective: str, supervision: Supervision
 ) -> None:
     ends: list[dict[str, Tensor]] = []
     curves: list[float] = []
@@ -62,7 +63,7 @@ def test_a_batch_in_parts_is_learnt_from_as_one_in_a_piece(
         folder = tmp_path / str(accumulate)
         folder.mkdir()
         # Each epoch ends with a batch of two images, which are fewer than the parts.
-        rows = fit(from_crops(objective, holds, accumulate), folder, Heard())
+        rows = fit(from_crops(objective, supervision, accumulate), folder, Heard())
         curves += [value for row in rows for value in (row.loss, row.val_loss)]
         ends.append(weights(folder))
     assert curves[4:] == pytest.approx(curves[:4], rel=1e-5)

@@ -11,7 +11,7 @@ import torch
 
 from autodenoise import nets
 from autodenoise.data.batch import Batch
-from autodenoise.data.crops import Pictures
+from autodenoise.data.crops import ImageCrops
 from autodenoise.errors import InputError, TrainingDiverged, UsageError
 from autodenoise.nets.tutorials import BottleneckAutoencoder
 from autodenoise.noise import Gaussian, Noise
@@ -335,7 +335,7 @@ def test_it_learns_from_crops_in_bfloat16(tmp_path: Path) -> None:
     coarse = torch.rand(12, 3, 6, 7, generator=random)
     smooth = torch.nn.functional.interpolate(coarse, scale_factor=8, mode="bicubic").clamp(0, 1)
     scenes = [*smooth[:6, None], *smooth[6:, None].transpose(3, 4)]
-    pictures = Pictures(scenes, 24, shuffle_channels=True)
+    pictures = ImageCrops(scenes, 24, shuffle_channels=True)
     network = nets.build("unet", {"channels": 3}, torch.Generator().manual_seed(0))
     phase = Phase(
         epochs=1,

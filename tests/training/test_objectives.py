@@ -13,7 +13,7 @@ from torch import Tensor
 
 from autodenoise import nets
 from autodenoise.data.batch import Batch
-from autodenoise.data.crops import Pictures
+from autodenoise.data.crops import ImageCrops
 from autodenoise.errors import UsageError
 from autodenoise.noise import Gaussian, Jpeg, Noise, Poisson
 from autodenoise.training.loop import fit
@@ -249,8 +249,10 @@ def test_it_learns_to_denoise(
     scenes = list(smooth(12, 64, 0)[:, None])
     if shots is not None:
         scenes = list(draw_repeats(noise, scenes, shots, 1))
-    pictures = Pictures(
-        scenes, 32, holds="clean" if shots is None else "noisy" if shots == 1 else "repeats"
+    pictures = ImageCrops(
+        scenes,
+        32,
+        supervision="clean" if shots is None else "noisy-only" if shots == 1 else "repeats",
     )
     blind = objective.startswith("noise2void")
     phase = Phase(

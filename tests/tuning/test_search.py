@@ -20,7 +20,7 @@ from PIL import Image
 import autodenoise
 from autodenoise import recipes
 from autodenoise.data import dataset as data
-from autodenoise.data.arrays import Part
+from autodenoise.data.splits import Part
 from autodenoise.errors import (
     AutodenoiseError,
     InputError,

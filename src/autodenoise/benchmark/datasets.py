@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from autodenoise import images
-from autodenoise.data.places import DATA_VARIABLE, cache, find_set
-from autodenoise.data.repeats import made_of_others
+from autodenoise.data.download import DATA_VARIABLE, cache_folder, find_dataset
+from autodenoise.data.repeats import denoised_outputs
 from autodenoise.errors import InputError
 from autodenoise.files import digest, printable
 from autodenoise.runtime import find_images
@@ -200,12 +200,12 @@ class BenchmarkDataset:
 
 
 def _published_folder(name: str) -> Path:
-    folder = find_set(name)
+    folder = find_dataset(name)
     if folder is None:
         published = PUBLISHED_DATASETS[name]
         raise InputError(
             f"{name} is missing: put its {published.images} images ({published.source}) into "
-            f"{cache() / name}, or into a folder {name} below ${DATA_VARIABLE}"
+            f"{cache_folder() / name}, or into a folder {name} below ${DATA_VARIABLE}"
         )
     return folder
 
@@ -213,7 +213,7 @@ def _published_folder(name: str) -> Path:
 def _image_files(folder: Path) -> list[Path]:
     """List a folder's image files, except outputs that ``denoise`` wrote beside their inputs."""
     files = find_images(folder, recursive=False)
-    outputs = set(made_of_others(files))
+    outputs = set(denoised_outputs(files))
     return [file for file in files if file not in outputs]
 
 

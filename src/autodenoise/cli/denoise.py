@@ -112,7 +112,7 @@ def denoise(
         runtime.check_suffix(suffix)
         sources = pictures
         if folder is not None:
-            sources = runtime.find_images(folder, recursive=recursive, leave_out=target)
+            sources = runtime.find_images(folder, recursive=recursive, exclude=target)
         _preview(loaded, sources, options)
         return
     where = "" if folder is None else f"{folder} -> {target}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from autodenoise.data.crops import Supervision
+    from autodenoise.data.spec import Supervision
     from autodenoise.recipes import OwnData
 
 __all__ = ["train"]
@@ -101,13 +101,13 @@ def train(
 
     sources: dict[Supervision, tuple[Path | None, ...]] = {
         "clean": (clean,),
-        "pairs": pairs or (None,),
+        "paired": pairs or (None,),
         "repeats": (repeats,),
-        "noisy": (noisy,),
+        "noisy-only": (noisy,),
     }
     given = {
-        holds: tuple(path for path in paths if path is not None)
-        for holds, paths in sources.items()
+        supervision: tuple(path for path in paths if path is not None)
+        for supervision, paths in sources.items()
         if paths[0] is not None
     }
     # Also around what is wrong with the words: one process says it for all.
@@ -177,7 +177,7 @@ def _own(
         return None
     if len(given) > 1:
         raise UsageError("name one of --clean, --pairs, --repeats and --noisy")
-    ((holds, (source, *targets)),) = given.items()
+    ((supervision, (source, *targets)),) = given.items()
     return OwnData(
-        holds, source, targets[0] if targets else None, noise=noise or "", start=start or ""
+        supervision, source, targets[0] if targets else None, noise=noise or "", start=start or ""
     )

@@ -1,4 +1,4 @@
-"""Reading images to learn from: named sets, arrays, tables, and folders of pictures."""
+"""Read images of one size: named datasets, arrays, tables, and folders of image files."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import os
 import zipfile
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from autodenoise import images
-from autodenoise.data import csv as kaggle
+from autodenoise.data.csv import SUFFIXES as CSV_SUFFIXES
+from autodenoise.data.csv import read_table
+from autodenoise.data.download import DATA_VARIABLE, find_dataset
 from autodenoise.data.idx import IDX_SETS, read_part
-from autodenoise.data.places import DATA_VARIABLE, find_set
-from autodenoise.data.splits import rows_held_back
+from autodenoise.data.splits import PARTS, Part
 from autodenoise.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -26,103 +27,44 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from autodenoise.data.download import OnBytes
-    from autodenoise.data.pieces import Pieces
-    from autodenoise.data.splits import Way
 
 __all__ = [
-    "PARTS",
-    "PICTURE_SETS",
+    "PHOTO_SETS",
     "SOURCES",
-    "VIEW",
-    "Part",
     "check_path",
-    "find_parts",
+    "find_photos",
     "read",
-    "read_pictures",
-    "resized",
+    "read_images",
+    "resize",
 ]
 
 
-VIEW = 256
-"""The longest side of the middles that pictures of any size are validated on."""
+PHOTO_SETS = {"bsds400": {"train": "bsds400", "validation": "bsds-val32"}}
+"""Datasets of photos: for each part, its folder in the data folder."""
 
-
-class Part(NamedTuple):
-    """Some images of a data set.
-
-    Attributes
-    ----------
-    images
-        (N, C, H, W) on the CPU: uint8, uint16, or float32 in [0, 1]. Clean, where there is a clean
-        version; of repeats the mean of all shots but the first, of noisy pictures these themselves.
-    labels
-        (N,), int64; None where the data set has none.
-    pictures
-        Where crops are learnt from: each (V, C, H, W) whole, V versions of a scene (see
-        `autodenoise.data.crops.Pictures`), or on disk where memory is too small. `images`
-        are squares of some of them.
-    noisy
-        Noisy versions of `images`, where the source holds them: of repeats the first shot.
-    again
-        Of repeats, the second shot.
-    """
-
-    images: torch.Tensor
-    labels: torch.Tensor | None = None
-    pictures: tuple[torch.Tensor, ...] | Pieces = ()
-    noisy: torch.Tensor | None = None
-    again: torch.Tensor | None = None
-
-    @property
-    def size(self) -> int:
-        """How many pictures it has, or images where those are all there is."""
-        return len(self.pictures) or len(self.images)
-
-    def take(self, rows: slice | NDArray[np.int64]) -> Part:
-        """Give the images and labels of these rows alone."""
-        chosen = np.arange(len(self.images))[rows]
-        pictures = tuple(self.pictures[row] for row in chosen if self.pictures)
-        labels, noisy, again = (
-            None if values is None else values[rows]
-            for values in (self.labels, self.noisy, self.again)
-        )
-        return Part(self.images[rows], labels, pictures, noisy, again)
-
-    def hold_back(self, way: Way, share: float, seed: int) -> tuple[Part, Part]:
-        """See `autodenoise.data.splits.Divisible`."""
-        kept, held = rows_held_back(len(self.images), way, share, seed)
-        return self.take(kept), self.take(held)
-
-
-PARTS = ("train", "validation", "test")
-"""What parts a source may hold."""
-
-PICTURE_SETS = {"bsds400": {"train": "bsds400", "validation": "bsds-val32"}}
-"""Data sets of photos, each a folder of the data folder by part."""
-
-SOURCES = (*IDX_SETS, *PICTURE_SETS, "digits")
-"""The data sets that have a name."""
+SOURCES = (*IDX_SETS, *PHOTO_SETS, "digits")
+"""The named datasets."""
 
 
 def read(source: str, on_bytes: OnBytes | None) -> dict[str, Part]:
-    """Read the parts of a source whose images are all of one size.
+    """Read the parts of a source with images of one size.
 
     Parameters
     ----------
     source
         A name of `SOURCES`, or a path.
     on_bytes
-        Hears of a download's progress.
+        Called with the progress of downloads.
 
     Raises
     ------
     InputError
-        A file is missing, damaged or of a kind that does not fit.
+        A file is missing, damaged or of an unsupported kind.
     UsageError
-        No data set has this name.
+        There is no dataset of this name.
     """
-    if source in PICTURE_SETS:
-        return {name: read_pictures(folder)[1] for name, folder in find_parts(source).items()}
+    if source in PHOTO_SETS:
+        return {name: read_images(folder)[1] for name, folder in find_photos(source).items()}
     if source == "digits":
         return {"train": _digits()}
     if source in IDX_SETS:
@@ -140,57 +82,57 @@ def read(source: str, on_bytes: OnBytes | None) -> dict[str, Part]:
         with _reading(path):
             array = np.load(path, allow_pickle=False)
         if not isinstance(array, np.ndarray):
-            raise InputError(f"{path} is an .npz archive by another name")
+            raise InputError(f"{path} is an .npz archive; rename it to end in .npz")
         return {"train": Part(_to_tensor(path, array))}
-    if path.name.endswith(kaggle.SUFFIXES):
-        labels, pixels = kaggle.read_table(path)
+    if path.name.endswith(CSV_SUFFIXES):
+        labels, pixels = read_table(path)
         return {"train": Part(_to_tensor(path, pixels), torch.from_numpy(labels).long())}
     raise InputError(
-        f"{path} is neither .npz, .npy nor .csv, nor a folder of pictures. With crop = 96 in the "
-        "recipe's [data], files of pictures and volumes are learnt from"
+        f"{path} is not an .npz, .npy or .csv file or a folder of images. To train on crops of "
+        "single image files and volumes, set crop = 96 in the recipe's [data]"
     )
 
 
 def check_path(source: str) -> Path:
-    """Give the path that a source is, having no name of `SOURCES`.
+    """Return a source that is not in `SOURCES` as a path.
 
     Raises
     ------
     InputError
-        There is no such file or folder.
+        The file or folder does not exist.
     UsageError
-        It looks like a name.
+        The source looks like a name, and there is no dataset of this name.
     """
     path = Path(source)
     if path.exists():
         return path
     if os.sep in source or path.suffix:
         raise InputError(f"no such file or folder: {path}")
-    raise unknown_name("data set", source, [*SOURCES, "a path"])
+    raise unknown_name("dataset", source, [*SOURCES, "a path"])
 
 
-def find_parts(name: str) -> dict[str, Path]:
-    """Find the folders of a set of photos, which has to be put there by hand.
+def find_photos(name: str) -> dict[str, Path]:
+    """Return the folder of each part of a dataset of photos, which users download themselves.
 
     Raises
     ------
     InputError
-        One is not there.
+        A folder is missing.
     """
-    places = {}
-    for part, folder in PICTURE_SETS[name].items():
-        place = find_set(folder)
-        if place is None:
+    folders = {}
+    for part, dataset in PHOTO_SETS[name].items():
+        folder = find_dataset(dataset)
+        if folder is None:
             raise InputError(
-                f"the data set {folder} is not here: set {DATA_VARIABLE} to the folder that holds "
-                f"{folder}/"
+                f"the dataset {dataset} was not found: set {DATA_VARIABLE} to the folder that "
+                f"contains {dataset}/"
             )
-        places[part] = place
-    return places
+        folders[part] = folder
+    return folders
 
 
 def _digits() -> Part:
-    """scikit-learn's 1,797 scanned digits, 8x8 pixels of 17 greys."""
+    """Load scikit-learn's 1,797 scanned digits, 8x8 pixels with 17 gray levels."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -206,14 +148,11 @@ def _reading(path: Path) -> Iterator[None]:
         raise InputError(f"cannot read {path}: {error}") from None
 
 
-# --- arrays and folders ---------------------------------------------------------------------------
-
-
 def _npz(path: Path) -> dict[str, Part]:
     with _reading(path):
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
-            raise InputError(f"{path} is an .npy file by another name")
+            raise InputError(f"{path} is an .npy file; rename it to end in .npy")
         with archive:
             arrays: dict[str, NDArray[Any]] = {name: archive[name] for name in archive.files}
     parts: dict[str, Part] = {}
@@ -226,7 +165,7 @@ def _npz(path: Path) -> dict[str, Part]:
                 None if labels is None else _to_labels(path, labels, len(array)),
             )
     if "train" not in parts:
-        raise InputError(f"{path} holds no array 'train' or 'x_train'")
+        raise InputError(f"{path} contains no array 'train' or 'x_train'")
     return parts
 
 
@@ -235,64 +174,59 @@ def _to_labels(path: Path, array: NDArray[Any], count: int) -> torch.Tensor:
     whole = np.issubdtype(labels.dtype, np.integer)
     if not whole or len(labels) != count or int(labels.min()) < 0:
         raise InputError(
-            f"{path}: expected a label from 0 up for each of {count} images, "
+            f"{path}: expected one label, 0 or more, for each of {count} images, "
             f"got {array.dtype} of shape {array.shape}"
         )
     return torch.from_numpy(labels.astype(np.int64))
 
 
 def _folder(path: Path) -> dict[str, Part]:
-    named = {name: read_pictures(path / name)[1] for name in PARTS if (path / name).is_dir()}
+    named = {name: read_images(path / name)[1] for name in PARTS if (path / name).is_dir()}
     if not named:
-        return {"train": read_pictures(path)[1]}
+        return {"train": read_images(path)[1]}
     if "train" not in named:
         raise InputError(f"{path} has no folder 'train'")
     return named
 
 
-def read_pictures(folder: Path, size: tuple[int, int] | None = None) -> tuple[list[Path], Part]:
-    """Read all pictures of a folder, which must be alike in size, channels and depth.
+def read_images(folder: Path, size: tuple[int, int] | None = None) -> tuple[list[Path], Part]:
+    """Read all image files in a folder. They must have the same size, channels and depth.
 
     Parameters
     ----------
     folder
-        Where they are.
+        The folder; its subfolders are not read.
     size
-        Bring them to this (height, width).
+        Resize the images to this (height, width).
 
     Returns
     -------
     list of Path
         The files, sorted by name.
     Part
-        What they hold, in the same order.
+        Their images, in the same order.
 
     Raises
     ------
     InputError
-        There are none, one cannot be read, or they are not alike.
+        The folder has no images, or one is unreadable or differs from the others.
     """
-    files = _pictures_in(folder)
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in images.SUFFIXES)
+    if not files:
+        raise InputError(f"{folder} contains no images ({', '.join(sorted(images.SUFFIXES))})")
     first = images.read(files[0])
     stack = np.empty((len(files), *first.shape), first.dtype)
     for index, file in enumerate(files):
         pixels = images.read(file)
         if pixels.shape != first.shape or pixels.dtype != first.dtype:
             raise InputError(
-                f"all pictures of a split must be alike: {file} is {_describe(pixels)}, "
-                f"{files[0]} is {_describe(first)}. With crop = 96 in the recipe's [data], "
-                "pictures of any size are learnt from"
+                "all images of a split must have the same size, channels and depth: "
+                f"{file} is {_describe(pixels)}, {files[0]} is {_describe(first)}. To train on "
+                "crops of images of any size, set crop = 96 in the recipe's [data]"
             )
         stack[index] = pixels
     tensor = _to_tensor(folder, stack)
-    return files, Part(tensor if size is None else resized(tensor, size))
-
-
-def _pictures_in(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in images.SUFFIXES)
-    if not files:
-        raise InputError(f"{folder} holds no pictures ({', '.join(sorted(images.SUFFIXES))})")
-    return files
+    return files, Part(tensor if size is None else resize(tensor, size))
 
 
 def _describe(pixels: NDArray[Any]) -> str:
@@ -301,7 +235,7 @@ def _describe(pixels: NDArray[Any]) -> str:
 
 
 def _to_tensor(path: Path, array: NDArray[Any]) -> torch.Tensor:
-    """Bring (N, H, W) or (N, H, W, C) samples to (N, C, H, W); bytes stay bytes."""
+    """Convert images (N, H, W) or (N, H, W, C) to (N, C, H, W), uint8 or float32."""
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4 or 0 in array.shape:
@@ -313,14 +247,14 @@ def _to_tensor(path: Path, array: NDArray[Any]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))
 
 
-def resized(part: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Bring images (N, C, H, W) to (height, width), bicubically."""
-    white = 255 if part.dtype == torch.uint8 else 1
-    resized = part.new_empty(*part.shape[:2], *size)
-    for start in range(0, len(part), 1000):
+def resize(batch: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Resize images (N, C, H, W) to (height, width), bicubically."""
+    white = 255 if batch.dtype == torch.uint8 else 1
+    resized = batch.new_empty(*batch.shape[:2], *size)
+    for start in range(0, len(batch), 1000):
         rows = slice(start, start + 1000)
         values = functional.interpolate(
-            part[rows].float(), size, mode="bicubic", antialias=True, align_corners=False
+            batch[rows].float(), size, mode="bicubic", antialias=True, align_corners=False
         ).clamp_(0, white)
-        resized[rows] = values.round_().to(part.dtype) if white == 255 else values
+        resized[rows] = values.round_().to(batch.dtype) if white == 255 else values
     return resized

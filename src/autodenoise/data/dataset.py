@@ -1,214 +1,94 @@
-"""Data sets: named ones, arrays and folders, split into training, validation and test images."""
+"""Datasets: named ones, arrays and image files, split into training, validation and test images."""
 
 from __future__ import annotations
 
+import hashlib
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from autodenoise.data import arrays as reading
-from autodenoise.data import own_data as own
-from autodenoise.data.arrays import (
-    PICTURE_SETS,
-    SOURCES,
-    VIEW,
-    Part,
-    check_path,
-    find_parts,
-    resized,
-)
-from autodenoise.data.crops import Supervision, as_float, centre_crops, fitting
-from autodenoise.data.gathering import is_pictures
+import torch
+
+from autodenoise.data import arrays
+from autodenoise.data.crops import as_float, center_crops, to_gray, usable_side
+from autodenoise.data.gathering import gather, is_image_source, listing
 from autodenoise.data.idx import IDX_SETS
-from autodenoise.data.pieces import to_grey
-from autodenoise.data.splits import split
+from autodenoise.data.inspection import inspect
+from autodenoise.data.patches import MAX_BYTES, Patches, common_dtype
+from autodenoise.data.samples import Window, evenly_spaced
+from autodenoise.data.spec import DataSpec
+from autodenoise.data.splits import PARTS, Part, Splits, hold_out_rows, split
 from autodenoise.errors import InputError, UsageError
 from autodenoise.system import free_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from torch import Tensor
 
     from autodenoise.data.download import OnBytes
-    from autodenoise.images import IntensityRange
+    from autodenoise.data.samples import Plane, Sample
+    from autodenoise.data.spec import Supervision
+    from autodenoise.data.splits import Selection
+    from autodenoise.discovery import SkippedFile
 
-__all__ = ["SOURCES", "DataSpec", "Splits", "as_float", "load", "shape"]
+    _Samples = tuple[Sample, ...]
 
-# Bytes for pictures where nobody can tell what is free.
-_UNTOLD = 4 * 2**30
+__all__ = ["DataSpec", "Splits", "load", "shape"]
 
+# Memory for images where the system does not report what is free.
+_DEFAULT_MEMORY = 4 * 2**30
 
-@dataclass(frozen=True)
-class DataSpec:
-    """Which images to learn from and how to split them.
+_MAX_SIDE = 256
+"""Maximum side of the center crops that images of any size are validated on."""
 
-    Attributes
-    ----------
-    source
-        ``mnist``, ``fashion-mnist``, ``digits``, ``bsds400``, or a path: an ``.npz`` with arrays
-        ``train`` and ``test`` (or Keras's ``x_train`` and ``x_test``; labels as ``y_train`` and
-        ``y_test``), an ``.npy`` with one array, a ``.csv`` as Kaggle publishes them (plain, gzipped
-        or zipped), or a folder with one folder of pictures a split (``train``, ``test`` and, if
-        wanted, ``validation``) or with pictures. With `crop`, a folder may hold pictures and
-        volumes of any kind and size, and one such file will do: see
-        `autodenoise.data.gathering`.
-    part
-        The part of it that is learnt from.
-    validation
-        Where validation images come from. ``test``: the data set's own validation part, or its test
-        part where it has none, as most tutorials do. ``last``: the last `share` of the training
-        images. ``random``: a random `share`, scikit-learn's ``train_test_split`` seeded with
-        `split_seed`.
-    share
-        How much ``last`` and ``random`` hold back.
-    split_seed
-        What ``random`` follows from.
-    holdout
-        Take this last share of the training images out of training and validate on it, and leave
-        what `validation` names for the test at the end. A search does so where it would see the
-        test images otherwise.
-    copies
-        How many times over each image is taken, each copy with noise of its own.
-    size
-        Enlarge or shrink the images to (height, width) first, bicubically.
-    crop
-        Learn from random squares of this side, cut out of pictures that may be of any size, turned
-        and mirrored. Validation and test then take the middles of theirs.
-    shrink
-        Take as many crops again from smaller versions of the pictures, whose sides are down to this
-        share: finer detail than they have, without what JPEG did to them.
-    shuffle_channels
-        Put the channels of each crop in another order.
-    holds
-        What there is of each scene: a ``clean`` picture; ``pairs``, a noisy one in `source` and, by
-        the same name, a clean one in `targets`; ``repeats``, several noisy shots; or one ``noisy``
-        picture. All but clean ones need `crop`.
-    targets
-        The clean pictures of pairs.
-    shots
-        Take the recipe's noise on each clean training picture so many times, once for all, and
-        forget the picture: what there is to learn from is then noisy (1) or repeats (2 or more).
-        For comparing objectives where the truth is known.
-    samples
-        Take so many crops an epoch, as evenly from all pictures as may be, in place of `copies`.
-    normalise
-        Find what is black and what is white in the training pictures, rather than take what their
-        files could hold. The network takes pictures to that range and back.
-    grey
-        Take the luma of colour pictures: 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601).
-    """
+# Where there is only one image, a band of it is held out.
+_BAND = 0.15
+_MIN_SIDE, _MIN_BAND = 64, 16
 
-    source: str
-    part: Literal["train", "test"] = "train"
-    validation: Literal["test", "last", "random"] = "test"
-    share: float = 0.2
-    split_seed: int = 42
-    holdout: float | None = None
-    copies: int = 1
-    size: tuple[int, int] | None = None
-    crop: int | None = None
-    shrink: float = 1.0
-    shuffle_channels: bool = False
-    grey: bool = False
-    holds: Supervision = "clean"
-    targets: str = ""
-    shots: int | None = None
-    samples: int | None = None
-    normalise: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("share", "holdout"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < 1:
-                raise UsageError(f"data: {name} is {value}; expected a number between 0 and 1")
-        for name in ("copies", "shots", "samples"):
-            count = getattr(self, name)
-            if count is not None and count < 1:
-                raise UsageError(f"data: {name} is {count}; expected at least 1")
-        if self.holds != "clean" and self.crop is None:
-            raise UsageError(f"data: {self.holds} are learnt from by crops; set crop too")
-        if (self.holds == "pairs") != (self.targets != ""):
-            raise UsageError("data: targets are the clean pictures of pairs, and pairs need them")
-        if self.shots is not None and (self.holds != "clean" or self.crop is None):
-            raise UsageError("data: shots are taken of clean pictures that crops are cut from")
-        if not 0 <= self.split_seed < 2**32:
-            raise UsageError(
-                f"data: split_seed is {self.split_seed}; expected 0 or more, below 2**32"
-            )
-        if self.crop is not None and self.crop < 1:
-            raise UsageError(f"data: crop is {self.crop}; expected at least 1")
-        if not 0 < self.shrink <= 1:
-            raise UsageError(f"data: shrink is {self.shrink}; expected above 0, at most 1")
-        if self.crop is not None and self.size is not None:
-            raise UsageError("data: either size, for images of one size, or crop; not both")
-        if self.crop is None and (self.shrink != 1 or self.shuffle_channels):
-            raise UsageError("data: shrink and shuffle_channels are done to crops; set crop too")
-        if self.size is not None and min(self.size) < 1:
-            raise UsageError(f"data: size is {self.size}; expected two sides of at least 1")
-
-
-class Splits(NamedTuple):
-    """Images to train on, to watch while training, and to score at the end.
-
-    `validation` and `test` are the same object where a data set has no more than two parts.
-    `classes` says what the labels 0, 1, ... mean; empty where nobody does. `has_test` is False
-    where the source has no test part and the validation images stand in for one. `span` is what the
-    training pictures reach from and to, where `DataSpec.normalise` asks for that.
-    `intensity_range` is what black and white were taken for in files that do not say.
-    `notes` are what people should know of their pictures: what was left out, what looks wrong.
-    `division` is a digest of which of somebody's own pictures are in which part.
-    """
-
-    train: Part
-    validation: Part
-    test: Part
-    classes: tuple[str, ...] = ()
-    has_test: bool = True
-    span: tuple[float, float] = (0.0, 1.0)
-    intensity_range: IntensityRange | None = None
-    notes: tuple[str, ...] = ()
-    division: str = ""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of every image."""
-        channels, height, width = self.train.images.shape[1:]
-        return channels, height, width
+# Squares to validate with: limits on their number, also where there are few images.
+_MAX_VALIDATION, _MIN_VALIDATION = 64, 16
+_MAX_TRAINING_SHOWN = 16
 
 
 def load(data: DataSpec, on_bytes: OnBytes | None = None, memory: float | None = None) -> Splits:
-    """Read a data set and split it.
+    """Load and split a dataset.
 
     Parameters
     ----------
     data
-        What to read, and how to split it.
+        What to load, and how to split it.
     on_bytes
-        Hears of a download's progress.
+        Called with the progress of downloads.
     memory
-        Bytes that pictures to take crops of may take; of more, they are read while training. By
-        default half of what is free.
+        Maximum memory for images to crop, in bytes; larger datasets are read from disk during
+        training. By default half of the free memory.
+
+    Returns
+    -------
+    Splits
+        The images, and notes for the user.
 
     Raises
     ------
     InputError
-        A file is missing, damaged or of a kind that does not fit.
+        A file is missing, damaged or of an unsupported kind.
     UsageError
-        No data set has this name, or it lacks the part that was asked for.
+        There is no dataset of this name, it lacks the requested part, or it has too few images.
     """
-    places = _places(data)
-    if places:
-        read = own.load(data, places, _memory() if memory is None else memory)
-        train, watched, test, apart = read.split
-        seen = (read.span, read.intensity_range, read.notes, read.division)
-        return Splits(train, watched, test, (), apart, *seen)
-    if data.holds != "clean":
+    folders = _image_folders(data)
+    if folders:
+        return _load_files(data, folders, _memory() if memory is None else memory)
+    if data.supervision != "clean":
         raise UsageError(
-            f"{data.source} could hold clean images alone; {data.holds} are read from files of "
-            "pictures, .npy and .zarr, and folders of these"
+            f"{data.source} can only contain clean images; supervision = '{data.supervision}' "
+            "needs image files, .npy or .zarr arrays, or folders of these"
         )
     parts = {
-        name: _prepared(part, data) for name, part in reading.read(data.source, on_bytes).items()
+        name: _prepared(part, data) for name, part in arrays.read(data.source, on_bytes).items()
     }
     for name, part in parts.items():
         if part.images.shape[1:] != parts["train"].images.shape[1:]:
@@ -217,59 +97,74 @@ def load(data: DataSpec, on_bytes: OnBytes | None = None, memory: float | None =
                 f"{tuple(part.images.shape[1:])} (channels, height, width), 'train' has "
                 f"{tuple(parts['train'].images.shape[1:])}"
             )
-    train, watched, test, apart = split(data, parts)
-    return Splits(train, watched, test, _classes(data.source, parts), apart)
 
+    def hold_out(part: Part, selection: Selection, share: float) -> tuple[Part, Part]:
+        rows = hold_out_rows(len(part.images), selection, share, data.split_seed)
+        return part.take(rows[0]), part.take(rows[1])
 
-def _memory() -> float:
-    free = free_memory()
-    return free / 2 if math.isfinite(free) else _UNTOLD
-
-
-def _places(data: DataSpec) -> dict[str, Path]:
-    """Give where the pictures of each part lie if crops are taken of files; else nothing."""
-    if data.crop is None or data.source in (*IDX_SETS, "digits"):
-        return {}
-    if data.source in PICTURE_SETS:
-        return find_parts(data.source)
-    path = check_path(data.source)
-    if data.targets:
-        check_path(data.targets)
-    return own.places(path, data.holds) if is_pictures(path) else {}
-
-
-def _prepared(part: Part, data: DataSpec) -> Part:
-    """Do to a part's images what is asked for."""
-    if data.grey:
-        part = part._replace(images=to_grey(part.images))
-    if data.size is not None:
-        return part._replace(images=resized(part.images, data.size))
-    if data.crop is not None:
-        pictures = tuple(part.images)
-        scenes = tuple(picture[None] for picture in pictures)
-        side = fitting(min(VIEW, *part.images.shape[2:]))
-        return part._replace(images=centre_crops(pictures, side), pictures=scenes)
-    return part
+    train, validation, test, has_test = split(data, parts, hold_out)
+    return Splits(train, validation, test, _classes(data.source, parts), has_test)
 
 
 def shape(data: DataSpec, on_bytes: OnBytes | None = None) -> tuple[int, int, int]:
-    """Give the (channels, height, width) of a data set's images; a named one need not be here.
+    """Return the (channels, height, width) of a dataset's images, without downloading named ones.
 
     Raises
     ------
     InputError, UsageError
-        As `load`.
+        See `load`.
     """
     known = {"digits": (1, 8, 8), **dict.fromkeys(IDX_SETS, (1, 28, 28))}
-    if data.source in PICTURE_SETS and data.crop is not None:
-        return (1 if data.grey else 3, VIEW, VIEW)
-    places = {} if data.source in known else _places(data)
-    if places:
-        return own.shape(data, places)
-    if data.source not in known:
+    if data.source in known:
+        channels, height, width = known[data.source]
+        return (channels, *(data.size or (height, width)))
+    if data.source in arrays.PHOTO_SETS and data.crop is not None:
+        return (1 if data.gray else 3, _MAX_SIDE, _MAX_SIDE)
+    folders = _image_folders(data)
+    if not folders:
         return load(data, on_bytes).shape
-    channels, height, width = known[data.source]
-    return (channels, *(data.size or (height, width)))
+    plan = _plan(data, folders, {})
+    return plan.channels, plan.side, plan.side
+
+
+def _memory() -> float:
+    free = free_memory()
+    return free / 2 if math.isfinite(free) else _DEFAULT_MEMORY
+
+
+def _image_folders(data: DataSpec) -> dict[str, Path]:
+    """Return the folder or file of each part if crops are taken from files; else nothing."""
+    if data.crop is None or data.source in (*IDX_SETS, "digits"):
+        return {}
+    if data.source in arrays.PHOTO_SETS:
+        return arrays.find_photos(data.source)
+    path = arrays.check_path(data.source)
+    if data.targets:
+        arrays.check_path(data.targets)
+    if not is_image_source(path):
+        return {}
+    is_volume = path.suffix.lower() == ".zarr"  # its arrays may have any name
+    if data.supervision in ("clean", "noisy-only") and not is_volume and (path / "train").is_dir():
+        return {name: path / name for name in PARTS if (path / name).is_dir()}
+    return {"train": path}
+
+
+# --- images of one size ---------------------------------------------------------------------------
+
+
+def _prepared(part: Part, data: DataSpec) -> Part:
+    """Convert to gray, resize or crop the images of a part, as the spec asks for."""
+    if data.gray:
+        part = part._replace(images=to_gray(part.images))
+    if data.size is not None:
+        return part._replace(images=arrays.resize(part.images, data.size))
+    if data.crop is not None:
+        side = usable_side(min(_MAX_SIDE, *part.images.shape[2:]))
+        return part._replace(
+            images=center_crops(tuple(part.images), side),
+            full_images=tuple(image[None] for image in part.images),
+        )
+    return part
 
 
 def _classes(source: str, parts: Mapping[str, Part]) -> tuple[str, ...]:
@@ -277,3 +172,224 @@ def _classes(source: str, parts: Mapping[str, Part]) -> tuple[str, ...]:
         return IDX_SETS[source].classes
     labels = [part.labels for part in parts.values() if part.labels is not None]
     return tuple(str(n) for n in range(1 + max((int(part.max()) for part in labels), default=-1)))
+
+
+# --- image files of any size ----------------------------------------------------------------------
+
+
+def _load_files(data: DataSpec, folders: Mapping[str, Path], memory: float) -> Splits:
+    """Load what validation needs, and the training images unless they take too much memory."""
+    damaged: dict[tuple[Plane, ...], SkippedFile] = {}
+    digest = ""
+    while True:
+        plan = _plan(data, folders, damaged)
+        # From the first plan: which files turn out to be damaged depends on which are read.
+        digest = digest or plan.digest
+        splits = _load_plan(data, plan, memory, damaged)
+        if splits is not None:
+            break
+        # All images of a split are damaged. Split again without them.
+    notes = list(splits.notes)
+    if damaged:
+        notes.append(f"{len(damaged):,} cannot be decoded:\n{listing([*damaged.values()])}")
+    return splits._replace(notes=tuple(notes), digest=digest)
+
+
+class _Plan(NamedTuple):
+    """The samples of each split and how to read them, according to the files' headers."""
+
+    train: _Samples
+    validation: _Samples
+    test: _Samples
+    has_test: bool
+    dtype: torch.dtype
+    channels: int
+    side: int
+    notes: list[str]
+
+    @property
+    def digest(self) -> str:
+        """A digest of the samples in each split, independent of their folder."""
+        parts = (self.train, self.validation, self.test)
+        names = [[(sample.name, *sample.window) for sample in part] for part in parts]
+        return hashlib.sha256(repr(names).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _plan(
+    data: DataSpec, folders: Mapping[str, Path], damaged: Mapping[tuple[Plane, ...], SkippedFile]
+) -> _Plan:
+    """Split the samples that are not known to be damaged."""
+    assert data.crop is not None
+    notes: list[str] = []
+    parts: dict[str, _Samples] = {}
+    targets = Path(data.targets) if data.targets else None
+    for name, folder in folders.items():
+        gathered = gather(folder, data.supervision, targets, gray=data.gray)
+        parts[name] = tuple(s for s in gathered.samples if s.planes not in damaged)
+        if not parts[name]:
+            raise InputError(
+                f"none of the images in {folder} can be decoded:\n{listing([*damaged.values()])}"
+            )
+        if gathered.skipped:
+            both = f"{folder} and {targets}" if targets else str(folder)
+            notes.append(
+                f"skipped {len(gathered.skipped):,} in {both}:\n{listing(gathered.skipped)}"
+            )
+        if gathered.other_suffixes.total() >= len(gathered.samples):
+            common = gathered.other_suffixes.most_common(3)
+            suffixes = ", ".join(f"{suffix} ({count:,})" for suffix, count in common)
+            notes.append(f"most files in {folder} are not images: {suffixes}")
+    samples = [sample for part in parts.values() for sample in part]
+    dtype = common_dtype(plane.form for sample in samples for plane in sample.planes)
+    channels = {
+        name: Patches(part, dtype, gray=data.gray).shape(0)[1] for name, part in parts.items()
+    }
+    if len(set(channels.values())) > 1:
+        counts = ", ".join(f"'{name}' has {count}" for name, count in channels.items())
+        raise InputError(f"{data.source}: all parts need the same number of channels; {counts}")
+    depths = Counter(sample.form.dtype.name for sample in samples)
+    if len(depths) > 1:
+        counts = ", ".join(f"{count:,} of {depth}" for depth, count in depths.most_common())
+        notes.append(f"the images have several depths, and each is scaled by its own: {counts}")
+    small = sum(min(sample.window[2:]) < data.crop for sample in samples)
+    if 2 * small > len(samples):
+        notes.append(
+            f"{small:,} of {len(samples):,} images are smaller than the crops of {data.crop} "
+            "pixels and are extended by reflection; consider a smaller data.crop"
+        )
+    hold_out = partial(_hold_out, seed=data.split_seed, crop=data.crop)
+    train, validation, test, has_test = split(data, parts, hold_out)
+    if len(parts["train"]) == 1 and data.validation != "test":
+        held_out = validation[0].window
+        notes.append(
+            f"there is only one image: {held_out.width}x{held_out.height} pixels of it are held "
+            "out for validation"
+        )
+    side = _validation_side(train, validation, test)
+    return _Plan(train, validation, test, has_test, dtype, channels["train"], side, notes)
+
+
+def _load_plan(
+    data: DataSpec,
+    plan: _Plan,
+    memory: float,
+    damaged: dict[tuple[Plane, ...], SkippedFile],
+) -> Splits | None:
+    """Load the images of a plan, and add the damaged ones to `damaged`.
+
+    Returns None if no image of a split can be read.
+    """
+    # Large images are cut into patches, which are read separately.
+    max_pixels = MAX_BYTES / (plan.channels * plan.dtype.itemsize)
+    patches = tuple(patch for sample in plan.train for patch in sample.patches(max_pixels))
+    intensity_range, normalization, found = inspect(patches, normalize=data.normalize)
+    notes = [*plan.notes, *found]
+    patches_of = partial(Patches, dtype=plan.dtype, intensity_range=intensity_range, gray=data.gray)
+
+    def read(samples: Iterable[Sample]) -> tuple[Tensor, ...]:
+        tensors, unreadable = patches_of(tuple(samples)).load()
+        damaged.update(unreadable)
+        return tensors
+
+    limits = [(plan.train, _MAX_TRAINING_SHOWN), (plan.validation, _MAX_VALIDATION)]
+    if plan.test is not plan.validation:
+        limits.append((plan.test, len(plan.test)))
+    squares = [read(_squares(samples, plan.side, limit)) for samples, limit in limits]
+    if not all(squares):
+        return None
+    train, validation, *others = (_part(tensors, data.supervision) for tensors in squares)
+    on_disk = patches_of(patches)
+    needed = on_disk.peak_bytes(data.shrink)
+    if needed <= memory:
+        train = train._replace(full_images=read(patches))
+        if not train.full_images:
+            # Their centers could be decoded, but no whole image.
+            return None
+    elif data.shots is not None:
+        raise UsageError("data.shots needs images that fit into memory; use fewer images")
+    else:
+        train = train._replace(full_images=on_disk)
+        notes.append(
+            f"the images take {needed / 2**30:.1f} GiB, more than the memory available for them "
+            f"({memory / 2**30:.1f} GiB): they are read from their files during training"
+        )
+    if intensity_range is not None:
+        notes.append(
+            "some files do not declare their intensity range: "
+            f"{intensity_range.low:g} to {intensity_range.high:g} is assumed, which contains all "
+            "inspected values. The model file records it"
+        )
+    return Splits(
+        train,
+        validation,
+        others[0] if others else validation,
+        has_test=plan.has_test,
+        normalization=normalization,
+        intensity_range=intensity_range,
+        notes=tuple(notes),
+    )
+
+
+def _hold_out(
+    samples: _Samples, selection: Selection, share: float, *, seed: int, crop: int
+) -> tuple[_Samples, _Samples]:
+    """Hold out some samples, or a band of a single sample."""
+    if len(samples) == 1:
+        train, held_out = _cut_band(samples[0], share, crop)
+        return (train,), (held_out,)
+    train_rows, held_out_rows = hold_out_rows(len(samples), selection, share, seed)
+    return tuple(samples[row] for row in train_rows), tuple(samples[row] for row in held_out_rows)
+
+
+def _cut_band(sample: Sample, share: float, crop: int) -> tuple[Sample, Sample]:
+    """Cut a band off the longer side, at least as wide as a crop if there is room for it.
+
+    Raises
+    ------
+    UsageError
+        The image is too small.
+    """
+    top, left, height, width = sample.window
+    if min(height, width) < _MIN_SIDE:
+        raise UsageError(
+            f"{sample.name} is the only image, and with {width}x{height} pixels it is too small "
+            f"to split: at least 2 images are needed, or {_MIN_SIDE} pixels a side"
+        )
+    length = max(height, width)
+    band = round(max(_BAND * length, share * length, min(crop, length / 4), _MIN_BAND))
+    band = usable_side(min(band, length - _MIN_SIDE // 2))
+    if height > width:
+        train = Window(top, left, height - band, width)
+        held_out = Window(top + height - band, left, band, width)
+    else:
+        train = Window(top, left, height, width - band)
+        held_out = Window(top, left + width - band, height, band)
+    return replace(sample, window=train), replace(sample, window=held_out)
+
+
+def _validation_side(train: _Samples, validation: _Samples, test: _Samples) -> int:
+    """Choose a side for validation squares that most images have and networks accept."""
+    sides = [[min(sample.window[2:]) for sample in part] for part in (train, validation, test)]
+    both = sorted(sides[0] + sides[1])
+    return usable_side(min(_MAX_SIDE, both[(len(both) - 1) // 2], *map(max, sides)))
+
+
+def _squares(samples: _Samples, side: int, max_count: int) -> list[Sample]:
+    """Choose squares to validate with: the center of each sample, more where there are few."""
+    each = max(1, _MIN_VALIDATION // len(samples))
+    squares = [square for sample in samples for square in sample.squares(side, each)]
+    return evenly_spaced(squares, max(max_count, _MIN_VALIDATION))
+
+
+def _part(squares: Sequence[Tensor], supervision: Supervision) -> Part:
+    """Assign the versions of some squares, each (V, C, H, W)."""
+    first = torch.stack([versions[0] for versions in squares])
+    if supervision == "clean":
+        return Part(first)
+    if supervision == "noisy-only":
+        return Part(first, noisy=first)
+    second = torch.stack([versions[1] for versions in squares])
+    if supervision == "paired":
+        return Part(second, noisy=first)
+    mean = torch.stack([as_float(versions[1:]).mean(0) for versions in squares])
+    return Part(mean, noisy=first, again=second)

@@ -1,31 +1,54 @@
-"""Fetching a published file: from any of its mirrors, resumable, checked, whole or not there."""
+"""Find the data folders, and download published files from their mirrors."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import http.client
+import os
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+import platformdirs
 
 from autodenoise.errors import InputError, OutputError
 from autodenoise.files import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
-__all__ = ["OnBytes", "download"]
+__all__ = ["DATA_VARIABLE", "OnBytes", "cache_folder", "data_folders", "download", "find_dataset"]
 
-_CHUNK = 1 << 16
+DATA_VARIABLE = "AUTODENOISE_DATA"
+"""The environment variable that names the first folder to search."""
+
+_CHUNK_BYTES = 1 << 16
+
+
+def cache_folder() -> Path:
+    """Return the folder for datasets in the user's cache, which may not exist yet."""
+    return platformdirs.user_cache_path("autodenoise") / "data"
+
+
+def data_folders() -> list[Path]:
+    """List the folders to search for datasets, in order."""
+    shared = os.environ.get(DATA_VARIABLE)
+    return [*([Path(shared)] if shared else []), cache_folder()]
+
+
+def find_dataset(name: str) -> Path | None:
+    """Return the folder of a dataset that users download themselves; None if there is none."""
+    folders = (folder / name for folder in data_folders())
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
 class OnBytes(Protocol):
-    """Hears how a download goes."""
+    """A callback for the progress of a download."""
 
     def __call__(self, name: str, done: int, total: int | None) -> None:
-        """Take the file's name, the bytes that are here, and how many there will be if known."""
+        """Receive the file's name, the bytes downloaded, and the total number if known."""
         ...
 
 
@@ -38,18 +61,18 @@ def download(
     timeout: float = 20.0,
     tries: int = 3,
 ) -> None:
-    """Fetch a file that several mirrors hold to `target`.
+    """Download a file to `target` from one of several mirrors.
 
-    What arrived before a connection broke or stalled is kept in a ``.part`` file and the rest is
-    asked for, also by a later call. A file that fails its check is thrown away and the next mirror
-    is asked. `target` appears only once it has passed.
+    A partial download stays in a ``.part`` file, and the next attempt or call resumes it. A file
+    that fails its check is deleted, and the next mirror is tried. `target` only appears once it is
+    complete and has passed the check.
 
     Parameters
     ----------
     mirrors
         Addresses of the file, in order of preference.
     target
-        Where it goes. The folder is made.
+        Where to save it. Its folder is created.
     is_whole
         Checks the finished file, by digest.
     on_bytes
@@ -57,36 +80,37 @@ def download(
     timeout
         Seconds without a byte after which a connection counts as stalled.
     tries
-        Connections to each mirror.
+        Attempts per mirror.
 
     Raises
     ------
     InputError
-        No mirror gave a file that passes; the message names the folder to put it into by hand.
+        No mirror had a file that passes the check. The message names the folder to save it in
+        manually.
     OutputError
-        The folder cannot be written.
+        The folder is not writable.
     """
     make_folder(target.parent)
     failures = []
     for address in mirrors:
-        # Mirrors may pack the same content differently, so each has its own part to resume.
+        # Mirrors may compress the same content differently, so each has its own partial file.
         mark = hashlib.sha256(address.encode()).hexdigest()[:8]
         part = target.with_name(f"{target.name}.{mark}.part")
-        failure = "gave no complete answer"
+        failure = "sent no complete response"
         for _ in range(tries):
             try:
                 complete = _fetch(address, part, target.name, on_bytes, timeout)
             except urllib.error.HTTPError as error:
-                failure = f"answered {error.code} {error.reason}"
-                if error.code == 416:  # our part is longer than their file: not the same file
+                failure = f"responded {error.code} {error.reason}"
+                if error.code == 416:  # the partial file is longer than theirs: not the same file
                     part.unlink(missing_ok=True)
                     continue
                 break
             except (OSError, http.client.HTTPException) as error:
-                failure = f"broke off: {getattr(error, 'reason', error)}"
+                failure = f"disconnected: {getattr(error, 'reason', error)}"
                 continue
             if not complete:
-                failure = "broke off early"
+                failure = "disconnected early"
                 continue
             if is_whole(part):
                 try:
@@ -95,31 +119,31 @@ def download(
                     raise OutputError(f"cannot write {target}: {error.strerror}") from error
                 return
             part.unlink(missing_ok=True)
-            failure = "gave a file with another checksum"
+            failure = "sent a file with the wrong checksum"
             break
         failures.append(f"{address} {failure}")
     listing = "\n  ".join(failures)
     raise InputError(
         f"cannot download {target.name}:\n  {listing}\n"
-        f"Put the file into {target.parent} by hand, or set AUTODENOISE_DATA to a folder that "
-        f"holds it as {target.parent.name}/{target.name}"
+        f"Save the file in {target.parent} manually, or set {DATA_VARIABLE} to a folder that "
+        f"contains it as {target.parent.name}/{target.name}"
     )
 
 
 def _fetch(address: str, part: Path, name: str, on_bytes: OnBytes | None, timeout: float) -> bool:
-    """Append what is missing to `part`; False if the connection ended before the file did."""
+    """Append the missing bytes to `part`; return whether the file is complete."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(address, headers={"User-Agent": "autodenoise"})
     if have:
         request.add_header("Range", f"bytes={have}-")
-    with contextlib.closing(urllib.request.urlopen(request, timeout=timeout)) as answer:
-        if answer.status != http.HTTPStatus.PARTIAL_CONTENT:
-            have = 0  # the server does not resume: start again
-        length = answer.headers.get("Content-Length")
+    with contextlib.closing(urllib.request.urlopen(request, timeout=timeout)) as response:
+        if response.status != http.HTTPStatus.PARTIAL_CONTENT:
+            have = 0  # the server cannot resume: start over
+        length = response.headers.get("Content-Length")
         total = have + int(length) if length is not None else None
         with _writing(part, "ab" if have else "wb") as append:
-            # read1 gives what has arrived, so that a stall loses nothing already here.
-            while chunk := answer.read1(_CHUNK):
+            # read1 returns the bytes that have arrived, so a stall loses none of them.
+            while chunk := response.read1(_CHUNK_BYTES):
                 append(chunk)
                 have += len(chunk)
                 if on_bytes is not None:
@@ -129,23 +153,23 @@ def _fetch(address: str, part: Path, name: str, on_bytes: OnBytes | None, timeou
 
 @contextlib.contextmanager
 def _writing(part: Path, mode: str) -> Iterator[Callable[[bytes], None]]:
-    """Give a function that appends to a file; only the disk's faults become output errors."""
+    """Yield a function that appends to a file and reports disk errors as `OutputError`."""
 
-    def fault(error: OSError) -> OutputError:
+    def output_error(error: OSError) -> OutputError:
         return OutputError(f"cannot write {part}: {error.strerror or error}")
 
     try:
         file = part.open(mode, buffering=0)
     except OSError as error:
-        raise fault(error) from error
+        raise output_error(error) from error
 
     def append(chunk: bytes) -> None:
         try:
-            # A full disk may take a part of the chunk before it refuses.
+            # A full disk may accept part of the chunk before it fails.
             while chunk:
                 chunk = chunk[file.write(chunk) :]
         except OSError as error:
-            raise fault(error) from error
+            raise output_error(error) from error
 
     with file:
         yield append

@@ -1,19 +1,17 @@
-"""Which scenes there are in somebody's own pictures, judged by the headers of the files."""
+"""Find the samples in folders and files, from the headers of the files."""
 
 from __future__ import annotations
 
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
-from autodenoise.data.matching import match, stem
-from autodenoise.data.pieces import THREADS, Piece
-from autodenoise.data.planes import planes_of
 from autodenoise.data.repeats import DRAWN, MADE, Scenes, find_scenes, originals
+from autodenoise.data.samples import THREADS, Sample, list_planes
 from autodenoise.data.volumes import ENDINGS
-from autodenoise.discovery import NO_PICTURE, FoundFiles, SkippedFile
+from autodenoise.discovery import NOT_AN_IMAGE, FoundFiles, SkippedFile
 from autodenoise.errors import InputError, UsageError
 from autodenoise.files import printable
 from autodenoise.images import SUFFIXES
@@ -21,245 +19,300 @@ from autodenoise.images import SUFFIXES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from autodenoise.data.crops import Supervision
-    from autodenoise.data.planes import Plane
+    from autodenoise.data.samples import Plane
+    from autodenoise.data.spec import Supervision
 
-__all__ = ["Gathered", "gather", "is_pictures", "listing"]
+__all__ = ["Gathered", "gather", "is_image_source", "listing", "match_names"]
 
-_NAMED = 3
+_MAX_LISTED = 3
 
 
 class Gathered(NamedTuple):
-    """The scenes that were found, by name, what was left out and why, and the files besides.
+    """The samples of a source.
 
     Attributes
     ----------
-    scenes
-        Each whole.
-    passed_over
-        Pictures that are not learnt from.
-    besides
-        How many files have endings that are no pictures', by ending.
+    samples
+        The samples, each with all its versions.
+    skipped
+        Image files that are not used, and why.
+    other_suffixes
+        Number of files that are not images, by suffix.
     """
 
-    scenes: tuple[Piece, ...]
-    passed_over: tuple[SkippedFile, ...]
-    besides: Counter[str]
+    samples: tuple[Sample, ...]
+    skipped: tuple[SkippedFile, ...]
+    other_suffixes: Counter[str]
 
 
-def is_pictures(path: Path) -> bool:
-    """Tell whether `gather` reads this: a folder, or a file by its ending."""
+def is_image_source(path: Path) -> bool:
+    """Return whether `gather` reads this path: a folder, or a file with a known suffix."""
     return path.is_dir() or path.suffix.lower() in SUFFIXES | ENDINGS
 
 
-def gather(source: Path, holds: Supervision, targets: Path | None, *, grey: bool) -> Gathered:
-    """Find the scenes in a folder and the folders in it, or in one file.
+def gather(source: Path, supervision: Supervision, targets: Path | None, *, gray: bool) -> Gathered:
+    """Find the samples in a folder and its subfolders, or in one file.
 
     Parameters
     ----------
-    source, holds, targets
-        As `autodenoise.data.dataset.Data` has them.
-    grey
-        Whether the luma is taken of colours, which then go together with grey pictures.
+    source, supervision, targets
+        See `autodenoise.data.spec.DataSpec`.
+    gray
+        Whether color images are converted to luma, and can be mixed with gray ones.
 
     Raises
     ------
     InputError
-        There is no such folder or file, or nothing in it can be learnt from; the message says what
-        was left out.
+        The folder or file does not exist or contains nothing to train on. The message lists the
+        skipped files.
     MissingExtra
         A volume needs zarr, which is not installed.
     """
-    match holds:
-        case "pairs":
+    match supervision:
+        case "paired":
             assert targets is not None
-            found = _pairs(source, targets, grey=grey)
+            gathered = _gather_pairs(source, targets, gray=gray)
         case "repeats":
-            found = _repeats(source)
-        case "clean" | "noisy":
-            found = _single(source)
-    if found.scenes:
-        return _alike(found, grey=grey)
-    if found.passed_over:
+            gathered = _gather_repeats(source)
+        case "clean" | "noisy-only":
+            gathered = _gather_single(source)
+    if gathered.samples:
+        return _with_common_channels(gathered, gray=gray)
+    if gathered.skipped:
         raise InputError(
-            f"{source} holds nothing that can be learnt from:\n{listing(found.passed_over)}"
+            f"{source} contains nothing to train on. Skipped:\n{listing(gathered.skipped)}"
         )
-    endings = ", ".join(sorted(SUFFIXES | ENDINGS))
-    raise InputError(f"{source} holds no pictures; what is read ends in {endings}")
+    suffixes = ", ".join(sorted(SUFFIXES | ENDINGS))
+    raise InputError(f"{source} contains no images; supported suffixes are {suffixes}")
 
 
-def listing(passed_over: Sequence[SkippedFile]) -> str:
-    """Name the first few that were left out, each with the reason, and count the others."""
-    shown = [
-        # What a decoder says names the file itself.
+def listing(skipped: Sequence[SkippedFile]) -> str:
+    """List the first few skipped files with the reasons, and the number of the others."""
+    lines = [
+        # Decoder messages name the file already.
         "  " + printable(reason if Path(name).name in reason else f"{name}: {reason}")
-        for name, reason in ((passed.name, passed.reason) for passed in passed_over[:_NAMED])
+        for name, reason in ((file.name, file.reason) for file in skipped[:_MAX_LISTED])
     ]
-    more = len(passed_over) - _NAMED
-    return "\n".join([*shown, *([f"  and {more:,} more"] if more > 0 else [])])
+    more = len(skipped) - _MAX_LISTED
+    return "\n".join([*lines, *([f"  and {more:,} more"] if more > 0 else [])])
 
 
-class _Files(NamedTuple):
-    """The planes of each file by its name, and what has none."""
+class _OpenedFiles(NamedTuple):
+    """The planes of each file by name, and the files without any."""
 
     planes: dict[str, list[Plane]]
-    passed_over: list[SkippedFile]
-    besides: Counter[str]
+    skipped: list[SkippedFile]
+    other_suffixes: Counter[str]
 
 
-def _files(path: Path, endings: frozenset[str] = SUFFIXES | ENDINGS) -> _Files:
-    """Open all files of some endings in a folder, or one file."""
+def _open_files(path: Path, suffixes: frozenset[str] = SUFFIXES | ENDINGS) -> _OpenedFiles:
+    """Open one file, or all files with some suffixes in a folder."""
     root, found = path.parent, FoundFiles([Path(path.name)])
-    if not _is_one(path):
+    if not _is_file(path):
         root, found = path, originals(path, also=ENDINGS)
-    names = [name for name in found.pictures if name.suffix.lower() in endings]
+    names = [name for name in found.images if name.suffix.lower() in suffixes]
     with ThreadPoolExecutor(THREADS) as pool:
-        opened = pool.map(_open, [root / name for name in names])
-        told = dict(zip((name.as_posix() for name in names), opened, strict=True))
-    return _Files(
-        {name: planes for name, planes in told.items() if not isinstance(planes, str)},
+        results = pool.map(_planes_or_error, [root / name for name in names])
+        opened = dict(zip((name.as_posix() for name in names), results, strict=True))
+    others = [Path(skipped.name) for skipped in found.skipped if skipped.reason == NOT_AN_IMAGE]
+    return _OpenedFiles(
+        {name: planes for name, planes in opened.items() if not isinstance(planes, str)},
         [
-            *(SkippedFile(failed.name, str(failed.error)) for failed in found.failures),
-            *(SkippedFile(name, said) for name, said in told.items() if isinstance(said, str)),
-            *(passed for passed in found.passed_over if passed.reason in (MADE, DRAWN)),
+            *(SkippedFile(failed.name, str(failed.error)) for failed in found.failed),
+            *(SkippedFile(name, error) for name, error in opened.items() if isinstance(error, str)),
+            *(skipped for skipped in found.skipped if skipped.reason in (MADE, DRAWN)),
         ],
-        _besides(found.passed_over),
+        Counter(name.suffix.lower() or name.name for name in others),
     )
 
 
-def _besides(passed_over: Iterable[SkippedFile]) -> Counter[str]:
-    names = (Path(passed.name) for passed in passed_over if passed.reason == NO_PICTURE)
-    return Counter(name.suffix.lower() or name.name for name in names)
-
-
-def _open(path: Path) -> list[Plane] | str:
+def _planes_or_error(path: Path) -> list[Plane] | str:
     try:
-        return planes_of(path)
+        return list_planes(path)
     except InputError as error:
         return str(error)
 
 
-def _single(source: Path) -> Gathered:
-    files = _files(source)
-    scenes = [
-        scene
-        for name, planes in files.planes.items()
-        for scene in _scenes(name, [[plane] for plane in planes])
-    ]
-    return Gathered(tuple(scenes), tuple(files.passed_over), files.besides)
-
-
-def _scenes(name: str, scenes: Sequence[Sequence[Plane]]) -> list[Piece]:
-    """Give the scenes of a file names of their own."""
-    if len(scenes) == 1:
-        return [Piece.whole(name, scenes[0])]
-    return [Piece.whole(f"{name}, page {n}", planes) for n, planes in enumerate(scenes, 1)]
-
-
-def _pairs(source: Path, targets: Path, *, grey: bool) -> Gathered:
-    if source.resolve() == targets.resolve():
-        raise UsageError(
-            f"{source} is named both for the noisy and for the clean pictures; name two folders"
-        )
-    if _is_one(source) != _is_one(targets):
-        raise UsageError(f"pairs are in two folders, or in two files; got {source} and {targets}")
-    noisy, clean = _files(source), _files(targets)
-    roots = [path.parent if _is_one(path) else path for path in (source, targets)]
-    if roots[0].name != roots[1].name:
-        roots = [Path(root.name) for root in roots]
-    passed_over = [
-        SkippedFile((root / passed.name).as_posix(), passed.reason)
-        for root, files in zip(roots, (noisy, clean), strict=True)
-        for passed in files.passed_over
-    ]
-    if _is_one(source):
-        pairs = list(itertools.product(noisy.planes, clean.planes))
-    else:
-        matched = match(noisy.planes, clean.planes)
-        pairs = list(matched.pairs)
-        for root, opposite, alone, rivals in zip(
-            roots, reversed(roots), matched.alone, matched.rivals, strict=True
-        ):
-            for name in alone:
-                reason = f"there is no {(opposite / stem(name)).as_posix()}.*"
-                passed_over.append(SkippedFile((root / name).as_posix(), reason))
-            for name in rivals:
-                reason = f"there are several {stem(name)}.* to choose from"
-                passed_over.append(SkippedFile((root / name).as_posix(), reason))
-    scenes = []
-    for one, other in pairs:
-        both = noisy.planes[one], clean.planes[other]
-        unlike = _unlike(*both, grey=grey)
-        if unlike:
-            passed_over.append(SkippedFile((roots[0] / one).as_posix(), unlike))
-        else:
-            scenes += _scenes(one, list(zip(*both, strict=True)))
-    return Gathered(tuple(scenes), tuple(passed_over), noisy.besides + clean.besides)
-
-
-def _is_one(path: Path) -> bool:
+def _is_file(path: Path) -> bool:
     return path.suffix.lower() in ENDINGS or not path.is_dir()
 
 
-def _unlike(noisy: list[Plane], clean: list[Plane], *, grey: bool) -> str:
-    """Say why two files cannot be a pair; empty if they can."""
+def _samples_of(name: str, versions: Sequence[Iterable[Plane]]) -> list[Sample]:
+    """Name the samples of one file, given the planes of each."""
+    if len(versions) == 1:
+        return [Sample.of(name, versions[0])]
+    return [Sample.of(f"{name}, page {n}", planes) for n, planes in enumerate(versions, 1)]
+
+
+def _gather_single(source: Path) -> Gathered:
+    files = _open_files(source)
+    samples = [
+        sample
+        for name, planes in files.planes.items()
+        for sample in _samples_of(name, [[plane] for plane in planes])
+    ]
+    return Gathered(tuple(samples), tuple(files.skipped), files.other_suffixes)
+
+
+# --- pairs ----------------------------------------------------------------------------------------
+
+
+def _gather_pairs(source: Path, targets: Path, *, gray: bool) -> Gathered:
+    if source.resolve() == targets.resolve():
+        raise UsageError(
+            f"the noisy and the clean images are both read from {source}; name two folders"
+        )
+    if _is_file(source) != _is_file(targets):
+        raise UsageError(f"pairs are in two folders, or in two files; got {source} and {targets}")
+    noisy, clean = _open_files(source), _open_files(targets)
+    roots = [path.parent if _is_file(path) else path for path in (source, targets)]
+    if roots[0].name != roots[1].name:
+        roots = [Path(root.name) for root in roots]
+    skipped = [
+        SkippedFile((root / file.name).as_posix(), file.reason)
+        for root, files in zip(roots, (noisy, clean), strict=True)
+        for file in files.skipped
+    ]
+    if _is_file(source):
+        pairs = list(itertools.product(noisy.planes, clean.planes))
+    else:
+        pairs, unmatched, ambiguous = match_names(noisy.planes, clean.planes)
+        for root, opposite, missing, several in zip(
+            roots, reversed(roots), unmatched, ambiguous, strict=True
+        ):
+            for name in missing:
+                reason = f"there is no {(opposite / _without_suffix(name)).as_posix()}.*"
+                skipped.append(SkippedFile((root / name).as_posix(), reason))
+            for name in several:
+                reason = f"several files match {_without_suffix(name)}.*"
+                skipped.append(SkippedFile((root / name).as_posix(), reason))
+    samples = []
+    for name, target in pairs:
+        planes = noisy.planes[name], clean.planes[target]
+        mismatch = _mismatch(*planes, gray=gray)
+        if mismatch:
+            skipped.append(SkippedFile((roots[0] / name).as_posix(), mismatch))
+        else:
+            samples += _samples_of(name, list(zip(*planes, strict=True)))
+    return Gathered(tuple(samples), tuple(skipped), noisy.other_suffixes + clean.other_suffixes)
+
+
+_Names = tuple[str, ...]
+
+
+def match_names(
+    first: Iterable[str], second: Iterable[str]
+) -> tuple[list[tuple[str, str]], tuple[_Names, _Names], tuple[_Names, _Names]]:
+    """Pair the file names of two folders that are equal except for their suffixes.
+
+    Parameters
+    ----------
+    first, second
+        Paths relative to each folder, such as ``day/one.png``. Case matters.
+
+    Returns
+    -------
+    pairs
+        One name from each folder, in the order of the first.
+    unmatched
+        For each folder, the names without a counterpart.
+    ambiguous
+        For each folder, the names with several possible counterparts.
+
+    Examples
+    --------
+    >>> match_names(["a.tif", "b.tif"], ["a.png"])
+    ([('a.tif', 'a.png')], (('b.tif',), ()), ((), ()))
+    """
+    groups: tuple[dict[str, list[str]], ...] = (defaultdict(list), defaultdict(list))
+    for group, names in zip(groups, (first, second), strict=True):
+        for name in names:
+            group[_without_suffix(name)].append(name)
+    shared = [key for key in groups[0] if key in groups[1]]
+    unique = [key for key in shared if all(len(group[key]) == 1 for group in groups)]
+
+    def names_in(group: dict[str, list[str]], keys: Iterable[str]) -> _Names:
+        return tuple(name for key in keys for name in group[key])
+
+    several = [key for key in shared if key not in set(unique)]
+    here, there = groups
+    return (
+        [(here[key][0], there[key][0]) for key in unique],
+        (
+            names_in(here, [key for key in here if key not in there]),
+            names_in(there, [key for key in there if key not in here]),
+        ),
+        (names_in(here, several), names_in(there, several)),
+    )
+
+
+def _without_suffix(name: str) -> str:
+    return PurePath(name).with_suffix("").as_posix()
+
+
+def _mismatch(noisy: list[Plane], clean: list[Plane], *, gray: bool) -> str:
+    """Return why two files cannot be a pair; empty if they can."""
     if len(noisy) != len(clean):
-        return f"it has {len(noisy)} pages, its clean one {len(clean)}"
+        return f"it has {len(noisy)} pages, its clean counterpart {len(clean)}"
     for plane, target in zip(noisy, clean, strict=True):
         one, other = plane.form, target.form
         if (one.width, one.height) != (other.width, other.height):
-            return f"it is {one.width}x{one.height}, its clean one {other.width}x{other.height}"
-        if _channels(one.colours, grey=grey) != _channels(other.colours, grey=grey):
-            return f"it has {one.colours} channel(s), its clean one {other.colours}"
+            sizes = f"{one.width}x{one.height}", f"{other.width}x{other.height}"
+            return f"it is {sizes[0]}, its clean counterpart {sizes[1]}"
+        if _channels(one.channels, gray=gray) != _channels(other.channels, gray=gray):
+            return f"it has {one.channels} channel(s), its clean counterpart {other.channels}"
     return ""
 
 
-def _repeats(source: Path) -> Gathered:
-    arrays = _files(source, ENDINGS)
-    scenes = []
+# --- repeats --------------------------------------------------------------------------------------
+
+
+def _gather_repeats(source: Path) -> Gathered:
+    arrays = _open_files(source, ENDINGS)
+    samples = []
     for name, planes in arrays.planes.items():
-        # Shots come one after the other in time, which is the first axis.
+        # The first axis counts the shots.
         views: dict[tuple[object, ...], list[Plane]] = {}
         for plane in planes:
-            views.setdefault((plane.array, *plane.place[1:]), []).append(plane)
-        scenes += _scenes(name, [shots for shots in views.values() if len(shots) > 1])
+            views.setdefault((plane.array, *plane.index[1:]), []).append(plane)
+        samples += _samples_of(name, [shots for shots in views.values() if len(shots) > 1])
     if source.suffix.lower() in ENDINGS:
-        if not scenes and not arrays.passed_over:
-            raise InputError(f"{source} holds one image; of repeats, at least 2 shots are needed")
-        return Gathered(tuple(scenes), tuple(arrays.passed_over), arrays.besides)
+        if not samples and not arrays.skipped:
+            raise InputError(f"{source} holds one image; repeats need at least 2 shots")
+        return Gathered(tuple(samples), tuple(arrays.skipped), arrays.other_suffixes)
     try:
         found = find_scenes(source)
     except InputError:
-        if not scenes:
+        if not samples:
             raise
         found = Scenes((), ())
     for scene in found.scenes:
-        shots = (plane for file in scene.files for plane in planes_of(file))
-        scenes.append(Piece.whole(scene.name, shots))
-    passed_over = [passed for passed in found.passed_over if passed.reason != NO_PICTURE]
+        shots = (plane for file in scene.files for plane in list_planes(file))
+        samples.append(Sample.of(scene.name, shots))
+    skipped = [file for file in found.skipped if file.reason != NOT_AN_IMAGE]
     return Gathered(
-        tuple(sorted(scenes, key=lambda scene: scene.name)),
-        (*arrays.passed_over, *passed_over),
-        arrays.besides,
+        tuple(sorted(samples, key=lambda sample: sample.name)),
+        (*arrays.skipped, *skipped),
+        arrays.other_suffixes,
     )
 
 
-def _alike(found: Gathered, *, grey: bool) -> Gathered:
-    """Leave out the scenes that have another number of channels than most."""
-    kinds = [_channels(scene.form.colours, grey=grey) for scene in found.scenes]
-    common, _ = Counter(kinds).most_common(1)[0]
-    others = (
-        SkippedFile(scene.name, f"it has {kind} channel(s), most have {common}")
-        for scene, kind in zip(found.scenes, kinds, strict=True)
-        if kind != common
-    )
-    return found._replace(
-        scenes=tuple(
-            scene for scene, kind in zip(found.scenes, kinds, strict=True) if kind == common
-        ),
-        passed_over=(*found.passed_over, *others),
-    )
+# --- all kinds ------------------------------------------------------------------------------------
 
 
-def _channels(colours: int, *, grey: bool) -> int:
-    return 1 if grey and colours == 3 else colours
+def _with_common_channels(gathered: Gathered, *, gray: bool) -> Gathered:
+    """Skip the samples whose number of channels differs from the most common one."""
+    counts = [_channels(sample.form.channels, gray=gray) for sample in gathered.samples]
+    common, _ = Counter(counts).most_common(1)[0]
+    samples, skipped = [], list(gathered.skipped)
+    for sample, count in zip(gathered.samples, counts, strict=True):
+        if count == common:
+            samples.append(sample)
+        else:
+            reason = f"it has {count} channel(s), most have {common}"
+            skipped.append(SkippedFile(sample.name, reason))
+    return gathered._replace(samples=tuple(samples), skipped=tuple(skipped))
+
+
+def _channels(channels: int, *, gray: bool) -> int:
+    return 1 if gray and channels == 3 else channels

@@ -1,4 +1,4 @@
-"""Data sets published as gzipped IDX files: where they are fetched, found and how they are read."""
+"""Datasets published as gzipped IDX files: MNIST and Fashion-MNIST."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from autodenoise.data.download import OnBytes, download
-from autodenoise.data.places import cache, data_folders
+from autodenoise.data.download import OnBytes, cache_folder, data_folders, download
 from autodenoise.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,16 +24,16 @@ __all__ = ["IDX_SETS", "IdxSet", "read_idx", "read_part"]
 
 @dataclass(frozen=True)
 class IdxSet:
-    """A published data set.
+    """A published dataset.
 
     Attributes
     ----------
     mirrors
-        Addresses of folders that hold its files, tried in this order.
+        Addresses of folders with its files, in order of preference.
     sha256
-        Of each file's unpacked content, since mirrors pack it differently.
+        Digest of each file's uncompressed content, since mirrors compress it differently.
     classes
-        What its labels 0, 1, ... mean.
+        The meaning of labels 0, 1, ...
     """
 
     mirrors: tuple[str, ...]
@@ -89,13 +88,13 @@ IDX_SETS: dict[str, IdxSet] = {
         ),
     ),
 }
-"""The data sets that can be fetched, by name."""
+"""The datasets that can be downloaded, by name."""
 
 
 def read_part(
     name: str, part: Literal["train", "test"], on_bytes: OnBytes | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Read one part of a data set of `IDX_SETS`, fetching what is not here yet.
+    """Read one part of a dataset of `IDX_SETS`, and download missing files.
 
     Returns
     -------
@@ -107,33 +106,33 @@ def read_part(
     Raises
     ------
     InputError
-        A file can neither be found nor fetched, is damaged, or is not what its name says.
+        A file cannot be found or downloaded, is damaged, or is of the wrong kind.
     """
     prefix = "train" if part == "train" else "t10k"
     pixels_file = _find(name, f"{prefix}-images-idx3-ubyte", on_bytes)
     pixels = read_idx(pixels_file)
     if pixels.ndim != 3:
         raise InputError(
-            f"{pixels_file} holds {pixels.ndim} dimension(s), images need 3; are these labels?"
+            f"{pixels_file} has {pixels.ndim} dimension(s); images need 3. Are these labels?"
         )
     labels_file = _find(name, f"{prefix}-labels-idx1-ubyte", on_bytes)
     labels = read_idx(labels_file)
     if labels.shape != pixels.shape[:1]:
         raise InputError(
-            f"{labels_file} has the shape {labels.shape}; expected a label for each of the "
+            f"{labels_file} has shape {labels.shape}; expected one label for each of the "
             f"{len(pixels):,} images"
         )
     return pixels, labels
 
 
 def _find(name: str, file: str, on_bytes: OnBytes | None) -> Path:
-    """Look where data lie, then download into the cache."""
+    """Search the data folders, then download into the cache."""
     for folder in data_folders():
         for candidate in (folder / name / file, folder / name / f"{file}.gz"):
             if candidate.is_file():
                 return candidate
     published = IDX_SETS[name]
-    target = cache() / name / f"{file}.gz"
+    target = cache_folder() / name / f"{file}.gz"
     digest = published.sha256[file]
     addresses = [f"{mirror}{file}.gz" for mirror in published.mirrors]
     download(addresses, target, lambda path: _unpacked_sha256(path) == digest, on_bytes)
@@ -141,7 +140,7 @@ def _find(name: str, file: str, on_bytes: OnBytes | None) -> Path:
 
 
 def _unpacked_sha256(path: Path) -> str | None:
-    """Give the digest of what is inside; None where it cannot be unpacked."""
+    """Return the digest of the uncompressed content; None if the file is damaged."""
     digest = hashlib.sha256()
     try:
         with gzip.open(path) as file:
@@ -156,13 +155,16 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     """Read an IDX file of unsigned bytes, plain or gzipped.
 
     The format: two zero bytes, a type (8: unsigned byte), the number of dimensions, each dimension
-    as a big-endian 32-bit integer, then the values. It is described on the MNIST page
-    (LeCun, Cortes, Burges).
+    as a big-endian 32-bit integer, then the values.
 
     Raises
     ------
     InputError
-        It is missing, damaged, cut short, too long, or not IDX.
+        The file is missing, damaged, truncated, too long, or not IDX.
+
+    References
+    ----------
+    LeCun, Cortes, Burges, "The MNIST database of handwritten digits".
     """
     try:
         packed = path.read_bytes()
@@ -174,12 +176,12 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     dimensions = content[3]
     header = 4 + 4 * dimensions
     if len(content) < header:
-        raise InputError(f"{path} is damaged: it ends within its header")
+        raise InputError(f"{path} is damaged: its header is truncated")
     shape = tuple(int(n) for n in np.frombuffer(content[4:header], ">u4"))
     expected = header + math.prod(shape)
     if len(content) != expected:
         raise InputError(
-            f"{path} is damaged: its header announces {expected:,} bytes ({shape}), "
-            f"it holds {len(content):,}; remove it to have it downloaded again"
+            f"{path} is damaged: its header promises {expected:,} bytes ({shape}), but it has "
+            f"{len(content):,}. Delete it to download it again"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()

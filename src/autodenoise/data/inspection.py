@@ -1,4 +1,4 @@
-"""A look at some of the pictures before learning from them: their range, and what is wrong."""
+"""Inspect some of the training images: their range of values, and likely problems."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from autodenoise.data.pieces import THREADS, evenly
-from autodenoise.data.planes import Reader
 from autodenoise.data.registration import misalignment
+from autodenoise.data.samples import THREADS, Reader, evenly_spaced
 from autodenoise.errors import InputError
 from autodenoise.images import IntensityRange
 
@@ -20,158 +19,154 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.data.pieces import Piece
+    from autodenoise.data.samples import Sample
 
-__all__ = ["Seen", "inspect"]
+__all__ = ["inspect"]
 
-_INSPECTED = 32
-_ALIGNED = 8
-_SAMPLES = 1 << 16
+_MAX_INSPECTED = 32
+_MAX_ALIGNED = 8
+_MAX_VALUES = 1 << 16
 _MARGIN = 0.1
-# What lies beyond may be glints, hot pixels, or strong noise.
+# Values beyond these may be glints, hot pixels, or strong noise.
 _PERCENTILES = (0.1, 99.9)
-_FLAT = 4 / 65535
+_MIN_SPREAD = 4 / 65535
 
 
-class Seen(NamedTuple):
-    """What some of the pictures show.
-
-    Attributes
-    ----------
-    intensity_range
-        Of samples whose range their files do not tell; None where all do.
-    span
-        Black and white, in units of that.
-    notes
-        What people should know.
-    """
-
-    intensity_range: IntensityRange | None
-    span: tuple[float, float]
-    notes: tuple[str, ...]
-
-
-class _Look(NamedTuple):
-    """A version of a piece: its own scale, its finite ends, and some of its samples."""
+class _Version(NamedTuple):
+    """The range of a version's file, its smallest and largest finite value, and some values."""
 
     intensity_range: IntensityRange | None
     low: float
     high: float
-    samples: NDArray[Any]
+    values: NDArray[Any]
 
 
-class _Looks(NamedTuple):
-    """A piece: its first two versions, whether they are the same, and how they lie."""
+class _Inspected(NamedTuple):
+    """The first two versions of a sample, and whether they are identical or misaligned."""
 
     name: str
-    versions: list[_Look]
+    versions: list[_Version]
     identical: bool
-    apart: str | None
+    misaligned: str
 
 
-def inspect(pieces: Sequence[Piece], *, normalise: bool) -> Seen:
-    """Look at up to 32 pieces, evenly spaced, and as many of unknown range.
+def inspect(
+    samples: Sequence[Sample], *, normalize: bool
+) -> tuple[IntensityRange | None, tuple[float, float], tuple[str, ...]]:
+    """Inspect up to 32 evenly spaced samples, and as many whose intensity range is unknown.
 
     Parameters
     ----------
-    pieces
-        To be learnt from.
-    normalise
-        Find the span: what all but a thousandth of the samples at either end lie between. It stays
-        (0, 1) where a picture has 8 bits, whose owners have seen to it.
+    samples
+        The training samples.
+    normalize
+        Whether to measure the normalization: the range of values without the smallest and largest
+        0.1 %. It stays (0, 1) where an image has 8 bits, since such images are made for viewing and
+        use their range.
+
+    Returns
+    -------
+    intensity_range
+        The range assumed for files that do not declare theirs; None where all do.
+    normalization
+        The range of values, as a share of the intensity range.
+    notes
+        Messages for the user.
 
     Raises
     ------
     InputError
-        Not one can be decoded; or all pairs or repeats are the same picture twice.
+        None of the samples can be decoded; or the two versions are identical in all of them.
     """
-    deep = all(plane.form.dtype != np.uint8 for piece in pieces for plane in piece.planes)
-    if all(piece.shots == 1 and _is_declared(piece) for piece in pieces) and not (
-        normalise and deep
-    ):
-        return Seen(None, (0.0, 1.0), ())
+    undeclared = [sample for sample in samples if not sample.has_known_range]
+    declared = [sample for sample in samples if sample.has_known_range]
+    depths = {plane.form.dtype for sample in samples for plane in sample.planes}
+    normalize = normalize and np.dtype(np.uint8) not in depths
+    if not undeclared and not normalize and all(sample.shots == 1 for sample in samples):
+        return None, (0.0, 1.0), ()
     chosen = [
-        *evenly([piece for piece in pieces if _is_declared(piece)], _INSPECTED),
-        *evenly([piece for piece in pieces if not _is_declared(piece)], _INSPECTED),
+        *evenly_spaced(declared, _MAX_INSPECTED),
+        *evenly_spaced(undeclared, _MAX_INSPECTED),
     ]
-    aligned = {*evenly(chosen, _ALIGNED)}
+    aligned = {*evenly_spaced(chosen, _MAX_ALIGNED)}
     with ThreadPoolExecutor(THREADS) as pool:
-        told = list(pool.map(lambda piece: _look(piece, aligned=piece in aligned), chosen))
-    looks = [look for look in told if isinstance(look, _Looks)]
-    if not looks:
-        raise InputError(f"not one of {len(chosen)} pictures can be decoded; the first: {told[0]}")
-    versions = [version for look in looks for version in look.versions]
-    undeclared = [version for version in versions if version.intensity_range is None]
-    intensity_range = _found(undeclared) if undeclared else None
-    notes = [*_identical(looks), *(look.apart for look in looks if look.apart)]
-    span = (0.0, 1.0)
-    if normalise and deep:
-        units = [
+        results = list(
+            pool.map(lambda sample: _inspect_one(sample, align=sample in aligned), chosen)
+        )
+    inspected = [result for result in results if isinstance(result, _Inspected)]
+    if not inspected:
+        raise InputError(f"none of {len(chosen)} images can be decoded; the first: {results[0]}")
+    versions = [version for sample in inspected for version in sample.versions]
+    unknown = [version for version in versions if version.intensity_range is None]
+    intensity_range = _estimated_range(unknown) if unknown else None
+    notes = _check_identical(inspected)
+    notes += [sample.misaligned for sample in inspected if sample.misaligned]
+    normalization = (0.0, 1.0)
+    if normalize:
+        values = [
             (version.intensity_range or intensity_range or IntensityRange(0, 1)).to_float(
-                version.samples
+                version.values
             )
             for version in versions
         ]
-        black, white = np.percentile(np.concatenate(units), _PERCENTILES).tolist()
-        if white - black > _FLAT:
-            span = (float(f"{black:.5g}"), float(f"{white:.5g}"))
+        low, high = np.percentile(np.concatenate(values), _PERCENTILES).tolist()
+        if high - low > _MIN_SPREAD:
+            normalization = (float(f"{low:.5g}"), float(f"{high:.5g}"))
         else:
-            notes.append("the pictures are flat: black and white cannot be told from them")
-    return Seen(intensity_range, span, tuple(notes))
+            notes.append("the images are flat, so they cannot be normalized by their own values")
+    return intensity_range, normalization, tuple(notes)
 
 
-def _is_declared(piece: Piece) -> bool:
-    return all(plane.form.intensity_range is not None for plane in piece.planes)
-
-
-def _look(piece: Piece, *, aligned: bool) -> _Looks | str:
-    """Read the first two versions of a piece; say what is wrong if that is impossible."""
+def _inspect_one(sample: Sample, *, align: bool) -> _Inspected | str:
+    """Read the first two versions of a sample; return the error message if they are unreadable."""
     reader = Reader()
     try:
-        read = [reader.read(plane, piece.window) for plane in piece.planes[:2]]
-        some = replace(piece, planes=tuple(evenly(piece.planes, _ALIGNED)))
-        apart = misalignment(some) if aligned else None
+        pixels = [reader.read(plane, sample.window) for plane in sample.planes[:2]]
+        some = replace(sample, planes=tuple(evenly_spaced(sample.planes, _MAX_ALIGNED)))
+        misaligned = misalignment(some) if align else None
     except InputError as error:
         return str(error)
     versions = []
-    for plane, samples in zip(piece.planes, read, strict=False):
-        finite = samples[np.isfinite(samples)] if samples.dtype.kind == "f" else samples.ravel()
+    for plane, values in zip(sample.planes, pixels, strict=False):
+        finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values.ravel()
         if not finite.size:
-            return f"{plane.path} holds nothing but NaN and infinity"
+            return f"{plane.path} contains only NaN and infinity"
         low, high = float(finite.min()), float(finite.max())
-        some_of = np.random.default_rng(0).integers(0, finite.size, _SAMPLES)
-        versions.append(_Look(plane.form.intensity_range, low, high, finite[some_of]))
-    identical = len(read) > 1 and np.array_equal(_in_unit(read[0]), _in_unit(read[1]))
-    return _Looks(piece.name, versions, identical, apart and f"{piece.name}: {apart}")
+        indices = np.random.default_rng(0).integers(0, finite.size, _MAX_VALUES)
+        versions.append(_Version(plane.form.intensity_range, low, high, finite[indices]))
+    identical = len(pixels) > 1 and np.array_equal(_as_unit(pixels[0]), _as_unit(pixels[1]))
+    return _Inspected(
+        sample.name, versions, identical, f"{sample.name}: {misaligned}" if misaligned else ""
+    )
 
 
-def _in_unit(samples: NDArray[Any]) -> NDArray[Any]:
-    intensity_range = IntensityRange.for_dtype(samples.dtype)
-    return samples if intensity_range is None else intensity_range.to_float(samples)
+def _as_unit(pixels: NDArray[Any]) -> NDArray[Any]:
+    intensity_range = IntensityRange.for_dtype(pixels.dtype)
+    return pixels if intensity_range is None else intensity_range.to_float(pixels)
 
 
-def _identical(looks: Sequence[_Looks]) -> list[str]:
-    """Warn of, or refuse, scenes whose versions are one picture: all that they teach is to copy."""
-    same = [look.name for look in looks if look.identical]
-    if not same:
+def _check_identical(inspected: Sequence[_Inspected]) -> list[str]:
+    """Warn of samples whose versions are identical; raise an error if all of them are."""
+    identical = [sample.name for sample in inspected if sample.identical]
+    if not identical:
         return []
-    if len(same) == len(looks):
+    if len(identical) == len(inspected):
         raise InputError(
-            f"{looks[0].name} is the same picture twice, as are all others that were looked at: "
-            "from a picture to itself there is nothing to learn. Noisy and clean pictures, or two "
-            "shots of a scene, have to differ"
+            f"the two versions of {identical[0]} are identical, as in all other inspected "
+            "samples, so there is no noise to train on. Noisy and clean images, or two shots, "
+            "must differ"
         )
-    more = f" and {len(same) - 1} more" if len(same) > 1 else ""
-    told = f"{same[0]}{more} of {len(looks)} scenes that were looked at"
-    return [f"{told} are the same picture twice: they teach to leave noise alone"]
+    more = f" and {len(identical) - 1} more" if len(identical) > 1 else ""
+    names = f"{identical[0]}{more} of {len(inspected)} inspected samples"
+    return [f"the two versions of {names} are identical: they teach the network to keep noise"]
 
 
-def _found(versions: Sequence[_Look]) -> IntensityRange:
-    """Choose a range for samples whose owner has not told one: theirs, and a tenth at either end.
+def _estimated_range(versions: Sequence[_Version]) -> IntensityRange:
+    """Estimate the intensity range of files that do not declare one.
 
-    What lies in [0, 1] is taken to mean that.
+    It is [0, 1] if all values lie in it; else their range plus a tenth at either end.
     """
-    low, high = min(look.low for look in versions), max(look.high for look in versions)
+    low, high = min(version.low for version in versions), max(version.high for version in versions)
     if low >= 0 and high <= 1:
         return IntensityRange(0, 1)
     margin = _MARGIN * (high - low) or 1.0

@@ -1,9 +1,9 @@
-"""Whether the shots of a scene show it at the same place."""
+"""Measure whether repeated shots are aligned."""
 
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,65 +12,49 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.data.repeats import Form
+    from autodenoise.data.repeats import Scene
+    from autodenoise.data.samples import Sample
 
-__all__ = ["Shift", "Shots", "misalignment", "shift_between"]
+__all__ = ["Shift", "misalignment", "shift_between"]
 
-_SIDE = 512
-_LEAST_SIDE = 16
+_WINDOW_SIDE = 512
+_MIN_SIDE = 16
 _BLOCK = 16
-_TOLERATED = 0.25
+_MAX_SHIFT = 0.25
 _STEPS = 20
-_FINEST = 0.15  # cycles a pixel
-# Of the noise of a correlation. Among all places that a peak may be at, noise alone reaches 6.
-_SIGNIFICANT = 10.0
-# The error found in hundreds of photos and flat fields was never more than this over the peak.
-_DOUBT = 15.0
+_CUTOFF = 0.15  # cycles a pixel
+# Minimum height of a peak, in standard deviations of the correlation's noise. The largest of all
+# values of noise alone reaches 6.
+_MIN_PEAK = 10.0
+# In hundreds of photos and flat fields, the error was never larger than this divided by the peak.
+_ERROR_BOUND = 15.0
 
 
 class Shift(NamedTuple):
-    """How far a shot lies below and right of another, and what noise may add to that, in pixels."""
+    """The shift of one image relative to another, down and right, and its error, in pixels."""
 
     down: float
     across: float
-    doubt: float
+    error: float
 
     @property
     def length(self) -> float:
-        """The distance."""
+        """Length of the shift."""
         return float(np.hypot(self.down, self.across))
 
 
-class Shots(Protocol):
-    """Shots of one scene, such as `autodenoise.data.repeats.Scene`."""
-
-    @property
-    def shots(self) -> int:
-        """How many there are."""
-        ...
-
-    @property
-    def form(self) -> Form:
-        """Of each."""
-        ...
-
-    def rows(self) -> Iterator[tuple[int, int, NDArray[Any]]]:
-        """Give the number of a shot, and rows of it from some row on, one after the other."""
-        ...
-
-
 def shift_between(first: NDArray[np.floating], other: NDArray[np.floating]) -> Shift | None:
-    """Measure a shift to a twentieth of a pixel by phase correlation.
+    """Measure the shift between two images to 1/20 of a pixel, by phase correlation.
 
     Parameters
     ----------
     first, other
-        Of one shape (H, W), at least 16 pixels a side.
+        Images of the same shape (H, W), at least 16 pixels a side.
 
     Returns
     -------
     Shift or None
-        None where nothing shows it: in flat fields, or where noise hides everything.
+        None where it cannot be measured: in flat fields and very noisy images.
 
     References
     ----------
@@ -83,15 +67,15 @@ def shift_between(first: NDArray[np.floating], other: NDArray[np.floating]) -> S
     down, across = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None]
     one, two = (np.fft.fft2((image - image.mean()) * window) for image in (first, other))
     cross = one.conj() * two
-    # What is finest is mostly noise, and aliased.
-    keep = np.exp(-0.5 * (down**2 + across**2) / _FINEST**2)
-    spectrum = keep * cross / np.maximum(np.abs(cross), np.finfo(np.float64).tiny)
+    # High frequencies are mostly noise, and aliased.
+    lowpass = np.exp(-0.5 * (down**2 + across**2) / _CUTOFF**2)
+    spectrum = lowpass * cross / np.maximum(np.abs(cross), np.finfo(np.float64).tiny)
     surface = np.fft.ifft2(spectrum).real
     peak = np.unravel_index(surface.argmax(), surface.shape)
     # The median of |N(0, 1)| is 0.6745.
     noise = np.median(np.abs(surface)) / 0.6745
-    # Of two images without anything, all is 0.
-    if surface[peak] <= _SIGNIFICANT * noise:
+    # For two empty images, everything is 0.
+    if surface[peak] <= _MIN_PEAK * noise:
         return None
     start = [
         place if place <= side // 2 else place - side
@@ -105,50 +89,50 @@ def shift_between(first: NDArray[np.floating], other: NDArray[np.floating]) -> S
     return Shift(
         start[0] + float(fine[best[0]]),
         start[1] + float(fine[best[1]]),
-        float(_DOUBT * noise / surface[peak]),
+        float(_ERROR_BOUND * noise / surface[peak]),
     )
 
 
-def misalignment(scene: Shots) -> str | None:
-    """Say how far apart the shots of a scene are, if by more than a quarter of a pixel.
+def misalignment(scene: Scene | Sample) -> str | None:
+    """Return a warning if shots of the same view are shifted by more than 0.25 pixels.
 
-    Each is compared with the first, where that has most structure in 512x512 pixels.
+    Each shot is compared with the first, in the 512x512 pixels of it with the most structure.
 
     Returns
     -------
     str or None
-        A warning for people, without the scene's name. None where the shots lie on each other, and
-        where nothing can be told.
+        A warning for the user, without the name. None where the shots are aligned, or where their
+        shift cannot be measured.
 
     Raises
     ------
     InputError
         A file is missing or damaged.
     """
-    if scene.shots < 2 or min(scene.form.width, scene.form.height) < _LEAST_SIDE:
+    if scene.shots < 2 or min(scene.form.width, scene.form.height) < _MIN_SIDE:
         return None
     windows = _windows(scene, *_most_structured(scene))
     first = next(windows)
     shifts = [shift_between(first, other) for other in windows]
-    apart = [
+    shifted = [
         shift
         for shift in shifts
-        if shift is not None and shift.length > max(_TOLERATED, shift.doubt)
+        if shift is not None and shift.length > max(_MAX_SHIFT, shift.error)
     ]
-    if not apart:
+    if not shifted:
         return None
-    farthest = max(apart, key=lambda shift: shift.length)
+    farthest = max(shifted, key=lambda shift: shift.length)
     return (
-        f"{len(apart)} of {len(shifts)} shots do not lie on the first one: up to "
-        f"{farthest.length:.2f} pixels apart ({farthest.down:+.2f} down, "
+        f"{len(shifted)} of {len(shifts)} shots are not aligned with the first one: shifted by up "
+        f"to {farthest.length:.2f} pixels ({farthest.down:+.2f} down, "
         f"{farthest.across:+.2f} across). Edges then count as noise; use a tripod, or align the "
         "shots first"
     )
 
 
-def _most_structured(scene: Shots) -> tuple[int, int]:
-    """Find the window's upper left corner in the first shot."""
-    # Means of blocks hide most of the noise. The last rows may be too few for a block.
+def _most_structured(scene: Scene | Sample) -> tuple[int, int]:
+    """Return the upper left corner of the window in the first shot with the most structure."""
+    # Block means suppress most of the noise. The last rows may be too few for a block.
     strips = [
         _block_means(samples)
         for _, _, samples in itertools.takewhile(lambda chunk: chunk[0] == 0, scene.rows())
@@ -160,7 +144,7 @@ def _most_structured(scene: Shots) -> tuple[int, int]:
 
     def structure(corner: tuple[int, int]) -> float:
         top, left = (place // _BLOCK for place in corner)
-        part = means[top : top + _SIDE // _BLOCK, left : left + _SIDE // _BLOCK]
+        part = means[top : top + _WINDOW_SIDE // _BLOCK, left : left + _WINDOW_SIDE // _BLOCK]
         return float(np.abs(np.diff(part, axis=0)).sum() + np.abs(np.diff(part, axis=1)).sum())
 
     corners = itertools.product(_starts(scene.form.height), _starts(scene.form.width))
@@ -168,11 +152,11 @@ def _most_structured(scene: Shots) -> tuple[int, int]:
 
 
 def _starts(side: int) -> range:
-    return range(0, max(side - _SIDE, 0) + 1, _SIDE // 2)
+    return range(0, max(side - _WINDOW_SIDE, 0) + 1, _WINDOW_SIDE // 2)
 
 
 def _block_means(samples: NDArray[Any]) -> NDArray[np.float64]:
-    """Average (r, W, C) over blocks of 16x16 pixels and all channels; what is over is left out."""
+    """Average (r, W, C) over blocks of 16x16 pixels and all channels, without incomplete blocks."""
     rows, columns = (length // _BLOCK for length in samples.shape[:2])
     whole = samples[: rows * _BLOCK, : columns * _BLOCK]
     blocks = whole.reshape(rows, _BLOCK, columns, _BLOCK, samples.shape[2])
@@ -180,12 +164,14 @@ def _block_means(samples: NDArray[Any]) -> NDArray[np.float64]:
     return means
 
 
-def _windows(scene: Shots, top: int, left: int) -> Iterator[NDArray[np.float64]]:
-    """Cut the same window out of each shot, as the mean of its channels."""
+def _windows(scene: Scene | Sample, top: int, left: int) -> Iterator[NDArray[np.float64]]:
+    """Cut the same window from each shot, averaged over the channels."""
     by_shot = itertools.groupby(scene.rows(), key=lambda chunk: chunk[0])
     for _, chunks in by_shot:
         parts = [
-            samples[max(top - start, 0) : max(top + _SIDE - start, 0), left : left + _SIDE]
+            samples[
+                max(top - start, 0) : max(top + _WINDOW_SIDE - start, 0), left : left + _WINDOW_SIDE
+            ]
             for _, start, samples in chunks
         ]
         yield np.concatenate([part.mean(axis=2, dtype=np.float64) for part in parts])

@@ -1,4 +1,4 @@
-"""Scenes: several noisy shots of the same view, as folders and stacks hold them."""
+"""Find repeated shots of the same view in folders and stacks."""
 
 from __future__ import annotations
 
@@ -20,33 +20,40 @@ if TYPE_CHECKING:
 
     from autodenoise.images import ImageFile, IntensityRange
 
-__all__ = ["DRAWN", "MADE", "Form", "Scene", "Scenes", "find_scenes", "made_of_others", "originals"]
+__all__ = [
+    "DRAWN",
+    "MADE",
+    "Form",
+    "Scene",
+    "Scenes",
+    "denoised_outputs",
+    "find_scenes",
+    "originals",
+]
 
-MADE = "denoise made it of another here"
-"""Why a picture that ``denoise`` has put beside another is left out."""
+MADE = "written by denoise, from another image here"
+"""Why the output of ``denoise`` is skipped."""
 
-DRAWN = "a training run drew it"
-"""Why a figure of a run that lies among the pictures is left out."""
+DRAWN = "a figure of a training run"
+"""Why figures in run folders are skipped."""
 
 
 class Form(NamedTuple):
-    """What the shots of a scene have in common."""
+    """Size, channels, dtype and intensity range of an image."""
 
     width: int
     height: int
-    colours: int
+    channels: int
     dtype: np.dtype[Any]
     intensity_range: IntensityRange | None
 
     @classmethod
-    def of(cls, picture: ImageFile) -> Form:
-        """Give that of a picture that was opened upright."""
-        return cls(
-            picture.width, picture.height, picture.colors, picture.dtype, picture.intensity_range
-        )
+    def of(cls, image: ImageFile) -> Form:
+        """Return the form of an image file that was opened upright."""
+        return cls(image.width, image.height, image.colors, image.dtype, image.intensity_range)
 
     def __str__(self) -> str:
-        return f"{self.width}x{self.height}, {self.colours} channel(s), {self.dtype}"
+        return f"{self.width}x{self.height}, {self.channels} channel(s), {self.dtype}"
 
 
 @dataclass(frozen=True)
@@ -56,13 +63,13 @@ class Scene:
     Attributes
     ----------
     name
-        The folder or stack that holds it, from where was looked.
+        The folder or stack with the shots, relative to the searched folder.
     files
-        The shots, in order; or one file whose pages are the shots.
+        The files of the shots, in order; or one file with the shots as its pages.
     shots
-        How many there are.
+        Number of shots.
     form
-        Of every shot.
+        Size, channels and dtype of every shot.
     """
 
     name: str
@@ -71,16 +78,16 @@ class Scene:
     form: Form
 
     def rows(self) -> Iterator[tuple[int, int, NDArray[Any]]]:
-        """Decode the shots one after the other, a chunk of rows at a time.
+        """Decode the shots one after the other, in chunks of rows.
 
         Yields
         ------
         int
-            Which shot, from 0.
+            Index of the shot.
         int
-            Which row of it the chunk begins with.
+            First row of the chunk.
         ndarray
-            (r, W, C) samples as the file has them, upright, without transparency.
+            (r, W, C) pixels as stored, upright, without transparency.
 
         Raises
         ------
@@ -90,126 +97,133 @@ class Scene:
         shot = top = 0
         for file in self.files:
             for samples in open_image(file, upright=True).rows():
-                yield shot, top, samples[..., : self.form.colours]
+                yield shot, top, samples[..., : self.form.channels]
                 top += len(samples)
                 if top >= self.form.height:
                     shot, top = shot + 1, 0
 
 
 class Scenes(NamedTuple):
-    """The scenes that were found, by name, and what was left out of them and why."""
+    """The scenes in a folder, by name, and the skipped files."""
 
     scenes: tuple[Scene, ...]
-    passed_over: tuple[SkippedFile, ...]
+    skipped: tuple[SkippedFile, ...]
 
 
 def originals(path: Path, *, also: frozenset[str] = frozenset()) -> FoundFiles:
-    """List the pictures in a folder and below, but what ``denoise`` and training have put there.
+    """List the images in a folder and below, without the output of ``denoise`` and training.
 
     Parameters
     ----------
     path
         The folder.
     also
-        Other endings that count as pictures.
+        Other suffixes to accept.
 
     Raises
     ------
     InputError
-        It cannot be read.
+        The folder cannot be read.
     """
     found = scan(path, recursive=True, also=also)
-    reasons = dict.fromkeys(made_of_others(found.pictures), MADE)
-    folders = {folder for name in found.pictures for folder in name.parents} - {Path()}
+    reasons = dict.fromkeys(denoised_outputs(found.images), MADE)
+    folders = {folder for name in found.images for folder in name.parents} - {Path()}
     for run in filter(lambda folder: _is_run(path / folder), folders):
-        reasons |= {name: DRAWN for name in found.pictures if run in name.parents}
+        reasons |= {name: DRAWN for name in found.images if run in name.parents}
     return dataclasses.replace(
         found,
-        pictures=[name for name in found.pictures if name not in reasons],
-        passed_over=[
-            *found.passed_over,
+        images=[name for name in found.images if name not in reasons],
+        skipped=[
+            *found.skipped,
             *(SkippedFile(name.as_posix(), reason) for name, reason in reasons.items()),
         ],
     )
 
 
 def _is_run(folder: Path) -> bool:
-    """Tell whether a folder is what training leaves."""
+    """Return whether a folder is a run folder."""
     return all((folder / name).is_file() for name in ("recipe.toml", "environment.json"))
 
 
-def made_of_others(names: Collection[Path]) -> list[Path]:
-    """Pick the pictures that ``denoise`` has put beside those that it made them of."""
+def denoised_outputs(names: Collection[Path]) -> list[Path]:
+    """Return the images that ``denoise`` wrote next to their inputs.
+
+    Examples
+    --------
+    >>> [path.name for path in denoised_outputs([Path("a.png"), Path("a.denoised.png")])]
+    ['a.denoised.png']
+    """
     stems = {name.with_suffix("") for name in names}
-    return [name for name in names if _made_of(name) in stems]
+    return [
+        name
+        for name in names
+        if name.stem.endswith(".denoised")
+        and name.with_name(name.stem.removesuffix(".denoised")) in stems
+    ]
 
 
-def _made_of(name: Path) -> Path | None:
-    """Give the name, without its ending, of the picture that a denoised one was made of."""
-    stem = name.stem.removesuffix(".denoised")
-    return None if stem == name.stem else name.with_name(stem)
+def find_scenes(path: Path, *, separate: bool = False) -> Scenes:
+    """Find the scenes in a folder or a stack, from the headers of the files.
 
-
-def find_scenes(path: Path, *, apart: bool = False) -> Scenes:
-    """Find the scenes in a folder, or take a stack for one; files are judged by their headers.
-
-    The pictures of a folder are the shots of one scene, those of each folder in it of another.
-    A file of several pages is a scene by itself, wherever it lies.
+    The images in a folder are the shots of one scene, and those in each subfolder of another. A
+    file with several pages is a scene of its own.
 
     Parameters
     ----------
     path
-        The folder, or the stack.
-    apart
-        Take every picture and page for a scene of one shot.
+        The folder or the stack.
+    separate
+        Treat every image file as a scene of its own.
 
     Raises
     ------
     InputError
-        There is no such file or folder, it cannot be read, or not one scene is in it; the message
-        says what was left out.
+        The path does not exist, is unreadable, or contains no scene. The message lists the skipped
+        files.
     """
     if path.is_dir():
         root, found = path, originals(path)
     else:
         root, found = path.parent, FoundFiles([path.relative_to(path.parent)])
-    passed_over = [
-        *found.passed_over,
-        *(SkippedFile(failure.name, str(failure.error)) for failure in found.failures),
+    skipped = [
+        *found.skipped,
+        *(SkippedFile(failed.name, str(failed.error)) for failed in found.failed),
     ]
     scenes: list[Scene] = []
     folders: dict[Path, dict[Path, Form]] = {}
-    for name in found.pictures:
+    for name in found.images:
         try:
-            picture = open_image(root / name, upright=True)
+            image = open_image(root / name, upright=True)
         except InputError as error:
-            passed_over.append(SkippedFile(name.as_posix(), str(error)))
+            skipped.append(SkippedFile(name.as_posix(), str(error)))
             continue
-        form = Form.of(picture)
-        if picture.pages > 1 or apart:
-            scenes.append(Scene(name.as_posix(), (root / name,), picture.pages, form))
+        form = Form.of(image)
+        if image.pages > 1 or separate:
+            scenes.append(Scene(name.as_posix(), (root / name,), image.pages, form))
         else:
             folders.setdefault(name.parent, {})[name] = form
     for folder, forms in folders.items():
         common, count = Counter(forms.values()).most_common(1)[0]
         for name, form in forms.items():
             if count == 1:
-                reason = "the only shot of its scene and form; at least 2 are needed"
+                reason = (
+                    "the only shot of its scene with this size and depth; at least 2 are needed"
+                )
             elif form != common:
-                reason = f"it is {form}; most shots beside it are {common}"
+                reason = f"it is {form}; most shots in its folder are {common}"
             else:
                 continue
-            passed_over.append(SkippedFile(name.as_posix(), reason))
+            skipped.append(SkippedFile(name.as_posix(), reason))
         if count > 1:
             files = tuple(root / name for name, form in forms.items() if form == common)
-            own = root.resolve().name if folder == folder.parent else folder.as_posix()
-            scenes.append(Scene(own, files, count, common))
-    passed_over.sort(key=lambda passed: passed.name)
+            title = root.resolve().name if folder == folder.parent else folder.as_posix()
+            scenes.append(Scene(title, files, count, common))
+    skipped.sort(key=lambda file: file.name)
     if not scenes:
-        wanted = (
-            f"{path} holds no scene, which is at least 2 shots of the same view: a folder of "
-            "pictures of one size and depth, or a file with as many pages"
+        expected = (
+            f"{path} contains no repeated shots. Expected at least 2 shots of the same view: a "
+            "folder of images with the same size and depth, or a file with several pages"
         )
-        left_out = [f"  {passed.name}: {passed.reason}" for passed in passed_over]
-        raise InputError("\n".join([wanted, *left_out]))
-    return Scenes(tuple(sorted(scenes, key=lambda scene: scene.name)), tuple(passed_over))
+        lines = [f"  {file.name}: {file.reason}" for file in skipped]
+        raise InputError("\n".join([expected, *lines]))
+    return Scenes(tuple(sorted(scenes, key=lambda scene: scene.name)), tuple(skipped))

@@ -1,19 +1,20 @@
-"""Crops of more pictures than memory holds, which threads read ahead."""
+"""Crops of datasets that are larger than memory, read ahead by threads."""
 
 from __future__ import annotations
 
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from autodenoise.data.crops import WINDOW, Crops, Draws, Pictures, stored_bytes
+from autodenoise.data.crops import WINDOW_BYTES, Crops, Draws, ImageCrops, stored_bytes
 from autodenoise.data.gathering import listing
-from autodenoise.data.pieces import THREADS, Pieces
-from autodenoise.data.planes import Reader
+from autodenoise.data.patches import Patches
+from autodenoise.data.samples import THREADS, Reader
 from autodenoise.discovery import SkippedFile
 from autodenoise.errors import InputError
 
@@ -21,68 +22,72 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Future
 
-    from autodenoise.data.crops import Supervision
+    from autodenoise.data.spec import Supervision
 
-__all__ = ["Stream", "crops_of"]
+__all__ = ["StreamedCrops", "crops_of"]
 
 
-class Stream(Crops):
-    """Crops of pictures on disk: the same as `Pictures` gives of them, in the same order.
+class StreamedCrops(Crops):
+    """Crops of images on disk: the same as `ImageCrops` cuts, in the same order.
 
-    In memory are the window of pictures that an epoch is at, and the next one.
+    The current window of images and the next one are in memory.
 
     Parameters
     ----------
-    pieces
-        The pictures.
-    side, shrink, shuffle_channels, holds, window
+    patches
+        The images.
+    side, shrink, shuffle_channels, supervision, window_bytes
         See `Crops`.
     threads
-        How many read ahead.
+        Number of threads that read ahead.
     """
 
     def __init__(
         self,
-        pieces: Pieces,
+        patches: Patches,
         side: int,
         *,
         shrink: float = 1.0,
         shuffle_channels: bool = False,
-        holds: Supervision = "clean",
-        window: int = WINDOW,
+        supervision: Supervision = "clean",
+        window_bytes: int = WINDOW_BYTES,
         threads: int = THREADS,
     ) -> None:
         super().__init__(
-            [pieces.shape(index) for index in range(len(pieces))],
-            pieces.dtype,
+            [patches.shape(index) for index in range(len(patches))],
+            patches.dtype,
             side,
             shrink=shrink,
             shuffle_channels=shuffle_channels,
-            holds=holds,
-            window=window,
+            supervision=supervision,
+            window_bytes=window_bytes,
         )
-        self._shelf = _Shelf(pieces, shrink, holds)
+        self._damaged: dict[str, str] = {}
+        # The threads must not reference this object, or it would never be finalized.
+        self._read = partial(
+            _read, patches, self._damaged, threading.local(), shrink=shrink, supervision=supervision
+        )
         self._pool = ThreadPoolExecutor(threads)
-        # Whoever lets go of a stream does not wait for what it has not begun to read.
+        # Do not wait for patches that no thread has begun to read.
         weakref.finalize(self, self._pool.shutdown, wait=False, cancel_futures=True)
-        self._coming: dict[int, Future[Pictures]] = {}
+        self._pending: dict[int, Future[ImageCrops]] = {}
         self._plan: list[list[int]] = []
-        self._place: dict[int, int] = {}
+        self._window_of: dict[int, int] = {}
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """See `Crops`: the pictures that could not be decoded so far."""
-        damaged = [SkippedFile(*told) for told in sorted(self._shelf.damaged.items())]
+        """See `Crops`: the images that could not be decoded so far."""
+        damaged = [SkippedFile(*entry) for entry in sorted(self._damaged.items())]
         if not damaged:
             return ()
-        told = f"{len(damaged):,} cannot be decoded; others took their turns"
-        return (f"{told}:\n{listing(damaged)}",)
+        count = f"{len(damaged):,} cannot be decoded and were replaced by others"
+        return (f"{count}:\n{listing(damaged)}",)
 
     def order(self, count: int, generator: torch.Generator) -> Tensor:
-        """See `Crops`. What is read ahead follows the last order that was asked for."""
+        """See `Crops`. Reading ahead follows the latest order."""
         windows = self._windows(count, generator)
         self._plan = [list(dict.fromkeys(window.tolist())) for window in windows]
-        self._place = {piece: n for n, pieces in enumerate(self._plan) for piece in pieces}
+        self._window_of = {row: n for n, rows in enumerate(self._plan) for row in rows}
         return torch.cat(windows)
 
     def cut(self, rows: Tensor, draws: Draws, side: int) -> Tensor:
@@ -91,83 +96,89 @@ class Stream(Crops):
         Raises
         ------
         InputError
-            Not one picture can be decoded.
+            None of the images can be decoded.
         """
-        asked = rows.tolist()
-        self._read_ahead(asked)
-        parts, which = [], []
-        for piece in dict.fromkeys(asked):
-            own = torch.tensor([n for n, other in enumerate(asked) if other == piece])
-            pictures = self._coming[piece].result()
-            cut = pictures.cut(torch.zeros_like(own), draws.take(own), side)
+        wanted = rows.tolist()
+        self._read_ahead(wanted)
+        parts, indices = [], []
+        for row in dict.fromkeys(wanted):
+            places = torch.tensor([n for n, other in enumerate(wanted) if other == row])
+            image = self._pending[row].result()
+            cut = image.cut(torch.zeros_like(places), draws.take(places), side)
             parts.append(cut.permute(0, 1, 3, 4, 2))
-            which.append(own)
-        together = torch.cat(parts, 1)[:, torch.cat(which).argsort()]
+            indices.append(places)
+        together = torch.cat(parts, 1)[:, torch.cat(indices).argsort()]
         return together.permute(0, 1, 4, 2, 3).to(rows.device)
 
-    def _read_ahead(self, asked: Sequence[int]) -> None:
-        """Begin to read what is asked for, its window and the next; let go of all else."""
-        near = list(asked)
-        places = [self._place[piece] for piece in asked if piece in self._place]
-        if places:
-            for window in self._plan[min(places) : min(places) + 2]:
+    def _read_ahead(self, wanted: Sequence[int]) -> None:
+        """Start reading these rows, their window and the next; drop all others."""
+        near = list(wanted)
+        windows = [self._window_of[row] for row in wanted if row in self._window_of]
+        if windows:
+            for window in self._plan[min(windows) : min(windows) + 2]:
                 near += window
-        wanted = dict.fromkeys(near)
-        for piece in [piece for piece in self._coming if piece not in wanted]:
-            self._coming.pop(piece).cancel()
-        for piece in wanted:
-            if piece not in self._coming:
-                self._coming[piece] = self._pool.submit(self._shelf.take, piece)
+        needed = dict.fromkeys(near)
+        for row in [row for row in self._pending if row not in needed]:
+            self._pending.pop(row).cancel()
+        for row in needed:
+            if row not in self._pending:
+                self._pending[row] = self._pool.submit(self._read, row)
 
 
-class _Shelf:
-    """What the threads of a stream share."""
-
-    def __init__(self, pieces: Pieces, shrink: float, holds: Supervision) -> None:
-        self.pieces, self.shrink, self.holds = pieces, shrink, holds
-        self.damaged: dict[str, str] = {}
-        self._own = threading.local()
-
-    def take(self, index: int) -> Pictures:
-        """Read a picture; where it is damaged, the next that is not."""
-        if not hasattr(self._own, "reader"):
-            self._own.reader = Reader()
-        for step in range(len(self.pieces)):
-            number = (index + step) % len(self.pieces)
-            try:
-                picture = self.pieces.read(number, self._own.reader)
-            except InputError as error:
-                self.damaged[self.pieces.pieces[number].name] = str(error)
-                continue
-            return Pictures([picture], 1, shrink=self.shrink, holds=self.holds)
-        raise InputError(f"not one of {len(self.pieces):,} pictures can be decoded")
+def _read(
+    patches: Patches,
+    damaged: dict[str, str],
+    local: threading.local,
+    index: int,
+    *,
+    shrink: float,
+    supervision: Supervision,
+) -> ImageCrops:
+    """Read a patch, or the next one that is not damaged, with the thread's own reader."""
+    if not hasattr(local, "reader"):
+        local.reader = Reader()
+    for step in range(len(patches)):
+        number = (index + step) % len(patches)
+        try:
+            image = patches.read(number, local.reader)
+        except InputError as error:
+            damaged[patches.samples[number].name] = str(error)
+            continue
+        return ImageCrops([image], 1, shrink=shrink, supervision=supervision)
+    raise InputError(f"none of the {len(patches):,} images can be decoded")
 
 
 def crops_of(
-    pictures: Sequence[Tensor] | Pieces,
+    images: Sequence[Tensor] | Patches,
     side: int,
     *,
     shrink: float,
     shuffle_channels: bool,
-    holds: Supervision,
+    supervision: Supervision,
     device: torch.device,
 ) -> Crops:
-    """Take crops of pictures where they are: on disk, or in memory; see `Crops`.
+    """Return crops of images on disk or in memory; for the parameters see `Crops`.
 
-    Those in memory go to the device unless they would take more than half of what it has free.
+    Images in memory are moved to the device unless they take more than half of its free memory.
     """
-    if isinstance(pictures, Pieces):
-        return Stream(pictures, side, shrink=shrink, shuffle_channels=shuffle_channels, holds=holds)
+    if isinstance(images, Patches):
+        return StreamedCrops(
+            images,
+            side,
+            shrink=shrink,
+            shuffle_channels=shuffle_channels,
+            supervision=supervision,
+        )
     if device.type == "cuda":
-        shapes = [picture.shape for picture in pictures]
+        shapes = [image.shape for image in images]
         free, _ = torch.cuda.mem_get_info(device)
-        if stored_bytes(shapes, pictures[0].dtype, shrink) > free / 2:
+        if stored_bytes(shapes, images[0].dtype, shrink) > free / 2:
             device = torch.device("cpu")
-    return Pictures(
-        pictures,
+    return ImageCrops(
+        images,
         side,
         shrink=shrink,
         shuffle_channels=shuffle_channels,
-        holds=holds,
+        supervision=supervision,
         device=device,
     )

@@ -1,4 +1,4 @@
-"""Arrays of images on disk, ``.npy`` and ``.zarr``, that are read a part at a time."""
+"""Arrays of images on disk, ``.npy`` and ``.zarr``, read in parts."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 __all__ = ["ENDINGS", "Volume", "open_volumes"]
 
 ENDINGS = frozenset({".npy", ".zarr"})
-"""What their names end in; a ``.zarr`` is a folder."""
+"""Their suffixes; a ``.zarr`` is a folder."""
 
-_MARKS = ("zarr.json", ".zarray")
-_COLOURS = (1, 3, 4)
-_LARGEST_SLAB = 256 * 2**20
-_LARGEST_CHUNK = 2**30
+_ZARR_METADATA = ("zarr.json", ".zarray")
+_CHANNEL_COUNTS = (1, 3, 4)
+_MAX_SLAB_BYTES = 256 * 2**20
+_MAX_CHUNK_BYTES = 2**30
 
-# A damaged file makes zarr stumble in many places.
-_UNREADABLE = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
+# A damaged file makes zarr raise any of these.
+_READ_ERRORS = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
 
 
 class _Array(Protocol):
-    """What NumPy's and zarr's arrays have in common."""
+    """The interface that NumPy and zarr arrays share."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -42,27 +42,27 @@ class _Array(Protocol):
     @property
     def dtype(self) -> np.dtype[Any]: ...
 
-    def __getitem__(self, place: Any, /) -> Any: ...
+    def __getitem__(self, key: Any, /) -> Any: ...
 
 
 @dataclass(frozen=True)
 class Volume:
-    """An array whose last two axes are rows and columns, or last three with the colours.
+    """An array of planes: its last two axes are rows and columns, or its last three with channels.
 
     Attributes
     ----------
     path
-        Where it is.
+        The file or folder.
     array
-        The whole.
+        The whole array.
     leading
-        How many planes there are along each of the axes before.
+        Lengths of the axes before, which count planes.
     samples
-        Stored for each pixel, transparency included.
+        Number of values stored per pixel, including transparency.
     depth
-        How many planes, along the last leading axis, are stored together.
+        Number of planes along the last leading axis that are stored in one chunk.
     form
-        Of a plane.
+        Size, channels and dtype of a plane.
     """
 
     path: Path
@@ -74,80 +74,79 @@ class Volume:
 
     @classmethod
     def of(cls, path: Path, array: _Array, chunk: tuple[int, ...] = ()) -> Volume:
-        """Look at an array; `chunk` is the shape of what is stored together.
+        """Describe an array; `chunk` is the shape of its chunks.
 
         Raises
         ------
         InputError
-            It holds no images.
+            The array does not contain images.
         """
         shape, dtype = tuple(array.shape), array.dtype
         if len(shape) < 2 or 0 in shape or dtype.kind not in "uif":
             raise InputError(
-                f"{path} holds {dtype} of shape {shape}; expected numbers, with rows and columns "
-                "as the last axes, or RGB after them"
+                f"{path} contains {dtype} of shape {shape}; expected numbers with rows and columns "
+                "as the last axes, or rows, columns and RGB channels"
             )
-        coloured = len(shape) > 2 and shape[-1] in _COLOURS
-        height, width, samples = shape[-3:] if coloured else (*shape[-2:], 1)
-        leading = shape[: -3 if coloured else -2]
+        has_channels = len(shape) > 2 and shape[-1] in _CHANNEL_COUNTS
+        height, width, samples = shape[-3:] if has_channels else (*shape[-2:], 1)
+        leading = shape[: -3 if has_channels else -2]
         native = dtype.newbyteorder("=")
         depth = chunk[len(leading) - 1] if chunk and leading else 1
-        if depth * height * width * samples * native.itemsize > _LARGEST_SLAB:
+        if depth * height * width * samples * native.itemsize > _MAX_SLAB_BYTES:
             depth = 1
         form = Form(width, height, min(samples, 3), native, IntensityRange.for_dtype(native))
         return cls(path, array, leading, samples, depth, form)
 
     def read(
-        self, place: tuple[int, ...], top: int, left: int, height: int, width: int
+        self, index: tuple[int, ...], top: int, left: int, height: int, width: int
     ) -> NDArray[Any]:
-        """Read a part of the planes that are stored together with one of them.
+        """Read a window of a plane and of all planes stored in the same chunk.
 
         Parameters
         ----------
-        place
-            Of the plane, along the leading axes.
+        index
+            Index of the plane along the leading axes.
         top, left, height, width
-            The part, in pixels.
+            The window, in pixels.
 
         Returns
         -------
         ndarray
-            (n, height, width, C) without transparency. That of the plane is number
-            ``place[-1] % depth``.
+            (n, height, width, C) without transparency. The plane is at ``index[-1] % depth``.
 
         Raises
         ------
         InputError
             The file is damaged.
         """
-        where: list[int | slice] = list(place)
-        if place:
-            first = place[-1] - place[-1] % self.depth
-            where[-1] = slice(first, first + self.depth)
-        where += [slice(top, top + height), slice(left, left + width)]
+        key: list[int | slice] = list(index)
+        if index:
+            first = index[-1] - index[-1] % self.depth
+            key[-1] = slice(first, first + self.depth)
+        key += [slice(top, top + height), slice(left, left + width)]
         with _reading(self.path):
-            part = np.asarray(self.array[tuple(where)])
-        part = part.reshape(-1, height, width, self.samples)[..., : self.form.colours]
+            part = np.asarray(self.array[tuple(key)])
+        part = part.reshape(-1, height, width, self.samples)[..., : self.form.channels]
         return part.astype(self.form.dtype, copy=False)
 
 
 def open_volumes(path: Path) -> dict[str, Volume]:
-    """Open what a ``.npy`` file or a ``.zarr`` folder holds, by name.
+    """Open the arrays in an ``.npy`` file or a ``.zarr`` folder, by name.
 
-    Of an OME-Zarr image that is its largest version, of another group each of its arrays.
+    For an OME-Zarr image this is its full resolution, for other groups each of their arrays.
 
     Raises
     ------
     InputError
-        It is missing, damaged, or holds no images.
+        The file is missing or damaged, or does not contain images.
     MissingExtra
-        It needs zarr, which is not installed.
+        The file needs zarr, which is not installed.
     """
     if path.suffix.lower() == ".npy":
         with _reading(path):
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):
-            raise InputError(f"{path} is an .npz archive by another name")
+            raise InputError(f"{path} is an .npz archive; rename it to end in .npz")
         return {"": Volume.of(path, array)}
     try:
         import zarr
@@ -155,24 +154,24 @@ def open_volumes(path: Path) -> dict[str, Volume]:
         missing = error.name or "zarr"
         raise MissingExtra(missing, extra_of(missing)) from None
     with _reading(path):
-        found = zarr.open(path, mode="r")
-        if isinstance(found, zarr.Array):
-            arrays = {"": found}
+        root = zarr.open(path, mode="r")
+        if isinstance(root, zarr.Array):
+            arrays = {"": root}
         else:
-            told: Any = found.attrs.asdict()
-            images = told.get("ome", told).get("multiscales")
-            # Not zarr's own list, which warns of whatever else there is.
+            attributes: Any = root.attrs.asdict()
+            images = attributes.get("ome", attributes).get("multiscales")
+            # zarr's own listing warns about unrelated files.
             names = [image["datasets"][0]["path"] for image in images or ()] or [
-                mark.parent.name for name in _MARKS for mark in path.glob(f"*/{name}")
+                file.parent.name for name in _ZARR_METADATA for file in path.glob(f"*/{name}")
             ]
-            inside = {name: found[name] for name in names}
-            arrays = {name: one for name, one in inside.items() if isinstance(one, zarr.Array)}
+            members = {name: root[name] for name in names}
+            arrays = {name: a for name, a in members.items() if isinstance(a, zarr.Array)}
     if not arrays:
-        raise InputError(f"{path} holds no array")
+        raise InputError(f"{path} contains no arrays")
     for array in arrays.values():
         stored = array.shards or array.chunks
-        if math.prod(stored) * array.dtype.itemsize > _LARGEST_CHUNK:
-            raise InputError(f"{path} is stored in chunks of {stored}, which are too large to read")
+        if math.prod(stored) * array.dtype.itemsize > _MAX_CHUNK_BYTES:
+            raise InputError(f"{path} has chunks of {stored}, which are too large to read")
     return {
         name: Volume.of(path, array, array.shards or array.chunks)
         for name, array in sorted(arrays.items())
@@ -183,5 +182,5 @@ def open_volumes(path: Path) -> dict[str, Volume]:
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except _UNREADABLE as error:
+    except _READ_ERRORS as error:
         raise InputError(f"cannot read {path}: {error}") from None

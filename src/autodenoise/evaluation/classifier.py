@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from autodenoise.data.dataset import as_float
+from autodenoise.data.crops import as_float
 from autodenoise.nets.layers import Conv, he_uniform_, pool, relu
 from autodenoise.training.randomness import generator
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from autodenoise.data.arrays import Part
+    from autodenoise.data.splits import Part
 
 __all__ = ["Accuracy", "Classifier"]
 

@@ -197,12 +197,12 @@ def measure(
     InputError
         Nothing there can be measured; the message says why.
     """
-    found = of_one_kind(find_scenes(source, apart=flat))
+    found = of_one_kind(find_scenes(source, separate=flat))
     form = found.scenes[0].form
     declared = intensity_range or form.intensity_range
     unit = declared or IntensityRange(0, 1)
-    extremes = Extremes(form.colours)
-    sound, passed_over = [], list(found.passed_over)
+    extremes = Extremes(form.channels)
+    sound, passed_over = [], list(found.skipped)
     for scene in _told(found.scenes, "reading", on_step):
         kept, damaged = survey(scene, extremes, least=1 if flat else 2)
         passed_over += damaged
@@ -228,7 +228,7 @@ def measure(
     level = None if black is None else (black - unit.low) / (unit.high - unit.low)
     *channels, together = (
         _channel(name, numbers, measured, dark, alike, level)
-        for name, numbers in _names(form.colours).items()
+        for name, numbers in _names(form.channels).items()
     )
     _check(source, channels, passed_over)
     # In a unit of the samples' own, nobody knows where white is.

@@ -34,7 +34,7 @@ def of_one_kind(scenes: Scenes) -> Scenes:
     """Keep the scenes whose samples are of the most common kind, and pass over the others."""
 
     def kind(scene: Scene) -> tuple[Any, ...]:
-        return scene.form.colours, scene.form.dtype, scene.form.intensity_range
+        return scene.form.channels, scene.form.dtype, scene.form.intensity_range
 
     common = Counter(map(kind, scenes.scenes)).most_common(1)[0][0]
     kept = tuple(scene for scene in scenes.scenes if kind(scene) == common)
@@ -43,7 +43,7 @@ def of_one_kind(scenes: Scenes) -> Scenes:
         for scene in scenes.scenes
         if kind(scene) != common
     ]
-    return type(scenes)(kept, (*scenes.passed_over, *others))
+    return type(scenes)(kept, (*scenes.skipped, *others))
 
 
 class Extremes:

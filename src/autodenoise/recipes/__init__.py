@@ -24,7 +24,7 @@ import tomli_w
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
 from autodenoise.data.arrays import SOURCES
-from autodenoise.data.dataset import DataSpec
+from autodenoise.data.spec import DataSpec
 from autodenoise.errors import InputError, UsageError, unknown_name
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import AnyNoise
@@ -166,7 +166,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.phase:
             raise UsageError("a recipe needs at least one phase")
-        if not self.noise and self.data.holds == "clean":
+        if not self.noise and self.data.supervision == "clean":
             raise UsageError("a recipe needs at least one noise, since its pictures are clean")
         for key in ("name", "source", "licence", "limits"):
             # The model file says it in one line.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autodenoise.data.arrays import PICTURE_SETS, SOURCES
+from autodenoise.data.arrays import PHOTO_SETS, SOURCES
 from autodenoise.noise import (
     Blur,
     Camera,
@@ -25,8 +25,7 @@ from autodenoise.noise import (
 from autodenoise.training.optimizers import AdamW, Muon
 
 if TYPE_CHECKING:
-    from autodenoise.data.crops import Supervision
-    from autodenoise.data.dataset import DataSpec
+    from autodenoise.data.spec import DataSpec, Supervision
     from autodenoise.noise import AnyNoise, Strength
     from autodenoise.recipes import Recipe
     from autodenoise.training.optimizers import Optimizer
@@ -59,9 +58,9 @@ _TASKS = {
 }
 _HOLDS: dict[Supervision, str] = {
     "clean": "clean pictures",
-    "pairs": "pairs of a noisy and a clean picture",
+    "paired": "pairs of a noisy and a clean picture",
     "repeats": "several noisy shots of each scene",
-    "noisy": "noisy pictures alone",
+    "noisy-only": "noisy pictures alone",
 }
 _DRAWN = {
     "once": "Every image keeps one noisy version.",
@@ -88,27 +87,27 @@ def data(recipe: Recipe) -> str:
         said = f"the test part of {said}"
     if part.targets:
         said += f" and {source(part.targets)}"
-    if part.holds != "clean":
-        said += f", {holds(part.holds)}"
+    if part.supervision != "clean":
+        said += f", {holds(part.supervision)}"
     if part.shots is not None:
         said += f", {part.shots} noisy shot{'s' if part.shots > 1 else ''} of each, taken once"
     if part.size is not None:
         height, width = part.size
         said += f", resized to {width}x{height}"
-    if part.grey:
-        said += ", in grey"
+    if part.gray:
+        said += ", in gray"
     if part.crop is not None:
         said += f", random squares of {part.crop} pixels, turned and mirrored"
     if part.samples is not None:
         said += f", {part.samples:,} an epoch"
-    if part.normalise:
+    if part.normalize:
         said += ", from the darkest value there is to the brightest"
     if part.shrink != 1:
         said += f", of pictures shrunk down to {part.shrink:g} of their sides"
     if part.shuffle_channels:
         said += ", channels shuffled"
     if part.validation == "test":
-        if part.source in PICTURE_SETS:
+        if part.source in PHOTO_SETS:
             own = "validation"
         else:
             own = "test" if part.source in SOURCES else "validation or test"
@@ -125,7 +124,7 @@ def data(recipe: Recipe) -> str:
 
 def noises(recipe: Recipe) -> list[str]:
     """Say which noise is learnt to remove, each a sentence without its full stop."""
-    own = [] if recipe.data.holds == "clean" else ["That of the pictures themselves"]
+    own = [] if recipe.data.supervision == "clean" else ["That of the pictures themselves"]
     return own + [noise(part) for part in recipe.noise]
 
 
@@ -228,7 +227,7 @@ def phase(part: Phase, data: DataSpec | None = None) -> list[str]:
     ]
     if part.lines is not None:
         said.append(f"Hides pixels beside the hidden ones in their {part.lines} too.")
-    drawn = data is None or (data.holds == "clean" and data.shots is None)
+    drawn = data is None or (data.supervision == "clean" and data.shots is None)
     if drawn and part.objective != "reconstruction":
         said.append(_DRAWN[part.noise])
     if part.ema is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from autodenoise.data.dataset import DataSpec
+from autodenoise.data.spec import DataSpec
 from autodenoise.errors import unknown_name
 from autodenoise.noise import NOISES, Part
 from autodenoise.recipes.search_space import Range

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import tomllib
+import warnings
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -14,13 +15,14 @@ from autodenoise import runtime
 from autodenoise.errors import UsageError
 from autodenoise.noise import Gaussian, Poisson
 from autodenoise.recipes.noise_profile import noise_from
+from autodenoise.recipes.renamed import RENAMED_VALUES
 from autodenoise.runtime import checking
 from autodenoise.runtime.card import as_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autodenoise.data.crops import Supervision
+    from autodenoise.data.spec import Supervision
     from autodenoise.noise import AnyNoise
 
 __all__ = ["OwnData", "applied", "template"]
@@ -41,8 +43,8 @@ class OwnData:
 
     Attributes
     ----------
-    holds
-        What there is of each scene, see `autodenoise.data.crops.Holds`.
+    supervision
+        What there is of each scene, see `autodenoise.data.spec.Supervision`.
     source
         A folder, or a file.
     targets
@@ -56,16 +58,22 @@ class OwnData:
         What training goes on from, see `autodenoise.recipes.Recipe`; empty: random weights.
     """
 
-    holds: Supervision
+    supervision: Supervision
     source: Path
     targets: Path | None = None
     noise: str = ""
     start: str = ""
 
     def __post_init__(self) -> None:
-        if self.noise and self.holds in ("pairs", "repeats"):
+        current = RENAMED_VALUES["data.supervision"].get(self.supervision)
+        if current is not None:
+            message = f"OwnData: supervision '{self.supervision}' is now called '{current}'"
+            warnings.warn(message, DeprecationWarning, stacklevel=3)
+            object.__setattr__(self, "supervision", current)
+        if self.noise and self.supervision in ("paired", "repeats"):
             raise UsageError(
-                f"noise is put on clean pictures, or told of noisy ones; {self.holds} show theirs"
+                "noise is for clean or noisy-only images, not for supervision = "
+                f"'{self.supervision}', which shows the noise"
             )
 
     @property
@@ -77,7 +85,7 @@ class OwnData:
 
 def template(own: OwnData) -> dict[str, Any]:
     """Give the table of the recipe for pictures of this kind, without the pictures."""
-    file = resources.files(__package__).joinpath("own", f"{own.holds}.toml")
+    file = resources.files(__package__).joinpath("own", f"{own.supervision}.toml")
     table = tomllib.loads(file.read_text("utf-8"))
     if own.start:
         card = checking.read(runtime.find(own.start))[1]
@@ -100,12 +108,12 @@ def applied(table: Mapping[str, Any], own: OwnData) -> dict[str, Any]:
     own
         The pictures.
     """
-    kept = ("crop", "samples", "normalise", "shrink", "shuffle_channels", "grey", "size", "copies")
+    kept = ("crop", "samples", "normalize", "shrink", "shuffle_channels", "gray", "size", "copies")
     before = table.get("data", {})
     data = {
         **{key: before[key] for key in kept if key in before},
         "source": str(own.source.resolve()),
-        "holds": own.holds,
+        "supervision": own.supervision,
         "validation": "random",
         "share": 0.1,
     }
@@ -114,7 +122,7 @@ def applied(table: Mapping[str, Any], own: OwnData) -> dict[str, Any]:
     changed = {**table, "data": data, "printed": {}}
     if own.noise:
         changed["noise"] = [dataclasses.asdict(_noise(own.noise))]
-    elif own.holds != "clean":
+    elif own.supervision != "clean":
         changed["noise"] = []
     if own.start:
         changed["start"] = own.start
@@ -132,9 +140,9 @@ def applied(table: Mapping[str, Any], own: OwnData) -> dict[str, Any]:
 
 def _objective(own: OwnData) -> str | None:
     """Say by which objective such pictures are learnt from; None: that of the recipe."""
-    if own.holds == "repeats":
+    if own.supervision == "repeats":
         return "noise2noise"
-    if own.holds == "noisy":
+    if own.supervision == "noisy-only":
         return "recorrupted"
     return None
 

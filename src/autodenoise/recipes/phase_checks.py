@@ -14,7 +14,7 @@ from autodenoise.training.phases import Phase
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from autodenoise.data.dataset import DataSpec
+    from autodenoise.data.spec import DataSpec
     from autodenoise.noise import AnyNoise
 
 __all__ = ["check_phase"]
@@ -22,9 +22,9 @@ __all__ = ["check_phase"]
 _BLIND = ("recorrupted", "neighbor2neighbor", "noise2void", "noise2void2")
 _POSSIBLE = {
     "clean": tuple(OBJECTIVES),
-    "pairs": ("supervised", "reconstruction", *_BLIND),
+    "paired": ("supervised", "reconstruction", *_BLIND),
     "repeats": ("noise2noise", *_BLIND),
-    "noisy": _BLIND,
+    "noisy-only": _BLIND,
 }
 # A phase's weights are kept under its name, beside files of these names.
 _TAKEN = ("best", "checkpoint", "start")
@@ -47,13 +47,13 @@ def check_phase(
         )
     if phase.noise == "once" and data.crop is not None:
         raise UsageError(f"phase.{name}.noise is once, but no crop is seen twice; use fresh")
-    holds = data.holds
+    supervision = data.supervision
     if data.shots is not None:
-        holds = "noisy" if data.shots == 1 else "repeats"
-    if phase.objective not in _POSSIBLE[holds]:
+        supervision = "noisy-only" if data.shots == 1 else "repeats"
+    if phase.objective not in _POSSIBLE[supervision]:
         raise UsageError(
-            f"phase.{name}.objective is {phase.objective}, which cannot be learnt from {holds}; "
-            f"expected one of: {', '.join(_POSSIBLE[holds])}"
+            f"phase.{name}.objective is {phase.objective}, which does not support {supervision} "
+            f"images; expected one of: {', '.join(_POSSIBLE[supervision])}"
         )
     if phase.objective == "recorrupted" and not all(map(adds_alike, noise)):
         raise UsageError(

@@ -10,22 +10,37 @@ import tomllib
 import warnings
 from typing import Any
 
-__all__ = ["RENAMED", "new_key", "same_settings", "with_new_keys", "with_old_keys"]
+__all__ = [
+    "RENAMED",
+    "RENAMED_VALUES",
+    "new_key",
+    "same_settings",
+    "with_new_keys",
+    "with_old_keys",
+]
 
 RENAMED = {
+    "data.holds": "data.supervision",
+    "data.normalise": "data.normalize",
+    "data.grey": "data.gray",
     "phase.*.average": "phase.*.ema",
 }
 """Old to new dotted keys, which differ in their last part. ``*`` is any name; lists have no part of
 their own."""
 
+RENAMED_VALUES = {
+    "data.supervision": {"pairs": "paired", "noisy": "noisy-only"},
+}
+"""By the new dotted key: old to new values."""
+
 
 def with_new_keys(table: dict[str, Any], where: str | None = None) -> dict[str, Any]:
-    """Return a recipe's table with old keys replaced by new ones.
+    """Return a recipe's table with old keys and values replaced by new ones.
 
     Warns
     -----
     DeprecationWarning
-        For each old key, if there is a `where`, which the message begins with.
+        For each old key or value, if there is a `where`, which the message begins with.
     """
     for old, new in RENAMED.items():
         path, name = old.split("."), new.split(".")[-1]
@@ -37,11 +52,20 @@ def with_new_keys(table: dict[str, Any], where: str | None = None) -> dict[str, 
         if where is not None and changed != table:
             _warn(where, old, new)
         table = changed
+    for key, values in RENAMED_VALUES.items():
+        changed = _with_values(table, key.split("."), values)
+        if where is not None and changed != table:
+            listed = ", ".join(f"{old} is now {new}" for old, new in values.items())
+            message = f"{where}: the values of {key} have new names ({listed})"
+            warnings.warn(f"{message}; the old ones will stop working", DeprecationWarning, 3)
+        table = changed
     return table
 
 
 def with_old_keys(table: dict[str, Any]) -> dict[str, Any]:
-    """Return a recipe's table with all new keys replaced by old ones."""
+    """Return a recipe's table with all new keys and values replaced by old ones."""
+    for key, values in RENAMED_VALUES.items():
+        table = _with_values(table, key.split("."), {new: old for old, new in values.items()})
     for old, new in RENAMED.items():
         table = _renamed(table, new.split("."), old.split(".")[-1])
     return table
@@ -88,6 +112,21 @@ def _renamed(node: Any, path: list[str], name: str) -> Any:
     if name in node:
         return node
     return {name if key == first else key: value for key, value in node.items()}
+
+
+def _with_values(node: Any, path: list[str], values: dict[str, str]) -> Any:
+    """Replace the value at the end of a path in nested tables and lists."""
+    if isinstance(node, list):
+        return [_with_values(entry, path, values) for entry in node]
+    if not path:
+        return values.get(node, node) if isinstance(node, str) else node
+    if not isinstance(node, dict):
+        return node
+    first, *rest = path
+    return {
+        key: _with_values(value, rest, values) if first in ("*", key) else value
+        for key, value in node.items()
+    }
 
 
 def _warn(where: str, old: str, new: str) -> None:

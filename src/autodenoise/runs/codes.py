@@ -17,7 +17,9 @@ import torch
 from autodenoise import images as pictures
 from autodenoise import nets
 from autodenoise.data import dataset as datasets
-from autodenoise.data.arrays import Part, read_pictures
+from autodenoise.data.arrays import read_images
+from autodenoise.data.crops import as_float
+from autodenoise.data.splits import Part
 from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.evaluation.codes import code_map
 from autodenoise.export.from_onnx import revive
@@ -152,7 +154,7 @@ def encode(
     network, code = _with_bottleneck(coder, shape)
     codes = np.concatenate(
         [
-            network.encoder(datasets.as_float(part.images[start : start + _BATCH])).numpy()
+            network.encoder(as_float(part.images[start : start + _BATCH])).numpy()
             for start in range(0, len(part.images), _BATCH)
         ]
     )
@@ -241,7 +243,7 @@ def _read(
 ) -> tuple[list[str], Part, tuple[str, ...]]:
     """Give the names, the images and labels, and the classes of a source."""
     if Path(source).is_dir() and not (Path(source) / "train").is_dir():
-        files, part = read_pictures(Path(source), size)
+        files, part = read_images(Path(source), size)
         # Two files of one stem keep apart by their endings.
         stems = [file.stem for file in files]
         unique = len(set(stems)) == len(stems)

@@ -20,7 +20,7 @@ from autodenoise.training.validation import corrupt
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from autodenoise.data.dataset import Splits
+    from autodenoise.data.splits import Splits
     from autodenoise.noise_estimation.autocorrelation import Autocorrelation
     from autodenoise.noise_estimation.estimate import QualityEstimate
     from autodenoise.recipes import Recipe
@@ -57,7 +57,7 @@ def assess(run: Run, splits: Splits) -> QualityEstimate | None:
         return None
     _, height, width = splits.shape
     held = run.held_back(splits, max(1, _PIXELS // (height * width)))
-    model, span = run.model(), splits.span[1] - splits.span[0]
+    model, span = run.model(), splits.normalization[1] - splits.normalization[0]
     found: QualityEstimate | None
     if held.again is not None and held.others is not None:
         found = unsupervised.from_repeats(model, held.noisy, held.again, held.others, span=span)
@@ -114,8 +114,8 @@ def _kept(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
 
 def _strong(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
     """Say it if noise of a set strength is put on pictures that use little of their range."""
-    low, high = splits.span
-    if recipe.data.holds != "clean" or high - low > _LITTLE:
+    low, high = splits.normalization
+    if recipe.data.supervision != "clean" or high - low > _LITTLE:
         return ()
     said = (
         f"the pictures reach from {low:.3g} to {high:.3g} of what their files could hold, and the "
@@ -137,7 +137,7 @@ def _independence(recipe: Recipe, splits: Splits) -> Autocorrelation | None:
     if part.noisy is None:
         noisy = to_images(corrupt(Compose(recipe.noise), part.images[some], recipe.seed, "train"))
         return of_shots(noisy, images)
-    if recipe.data.holds == "noisy":
+    if recipe.data.supervision == "noisy-only":
         return check_independence(images)
     return of_shots(to_images(part.noisy[some]), images)
 
@@ -152,7 +152,7 @@ def _known(recipe: Recipe, splits: Splits) -> unsupervised.KnownNoise | None:
         clean = torch.from_numpy(images.astype(np.float32).transpose(0, 3, 1, 2)).contiguous()
         return to_images(noise(clean, random) - clean)
 
-    means = np.linspace(*splits.span, _LEVELS)
+    means = np.linspace(*splits.normalization, _LEVELS)
     flat = np.ones((1, _FLAT, _FLAT, splits.shape[0]), np.float32)
     drawn = np.concatenate([draw(mean * flat) for mean in means]).astype(np.float64)
     variances = np.square(drawn).mean((1, 2)).T.tolist()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from autodenoise.data.dataset import as_float
+from autodenoise.data.crops import as_float
 from autodenoise.errors import UsageError, unknown_name
 from autodenoise.evaluation.comparison import gain
 from autodenoise.files import make_folder
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from autodenoise.data.dataset import Splits
     from autodenoise.data.download import OnBytes
+    from autodenoise.data.splits import Splits
     from autodenoise.runs.run import HeldBack
     from autodenoise.runtime import Model
 
@@ -157,7 +157,7 @@ class Scene:
 
     def visible(self, images: Images) -> Images:
         """Bring images from what the data reach from and to, to black and white."""
-        black, white = self.splits.span
+        black, white = self.splits.normalization
         return (images - black) / (white - black)
 
     def random(self) -> np.random.Generator:
@@ -218,7 +218,7 @@ def _reconstructed(scene: Scene) -> Figure:
     learnt = [name for name, phase in phases.items() if phase.objective == "reconstruction"]
     if learnt and learnt[-1] != list(phases)[-1]:
         tensor = scene.splits.test.images[rows]
-        network = trained(scene.run, scene.splits.shape, learnt[-1], scene.splits.span)
+        network = trained(scene.run, scene.splits.shape, learnt[-1], scene.splits.normalization)
         with torch.no_grad():
             output = to_images(network.denoise(as_float(tensor)))
         what = f"reconstructions after the phase {learnt[-1]}"

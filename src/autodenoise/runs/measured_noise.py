@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autodenoise.data.crops import centre_crops
+from autodenoise.data.crops import center_crops
 from autodenoise.errors import UsageError
 from autodenoise.noise import Measured
 from autodenoise.noise_estimation.level import from_images
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from autodenoise.data.arrays import Part
-    from autodenoise.data.dataset import Splits
+    from autodenoise.data.splits import Part, Splits
     from autodenoise.noise import AnyNoise
     from autodenoise.recipes import Recipe
 
@@ -71,12 +70,12 @@ def noise_of(recipe: Recipe, splits: Splits) -> tuple[AnyNoise, ...]:
 def _images(part: Part) -> NDArray[np.float32]:
     """Give as much of the noisy pictures as is enough: some whole, or the middles of some."""
     noisy = part.images if part.noisy is None else part.noisy
-    if noisy[:, 0].numel() >= _ENOUGH or not part.pictures:
+    if noisy[:, 0].numel() >= _ENOUGH or not part.full_images:
         return to_images(noisy)
     taken: list[Tensor] = []
     pixels = 0
-    for number in range(min(len(part.pictures), _MOST)):
-        taken.append(part.pictures[number][0])
+    for number in range(min(len(part.full_images), _MOST)):
+        taken.append(part.full_images[number][0])
         pixels += taken[-1][0].numel()
         if pixels >= _ENOUGH:
             break
@@ -84,4 +83,4 @@ def _images(part: Part) -> NDArray[np.float32]:
     taken = [picture for picture in taken if min(picture.shape[1:]) > largest // 2]
     if len(taken) == 1:
         return to_images(taken[0][None])
-    return to_images(centre_crops(taken, largest))
+    return to_images(center_crops(taken, largest))

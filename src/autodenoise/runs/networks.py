@@ -55,7 +55,7 @@ def network(
         if "black" not in accepted:
             raise UsageError(
                 f"the network {recipe.network.name} takes images from 0 to 1 alone; leave "
-                "normalise out of [data], or use unet"
+                "normalize out of [data], or use unet"
             )
         inferred |= dict(zip(("black", "white"), span, strict=True))
     arguments = {key: value for key, value in inferred.items() if key in accepted}
@@ -130,7 +130,7 @@ def origin(recipe: Recipe) -> str:
     """
     data, keywords = recipe.data, signature(nets.NETWORKS[recipe.network.name]).parameters
     if data.source not in SOURCES:
-        data = replace(data, source="", targets="" if data.holds != "pairs" else "elsewhere")
+        data = replace(data, source="", targets="" if data.supervision != "paired" else "elsewhere")
     deciding = {
         "data": data,
         "network": recipe.network.name,

@@ -15,7 +15,7 @@ from autodenoise.metrics import psnr
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from autodenoise.data.dataset import Splits
+    from autodenoise.data.splits import Splits
     from autodenoise.runs.run import Run
     from autodenoise.runtime import Model
 
@@ -83,7 +83,7 @@ def take(run: Run, splits: Splits, model: Model) -> Samples:
     held = run.held_back(splits, _COUNT)
     height, width, channels = held.noisy.shape[1:]
     shown = (min(height, _SIDE), min(width, _SIDE))
-    black, white = splits.span
+    black, white = splits.normalization
 
     def visible(image: Image) -> Image:
         return (image - black) / (white - black)

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from autodenoise import metrics, runtime
 from autodenoise.data import dataset as datasets
-from autodenoise.data.crops import centre_crops
+from autodenoise.data.crops import as_float, center_crops
 from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.export.int8.quantization import quantise
 from autodenoise.noise import AnyNoise, Compose
@@ -111,18 +111,18 @@ def _images(card: Card, name: str, on_bytes: OnBytes | None) -> tuple[Images, Im
     """Give clean training images and what the card's noise makes of them, (N, H, W, C)."""
     any_size = card.size is None
     data = datasets.DataSpec(
-        name, validation="last", crop=_SIDE if any_size else None, grey=card.channels == 1
+        name, validation="last", crop=_SIDE if any_size else None, gray=card.channels == 1
     )
     learnt = datasets.load(data, on_bytes).train
     rows = np.unique(np.linspace(0, learnt.size - 1, _IMAGES).astype(np.int64))
     if any_size:
-        pixels = centre_crops([learnt.pictures[row][0] for row in rows], _SIDE)
+        pixels = center_crops([learnt.full_images[row][0] for row in rows], _SIDE)
         side = pixels.shape[2] // card.size_multiple * card.size_multiple
-        pixels = centre_crops(list(pixels), side)
+        pixels = center_crops(list(pixels), side)
     else:
         pixels = learnt.images[rows]
     _check_fit(card, name, tuple(pixels.shape[1:]))
-    clean = datasets.as_float(pixels)
+    clean = as_float(pixels)
     if not card.noise:
         raise InputError("the model's card does not tell what noise it was trained on")
     try:

@@ -33,7 +33,7 @@ from autodenoise.runs.run import FIGURES_FOLDER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autodenoise.data.dataset import Splits
+    from autodenoise.data.splits import Splits
     from autodenoise.plots.images import Curve
     from autodenoise.plots.loss_layout import Chart
     from autodenoise.plots.noise_layout import Cell

@@ -124,7 +124,7 @@ class Run:
     @property
     def has_clean(self) -> bool:
         """Whether there are clean images to score it on."""
-        return self.recipe.data.holds in ("clean", "pairs")
+        return self.recipe.data.supervision in ("clean", "paired")
 
     @property
     def is_over(self) -> bool:
@@ -169,7 +169,7 @@ class Run:
             among those that are held back.
         """
         splits = datasets.load(self.recipe.data, on_bytes)
-        if splits.division != self.environment().get("division", splits.division):
+        if splits.digest != self.environment().get("division", splits.digest):
             raise InputError(
                 f"{self.recipe.data.source} holds other pictures than when {self.folder} began, "
                 "so what it has learnt from could be among those held back. Put them back, or "

@@ -18,7 +18,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from autodenoise.data.dataset import as_float
+from autodenoise.data.crops import as_float
 from autodenoise.errors import OutputError
 from autodenoise.files import make_folder
 from autodenoise.recipes import settings_of

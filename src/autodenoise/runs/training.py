@@ -17,7 +17,7 @@ import torch
 from autodenoise import nets, recipes, runtime
 from autodenoise.data import dataset as datasets
 from autodenoise.data.batch import Batch
-from autodenoise.data.crops import Crops
+from autodenoise.data.crops import Crops, as_float
 from autodenoise.data.streaming import crops_of
 from autodenoise.errors import Interrupted, MissingExtra, OutputError, UsageError, extra_of
 from autodenoise.export.from_onnx import start_from
@@ -208,8 +208,8 @@ def start(
         save_weights(folder / _START_NAME, training.network)
     write_text(folder / RECIPE_NAME, recipes.dump(recipe))
     environment = {**_environment(training), **({"begun_from": begun} if begun else {})}
-    if splits.division:
-        environment["division"] = splits.division
+    if splits.digest:
+        environment["division"] = splits.digest
     write_text(folder / ENVIRONMENT_NAME, json.dumps(environment, indent=2) + "\n")
     return sitting
 
@@ -297,25 +297,25 @@ def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device, world:
                 f"phase.{name}.batch_size is {phase.batch_size}, which {world.size} processes "
                 "cannot share; start fewer, or take a larger one"
             )
-    untrained = network(recipe, splits.shape, splits.span)
+    untrained = network(recipe, splits.shape, splits.normalization)
     # Whatever corrupting an image cannot do shows before a folder is made; with so many small ones,
     # each way of a mixture does.
     few = splits.train.images[:1, :, :16, :16].expand(_REHEARSED, -1, -1, -1)
-    noise(datasets.as_float(few), generator(recipe.seed, "rehearsal"))
+    noise(as_float(few), generator(recipe.seed, "rehearsal"))
     same = splits.validation is splits.test
     train: torch.Tensor | Crops = splits.train.images
     check_sides(recipe, untrained, splits.shape)
     if data.crop is not None:
-        pictures, holds = splits.train.pictures, data.holds
+        images, supervision = splits.train.full_images, data.supervision
         if data.shots is not None:
-            pictures = tuple(draw_repeats(noise, pictures, data.shots, recipe.seed))
-            holds = "noisy" if data.shots == 1 else "repeats"
+            images = tuple(draw_repeats(noise, images, data.shots, recipe.seed))
+            supervision = "noisy-only" if data.shots == 1 else "repeats"
         train = crops_of(
-            pictures,
+            images,
             data.crop,
             shrink=data.shrink,
             shuffle_channels=data.shuffle_channels,
-            holds=holds,
+            supervision=supervision,
             device=device,
         )
     watched = splits.validation
@@ -325,7 +325,7 @@ def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device, world:
         noise=noise,
         train=train,
         validation=Batch(
-            watched.images if data.holds in ("clean", "pairs") else None,
+            watched.images if data.supervision in ("clean", "paired") else None,
             watched.noisy,
             watched.again,
         ),

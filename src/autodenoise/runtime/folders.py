@@ -128,13 +128,13 @@ def denoise_folder(
     check_suffix(suffix)
     if target.exists() and source.exists() and target.samefile(source):
         raise UsageError(f"{target} holds the pictures themselves; choose another folder with -o")
-    found = scan(source, recursive=recursive, leave_out=target)
-    if not found.pictures and not found.failures:
-        others = "".join(f"; {passed.name} is {passed.reason}" for passed in found.passed_over[:3])
+    found = scan(source, recursive=recursive, exclude=target)
+    if not found.images and not found.failed:
+        others = "".join(f"; {passed.name} is {passed.reason}" for passed in found.skipped[:3])
         raise InputError(f"{source} has no pictures{others}")
     tasks = [
         FileTask.of(path.as_posix(), source / path, target / _renamed(path, suffix))
-        for path in found.pictures
+        for path in found.images
     ]
     make_folder(target)
     options = fixed(options or DenoiseOptions())
@@ -167,8 +167,8 @@ def denoise_folder(
             jobs=jobs,
             report=report,
             to_go_on="run the same command to go on",
-            failures=found.failures,
-            passed_over=found.passed_over,
+            failures=found.failed,
+            passed_over=found.skipped,
         )
 
 

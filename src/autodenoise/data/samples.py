@@ -1,0 +1,225 @@
+"""Samples: the images in files, stacks, arrays and volumes, and windows of them."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from autodenoise.data.repeats import Form
+from autodenoise.data.volumes import ENDINGS, open_volumes
+from autodenoise.images import open_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["THREADS", "Plane", "Reader", "Sample", "Window", "evenly_spaced", "list_planes"]
+
+THREADS = min(4, os.cpu_count() or 1)
+"""Number of threads that read files."""
+
+_Item = TypeVar("_Item")
+
+
+class Window(NamedTuple):
+    """A rectangle in a plane, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One image in a file, as described by the file's header; its pixels are not read yet.
+
+    Attributes
+    ----------
+    path
+        The file, or the folder of a ``.zarr`` volume.
+    array
+        The name of an array in the volume; else empty.
+    index
+        The page of an image file; the index along the leading axes of an array.
+    form
+        Its size, channels and dtype.
+    """
+
+    path: Path
+    array: str
+    index: tuple[int, ...]
+    form: Form
+
+
+def list_planes(path: Path) -> list[Plane]:
+    """List the planes of an image file, an ``.npy`` array or a ``.zarr`` volume.
+
+    Each page of an image file is a plane. In arrays, the last two axes are the rows and columns of
+    a plane, or the last three where the last has 1, 3 or 4 entries: gray, or RGB with or without
+    transparency. All other axes count planes.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged, or of an unsupported kind.
+    MissingExtra
+        The file needs zarr, which is not installed.
+    """
+    if path.suffix.lower() in ENDINGS:
+        return [
+            Plane(path, name, index, volume.form)
+            for name, volume in open_volumes(path).items()
+            for index in itertools.product(*(range(length) for length in volume.leading))
+        ]
+    image = open_image(path, upright=True)
+    form = Form.of(image)
+    return [Plane(path, "", (page,), form) for page in range(image.pages)]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The same window of all versions of an image.
+
+    Attributes
+    ----------
+    name
+        The name shown to the user.
+    planes
+        The versions, all of one size: see `autodenoise.data.spec.Supervision`.
+    window
+        The part of each version to use.
+    """
+
+    name: str
+    planes: tuple[Plane, ...]
+    window: Window
+
+    @classmethod
+    def of(cls, name: str, planes: Iterable[Plane]) -> Sample:
+        """Return a sample that covers its planes completely."""
+        planes = tuple(planes)
+        form = planes[0].form
+        return cls(name, planes, Window(0, 0, form.height, form.width))
+
+    @property
+    def shots(self) -> int:
+        """Number of versions."""
+        return len(self.planes)
+
+    @property
+    def form(self) -> Form:
+        """Size, channels and dtype of the first version's window."""
+        return self.planes[0].form._replace(width=self.window.width, height=self.window.height)
+
+    @property
+    def has_known_range(self) -> bool:
+        """Whether the intensity range of all versions is known."""
+        return all(plane.form.intensity_range is not None for plane in self.planes)
+
+    def rows(self) -> Iterator[tuple[int, int, NDArray[Any]]]:
+        """Read one version after the other, as `autodenoise.data.repeats.Scene.rows` does."""
+        reader = Reader()
+        for shot, plane in enumerate(self.planes):
+            yield shot, 0, reader.read(plane, self.window)
+
+    def squares(self, side: int, max_count: int) -> list[Sample]:
+        """Cut adjoining squares from the center; evenly spaced ones if there are too many."""
+        top, left, height, width = self.window
+        down, across = height // side, width // side
+        top += (height - down * side) // 2
+        left += (width - across * side) // 2
+        grid = list(itertools.product(range(down), range(across)))
+        return [
+            replace(self, window=Window(top + side * row, left + side * column, side, side))
+            for row, column in evenly_spaced(grid, max_count)
+        ]
+
+    def patches(self, max_pixels: float) -> list[Sample]:
+        """Cut the sample into as few patches of about equal size as `max_pixels` allows.
+
+        The limit applies to the pixels of all versions together.
+        """
+        top, left, height, width = self.window
+        count = math.ceil(self.shots * height * width / max_pixels)
+        down = min(height, max(1, round(math.sqrt(count * height / width))))
+        across = math.ceil(count / down)
+        rows, columns = (
+            itertools.pairwise([length * n // parts for n in range(parts + 1)])
+            for length, parts in ((height, down), (width, across))
+        )
+        return [
+            replace(self, window=Window(top + up, left + start, low - up, end - start))
+            for (up, low), (start, end) in itertools.product(rows, columns)
+        ]
+
+
+class Reader:
+    """Read planes in one thread, and adjoining ones in a single pass over their file."""
+
+    def __init__(self) -> None:
+        self._image = functools.lru_cache(32)(functools.partial(open_image, upright=True))
+        self._volumes = functools.lru_cache(8)(open_volumes)
+        self._next_page: tuple[Path, int] | None = None
+        self._rows: Iterator[NDArray[Any]] = iter(())
+        self._slab_key: tuple[object, ...] = ()
+        self._slab: NDArray[Any] = np.empty(0)
+
+    def read(self, plane: Plane, window: Window) -> NDArray[Any]:
+        """Return the pixels of a window, (H, W, C), as stored but without transparency.
+
+        Raises
+        ------
+        InputError
+            The file is missing or damaged.
+        """
+        if plane.path.suffix.lower() in ENDINGS:
+            return self._read_volume(plane, window)
+        return self._read_page(plane, window)[..., : plane.form.channels]
+
+    def _read_page(self, plane: Plane, window: Window) -> NDArray[Any]:
+        image, (page,) = self._image(plane.path), plane.index
+        if image.pages == 1 or window != (0, 0, image.height, image.width):
+            return image.read_region(page, *window)
+        # Seeking a page means parsing all pages before it, so read consecutive pages in one pass.
+        if page == 0:
+            self._next_page = plane.path, 0
+            # A separate image object, since this iterates over the file once.
+            self._rows = open_image(plane.path, upright=True).rows()
+        if self._next_page != (plane.path, page):
+            return image.read_region(page, *window)
+        chunks: list[NDArray[Any]] = []
+        while sum(map(len, chunks)) < image.height:
+            chunks.append(next(self._rows))
+        self._next_page = plane.path, page + 1
+        return np.concatenate(chunks)
+
+    def _read_volume(self, plane: Plane, window: Window) -> NDArray[Any]:
+        volume = self._volumes(plane.path)[plane.array]
+        *before, last = plane.index or (0,)
+        key = (plane.path, plane.array, *before, last // volume.depth, window)
+        if self._slab_key != key:
+            self._slab = volume.read(plane.index, *window)
+            self._slab_key = key
+        pixels: NDArray[Any] = self._slab[last % volume.depth]
+        return pixels
+
+
+def evenly_spaced(items: Sequence[_Item], count: int) -> list[_Item]:
+    """Return `count` evenly spaced items, or all if there are fewer.
+
+    Examples
+    --------
+    >>> evenly_spaced("abcdef", 3)
+    ['b', 'd', 'f']
+    """
+    count = min(count, len(items))
+    return [items[len(items) * (2 * n + 1) // (2 * count)] for n in range(count)]
