@@ -1,4 +1,4 @@
-"""Draw ``docs/figures/page.jpg``: the local page with its sample, in a Chromium that is installed.
+"""Make ``docs/figures/page.jpg``: a screenshot of the local page with its sample, in Chromium.
 
 pip install -c constraints.txt -e '.[dev]'
 python benchmarks/page_figure.py
@@ -18,7 +18,7 @@ FIGURE = Path(__file__).parent.parent / "docs" / "figures" / "page.jpg"
 
 
 def main() -> None:
-    """Serve, press the button for the sample, and take a picture of what there is to see."""
+    """Start a server, open the sample, and save a screenshot."""
     server = subprocess.Popen(
         [sys.executable, "-m", "autodenoise", "serve", "--port", "0"],
         env={**os.environ, "PYTHONUNBUFFERED": "1"},

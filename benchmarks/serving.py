@@ -1,12 +1,11 @@
-"""A hundred people send a photo at once: what the server takes on, and what memory that costs.
+"""Measure the server's speed and memory with 100 clients that upload a photo at the same moment.
 
     pip install -c constraints.txt -e '.[dev]'
     python benchmarks/serving.py
 
-Each sends the same 3-megapixel JPEG to ``POST /api/denoise`` at the same moment, and tries again as
-often as it is told that the server is busy, until it has its picture. Memory and disk are the
-server process's and its folder's, looked at every 50 ms; what is answered is compared with what the
-command line writes.
+Each client sends the same 3-megapixel JPEG to ``POST /api/denoise``, and retries while the server
+is busy, until it has its result. Memory is that of the server process, disk space that of its
+temporary folder, polled every 50 ms. Results are compared with the command line's file.
 """
 
 from __future__ import annotations
@@ -29,32 +28,32 @@ from denoising import picture
 from autodenoise import images, runtime
 from autodenoise.web import Limits
 
-PEOPLE = 100
+CLIENTS = 100
 HEIGHT, WIDTH = 1500, 2000
 
 
-class Watch:
-    """Looks at the memory of a process and at the size of its folder, until it is told to stop."""
+class Monitor:
+    """Measures the memory of a process and the size of its folder until it is stopped."""
 
     def __init__(self, process: int, folder: Path) -> None:
         self.disk = 0
         self._status, self._folder = Path(f"/proc/{process}/status"), folder
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._poll)
         self._thread.start()
 
     def memory(self) -> float:
-        """Give the most that the process ever held, in MiB."""
+        """Return the peak memory of the process, in MiB."""
         lines = self._status.read_text().splitlines()
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
     def stop(self) -> None:
-        """Look no more."""
-        self._ended.set()
+        """Stop measuring."""
+        self._stopped.set()
         self._thread.join()
 
-    def _look(self) -> None:
-        while not self._ended.wait(0.05):
+    def _poll(self) -> None:
+        while not self._stopped.wait(0.05):
             total = 0
             for path in self._folder.rglob("*"):
                 try:
@@ -65,7 +64,7 @@ class Watch:
 
 
 def main() -> None:
-    """Serve, send, and write what happened."""
+    """Run the server and the clients, and write the results."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "temporary").mkdir()
@@ -81,48 +80,50 @@ def main() -> None:
         )
         assert server.stdout is not None
         url = server.stdout.readline().split()[3]
-        watch = Watch(server.pid, folder / "temporary")
-        idle = watch.memory()
-        said: Counter[int] = Counter()
-        taken: list[float] = []
-        began = threading.Barrier(PEOPLE + 1)
+        monitor = Monitor(server.pid, folder / "temporary")
+        idle = monitor.memory()
+        statuses: Counter[int] = Counter()
+        finish_times: list[float] = []
+        barrier = threading.Barrier(CLIENTS + 1)
 
         def send(_: int) -> bool:
             with httpx.Client(base_url=url, timeout=None) as client:
-                began.wait()
+                barrier.wait()
                 for _attempt in itertools.count():
-                    answer = client.post("/api/denoise?name=photo.jpg", content=content)
-                    said[answer.status_code] += 1
-                    if answer.status_code != 503:
-                        taken.append(time.perf_counter())
-                        return answer.content == expected
-                    time.sleep(float(answer.headers["retry-after"]))
+                    response = client.post("/api/denoise?name=photo.jpg", content=content)
+                    statuses[response.status_code] += 1
+                    if response.status_code != 503:
+                        finish_times.append(time.perf_counter())
+                        return response.content == expected
+                    time.sleep(float(response.headers["retry-after"]))
                 raise AssertionError
 
-        with ThreadPoolExecutor(PEOPLE) as people:
-            waiting = [people.submit(send, person) for person in range(PEOPLE)]
-            began.wait()
-            begun = time.perf_counter()
-            equal = sum(future.result() for future in waiting)
-        memory = watch.memory()
-        watch.stop()
-        left = [path for path in (folder / "temporary").rglob("*") if path.is_file()]
+        with ThreadPoolExecutor(CLIENTS) as executor:
+            futures = [executor.submit(send, client) for client in range(CLIENTS)]
+            barrier.wait()
+            start = time.perf_counter()
+            equal = sum(future.result() for future in futures)
+        memory = monitor.memory()
+        monitor.stop()
+        remaining = [path for path in (folder / "temporary").rglob("*") if path.is_file()]
         server.terminate()
         server.wait()
     write(
         "serving",
         {
-            "people": PEOPLE,
-            "picture": f"JPEG, {WIDTH}x{HEIGHT}, {len(content):,} bytes",
-            "places in the queue": Limits().max_waiting,
-            "answers by status": {str(status): count for status, count in said.items()},
-            "pictures equal to the command line's": equal,
-            "seconds until the last": round(max(taken) - begun, 1),
-            "megapixels a second": round(PEOPLE * HEIGHT * WIDTH / 1e6 / (max(taken) - begun), 2),
-            "memory of the server before, MiB": round(idle),
-            "memory of the server at most, MiB": round(memory),
-            "temporary files at most, MiB": round(watch.disk / 2**20, 1),
-            "temporary files left": len(left),
+            "clients": CLIENTS,
+            "image": f"JPEG, {WIDTH}x{HEIGHT}, {len(content):,} bytes",
+            "queue length": Limits().max_waiting,
+            "responses by status": {str(status): count for status, count in statuses.items()},
+            "results equal to the command line's": equal,
+            "seconds until the last result": round(max(finish_times) - start, 1),
+            "megapixels per second": round(
+                CLIENTS * HEIGHT * WIDTH / 1e6 / (max(finish_times) - start), 2
+            ),
+            "memory of the idle server, MiB": round(idle),
+            "peak memory of the server, MiB": round(memory),
+            "peak size of temporary files, MiB": round(monitor.disk / 2**20, 1),
+            "temporary files remaining": len(remaining),
         },
     )
 

@@ -1,4 +1,4 @@
-"""The page in a real browser, as somebody uses it."""
+"""The page in a real browser, used like a person would."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Visit", "chromium", "visiting"]
 
-# However busy the machine is: it is what is waited for that counts.
+# Generous, for busy machines.
 expect.set_options(timeout=60_000)
 
-_AN_ANSWER = "Failed to load resource"
-"""The browser notes each answer that says no; the page is not at fault for it."""
+_ERROR_RESPONSE = "Failed to load resource"
+"""Browsers log each error response, which is not an error of the page."""
 
-_BRING = """([name, files]) => {
+_DISPATCH_TRANSFER = """([name, files]) => {
   const transfer = new DataTransfer();
   for (const [name, content] of files) {
     const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
@@ -40,7 +40,7 @@ _BRING = """([name, files]) => {
   document.body.dispatchEvent(new kind(name, event));
 }"""
 
-_MIDDLE = """(canvas, [width, height]) => {
+_READ_CENTER = """(canvas, [width, height]) => {
   const x = Math.round(canvas.width / 2 - width / 2);
   const y = Math.round(canvas.height / 2 - height / 2);
   return [...canvas.getContext("2d").getImageData(x, y, width, height).data];
@@ -49,25 +49,25 @@ _MIDDLE = """(canvas, [width, height]) => {
 
 @dataclass
 class Visit:
-    """Somebody at the page.
+    """A visit of the page.
 
     Attributes
     ----------
     page
-        The browser's.
-    wrong
-        What the page did that it should not: violations of its policy, uncaught errors.
+        The browser's page.
+    errors
+        Uncaught errors of the page, and violations of its security policy.
     """
 
     page: Page
-    wrong: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     def __call__(self, selector: str) -> Locator:
-        """Find what a CSS selector names."""
+        """Return the elements that match a CSS selector."""
         return self.page.locator(selector)
 
     def choose(self, files: Mapping[str, bytes]) -> None:
-        """Take files with the button for it."""
+        """Add files with the file dialog."""
         payloads: list[FilePayload] = [
             {"name": name, "mimeType": "application/octet-stream", "buffer": content}
             for name, content in files.items()
@@ -77,32 +77,32 @@ class Visit:
     def transfer(self, files: Mapping[str, bytes], event: str) -> None:
         """Drop files on the page, or paste them."""
         coded = [(name, base64.b64encode(content).decode()) for name, content in files.items()]
-        self.page.evaluate(_BRING, [event, coded])
+        self.page.evaluate(_DISPATCH_TRANSFER, [event, coded])
 
     def states(self, *states: str) -> None:
-        """Wait until the pictures of the strip are in these states, in order."""
+        """Wait until the images of the strip have these states, in order."""
         items = self("#strip li")
         expect(items).to_have_count(len(states))
         for number, state in enumerate(states):
             expect(items.nth(number)).to_have_attribute("data-state", state)
 
     def view(self, name: str) -> None:
-        """Look at the picture in another way."""
+        """Choose a view."""
         self.page.get_by_role("radio", name=name).check()
 
     def strength(self, percent: int) -> None:
-        """Move the slider."""
+        """Set the strength slider."""
         self("#strength").fill(str(percent))
 
     def drawn(self, height: int, width: int) -> NDArray[np.int64]:
-        """Give what the canvas shows of a picture at 100 %: (H, W, 4), without the divider."""
+        """Return the canvas pixels of an image at 100 %: (H, W, 4), without the divider."""
         viewer = self("#viewer")
         expect(viewer).to_have_attribute("aria-busy", "false")
-        pixels = viewer.evaluate(_MIDDLE, [width, height])
+        pixels = viewer.evaluate(_READ_CENTER, [width, height])
         return np.array(pixels).reshape(height, width, 4)
 
     def download(self, button: str = "#download") -> Download:
-        """Press a button that saves."""
+        """Press a download button."""
         with self.page.expect_download() as saved:
             self(button).click()
         return saved.value
@@ -110,12 +110,12 @@ class Visit:
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start the Chromium that is installed; skip where none is."""
+    """Start the installed Chromium; skip the test if there is none."""
     names = ("chromium", "chromium-browser", "google-chrome")
     program = next(filter(None, map(shutil.which, names)), None)
     if program is None:
         pytest.skip("no Chromium on PATH")
-    # Its sandbox refuses to be started by root, as whom containers run.
+    # Chromium's sandbox does not work for root, the usual user in containers.
     arguments = [] if os.geteuid() else ["--no-sandbox"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=arguments)
@@ -127,27 +127,27 @@ def chromium() -> Iterator[Browser]:
 def visiting(
     browser: Browser, url: str, width: int = 1280, height: int = 800, density: float = 1
 ) -> Iterator[Visit]:
-    """Open the page; when the visit ends, see that it did nothing wrong."""
+    """Open the page, and check at the end that it reported no errors."""
     context = browser.new_context(
         viewport={"width": width, "height": height}, device_scale_factor=density
     )
     visit = Visit(context.new_page())
-    context.expose_function("noteViolation", lambda said: visit.wrong.append(said))
+    context.expose_function("noteViolation", lambda text: visit.errors.append(text))
     context.add_init_script(
         "addEventListener('securitypolicyviolation', (event) =>"
         " noteViolation(event.violatedDirective + ' ' + event.blockedURI))"
     )
-    visit.page.on("pageerror", lambda error: visit.wrong.append(str(error)))
+    visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
     visit.page.on(
         "console",
-        lambda said: (
-            visit.wrong.append(said.text)
-            if said.type == "error" and not said.text.startswith(_AN_ANSWER)
+        lambda message: (
+            visit.errors.append(message.text)
+            if message.type == "error" and not message.text.startswith(_ERROR_RESPONSE)
             else None
         ),
     )
     visit.page.goto(url)
-    expect(visit("#endings")).not_to_be_empty()
+    expect(visit("#supported-formats")).not_to_be_empty()
     yield visit
     context.close()
-    assert not visit.wrong
+    assert not visit.errors

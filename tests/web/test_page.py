@@ -1,4 +1,4 @@
-"""The page in a real Chromium, against a real server."""
+"""The page in Chromium, with a real server."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ def visit(browser: Browser, server: RunningServer) -> Iterator[Visit]:
         yield opened
 
 
-def with_model(visit: Visit, name: str) -> None:
-    """Choose a model before there are pictures, when the chooser is not to be seen yet."""
+def select_model(visit: Visit, name: str) -> None:
+    """Choose a model before adding images, when the control is still hidden."""
     visit("#model").evaluate(
         "(list, name) => { list.value = name; list.dispatchEvent(new Event('change')); }", name
     )
 
 
-def quick(visit: Visit, **files: bytes) -> None:
-    """Bring pictures, named without their ending, and wait until they are done."""
-    with_model(visit, QUICK)
+def denoise_quickly(visit: Visit, **files: bytes) -> None:
+    """Add images, named without suffix, and wait until they are denoised."""
+    select_model(visit, QUICK)
     visit.choose({f"{name}.png": content for name, content in files.items()})
     visit.states(*["done"] * len(files))
 
 
-def written(
+def command_line_result(
     server: RunningServer,
     folder: Path,
     name: str,
@@ -66,7 +66,7 @@ def written(
     options: DenoiseOptions,
     suffix: str = "",
 ) -> bytes:
-    """Give the bytes that ``autodenoise denoise`` writes."""
+    """Return the bytes that ``autodenoise denoise`` writes."""
     source = folder / name
     source.write_bytes(content)
     target = source.with_name(f"target{suffix or source.suffix}")
@@ -79,15 +79,13 @@ def pixels(content: bytes) -> NDArray[np.float64]:
     return np.asarray(Image.open(io.BytesIO(content))).astype(float)
 
 
-def close(drawn: NDArray[np.int64], expected: NDArray[np.float64], most: float = 2) -> bool:
-    """Whether a canvas shows what it should, but for the rounding of its 8 bits."""
-    return bool(np.abs(drawn[..., : expected.shape[-1]] - expected).max() <= most)
+def close(drawn: NDArray[np.int64], expected: NDArray[np.float64], max_error: float = 2) -> bool:
+    """Return whether a canvas shows the expected pixels, up to rounding to 8 bits."""
+    return bool(np.abs(drawn[..., : expected.shape[-1]] - expected).max() <= max_error)
 
 
-def test_a_picture_is_dropped_compared_and_downloaded(
-    visit: Visit, server: RunningServer, tmp_path: Path
-) -> None:
-    with_model(visit, QUICK)
+def test_drop_compare_and_download(visit: Visit, server: RunningServer, tmp_path: Path) -> None:
+    select_model(visit, QUICK)
     expect(visit("#work")).to_be_hidden()
     visit.transfer({"photo.png": PHOTO}, "dragenter")
     expect(visit("body")).to_have_class("empty dragging")
@@ -99,7 +97,7 @@ def test_a_picture_is_dropped_compared_and_downloaded(
     visit("#zoom-full").click()
     expect(visit("#zoom")).to_have_text("100 %")
 
-    clean = written(server, tmp_path, "photo.png", PHOTO, DenoiseOptions())
+    clean = command_line_result(server, tmp_path, "photo.png", PHOTO, DenoiseOptions())
     before, after = PIXELS.astype(float), pixels(clean)
     for percent in (100, 35, 0):
         visit.strength(percent)
@@ -107,34 +105,36 @@ def test_a_picture_is_dropped_compared_and_downloaded(
         visit.view("After")
         assert close(visit.drawn(60, 80), blend)
         visit.view("Before")
-        assert close(visit.drawn(60, 80), before, most=0)
+        assert close(visit.drawn(60, 80), before, max_error=0)
         visit.view("Difference")
         visit("#gain").select_option("4")
         expected = np.minimum(4 * np.abs(before - blend), 255)
-        assert close(visit.drawn(60, 80), expected, most=8)
+        assert close(visit.drawn(60, 80), expected, max_error=8)
 
     visit.strength(40)
     saved = visit.download()
     assert saved.suggested_filename == "photo.denoised.png"
     options = DenoiseOptions(0.4)
-    assert saved.path().read_bytes() == written(server, tmp_path, "photo.png", PHOTO, options)
+    assert saved.path().read_bytes() == command_line_result(
+        server, tmp_path, "photo.png", PHOTO, options
+    )
 
 
-def test_the_divider_parts_before_from_after(
+def test_divider_separates_before_and_after(
     visit: Visit, server: RunningServer, tmp_path: Path
 ) -> None:
-    quick(visit, photo=PHOTO)
+    denoise_quickly(visit, photo=PHOTO)
     visit("#zoom-full").click()
     before = PIXELS.astype(float)
-    after = pixels(written(server, tmp_path, "photo.png", PHOTO, DenoiseOptions()))
+    after = pixels(command_line_result(server, tmp_path, "photo.png", PHOTO, DenoiseOptions()))
 
-    def parted_at(column: int) -> bool:
+    def divided_at(column: int) -> bool:
         expected = np.concatenate([before[:, :column], after[:, column:]], axis=1)
         return close(visit.drawn(60, 80), expected)
 
     divider = visit("#divider")
     expect(divider).to_have_attribute("aria-valuetext", "left 50 % before, right 50 % after")
-    assert parted_at(40)
+    assert divided_at(40)
     box = divider.bounding_box()
     assert box is not None
     middle, height = box["x"] + box["width"] / 2, box["y"] + box["height"] / 4
@@ -144,29 +144,29 @@ def test_the_divider_parts_before_from_after(
     mouse.move(middle + 20, height, steps=4)
     mouse.up()
     expect(divider).to_have_attribute("aria-valuetext", "left 75 % before, right 25 % after")
-    assert parted_at(60)
+    assert divided_at(60)
     divider.press("Home")
-    assert parted_at(0)
+    assert divided_at(0)
     divider.press("End")
-    assert parted_at(80)
+    assert divided_at(80)
 
 
-def test_transparency_is_blended_as_the_file_is(
+def test_transparent_preview_is_blended_like_the_file(
     visit: Visit, server: RunningServer, tmp_path: Path
 ) -> None:
     content = web_images.encoded(web_images.noise(50, 70, 4))
-    quick(visit, clear=content)
+    denoise_quickly(visit, clear=content)
     visit("#zoom-full").click()
     visit.view("Difference")
     visit("#gain").select_option("1")
     visit.strength(60)
-    blend = pixels(written(server, tmp_path, "clear.png", content, DenoiseOptions(0.6)))
+    blend = pixels(command_line_result(server, tmp_path, "clear.png", content, DenoiseOptions(0.6)))
     shown = [image[..., :3] * image[..., 3:] / 255 for image in (pixels(content), blend)]
-    assert close(visit.drawn(50, 70), np.abs(shown[0] - shown[1]), most=4)
+    assert close(visit.drawn(50, 70), np.abs(shown[0] - shown[1]), max_error=4)
 
 
-def test_keys_move_the_picture_and_the_divider(visit: Visit) -> None:
-    quick(visit, photo=PHOTO)
+def test_keyboard_shortcuts(visit: Visit) -> None:
+    denoise_quickly(visit, photo=PHOTO)
     viewer, zoom = visit("#viewer"), visit("#zoom")
     expect(visit("#divider")).to_be_visible()
     fitted = zoom.inner_text()
@@ -198,8 +198,8 @@ def test_keys_move_the_picture_and_the_divider(visit: Visit) -> None:
     assert not np.array_equal(corner, visit.drawn(40, 40))
 
 
-def test_every_control_is_reached_by_tab_and_left_by_it(visit: Visit) -> None:
-    quick(visit, photo=PHOTO)
+def test_tab_reaches_every_control(visit: Visit) -> None:
+    denoise_quickly(visit, photo=PHOTO)
     expect(visit("#divider")).to_be_visible()
     visit("#add").focus()
     focused = "document.activeElement.id || document.activeElement.className"
@@ -211,8 +211,8 @@ def test_every_control_is_reached_by_tab_and_left_by_it(visit: Visit) -> None:
         assert control in seen
 
 
-def test_the_wheel_zooms_and_a_double_click_fits(visit: Visit) -> None:
-    quick(visit, photo=PHOTO)
+def test_wheel_zooms_and_double_click_fits(visit: Visit) -> None:
+    denoise_quickly(visit, photo=PHOTO)
     visit("#zoom-full").click()
     box = visit("#viewer").bounding_box()
     assert box is not None
@@ -225,11 +225,11 @@ def test_the_wheel_zooms_and_a_double_click_fits(visit: Visit) -> None:
     expect(visit("#zoom")).to_have_text(fitted)
 
 
-def test_of_several_each_has_its_strength_and_all_are_one_zip_file(
+def test_several_images_have_their_own_strength_in_one_zip_file(
     visit: Visit, server: RunningServer, tmp_path: Path
 ) -> None:
     other = web_images.encoded(web_images.noise(40, 50, 1))
-    quick(visit, photo=PHOTO, other=other)
+    denoise_quickly(visit, photo=PHOTO, other=other)
     expect(visit("#overall")).to_have_text("2 of 2 done")
     visit.strength(30)
     visit(".pick").nth(1).click()
@@ -239,7 +239,9 @@ def test_of_several_each_has_its_strength_and_all_are_one_zip_file(
     with zipfile.ZipFile(saved.path()) as archive:
         assert archive.namelist() == ["photo.denoised.png", "other.denoised.png"]
         for name, content, strength in (("photo", PHOTO, 0.3), ("other", other, 1)):
-            expected = written(server, tmp_path, f"{name}.png", content, DenoiseOptions(strength))
+            expected = command_line_result(
+                server, tmp_path, f"{name}.png", content, DenoiseOptions(strength)
+            )
             assert archive.read(f"{name}.denoised.png") == expected
     visit.strength(55)
     visit("#strength-all").click()
@@ -251,10 +253,8 @@ def test_of_several_each_has_its_strength_and_all_are_one_zip_file(
     expect(visit("#choose-first")).to_be_focused()
 
 
-def test_options_say_how_the_file_is_written(
-    visit: Visit, server: RunningServer, tmp_path: Path
-) -> None:
-    with_model(visit, QUICK)
+def test_download_options(visit: Visit, server: RunningServer, tmp_path: Path) -> None:
+    select_model(visit, QUICK)
     content = web_images.camera_jpeg()
     visit.choose({"photo.jpg": content})
     visit.states("done")
@@ -264,32 +264,34 @@ def test_options_say_how_the_file_is_written(
     saved = visit.download()
     assert saved.suggested_filename == "photo.denoised.tif"
     options = DenoiseOptions(strip_metadata=True)
-    expected = written(server, tmp_path, "photo.jpg", content, options, ".tif")
+    expected = command_line_result(server, tmp_path, "photo.jpg", content, options, ".tif")
     assert saved.path().read_bytes() == expected
 
 
-def test_floats_ask_for_black_and_white(
+def test_floats_require_an_intensity_range(
     visit: Visit, server: RunningServer, tmp_path: Path
 ) -> None:
-    with_model(visit, QUICK)
+    select_model(visit, QUICK)
     visit.choose({"f.tif": web_images.floats()})
     visit.states("failed")
     expect(visit("#ended-text")).to_contain_text("whose range only you know")
-    visit("#say-range").click()
+    visit("#set-range").click()
     expect(visit("#black")).to_be_focused()
     visit("#black").fill("0")
     visit("#range-one").click()
-    expect(visit("#range-wrong")).to_have_text("Give both, and white above black; or neither.")
+    expect(visit("#range-wrong")).to_have_text(
+        "Enter both values, with white above black, or leave both empty."
+    )
     visit("#white").fill("4095")
     visit("#range-one").click()
     visit.states("done")
     options = DenoiseOptions(intensity_range=IntensityRange(0, 4095))
-    expected = written(server, tmp_path, "f.tif", web_images.floats(), options)
+    expected = command_line_result(server, tmp_path, "f.tif", web_images.floats(), options)
     assert visit.download().path().read_bytes() == expected
 
 
-def test_what_is_no_picture_says_so_and_keeps_nobody_up(visit: Visit) -> None:
-    with_model(visit, QUICK)
+def test_invalid_files_fail_without_stopping_others(visit: Visit) -> None:
+    select_model(visit, QUICK)
     visit.choose({"broken.png": BROKEN, "bomb.png": web_images.bomb(), "photo.png": PHOTO})
     visit.states("failed", "failed", "done")
     expect(visit("#overall")).to_have_text("1 of 3 done, 2 failed")
@@ -297,17 +299,15 @@ def test_what_is_no_picture_says_so_and_keeps_nobody_up(visit: Visit) -> None:
     expect(visit("#download")).to_be_disabled()
     visit(".pick").nth(1).click()
     expect(visit("#ended-text")).to_contain_text("declares 60,000 x 60,000 pixels")
-    visit("#drop-it").click()
+    visit("#remove").click()
     visit.states("failed", "done")
     expect(visit("#name")).to_have_text("photo.png")
     expect(visit("#divider")).to_be_visible()
 
 
-def test_a_long_one_shows_its_tiles_and_can_be_cancelled(
-    visit: Visit, server: RunningServer
-) -> None:
-    with_model(visit, SLOW)
-    with visit.page.expect_response("**/api/jobs?*") as answer:
+def test_long_job_shows_progress_and_can_be_cancelled(visit: Visit, server: RunningServer) -> None:
+    select_model(visit, SLOW)
+    with visit.page.expect_response("**/api/jobs?*") as response:
         visit.choose({"large.png": web_images.large()})
     visit.states("working")
     expect(visit("#progress-text")).to_contain_text("Tile ")
@@ -316,15 +316,15 @@ def test_a_long_one_shows_its_tiles_and_can_be_cancelled(
     visit("#cancel").click()
     visit.states("cancelled")
     expect(visit("#ended-title")).to_have_text("Cancelled")
-    expect(visit("#again")).to_be_focused()
-    forgotten(server, answer.value.json()["id"])
-    visit("#drop-it").click()
-    # The worker is free for the next.
-    quick(visit, photo=PHOTO)
+    expect(visit("#retry")).to_be_focused()
+    wait_until_removed(server, response.value.json()["id"])
+    visit("#remove").click()
+    # The worker is free again.
+    denoise_quickly(visit, photo=PHOTO)
 
 
-def test_another_model_runs_the_pictures_again(visit: Visit) -> None:
-    quick(visit, photo=PHOTO)
+def test_changing_the_model_denoises_again(visit: Visit) -> None:
+    denoise_quickly(visit, photo=PHOTO)
     visit("#zoom-full").click()
     visit.view("After")
     mild = visit.drawn(60, 80)
@@ -333,13 +333,13 @@ def test_another_model_runs_the_pictures_again(visit: Visit) -> None:
     visit("#model").select_option(SLOW)
     visit.states("done")
     expect(visit(".tag.after")).to_be_visible()
-    # Of means over many pixels little is left; its zeros outside reach far in.
+    # The strong blur leaves little noise; its zero padding reaches far in.
     middle = np.s_[25:35, 35:45, :3]
     assert visit.drawn(60, 80)[middle].std() < mild[middle].std() / 2
 
 
-def test_a_paste_brings_a_picture(visit: Visit) -> None:
-    with_model(visit, QUICK)
+def test_paste_adds_an_image(visit: Visit) -> None:
+    select_model(visit, QUICK)
     visit.transfer({"image.png": PHOTO}, "paste")
     visit.states("done")
     expect(visit("#name")).to_have_text("pasted.png")
@@ -365,41 +365,43 @@ FOLDER = """(content) => {
 }"""
 
 
-def test_of_a_folder_the_pictures_are_taken(visit: Visit) -> None:
-    # No browser lets a script make a folder: this one only looks like what is dropped.
-    with_model(visit, QUICK)
+def test_dropped_folder_adds_its_images(visit: Visit) -> None:
+    # Scripts cannot create folders, so this is a mock of a dropped one.
+    select_model(visit, QUICK)
     visit.page.evaluate(FOLDER, base64.b64encode(PHOTO).decode())
     visit.states("done", "done", "done")
     expect(visit("#strip .name")).to_have_text(["a.PNG", "b.png", "c.png"])
-    expect(visit("#banner")).to_have_text("2 files of the folder do not look like pictures.")
+    expect(visit("#banner")).to_have_text(
+        "Skipped 2 files in the folder: not a supported image format."
+    )
 
 
-def test_the_sample_is_one_click_away(visit: Visit) -> None:
+def test_sample_button(visit: Visit) -> None:
     visit("#sample").click()
     visit.states("done")
     expect(visit("#name")).to_have_text("sample.jpg")
 
 
-def test_a_busy_server_is_waited_for(visit: Visit) -> None:
-    answers = iter([True])
+def test_page_retries_while_the_server_is_busy(visit: Visit) -> None:
+    busy_once = iter([True])
 
     def busy(route: Route) -> None:
-        if next(answers, False):
-            told = '{"detail": "busy with 3 pictures; try again in a moment"}'
-            route.fulfill(status=503, headers={"Retry-After": "3"}, body=told)
+        if next(busy_once, False):
+            body = '{"detail": "busy with 3 images; try again in a moment"}'
+            route.fulfill(status=503, headers={"Retry-After": "3"}, body=body)
         else:
             route.continue_()
 
     visit.page.route("**/api/jobs?*", busy)
-    with_model(visit, QUICK)
+    select_model(visit, QUICK)
     visit.choose({"photo.png": PHOTO})
-    expect(visit("#banner")).to_contain_text("busy with 3 pictures")
+    expect(visit("#banner")).to_contain_text("busy with 3 images")
     visit.states("done")
     expect(visit("#banner")).to_be_empty()
 
 
-def test_a_server_that_is_gone_is_missed_until_it_is_back(visit: Visit) -> None:
-    with_model(visit, QUICK)
+def test_page_reconnects_to_the_server(visit: Visit) -> None:
+    select_model(visit, QUICK)
     visit.page.route("**/api/**", lambda route: route.abort("connectionrefused"))
     visit.choose({"photo.png": PHOTO})
     expect(visit("#banner")).to_contain_text("does not answer")
@@ -408,26 +410,26 @@ def test_a_server_that_is_gone_is_missed_until_it_is_back(visit: Visit) -> None:
     expect(visit("#banner")).to_be_empty()
 
 
-def forgotten(server: RunningServer, job: str) -> None:
-    """Wait until the server has let go of a job, which the page does not wait for."""
-    until = time.monotonic() + 30
+def wait_until_removed(server: RunningServer, job: str) -> None:
+    """Wait until the server has removed a job, since the page does not."""
+    deadline = time.monotonic() + 30
     while server.client.get(f"/api/jobs/{job}").status_code != 404:
-        assert time.monotonic() < until
+        assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def sent(visit: Visit) -> str:
-    """Give the id of the job that is sent next."""
-    with_model(visit, QUICK)
-    with visit.page.expect_response("**/api/jobs?*") as answer:
+def add_and_wait(visit: Visit) -> str:
+    """Denoise an image, and return the id of its job."""
+    select_model(visit, QUICK)
+    with visit.page.expect_response("**/api/jobs?*") as response:
         visit.choose({"photo.png": PHOTO})
     visit.states("done")
-    job: str = answer.value.json()["id"]
+    job: str = response.value.json()["id"]
     return job
 
 
-def test_what_the_server_forgot_is_sent_again(visit: Visit, server: RunningServer) -> None:
-    server.client.delete(f"/api/jobs/{sent(visit)}")
+def test_removed_job_is_denoised_again(visit: Visit, server: RunningServer) -> None:
+    server.client.delete(f"/api/jobs/{add_and_wait(visit)}")
     visit("#download").click()
     expect(visit("#status")).to_have_text("photo.png is done.")
     visit.states("done")
@@ -435,15 +437,15 @@ def test_what_the_server_forgot_is_sent_again(visit: Visit, server: RunningServe
     assert visit.download().suggested_filename == "photo.denoised.png"
 
 
-def test_nothing_is_left_when_the_page_is_left(visit: Visit, server: RunningServer) -> None:
-    job = sent(visit)
+def test_closing_the_page_removes_its_jobs(visit: Visit, server: RunningServer) -> None:
+    job = add_and_wait(visit)
     assert server.state(job)["state"] == "done"
     visit.page.goto("about:blank")
-    forgotten(server, job)
+    wait_until_removed(server, job)
 
 
-def test_pages_are_turned(visit: Visit) -> None:
-    with_model(visit, QUICK)
+def test_pages_of_a_stack(visit: Visit) -> None:
+    select_model(visit, QUICK)
     stack = np.stack([np.full((24, 36), value, np.uint8) for value in (10, 90, 170)])
     visit.choose({"stack.tif": web_images.tiff(stack, photometric="minisblack")})
     visit.states("done")
@@ -458,13 +460,13 @@ def test_pages_are_turned(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize(("width", "density"), [(360, 2), (800, 1), (1920, 1)])
-def test_it_fits_the_screen(
+def test_page_fits_the_screen(
     browser: Browser, server: RunningServer, width: int, density: float
 ) -> None:
     with visiting(browser, server.url, width, 740, density) as visit:
         across = "document.documentElement.scrollWidth"
         assert visit.page.evaluate(across) == width
-        quick(visit, **{f"a-rather-long-name-of-a-picture-{i}": PHOTO for i in range(4)})
+        denoise_quickly(visit, **{f"a-rather-long-name-of-a-picture-{i}": PHOTO for i in range(4)})
         visit("#options summary").click()
         visit.view("Difference")
         assert visit.page.evaluate(across) == width

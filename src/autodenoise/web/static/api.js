@@ -1,4 +1,4 @@
-// The server's description of itself, with buttons to try it.
+// Interactive documentation of the HTTP API.
 
 /* global SwaggerUIBundle */
 SwaggerUIBundle({ url: "/openapi.json", dom_id: "#api", validatorUrl: null });

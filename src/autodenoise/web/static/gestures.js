@@ -1,4 +1,4 @@
-/* Mouse, fingers and keys on the stage. */
+/* Mouse, touch and keyboard input of the viewer. */
 
 const STEP = 1.25;
 const DIVIDER_STEP = 0.05;
@@ -10,30 +10,30 @@ const PAN_STEP = 60;
  * @param {import("./viewer.js").Viewer} viewer
  */
 export function gestures(stage, canvas, viewer) {
-  /** In pixels of the screen, from the corner of the canvas. */
-  const place = ({ clientX, clientY }) => {
+  /** Position in device pixels, relative to the canvas. */
+  const position = ({ clientX, clientY }) => {
     const box = canvas.getBoundingClientRect();
     const ratio = window.devicePixelRatio;
     return { x: (clientX - box.left) * ratio, y: (clientY - box.top) * ratio };
   };
-  fingers(canvas, viewer, place);
+  pointers(canvas, viewer, position);
 
-  // On the stage, so that it works over the divider too.
+  // On the stage, so that it also works above the divider.
   stage.addEventListener(
     "wheel",
     (event) => {
       event.preventDefault();
       const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 20 : 1;
-      // A pinch on a touchpad comes as small steps of a wheel with Ctrl.
-      const turn = Math.min(Math.max(event.deltaY * lines * (event.ctrlKey ? 5 : 1), -240), 240);
-      const { x, y } = place(event);
-      viewer.zoom(viewer.view.scale * Math.exp(-turn / 450), x, y);
+      // Touchpads report a pinch as small wheel steps with Ctrl.
+      const delta = Math.min(Math.max(event.deltaY * lines * (event.ctrlKey ? 5 : 1), -240), 240);
+      const { x, y } = position(event);
+      viewer.zoom(viewer.view.scale * Math.exp(-delta / 450), x, y);
     },
     { passive: false },
   );
 
   canvas.addEventListener("dblclick", (event) => {
-    const { x, y } = place(event);
+    const { x, y } = position(event);
     const { view } = viewer;
     if (view.fitted && view.scale !== 1) viewer.zoom(1, x, y);
     else viewer.fit();
@@ -73,30 +73,30 @@ export function gestures(stage, canvas, viewer) {
   });
 }
 
-/** One pans, two zoom around what lies between them. */
-function fingers(canvas, viewer, place) {
+/** One pointer pans; two zoom around their midpoint. */
+function pointers(canvas, viewer, position) {
   /** @type {Map<number, {x: number, y: number}>} */
   const down = new Map();
-  const middle = () => {
+  const midpoint = () => {
     const points = [...down.values()];
     const x = points.reduce((sum, point) => sum + point.x, 0) / points.length;
     const y = points.reduce((sum, point) => sum + point.y, 0) / points.length;
-    const apart = points.length > 1 ? Math.hypot(points[0].x - points[1].x, points[0].y - points[1].y) : 1;
-    return { x, y, apart: Math.max(apart, 1) };
+    const distance = points.length > 1 ? Math.hypot(points[0].x - points[1].x, points[0].y - points[1].y) : 1;
+    return { x, y, distance: Math.max(distance, 1) };
   };
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || down.size === 2) return;
     canvas.setPointerCapture(event.pointerId);
-    down.set(event.pointerId, place(event));
+    down.set(event.pointerId, position(event));
     canvas.classList.add("grabbed");
   });
   canvas.addEventListener("pointermove", (event) => {
     if (!down.has(event.pointerId)) return;
-    const last = middle();
-    down.set(event.pointerId, place(event));
-    const now = middle();
+    const last = midpoint();
+    down.set(event.pointerId, position(event));
+    const now = midpoint();
     viewer.pan(now.x - last.x, now.y - last.y);
-    if (down.size > 1) viewer.zoom((viewer.view.scale * now.apart) / last.apart, now.x, now.y);
+    if (down.size > 1) viewer.zoom((viewer.view.scale * now.distance) / last.distance, now.x, now.y);
   });
   const up = (event) => {
     down.delete(event.pointerId);

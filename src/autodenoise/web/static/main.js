@@ -1,152 +1,151 @@
-/* Puts the parts of the page together. */
+/* Connects the parts of the page. */
 
-import { incoming, sample } from "./incoming.js";
+import { fetchSample, setUpFileInput } from "./file_input.js";
+import { counted, formats, overall, progress, share } from "./format.js";
+import { ImageList } from "./images.js";
 import { Panel } from "./panel.js";
-import { Pictures } from "./pictures.js";
-import { Refusal, Unreachable, archive, job, limits, models, result } from "./server.js";
+import { RequestError, ServerUnreachable, archive, fetchJob, limits, models, result } from "./server.js";
 import { Strip } from "./strip.js";
 import { Viewer } from "./viewer.js";
-import { counted, formats, overall, progress, share } from "./words.js";
 
-/** @typedef {import("./pictures.js").Picture} Picture */
+/** @typedef {import("./images.js").Entry} Entry */
 
 const by = (id) => document.getElementById(id);
 
-const pictures = new Pictures();
+const images = new ImageList();
 const panel = new Panel();
 const viewer = new Viewer(by("stage"));
-const strip = new Strip(by("strip").querySelector("ul"), pick, remove);
+const strip = new Strip(by("strip").querySelector("ul"), select, remove);
 
-/** @type {Picture|null} */
-let picked = null;
+/** @type {Entry|null} */
+let selected = null;
 let page = 0;
-let endings = [];
+let suffixes = [];
 let savingOne = false;
 let savingAll = false;
 
-/** @param {string} sentence for those who do not see the page */
+/** @param {string} sentence for screen readers */
 function announce(sentence) {
   by("status").textContent = sentence;
 }
 
-/** @param {Picture|null} picture */
-function pick(picture) {
-  if (picture !== picked) page = 0;
-  picked = picture;
-  pictures.wanted = picture;
-  strip.pick(picture);
+/** @param {Entry|null} entry */
+function select(entry) {
+  if (entry !== selected) page = 0;
+  selected = entry;
+  images.selected = entry;
+  strip.select(entry);
   render();
 }
 
-/** @param {Picture} picture */
-function remove(picture) {
-  const place = pictures.list.indexOf(picture);
-  pictures.remove([picture]);
-  const next = pictures.list[Math.min(place, pictures.list.length - 1)] ?? null;
-  if (picture === picked) pick(next);
-  // The button that had the focus is gone.
+/** @param {Entry} entry */
+function remove(entry) {
+  const place = images.list.indexOf(entry);
+  images.remove([entry]);
+  const next = images.list[Math.min(place, images.list.length - 1)] ?? null;
+  if (entry === selected) select(next);
+  // The button that had the focus has been removed.
   if (next) strip.focus(next);
   else by("choose-first").focus();
 }
 
 by("remove-all").addEventListener("click", () => {
-  const question = `Remove all ${pictures.list.length} pictures from this page? Your own files stay.`;
+  const question = `Remove all ${images.list.length} images from this page? Your own files are kept.`;
   if (!window.confirm(question)) return;
-  pictures.remove(pictures.list);
-  pick(null);
+  images.remove(images.list);
+  select(null);
   by("choose-first").focus();
 });
 
-/** @param {File[]} files @param {number} left */
-function add(files, left) {
-  const looks = left === 1 ? "does not look like a picture" : "do not look like pictures";
-  if (left) warn(`${counted(left, "file")} of the folder ${looks}.`);
+/** @param {File[]} files @param {number} skipped */
+function add(files, skipped) {
+  if (skipped) warn(`Skipped ${counted(skipped, "file")} in the folder: not a supported image format.`);
   if (!files.length) return;
-  const [first] = pictures.add(files);
-  pick(first);
+  const [first] = images.add(files);
+  select(first);
 }
 
 let warning = "";
-/** A sentence at the top of the page until the next. @param {string} sentence */
+/** Shows a sentence at the top of the page until the next one. @param {string} sentence */
 function warn(sentence) {
   warning = sentence;
   renderBanner();
 }
 
 function renderBanner() {
-  const { trouble, reason } = pictures;
-  by("banner").dataset.trouble = trouble;
+  const { problem, reason } = images;
+  by("banner").dataset.problem = problem;
   by("banner").textContent =
-    trouble === "gone"
-      ? "autodenoise serve does not answer. Is it still running? The page goes on when it does."
-      : trouble === "busy"
-        ? `Not yet: ${reason.replace(/\.$/, "")}. The page tries again by itself.`
+    problem === "offline"
+      ? "The server does not answer. Is autodenoise serve still running? The page reconnects automatically."
+      : problem === "busy"
+        ? `Waiting for the server: ${reason.replace(/\.$/, "")}. The page retries automatically.`
         : warning;
 }
 
-/** All that depends on the picture in hand. */
+/** Updates everything that depends on the selected image. */
 function render() {
-  const { list } = pictures;
+  const { list } = images;
   document.body.classList.toggle("empty", !list.length);
-  const said = list.length > 1 ? overall(list) : "";
-  by("overall").textContent = said;
-  document.title = said ? `${said} · autodenoise` : "autodenoise";
+  const summary = list.length > 1 ? overall(list) : "";
+  by("overall").textContent = summary;
+  document.title = summary ? `${summary} · autodenoise` : "autodenoise";
   const finished = list.filter(({ state }) => state === "done");
   by("download-all").hidden = list.length < 2;
   by("remove-all").hidden = list.length < 2;
   by("download-all").disabled = savingAll || !finished.length;
   by("download-all").textContent = savingAll ? "Preparing…" : "Download all (zip)";
-  viewer.show(picked, page);
-  if (!picked) return;
-  panel.show(picked, list);
-  panel.setDownload(picked.state === "done", savingOne);
-  renderState(picked);
-  const count = picked.job?.picture.pages ?? 1;
+  viewer.show(selected, page);
+  if (!selected) return;
+  panel.show(selected, list);
+  panel.setDownload(selected.state === "done", savingOne);
+  renderState(selected);
+  const count = selected.job?.image.pages ?? 1;
   by("pages").hidden = count < 2;
   by("page").max = String(count);
   by("page").value = String(page + 1);
   by("page-of").textContent = `of ${count}`;
   by("page-back").disabled = page === 0;
   by("page-on").disabled = page + 1 >= count;
-  by("viewer").setAttribute("aria-label", `${picked.name}, ${picked.state}`);
+  by("viewer").setAttribute("aria-label", `${selected.name}, ${selected.state}`);
 }
 
-/** @param {Picture} picture */
-function renderState(picture) {
-  const { state } = picture;
+/** @param {Entry} entry */
+function renderState(entry) {
+  const { state } = entry;
   const ended = state === "failed" || state === "cancelled";
-  const watched = by("progress").contains(document.activeElement);
+  const hadFocus = by("progress").contains(document.activeElement);
   by("progress").hidden = ended || state === "done";
   by("ended").hidden = !ended;
   by("views").disabled = state !== "done";
   by("loading").hidden = (!viewer.loading && !viewer.problem) || ended;
-  by("loading").textContent = viewer.problem || "Making a preview";
+  by("loading").textContent = viewer.problem || "Preparing preview…";
   if (ended) {
-    by("ended-title").textContent = state === "failed" ? "That did not work" : "Cancelled";
-    by("ended-text").textContent = state === "failed" ? picture.error : "The picture was not denoised.";
-    by("say-range").hidden = !/\bblack\b.*\bwhite\b/i.test(picture.error);
-    by("again").classList.toggle("primary", by("say-range").hidden);
+    by("ended-title").textContent = state === "failed" ? "Denoising failed" : "Cancelled";
+    by("ended-text").textContent = state === "failed" ? entry.error : "The image was not denoised.";
+    by("set-range").hidden = !/\bblack\b.*\bwhite\b|--range/i.test(entry.error);
+    by("retry").classList.toggle("primary", by("set-range").hidden);
   } else if (state !== "done") {
-    by("progress-text").textContent = progress(picture);
-    if (state === "working") by("bar").value = share(picture);
+    by("progress-text").textContent = progress(entry);
+    if (state === "working") by("bar").value = share(entry);
     else by("bar").removeAttribute("value");
   }
-  // What has the focus does not go away under it.
-  if (watched && by("progress").hidden) by("viewer").focus();
+  // Do not lose the focus when the focused element is hidden.
+  if (hadFocus && by("progress").hidden) by("viewer").focus();
 }
 
-pictures.addEventListener("list", () => {
-  strip.list(pictures.list);
+images.addEventListener("list", () => {
+  strip.list(images.list);
   render();
 });
-pictures.addEventListener("picture", ({ detail: picture }) => {
-  strip.update(picture);
-  if (picture === picked && picture.state === "done") panel.say("");
-  if (picture.state === "done") announce(`${picture.name} is done.`);
-  if (picture.state === "failed") announce(`${picture.name}: ${picture.error}`);
+images.addEventListener("change", ({ detail: entry }) => {
+  strip.update(entry);
+  if (entry === selected && entry.state === "done") panel.setNotice("");
+  if (entry.state === "done") announce(`${entry.name} is done.`);
+  if (entry.state === "failed") announce(`${entry.name}: ${entry.error}`);
   render();
 });
-pictures.addEventListener("trouble", renderBanner);
+images.addEventListener("problem", renderBanner);
 
 viewer.addEventListener("loading", render);
 viewer.addEventListener("view", () => {
@@ -155,16 +154,16 @@ viewer.addEventListener("view", () => {
   by("zoom").textContent = viewer.empty ? "–" : shown;
   for (const button of by("toolbar").querySelectorAll(".zoom button")) button.disabled = viewer.empty;
 });
-viewer.addEventListener("missing", ({ detail: error }) => lost(error, picked ? [picked] : []));
+viewer.addEventListener("error", ({ detail: error }) => recover(error, selected ? [selected] : []));
 viewer.addEventListener("difference", () => {
   if (!by("views").disabled) setView(viewer.kind === "difference" ? "slider" : "difference");
 });
 
-/** What the server no longer has it is given once more. @param {Error} error @param {Picture[]} among */
-function lost(error, among) {
-  if (error instanceof Unreachable) pictures.missServer();
-  if (error instanceof Refusal && error.status === 404) {
-    pictures.again(among.filter(({ state }) => state === "done"));
+/** Runs images again that the server has removed. @param {Error} error @param {Entry[]} among */
+function recover(error, among) {
+  if (error instanceof ServerUnreachable) images.waitForServer();
+  if (error instanceof RequestError && error.status === 404) {
+    images.rerun(among.filter(({ state }) => state === "done"));
   }
 }
 
@@ -184,45 +183,45 @@ by("zoom-fit").addEventListener("click", () => viewer.fit());
 by("zoom-full").addEventListener("click", () => viewer.zoom(1));
 
 /** @param {number} next */
-function turn(next) {
-  const count = picked?.job?.picture.pages ?? 1;
+function turnToPage(next) {
+  const count = selected?.job?.image.pages ?? 1;
   page = Math.min(Math.max(next || 0, 0), count - 1);
   render();
 }
-by("page-back").addEventListener("click", () => turn(page - 1));
-by("page-on").addEventListener("click", () => turn(page + 1));
-by("page").addEventListener("change", () => turn(by("page").valueAsNumber - 1));
+by("page-back").addEventListener("click", () => turnToPage(page - 1));
+by("page-on").addEventListener("click", () => turnToPage(page + 1));
+by("page").addEventListener("change", () => turnToPage(by("page").valueAsNumber - 1));
 
 by("cancel").addEventListener("click", () => {
-  pictures.cancel(picked);
-  by("again").focus();
+  images.cancel(selected);
+  by("retry").focus();
 });
-by("again").addEventListener("click", () => {
-  pictures.again([picked]);
+by("retry").addEventListener("click", () => {
+  images.rerun([selected]);
   by("cancel").focus();
 });
-by("drop-it").addEventListener("click", () => remove(picked));
-by("say-range").addEventListener("click", () => panel.askForRange());
+by("remove").addEventListener("click", () => remove(selected));
+by("set-range").addEventListener("click", () => panel.askForRange());
 
 panel.addEventListener("strength", ({ detail: strength }) => {
-  pictures.setStrength(picked, strength);
-  panel.show(picked, pictures.list);
+  images.setStrength(selected, strength);
+  panel.show(selected, images.list);
   viewer.redraw();
 });
 panel.addEventListener("strength-all", () => {
-  for (const picture of pictures.list) picture.strength = picked.strength;
-  panel.show(picked, pictures.list);
+  for (const entry of images.list) entry.strength = selected.strength;
+  panel.show(selected, images.list);
   by("strength").focus();
 });
 panel.addEventListener("model", ({ detail: model }) => {
-  pictures.model = model;
-  // What was called off stays so, but for the one that is looked at.
-  pictures.again(pictures.list.filter((picture) => picture === picked || picture.state !== "cancelled"));
+  images.model = model;
+  // Cancelled images stay cancelled, except for the selected one.
+  images.rerun(images.list.filter((entry) => entry === selected || entry.state !== "cancelled"));
 });
 panel.addEventListener("range", ({ detail: { black, white, all } }) => {
-  const chosen = all ? [...pictures.list] : [picked];
-  for (const picture of chosen) Object.assign(picture, { black, white });
-  pictures.again(chosen);
+  const chosen = all ? [...images.list] : [selected];
+  for (const entry of chosen) Object.assign(entry, { black, white });
+  images.rerun(chosen);
 });
 
 /** @param {{blob: Blob, name: string}} file */
@@ -231,52 +230,50 @@ function save({ blob, name }) {
   link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
-  // Some browsers read it only after the click is over.
+  // Some browsers read the URL only after the click event.
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  announce(`${name} is saved.`);
+  announce(`${name} was saved.`);
 }
 
 panel.addEventListener("download", async () => {
-  const picture = picked;
+  const entry = selected;
   savingOne = true;
-  panel.say("");
+  panel.setNotice("");
   render();
   try {
     const { format, stripMetadata } = panel.saving;
-    const offered = picture.job.formats.includes(format) ? format : null;
-    save(await result(picture.job.id, { strength: picture.strength, format: offered, stripMetadata }));
+    const offered = entry.job.formats.includes(format) ? format : null;
+    save(await result(entry.job.id, { strength: entry.strength, format: offered, stripMetadata }));
   } catch (error) {
-    const forgotten = error instanceof Refusal && error.status === 404;
-    const again = "The server no longer had this picture. It is run again; then download it.";
-    panel.say(forgotten ? again : error.message);
-    lost(error, [picture]);
+    const removed = error instanceof RequestError && error.status === 404;
+    const again = "The server has removed this image. It is being denoised again; then download it.";
+    panel.setNotice(removed ? again : error.message);
+    recover(error, [entry]);
   }
   savingOne = false;
   render();
-  // A button that is switched off loses the focus.
+  // A disabled button loses the focus.
   if (document.activeElement === document.body) by("download").focus();
 });
 
 by("download-all").addEventListener("click", async () => {
-  const finished = pictures.list.filter(({ state }) => state === "done");
+  const finished = images.list.filter(({ state }) => state === "done");
   savingAll = true;
   warn("");
   render();
   try {
     save(await archive(finished.map(({ job: { id }, strength }) => ({ id, strength })), panel.saving));
-    const missing = pictures.list.length - finished.length;
-    const held = counted(finished.length, "picture");
-    if (missing) warn(`The zip file holds the ${held} that ${finished.length === 1 ? "is" : "are"} done, and no other yet.`);
+    const missing = images.list.length - finished.length;
+    if (missing) warn(`The zip file contains ${counted(finished.length, "image")}. Not done yet: ${missing}.`);
   } catch (error) {
     warn(error.message);
-    if (error instanceof Refusal && error.status === 404) {
-      const known = await Promise.allSettled(finished.map((picture) => job(picture.job.id)));
+    if (error instanceof RequestError && error.status === 404) {
+      const known = await Promise.allSettled(finished.map((entry) => fetchJob(entry.job.id)));
       const gone = finished.filter((_, place) => known[place].status === "rejected");
-      const them = gone.length === 1 ? "It is" : "They are";
-      warn(`The server no longer had ${counted(gone.length, "picture")}. ${them} run again; then download all.`);
-      lost(error, gone);
+      warn(`The server has removed ${counted(gone.length, "image")}. Denoising again; download all when done.`);
+      recover(error, gone);
     } else {
-      lost(error, []);
+      recover(error, []);
     }
   }
   savingAll = false;
@@ -287,36 +284,36 @@ by("download-all").addEventListener("click", async () => {
 for (const id of ["add", "choose-first"]) by(id).addEventListener("click", () => by("choose").click());
 by("sample").addEventListener("click", async () => {
   try {
-    add([await sample()], 0);
+    add([await fetchSample()], 0);
   } catch {
-    pictures.missServer();
+    images.waitForServer();
   }
 });
-incoming({ add, endings: () => endings, chooser: by("choose") });
-window.addEventListener("pagehide", () => pictures.forgetAll());
+setUpFileInput({ add, suffixes: () => suffixes, chooser: by("choose") });
+window.addEventListener("pagehide", () => images.removeAllJobs());
 
 async function begin() {
   try {
-    const [most, all] = await Promise.all([limits(), models()]);
-    endings = most.endings;
-    pictures.uploadBytes = most.upload_bytes;
-    pictures.model = panel.setModels(all);
-    by("choose").accept = ["image/*", ...endings].join();
-    by("version").textContent = `autodenoise ${most.version}`;
-    by("endings").textContent = `It takes ${formats(endings)}.`;
-    pictures.again([]);
+    const [server, available] = await Promise.all([limits(), models()]);
+    suffixes = server.suffixes;
+    images.uploadBytes = server.upload_bytes;
+    images.model = panel.setModels(available);
+    by("choose").accept = ["image/*", ...suffixes].join();
+    by("version").textContent = `autodenoise ${server.version}`;
+    by("supported-formats").textContent = `Supported formats: ${formats(suffixes)}.`;
+    images.rerun([]);
   } catch (error) {
-    if (!(error instanceof Unreachable)) return warn(error.message);
-    await pictures.missServer();
+    if (!(error instanceof ServerUnreachable)) return warn(error.message);
+    await images.waitForServer();
     await begin();
   }
   return undefined;
 }
 
-// Said only where it is true: the server may be another machine's.
+// The server may run on another machine.
 const { hostname } = window.location;
 if (!/^(localhost|127\..*|\[::1\])$/.test(hostname)) {
-  by("where").textContent = `Pictures go to ${hostname} and nowhere else.`;
+  by("privacy").textContent = `Your images are sent to ${hostname} only.`;
 }
 render();
 begin();

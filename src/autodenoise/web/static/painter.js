@@ -1,31 +1,31 @@
-/* Draws two layers of tiles onto a canvas, blended and compared. */
+/* Draws two layers of tiles on a canvas, blended or compared. */
 
 import { address } from "./tiles.js";
 
-const CHECKER = 8;
+const CHECKER_SIZE = 8;
 
 /** @typedef {import("./tiles.js").Layer} Layer */
 /** @typedef {import("./view.js").View} View */
 
 /**
- * The tiles of a layer that a view sees, each with where it goes.
+ * The visible tiles of a layer, with their positions on the canvas.
  *
  * @param {Layer} layer
  * @param {View} view
  */
-function seen(layer, view) {
-  const { visible, origin, picture, scale } = view;
+function visibleTiles(layer, view) {
+  const { visible, origin, image, scale } = view;
   const number = view.level(layer.levels);
   const level = layer.levels[number];
-  const across = (picture.width * scale) / level.width;
-  const down = (picture.height * scale) / level.height;
+  const scaleX = (image.width * scale) / level.width;
+  const scaleY = (image.height * scale) / level.height;
   const first = (from, step) => Math.max(Math.floor(from / step / layer.tile), 0);
   const last = (to, step, length) => Math.min(Math.ceil(to / step / layer.tile), Math.ceil(length / layer.tile));
   const tiles = [];
-  const rows = last(visible.bottom - origin.y, down, level.height);
-  const columns = last(visible.right - origin.x, across, level.width);
-  for (let row = first(visible.top - origin.y, down); row < rows; row++) {
-    for (let column = first(visible.left - origin.x, across); column < columns; column++) {
+  const rows = last(visible.bottom - origin.y, scaleY, level.height);
+  const columns = last(visible.right - origin.x, scaleX, level.width);
+  for (let row = first(visible.top - origin.y, scaleY); row < rows; row++) {
+    for (let column = first(visible.left - origin.x, scaleX); column < columns; column++) {
       const x = column * layer.tile;
       const y = row * layer.tile;
       const box = {
@@ -34,11 +34,11 @@ function seen(layer, view) {
         width: Math.min(layer.tile, level.width - x),
         height: Math.min(layer.tile, level.height - y),
       };
-      // Whole pixels, so that neighbours meet without a seam.
-      const left = Math.round(origin.x + x * across);
-      const top = Math.round(origin.y + y * down);
-      const right = Math.round(origin.x + (x + box.width) * across);
-      const bottom = Math.round(origin.y + (y + box.height) * down);
+      // Whole pixels, so that there are no seams between tiles.
+      const left = Math.round(origin.x + x * scaleX);
+      const top = Math.round(origin.y + y * scaleY);
+      const right = Math.round(origin.x + (x + box.width) * scaleX);
+      const bottom = Math.round(origin.y + (y + box.height) * scaleY);
       tiles.push({ number, row, column, box, left, top, width: right - left, height: bottom - top });
     }
   }
@@ -46,7 +46,7 @@ function seen(layer, view) {
 }
 
 /**
- * The tile itself, or what coarser tiles have of the same place.
+ * The tile, or the same region of a coarser one that is loaded.
  *
  * @param {import("./tiles.js").Tiles} tiles
  * @param {Layer} layer
@@ -54,16 +54,16 @@ function seen(layer, view) {
  */
 function nearest(tiles, layer, { number, box }) {
   for (let other = number; other < layer.levels.length; other++) {
-    const across = layer.levels[other].width / layer.levels[number].width;
-    const down = layer.levels[other].height / layer.levels[number].height;
-    const row = Math.floor((box.y * down) / layer.tile);
-    const column = Math.floor((box.x * across) / layer.tile);
+    const scaleX = layer.levels[other].width / layer.levels[number].width;
+    const scaleY = layer.levels[other].height / layer.levels[number].height;
+    const row = Math.floor((box.y * scaleY) / layer.tile);
+    const column = Math.floor((box.x * scaleX) / layer.tile);
     const bitmap = tiles.get(address(layer, other, row, column));
     if (bitmap) {
-      const x = box.x * across - column * layer.tile;
-      const y = box.y * down - row * layer.tile;
-      const width = Math.min(box.width * across, bitmap.width - x);
-      const height = Math.min(box.height * down, bitmap.height - y);
+      const x = box.x * scaleX - column * layer.tile;
+      const y = box.y * scaleY - row * layer.tile;
+      const width = Math.min(box.width * scaleX, bitmap.width - x);
+      const height = Math.min(box.height * scaleY, bitmap.height - y);
       return { bitmap, x, y, width, height, coarser: other > number };
     }
   }
@@ -74,7 +74,7 @@ export class Painter {
   #context;
   #blend = document.createElement("canvas").getContext("2d");
   #tiles;
-  #checkers = null;
+  #checkerPattern = null;
   #missing = new Set();
   #inUse = 0;
 
@@ -85,16 +85,16 @@ export class Painter {
   }
 
   /**
-   * Whether nothing is missing is the answer.
+   * Returns whether all tiles were available.
    *
    * @param {View} view
    * @param {{before: Layer, after: Layer|null, opaque: boolean}} layers
-   * @param {{kind: string, strength: number, split: number, gain: number}} how
+   * @param {{kind: string, strength: number, split: number, gain: number}} options
    */
   paint(view, layers, { kind, strength, split, gain }) {
     const { canvas } = this.#context;
     for (const context of [this.#context, this.#blend]) {
-      // To set the size clears a canvas; to set it in vain takes time.
+      // Setting the size is slow, even to the same value.
       if (context.canvas.width !== canvas.width) context.canvas.width = canvas.width;
       if (context.canvas.height !== canvas.height) context.canvas.height = canvas.height;
       context.globalCompositeOperation = "source-over";
@@ -104,7 +104,7 @@ export class Painter {
     this.#missing.clear();
     this.#inUse = 0;
     const { visible } = view;
-    if (layers.after && kind !== "before") this.#mix(view, layers, strength);
+    if (layers.after && kind !== "before") this.#blendLayers(view, layers, strength);
     if (kind === "difference" && layers.after) {
       this.#subtract(view, layers, gain);
     } else {
@@ -114,21 +114,21 @@ export class Painter {
       this.#clipped(visible.left, at, visible, () => this.#draw(this.#context, view, layers.before));
       this.#clipped(at, visible.right, visible, () => this.#context.drawImage(this.#blend.canvas, 0, 0));
     }
-    this.#tiles.want([...this.#missing], this.#inUse);
+    this.#tiles.request([...this.#missing], this.#inUse);
     return this.#missing.size === 0;
   }
 
   /** @param {CanvasRenderingContext2D} context @param {View} view @param {Layer} layer */
   #draw(context, view, layer) {
-    // The last stand-in is the last to be dropped.
+    // Mark the coarsest tile as used, so that the placeholder stays in the cache.
     this.#tiles.get(address(layer, layer.levels.length - 1, 0, 0));
-    for (const tile of seen(layer, view)) {
+    for (const tile of visibleTiles(layer, view)) {
       this.#inUse += 1;
       const path = address(layer, tile.number, tile.row, tile.column);
       const source = nearest(this.#tiles, layer, tile);
       if (source) {
         const { bitmap, x, y, width, height, coarser } = source;
-        // Enlarged pixels are to be seen as such, but not those of a stand-in.
+        // Show enlarged pixels sharply, but smooth placeholders.
         context.imageSmoothingEnabled = view.scale < 1 || coarser;
         context.drawImage(bitmap, x, y, width, height, tile.left, tile.top, tile.width, tile.height);
       }
@@ -136,10 +136,10 @@ export class Painter {
     }
   }
 
-  /** What the server writes at this strength: before × (1 - strength) + after × strength. */
-  #mix(view, { before, after, opaque }, strength) {
+  /** Blends as the server does: before × (1 - strength) + after × strength. */
+  #blendLayers(view, { before, after, opaque }, strength) {
     const context = this.#blend;
-    // Over an opaque picture, drawing over is this sum, and rounds once; transparency needs the sum itself.
+    // For opaque images, alpha compositing is this sum, rounded once; transparent ones need addition.
     context.globalAlpha = opaque ? 1 : 1 - strength;
     if (context.globalAlpha > 0) this.#draw(context, view, before);
     context.globalCompositeOperation = opaque ? "source-over" : "lighter";
@@ -175,18 +175,18 @@ export class Painter {
   }
 
   #checker({ left, top, width, height }) {
-    if (!this.#checkers) {
+    if (!this.#checkerPattern) {
       const small = document.createElement("canvas");
-      small.width = small.height = 2 * CHECKER;
+      small.width = small.height = 2 * CHECKER_SIZE;
       const context = small.getContext("2d");
       context.fillStyle = "#fff";
-      context.fillRect(0, 0, 2 * CHECKER, 2 * CHECKER);
+      context.fillRect(0, 0, 2 * CHECKER_SIZE, 2 * CHECKER_SIZE);
       context.fillStyle = "#d8d8d8";
-      context.fillRect(0, 0, CHECKER, CHECKER);
-      context.fillRect(CHECKER, CHECKER, CHECKER, CHECKER);
-      this.#checkers = this.#context.createPattern(small, "repeat");
+      context.fillRect(0, 0, CHECKER_SIZE, CHECKER_SIZE);
+      context.fillRect(CHECKER_SIZE, CHECKER_SIZE, CHECKER_SIZE, CHECKER_SIZE);
+      this.#checkerPattern = this.#context.createPattern(small, "repeat");
     }
-    this.#context.fillStyle = this.#checkers;
+    this.#context.fillStyle = this.#checkerPattern;
     this.#context.fillRect(left, top, width, height);
   }
 }

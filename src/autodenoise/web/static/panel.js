@@ -1,8 +1,8 @@
-/* The settings beside the stage: they show the picture in hand and say what is changed. */
+/* The settings panel of the selected image. */
 
-import { facts } from "./words.js";
+import { facts } from "./format.js";
 
-/** @typedef {import("./pictures.js").Picture} Picture */
+/** @typedef {import("./images.js").Entry} Entry */
 
 const by = (id) => document.getElementById(id);
 
@@ -10,37 +10,37 @@ const by = (id) => document.getElementById(id);
 const number = (text) => (text.trim() === "" ? null : Number(text));
 
 /**
- * Sends "strength" with the share, "strength-all", "model" with its name, "range" with
+ * Events: "strength" with a number from 0 to 1, "strength-all", "model" with its name, "range" with
  * {black, white, all}, "download".
  */
 export class Panel extends EventTarget {
   /** @type {{name: string, default: boolean, about: [string, string][]}[]} */
   #models = [];
   #format = "";
-  /** @type {Picture|null} */
-  #picture = null;
+  /** @type {Entry|null} */
+  #entry = null;
   #formats = null;
 
   constructor() {
     super();
-    const tell = (name, detail) => this.dispatchEvent(new CustomEvent(name, { detail }));
-    by("strength").addEventListener("input", () => tell("strength", by("strength").valueAsNumber / 100));
-    by("strength-all").addEventListener("click", () => tell("strength-all"));
+    const emit = (name, detail) => this.dispatchEvent(new CustomEvent(name, { detail }));
+    by("strength").addEventListener("input", () => emit("strength", by("strength").valueAsNumber / 100));
+    by("strength-all").addEventListener("click", () => emit("strength-all"));
     by("model").addEventListener("change", () => {
       this.#showCard();
-      tell("model", by("model").value);
+      emit("model", by("model").value);
     });
     by("format").addEventListener("change", () => {
       this.#format = by("format").value;
     });
-    by("download").addEventListener("click", () => tell("download"));
+    by("download").addEventListener("click", () => emit("download"));
     by("range").addEventListener("submit", (event) => {
       event.preventDefault();
       const [black, white] = [number(by("black").value), number(by("white").value)];
-      const wrong = (black === null) !== (white === null) || (black !== null && black >= white);
-      by("range-wrong").hidden = !wrong;
-      by("range-wrong").textContent = "Give both, and white above black; or neither.";
-      if (!wrong) tell("range", { black, white, all: event.submitter === by("range-all") });
+      const invalid = (black === null) !== (white === null) || (black !== null && black >= white);
+      by("range-wrong").hidden = !invalid;
+      by("range-wrong").textContent = "Enter both values, with white above black, or leave both empty.";
+      if (!invalid) emit("range", { black, white, all: event.submitter === by("range-all") });
     });
   }
 
@@ -69,46 +69,46 @@ export class Panel extends EventTarget {
     by("card").replaceChildren(...rows);
   }
 
-  /** @param {Picture} picture @param {Picture[]} all */
-  show(picture, all) {
-    const another = picture !== this.#picture;
-    this.#picture = picture;
-    const { job } = picture;
-    by("name").textContent = picture.name;
+  /** @param {Entry} entry @param {Entry[]} all */
+  show(entry, all) {
+    const changed = entry !== this.#entry;
+    this.#entry = entry;
+    const { job } = entry;
+    by("name").textContent = entry.name;
     by("facts").textContent = job ? facts(job) : "";
-    by("shown").hidden = !job?.shown;
-    if (job?.shown) {
-      const { black, white } = job.shown;
+    by("brightened").hidden = !job?.display_range;
+    if (job?.display_range) {
+      const { black, white } = job.display_range;
       const [low, high] = [black, white].map((value) => value.toLocaleString("en", { maximumSignificantDigits: 6 }));
-      by("shown").textContent = `Shown brightened, with ${low} as black and ${high} as white. The file is not.`;
+      by("brightened").textContent = `The preview is brightened, with ${low} as black and ${high} as white. The file is not changed.`;
     }
-    const percent = Math.round(100 * picture.strength);
+    const percent = Math.round(100 * entry.strength);
     by("strength").value = String(percent);
     by("strength-value").textContent = `${percent} %`;
     by("strength").setAttribute("aria-valuetext", `${percent} %`);
-    by("strength-all").hidden = all.every(({ strength }) => strength === picture.strength);
+    by("strength-all").hidden = all.every(({ strength }) => strength === entry.strength);
     by("model-hint").hidden = all.length < 2;
     by("range-all").hidden = all.length < 2;
-    if (another) {
-      by("black").value = picture.black ?? "";
-      by("white").value = picture.white ?? "";
+    if (changed) {
+      by("black").value = entry.black ?? "";
+      by("white").value = entry.white ?? "";
       by("range-wrong").hidden = true;
-      this.say("");
+      this.setNotice("");
     }
     this.#showFormats(job?.formats ?? []);
   }
 
   /** @param {string[]} formats */
   #showFormats(formats) {
-    const now = formats.join();
-    if (now !== this.#formats) {
-      this.#formats = now;
+    const key = formats.join();
+    if (key !== this.#formats) {
+      this.#formats = key;
       const [own, ...others] = formats;
-      const options = [new Option(own ? `as it came (${own})` : "as it came", "")];
+      const options = [new Option(own ? `same as original (${own})` : "same as original", "")];
       options.push(...others.map((ending) => new Option(ending)));
       by("format").replaceChildren(...options);
     }
-    // A picture that cannot be saved so keeps its own format.
+    // Images that cannot be saved in the chosen format keep their own.
     by("format").value = formats.indexOf(this.#format) > 0 ? this.#format : "";
   }
 
@@ -118,8 +118,8 @@ export class Panel extends EventTarget {
     by("download").textContent = preparing ? "Preparing…" : "Download";
   }
 
-  /** What went wrong with a download. @param {string} sentence */
-  say(sentence) {
+  /** Shows why a download failed. @param {string} sentence */
+  setNotice(sentence) {
     by("notice").hidden = !sentence;
     by("notice").textContent = sentence;
   }

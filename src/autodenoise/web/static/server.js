@@ -1,10 +1,10 @@
-/* The calls to the server that gave this page. */
+/* Requests to the server. */
 
-/** An answer that says no, with the server's sentence as its message. */
-export class Refusal extends Error {
+/** An error response, with the server's message. */
+export class RequestError extends Error {
   /**
-   * @param {number} status of HTTP
-   * @param {string} detail a sentence for people
+   * @param {number} status HTTP status
+   * @param {string} detail message for the user
    * @param {number} retryAfter seconds
    */
   constructor(status, detail, retryAfter) {
@@ -14,10 +14,10 @@ export class Refusal extends Error {
   }
 }
 
-/** No answer at all. */
-export class Unreachable extends Error {
+/** No response. */
+export class ServerUnreachable extends Error {
   constructor() {
-    super("autodenoise serve does not answer.");
+    super("The server does not answer. Check that autodenoise serve is running.");
   }
 }
 
@@ -30,23 +30,23 @@ export class Unreachable extends Error {
  * @property {number} tiles_done
  * @property {number|null} seconds_left
  * @property {string|null} error
- * @property {{format: string, width: number, height: number, pages: number, bands: number, bits: number}} picture
- * @property {string[]} formats endings, its own first
- * @property {{black: number, white: number}|null} shown what the preview is brightened from
+ * @property {{format: string, width: number, height: number, pages: number, bands: number, bits: number}} image
+ * @property {string[]} formats suffixes, the default first
+ * @property {{black: number, white: number}|null} display_range values that a brightened preview shows as black and white
  */
 
-/** @param {Response} response @returns {Promise<Refusal>} */
-async function refusal(response) {
+/** @param {Response} response @returns {Promise<RequestError>} */
+async function requestError(response) {
   let detail = "";
   try {
     detail = (await response.json()).detail;
   } catch {
-    // What stands between may answer with something that is not ours.
+    // A proxy may answer with something else.
   }
   if (typeof detail !== "string" || !detail) {
-    detail = `The server answered ${response.status} and did not say why.`;
+    detail = `The server answered with status ${response.status} and no explanation.`;
   }
-  return new Refusal(response.status, detail, Number(response.headers.get("Retry-After")) || 5);
+  return new RequestError(response.status, detail, Number(response.headers.get("Retry-After")) || 5);
 }
 
 /** @param {string} path @param {RequestInit} [options] @returns {Promise<Response>} */
@@ -55,18 +55,18 @@ async function call(path, options) {
   try {
     response = await fetch(path, options);
   } catch (error) {
-    throw error.name === "AbortError" ? error : new Unreachable();
+    throw error.name === "AbortError" ? error : new ServerUnreachable();
   }
-  if (!response.ok) throw await refusal(response);
+  if (!response.ok) throw await requestError(response);
   return response;
 }
 
-/** A body can break off after its head came. @template T @param {() => Promise<T>} read @returns {Promise<T>} */
+/** Reads a response's body; the connection may break meanwhile. @template T @param {() => Promise<T>} read @returns {Promise<T>} */
 async function body(read) {
   try {
     return await read();
   } catch (error) {
-    throw error.name === "AbortError" ? error : new Unreachable();
+    throw error.name === "AbortError" ? error : new ServerUnreachable();
   }
 }
 
@@ -76,7 +76,7 @@ async function json(path, options) {
   return body(() => response.json());
 }
 
-/** @returns {Promise<{version: string, upload_bytes: number, pixels: number, endings: string[]}>} */
+/** @returns {Promise<{version: string, upload_bytes: number, pixels: number, suffixes: string[]}>} */
 export const limits = () => json("/api/limits");
 
 /** @returns {Promise<{name: string, default: boolean, about: [string, string][]}[]>} */
@@ -84,7 +84,7 @@ export const models = () => json("/api/models");
 
 /**
  * @param {File} file
- * @param {{model: string, black: number|null, white: number|null}} how
+ * @param {{model: string, black: number|null, white: number|null}} options
  * @returns {Promise<Job>}
  */
 export function submit(file, { model, black, white }) {
@@ -96,10 +96,10 @@ export function submit(file, { model, black, white }) {
 }
 
 /** @param {string} id @returns {Promise<Job>} */
-export const job = (id) => json(`/api/jobs/${id}`);
+export const fetchJob = (id) => json(`/api/jobs/${id}`);
 
-/** Lets go of a job; what the server no longer has is as good as deleted. @param {string} id */
-export function forget(id) {
+/** Removes a job without waiting; errors do not matter. @param {string} id */
+export function removeJob(id) {
   fetch(`/api/jobs/${id}`, { method: "DELETE", keepalive: true }).catch(() => {});
 }
 
@@ -118,7 +118,7 @@ export async function tile(path, signal) {
 }
 
 /** @param {Response} response @returns {Promise<{blob: Blob, name: string}>} */
-async function saved(response) {
+async function download(response) {
   const disposition = response.headers.get("Content-Disposition") ?? "";
   const extended = /filename\*=UTF-8''([^;]+)/i.exec(disposition);
   const plain = /filename="([^"]+)"/i.exec(disposition);
@@ -128,21 +128,21 @@ async function saved(response) {
 
 /**
  * @param {string} id
- * @param {{strength: number, format: string|null, stripMetadata: boolean}} how
+ * @param {{strength: number, format: string|null, stripMetadata: boolean}} options
  */
 export async function result(id, { strength, format, stripMetadata }) {
   const query = new URLSearchParams({ strength: String(strength) });
   if (format) query.set("format", format);
   if (stripMetadata) query.set("strip_metadata", "true");
-  return saved(await call(`/api/jobs/${id}/result?${query}`));
+  return download(await call(`/api/jobs/${id}/result?${query}`));
 }
 
 /**
- * @param {{id: string, strength: number}[]} pictures
- * @param {{format: string|null, stripMetadata: boolean}} how
+ * @param {{id: string, strength: number}[]} images
+ * @param {{format: string|null, stripMetadata: boolean}} options
  */
-export async function archive(pictures, { format, stripMetadata }) {
+export async function archive(images, { format, stripMetadata }) {
   const headers = { "Content-Type": "application/json" };
-  const request = JSON.stringify({ pictures, format, strip_metadata: stripMetadata });
-  return saved(await call("/api/archive", { method: "POST", headers, body: request }));
+  const request = JSON.stringify({ images, format, strip_metadata: stripMetadata });
+  return download(await call("/api/archive", { method: "POST", headers, body: request }));
 }

@@ -1,84 +1,84 @@
-/* The list of pictures below the stage. */
+/* The strip of thumbnails below the image. */
 
 import { levels, tile } from "./server.js";
-import { brief, share } from "./words.js";
+import { brief, share } from "./format.js";
 
-/** Of a thumbnail, in pixels of the screen at twice the usual density. */
-const THUMBNAIL = 192;
+/** Largest side of a thumbnail, in pixels of a high-density screen. */
+const THUMBNAIL_SIZE = 192;
 
-/** @typedef {import("./pictures.js").Picture} Picture */
+/** @typedef {import("./images.js").Entry} Entry */
 
 export class Strip {
   #list;
-  #onpick;
-  #onremove;
-  /** @type {Map<Picture, HTMLLIElement>} */
+  #onSelect;
+  #onRemove;
+  /** @type {Map<Entry, HTMLLIElement>} */
   #items = new Map();
-  /** Those scrolled into sight, which the server need make previews for. */
-  #sighted = new Set();
+  /** Visible images, whose previews are requested. */
+  #visible = new Set();
   #observer;
-  /** One preview after the other: the pictures themselves are more urgent. */
+  /** Previews are made one at a time, since denoising is more urgent. */
   #queue = Promise.resolve();
 
   /**
    * @param {HTMLElement} list
-   * @param {(picture: Picture) => void} onpick
-   * @param {(picture: Picture) => void} onremove
+   * @param {(entry: Entry) => void} onSelect
+   * @param {(entry: Entry) => void} onRemove
    */
-  constructor(list, onpick, onremove) {
+  constructor(list, onSelect, onRemove) {
     this.#list = list;
-    this.#onpick = onpick;
-    this.#onremove = onremove;
+    this.#onSelect = onSelect;
+    this.#onRemove = onRemove;
     this.#observer = new IntersectionObserver((entries) => {
       for (const { target, isIntersecting } of entries) {
-        const picture = [...this.#items].find(([, item]) => item === target)?.[0];
-        if (!picture) continue;
-        if (isIntersecting) this.#sighted.add(picture);
-        else this.#sighted.delete(picture);
-        this.#thumbnail(picture);
+        const entry = [...this.#items].find(([, item]) => item === target)?.[0];
+        if (!entry) continue;
+        if (isIntersecting) this.#visible.add(entry);
+        else this.#visible.delete(entry);
+        this.#thumbnail(entry);
       }
     });
   }
 
-  /** @param {Picture[]} pictures */
-  list(pictures) {
-    const kept = new Set(pictures);
-    for (const [picture, item] of this.#items) {
-      if (kept.has(picture)) continue;
+  /** @param {Entry[]} entries */
+  list(entries) {
+    const remaining = new Set(entries);
+    for (const [entry, item] of this.#items) {
+      if (remaining.has(entry)) continue;
       this.#observer.unobserve(item);
-      this.#sighted.delete(picture);
-      this.#items.delete(picture);
+      this.#visible.delete(entry);
+      this.#items.delete(entry);
       item.remove();
     }
-    for (const picture of pictures) {
-      if (this.#items.has(picture)) continue;
-      const item = this.#item(picture);
-      this.#items.set(picture, item);
+    for (const entry of entries) {
+      if (this.#items.has(entry)) continue;
+      const item = this.#item(entry);
+      this.#items.set(entry, item);
       this.#list.append(item);
       this.#observer.observe(item);
-      this.update(picture);
+      this.update(entry);
     }
   }
 
-  /** @param {Picture} picture */
-  update(picture) {
-    const item = this.#items.get(picture);
+  /** @param {Entry} entry */
+  update(entry) {
+    const item = this.#items.get(entry);
     if (!item) return;
-    item.dataset.state = picture.state;
-    item.querySelector(".state").textContent = brief(picture);
-    item.querySelector(".bar").style.width = `${100 * share(picture)}%`;
-    this.#thumbnail(picture);
+    item.dataset.state = entry.state;
+    item.querySelector(".state").textContent = brief(entry);
+    item.querySelector(".bar").style.width = `${100 * share(entry)}%`;
+    this.#thumbnail(entry);
   }
 
-  /** @param {Picture|null} picture */
-  pick(picture) {
+  /** @param {Entry|null} entry */
+  select(entry) {
     for (const [each, item] of this.#items) {
       const button = item.querySelector(".pick");
-      if (each === picture) button.setAttribute("aria-current", "true");
+      if (each === entry) button.setAttribute("aria-current", "true");
       else button.removeAttribute("aria-current");
     }
-    // Sideways only: the page itself stays where it is.
-    const item = this.#items.get(picture);
+    // Scroll only the strip, not the page.
+    const item = this.#items.get(entry);
     if (!item) return;
     const box = item.getBoundingClientRect();
     const around = this.#list.getBoundingClientRect();
@@ -86,18 +86,18 @@ export class Strip {
     if (box.right > around.right) this.#list.scrollLeft += box.right - around.right + 16;
   }
 
-  /** @param {Picture} picture */
-  focus(picture) {
-    this.#items.get(picture)?.querySelector(".pick").focus();
+  /** @param {Entry} entry */
+  focus(entry) {
+    this.#items.get(entry)?.querySelector(".pick").focus();
   }
 
-  /** @param {Picture} picture */
-  #item(picture) {
+  /** @param {Entry} entry */
+  #item(entry) {
     const item = document.createElement("li");
     const pick = document.createElement("button");
     pick.type = "button";
     pick.className = "pick";
-    pick.title = picture.name;
+    pick.title = entry.name;
     const frame = document.createElement("span");
     frame.className = "frame";
     const thumbnail = document.createElement("canvas");
@@ -107,42 +107,42 @@ export class Strip {
     frame.append(thumbnail, bar);
     const name = document.createElement("span");
     name.className = "name";
-    name.textContent = picture.name;
+    name.textContent = entry.name;
     const state = document.createElement("span");
     state.className = "state";
     pick.append(frame, name, state);
-    pick.addEventListener("click", () => this.#onpick(picture));
+    pick.addEventListener("click", () => this.#onSelect(entry));
     const remove = document.createElement("button");
     remove.type = "button";
     remove.className = "remove";
-    remove.setAttribute("aria-label", `Remove ${picture.name}`);
+    remove.setAttribute("aria-label", `Remove ${entry.name}`);
     remove.textContent = "×";
-    remove.addEventListener("click", () => this.#onremove(picture));
+    remove.addEventListener("click", () => this.#onRemove(entry));
     item.append(pick, remove);
     return item;
   }
 
-  /** @param {Picture} picture */
-  #thumbnail(picture) {
-    const item = this.#items.get(picture);
-    if (!picture.job || !item || item.dataset.thumbnail || !this.#sighted.has(picture)) return;
-    item.dataset.thumbnail = "coming";
+  /** @param {Entry} entry */
+  #thumbnail(entry) {
+    const item = this.#items.get(entry);
+    if (!entry.job || !item || item.dataset.thumbnail || !this.#visible.has(entry)) return;
+    item.dataset.thumbnail = "loading";
     this.#queue = this.#queue.then(async () => {
       try {
-        await this.#draw(picture, item.querySelector("canvas"));
-        item.dataset.thumbnail = "there";
+        await this.#draw(entry, item.querySelector("canvas"));
+        item.dataset.thumbnail = "loaded";
       } catch {
-        // The next change of the picture asks again; a picture without a preview needs none.
+        // The next change of the image tries again.
         delete item.dataset.thumbnail;
       }
     });
   }
 
-  /** @param {Picture} picture @param {HTMLCanvasElement} canvas */
+  /** @param {Entry} entry @param {HTMLCanvasElement} canvas */
   async #draw({ job }, canvas) {
     const all = await levels(job.id, "before", 0);
     const bitmap = await tile(`/api/jobs/${job.id}/before/0/${all.levels.length - 1}/0/0`);
-    const scale = Math.min(THUMBNAIL / Math.max(bitmap.width, bitmap.height), 1);
+    const scale = Math.min(THUMBNAIL_SIZE / Math.max(bitmap.width, bitmap.height), 1);
     canvas.width = Math.max(Math.round(bitmap.width * scale), 1);
     canvas.height = Math.max(Math.round(bitmap.height * scale), 1);
     const context = canvas.getContext("2d");

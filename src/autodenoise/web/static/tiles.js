@@ -1,11 +1,11 @@
-/* Tiles of the pictures: fetched when wanted, kept while there is room. */
+/* Loads and caches tiles of previews. */
 
-import { Refusal, levels, tile } from "./server.js";
+import { RequestError, levels, tile } from "./server.js";
 
-const FETCHES_AT_ONCE = 6;
-/** Of 1 MB each. What one view needs is kept whatever it is. */
-const TILES_KEPT = 160;
-const SECONDS_BEFORE_ANOTHER_TRY = 2;
+const MAX_FETCHES = 6;
+/** Tiles take 1 MB each. Those of the current view are kept even if there are more. */
+const MAX_CACHED_TILES = 160;
+const RETRY_SECONDS = 2;
 
 /**
  * @typedef {object} Layer one side of one page
@@ -18,28 +18,28 @@ const SECONDS_BEFORE_ANOTHER_TRY = 2;
 export const address = (layer, level, row, column) => `${layer.path}/${level}/${row}/${column}`;
 
 export class Tiles {
-  /** In order of use, so that the first is the one to drop. @type {Map<string, ImageBitmap>} */
-  #kept = new Map();
+  /** Least recently used first. @type {Map<string, ImageBitmap>} */
+  #cache = new Map();
   /** @type {Map<string, AbortController>} */
-  #coming = new Map();
+  #loading = new Map();
   /** @type {Map<string, number>} */
   #failed = new Map();
   /** @type {string[]} */
   #wanted = [];
-  #arrived;
-  #missing;
+  #onLoad;
+  #onError;
 
   /**
-   * @param {() => void} arrived called when there is more to draw
-   * @param {(error: Error, path: string) => void} missing called when there will not be
+   * @param {() => void} onLoad called when a tile has been loaded
+   * @param {(error: Error, path: string) => void} onError called when loading fails
    */
-  constructor(arrived, missing) {
-    this.#arrived = arrived;
-    this.#missing = missing;
+  constructor(onLoad, onError) {
+    this.#onLoad = onLoad;
+    this.#onError = onError;
   }
 
   /**
-   * The layer, and its coarsest tile with it: a stand-in for any other.
+   * Opens a layer and loads its coarsest tile, a placeholder for all others.
    *
    * @param {string} id
    * @param {"before"|"after"} side
@@ -49,67 +49,67 @@ export class Tiles {
   async open(id, side, page) {
     const layer = { path: `/api/jobs/${id}/${side}/${page}`, ...(await levels(id, side, page)) };
     const coarsest = address(layer, layer.levels.length - 1, 0, 0);
-    if (!this.#kept.has(coarsest)) this.#kept.set(coarsest, await tile(coarsest));
+    if (!this.#cache.has(coarsest)) this.#cache.set(coarsest, await tile(coarsest));
     return layer;
   }
 
   /** @param {string} path @returns {ImageBitmap|undefined} */
   get(path) {
-    const bitmap = this.#kept.get(path);
+    const bitmap = this.#cache.get(path);
     if (bitmap) {
-      this.#kept.delete(path);
-      this.#kept.set(path, bitmap);
+      this.#cache.delete(path);
+      this.#cache.set(path, bitmap);
     }
     return bitmap;
   }
 
   /**
-   * Says what to fetch, the most urgent first; what is not among it is called off.
+   * Sets the tiles to load, most urgent first; other requests are aborted.
    *
    * @param {string[]} paths
    * @param {number} inUse how many tiles are drawn now
    */
-  want(paths, inUse) {
+  request(paths, inUse) {
     const now = performance.now();
     this.#wanted = paths.filter((path) => !(this.#failed.get(path) > now));
-    for (const [path, controller] of this.#coming) {
+    for (const [path, controller] of this.#loading) {
       if (!paths.includes(path)) controller.abort();
     }
-    for (const [path, bitmap] of this.#kept) {
-      if (this.#kept.size <= Math.max(TILES_KEPT, 2 * inUse)) break;
+    for (const [path, bitmap] of this.#cache) {
+      if (this.#cache.size <= Math.max(MAX_CACHED_TILES, 2 * inUse)) break;
       bitmap.close();
-      this.#kept.delete(path);
+      this.#cache.delete(path);
     }
     this.#fetch();
   }
 
   #fetch() {
     for (const path of this.#wanted) {
-      if (this.#coming.size >= FETCHES_AT_ONCE) return;
-      if (!this.#coming.has(path) && !this.#kept.has(path)) this.#bring(path);
+      if (this.#loading.size >= MAX_FETCHES) return;
+      if (!this.#loading.has(path) && !this.#cache.has(path)) this.#load(path);
     }
   }
 
   /** @param {string} path */
-  async #bring(path) {
+  async #load(path) {
     const controller = new AbortController();
-    this.#coming.set(path, controller);
+    this.#loading.set(path, controller);
     try {
-      this.#kept.set(path, await tile(path, controller.signal));
+      this.#cache.set(path, await tile(path, controller.signal));
       this.#failed.delete(path);
     } catch (error) {
       if (error.name !== "AbortError") this.#fail(path, error);
     }
-    this.#coming.delete(path);
-    this.#arrived();
+    this.#loading.delete(path);
+    this.#onLoad();
   }
 
   /** @param {string} path @param {Error} error */
   #fail(path, error) {
-    const forGood = error instanceof Refusal && error.status === 404;
-    const seconds = forGood ? Infinity : SECONDS_BEFORE_ANOTHER_TRY;
+    const permanent = error instanceof RequestError && error.status === 404;
+    const seconds = permanent ? Infinity : RETRY_SECONDS;
     this.#failed.set(path, performance.now() + 1000 * seconds);
-    if (!forGood) setTimeout(this.#arrived, 1000 * seconds + 50);
-    this.#missing(error, path);
+    if (!permanent) setTimeout(this.#onLoad, 1000 * seconds + 50);
+    this.#onError(error, path);
   }
 }

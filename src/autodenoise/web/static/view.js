@@ -1,28 +1,28 @@
-/* Where a picture lies on the canvas. All lengths but the picture's own are pixels of the screen. */
+/* Position and scale of the image on the canvas. Lengths are device pixels, except the image's own. */
 
-const LARGEST_SCALE = 32;
+const MAX_SCALE = 32;
 
-/** Pans and zooms; knows nothing of what is drawn. */
+/** Pan and zoom state. */
 export class View {
-  picture = { width: 1, height: 1 };
+  image = { width: 1, height: 1 };
   stage = { width: 1, height: 1 };
-  /** Pixels of the screen for one of the picture. */
+  /** Device pixels per image pixel. */
   scale = 1;
-  /** What of the picture is at the middle of the stage. */
-  centre = { x: 0.5, y: 0.5 };
-  /** Follows the size of the stage. */
+  /** The image position at the center of the stage. */
+  center = { x: 0.5, y: 0.5 };
+  /** Whether the image is scaled to fit the stage. */
   fitted = true;
 
   get fitScale() {
-    const { picture, stage } = this;
-    const scale = Math.min(stage.width / picture.width, stage.height / picture.height, LARGEST_SCALE);
-    // Pixels all of one size where a small picture is enlarged.
+    const { image, stage } = this;
+    const scale = Math.min(stage.width / image.width, stage.height / image.height, MAX_SCALE);
+    // Enlarge small images by a whole factor, so that all pixels have the same size.
     return scale > 1 ? Math.floor(scale) : scale;
   }
 
   fit() {
     this.scale = this.fitScale;
-    this.centre = { x: this.picture.width / 2, y: this.picture.height / 2 };
+    this.center = { x: this.image.width / 2, y: this.image.height / 2 };
     this.fitted = true;
   }
 
@@ -30,78 +30,78 @@ export class View {
   resize(width, height) {
     this.stage = { width, height };
     if (this.fitted) this.fit();
-    else this.#hold();
+    else this.#clamp();
   }
 
   /**
-   * Another picture; one of the same size stays where the last was, to compare.
+   * Shows another image. If it has the same size, pan and zoom are kept for comparison.
    *
    * @param {number} width
    * @param {number} height
    */
   show(width, height) {
-    const same = width === this.picture.width && height === this.picture.height;
-    this.picture = { width, height };
+    const same = width === this.image.width && height === this.image.height;
+    this.image = { width, height };
     if (!same) this.fit();
   }
 
-  /** Around a point of the stage. @param {number} scale @param {number} [x] @param {number} [y] */
+  /** Zooms around a point of the stage. @param {number} scale @param {number} [x] @param {number} [y] */
   zoom(scale, x = this.stage.width / 2, y = this.stage.height / 2) {
-    const smallest = Math.min(this.fitScale, 1);
-    const next = Math.min(Math.max(scale, smallest), LARGEST_SCALE);
-    const away = 1 / this.scale - 1 / next;
-    this.centre.x += (x - this.stage.width / 2) * away;
-    this.centre.y += (y - this.stage.height / 2) * away;
+    const minScale = Math.min(this.fitScale, 1);
+    const next = Math.min(Math.max(scale, minScale), MAX_SCALE);
+    const offset = 1 / this.scale - 1 / next;
+    this.center.x += (x - this.stage.width / 2) * offset;
+    this.center.y += (y - this.stage.height / 2) * offset;
     this.scale = next;
     this.fitted = next === this.fitScale;
-    this.#hold();
+    this.#clamp();
   }
 
   /** @param {number} dx @param {number} dy */
   pan(dx, dy) {
-    this.centre.x -= dx / this.scale;
-    this.centre.y -= dy / this.scale;
-    this.#hold();
+    this.center.x -= dx / this.scale;
+    this.center.y -= dy / this.scale;
+    this.#clamp();
   }
 
   get pannable() {
-    const { picture, stage, scale } = this;
-    return picture.width * scale > stage.width + 1 || picture.height * scale > stage.height + 1;
+    const { image, stage, scale } = this;
+    return image.width * scale > stage.width + 1 || image.height * scale > stage.height + 1;
   }
 
-  /** Whole pixels, so that at 100 % the screen shows the picture's own. */
+  /** Position of the image's corner, in whole pixels so that 100 % is exact. */
   get origin() {
-    const { stage, centre, scale } = this;
+    const { stage, center, scale } = this;
     return {
-      x: Math.round(stage.width / 2 - centre.x * scale),
-      y: Math.round(stage.height / 2 - centre.y * scale),
+      x: Math.round(stage.width / 2 - center.x * scale),
+      y: Math.round(stage.height / 2 - center.y * scale),
     };
   }
 
-  /** The part of the stage that the picture covers. */
+  /** The part of the stage that the image covers. */
   get visible() {
     const { x, y } = this.origin;
     const left = Math.max(x, 0);
     const top = Math.max(y, 0);
-    const right = Math.min(x + Math.round(this.picture.width * this.scale), this.stage.width);
-    const bottom = Math.min(y + Math.round(this.picture.height * this.scale), this.stage.height);
+    const right = Math.min(x + Math.round(this.image.width * this.scale), this.stage.width);
+    const bottom = Math.min(y + Math.round(this.image.height * this.scale), this.stage.height);
     return { left, top, right, bottom, width: right - left, height: bottom - top };
   }
 
-  /** The coarsest of the levels that still has a pixel for each of the screen. @param {{width: number}[]} levels */
+  /** Index of the coarsest level with at least one pixel per device pixel. @param {{width: number}[]} levels */
   level(levels) {
-    const onScreen = this.picture.width * this.scale;
+    const onScreen = this.image.width * this.scale;
     const enough = levels.findLastIndex(({ width }) => width >= onScreen - 1);
     return Math.max(enough, 0);
   }
 
-  /** No border of the picture comes further in than that of the stage. */
-  #hold() {
-    const within = (centre, length, stage) => {
+  /** Limits panning to the borders of the image. */
+  #clamp() {
+    const clamp = (center, length, stage) => {
       const half = stage / this.scale / 2;
-      return length <= 2 * half ? length / 2 : Math.min(Math.max(centre, half), length - half);
+      return length <= 2 * half ? length / 2 : Math.min(Math.max(center, half), length - half);
     };
-    this.centre.x = within(this.centre.x, this.picture.width, this.stage.width);
-    this.centre.y = within(this.centre.y, this.picture.height, this.stage.height);
+    this.center.x = clamp(this.center.x, this.image.width, this.stage.width);
+    this.center.y = clamp(this.center.y, this.image.height, this.stage.height);
   }
 }

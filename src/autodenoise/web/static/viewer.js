@@ -1,28 +1,28 @@
-/* The stage: a canvas with the picture before and after, and the divider between. */
+/* The viewer: a canvas that shows the image before and after, with a divider between. */
 
 import { gestures } from "./gestures.js";
 import { Painter } from "./painter.js";
-import { Refusal } from "./server.js";
+import { RequestError } from "./server.js";
 import { Tiles } from "./tiles.js";
 import { View } from "./view.js";
 
-const SECONDS_BEFORE_ANOTHER_TRY = 2;
-/** Another picture may be there at once; until then the last one is better than none. */
-const MILLISECONDS_OF_THE_LAST = 250;
+const RETRY_SECONDS = 2;
+/** The previous image stays visible for this time, in case the next one loads quickly. */
+const LOADING_DELAY_MS = 250;
 
-/** What a finger can take hold of, where a picture is but a line. */
-const LEAST_DIVIDER = 48;
+/** Minimum height of the divider for touch, in CSS pixels. */
+const MIN_DIVIDER_HEIGHT = 48;
 
-/** @typedef {import("./pictures.js").Picture} Picture */
+/** @typedef {import("./images.js").Entry} Entry */
 /** @typedef {import("./tiles.js").Layer} Layer */
 
 /**
- * Sends "view" when zoom or place change, "loading", and "missing" with the error as detail.
+ * Events: "view" when pan or zoom change, "loading", "error" with the error as detail, "difference".
  */
 export class Viewer extends EventTarget {
   view = new View();
   loading = false;
-  /** Why there is nothing to see. */
+  /** Why no preview can be shown. */
   problem = "";
   #kind = "slider";
   #gain = 8;
@@ -33,12 +33,12 @@ export class Viewer extends EventTarget {
   #divider;
   #tiles = new Tiles(
     () => this.redraw(),
-    (error) => this.dispatchEvent(new CustomEvent("missing", { detail: error })),
+    (error) => this.dispatchEvent(new CustomEvent("error", { detail: error })),
   );
   #painter;
-  /** @type {Picture|null} */
-  #picture = null;
-  /** What is or is about to be shown. */
+  /** @type {Entry|null} */
+  #entry = null;
+  /** Identifies what is shown or loading. */
   #key = "";
   /** @type {{owner: number, before: Layer, after: Layer|null, opaque: boolean}|null} */
   #layers = null;
@@ -55,7 +55,7 @@ export class Viewer extends EventTarget {
     this.#divider.addEventListener("input", () => this.moveDivider(Number(this.#divider.value) / 100));
     gestures(stage, this.#canvas, this);
     new ResizeObserver(() => this.#resize()).observe(this.#canvas);
-    // The size in pixels changes with the browser's zoom and not only with the element's.
+    // The browser's zoom also changes the size in device pixels.
     window.addEventListener("resize", () => this.#resize());
     this.#resize();
   }
@@ -87,93 +87,93 @@ export class Viewer extends EventTarget {
     return this.#split;
   }
 
-  /** @param {number} share of what is seen of the picture, from 0 to 1 */
-  moveDivider(share) {
-    this.#split = Math.min(Math.max(share, 0), 1);
+  /** @param {number} position from 0 to 1 across the visible part of the image */
+  moveDivider(position) {
+    this.#split = Math.min(Math.max(position, 0), 1);
     this.redraw();
   }
 
   fit() {
     this.view.fit();
-    this.#moved();
+    this.#viewChanged();
   }
 
-  /** @param {number} scale in pixels of the screen @param {number} [x] @param {number} [y] */
+  /** @param {number} scale device pixels per image pixel @param {number} [x] @param {number} [y] */
   zoom(scale, x, y) {
     this.view.zoom(scale, x, y);
-    this.#moved();
+    this.#viewChanged();
   }
 
-  /** @param {number} dx @param {number} dy in pixels of the screen */
+  /** @param {number} dx @param {number} dy in device pixels */
   pan(dx, dy) {
     this.view.pan(dx, dy);
-    this.#moved();
+    this.#viewChanged();
   }
 
-  #moved() {
+  #viewChanged() {
     this.redraw();
     this.dispatchEvent(new Event("view"));
   }
 
-  /** @param {Picture|null} picture @param {number} page from 0 */
-  show(picture, page) {
-    this.#picture = picture;
-    const shown = picture?.job && picture.state !== "cancelled";
-    const done = picture?.state === "done";
-    const key = shown ? `${picture.job.id} ${page} ${done}` : `none ${picture?.key}`;
+  /** @param {Entry|null} entry @param {number} page from 0 */
+  show(entry, page) {
+    this.#entry = entry;
+    const shown = entry?.job && entry.state !== "cancelled";
+    const done = entry?.state === "done";
+    const key = shown ? `${entry.job.id} ${page} ${done}` : `none ${entry?.key}`;
     if (key !== this.#key) {
       this.#key = key;
-      if (shown) this.#open(picture, page, done, key);
-      else this.#clear(picture);
+      if (shown) this.#open(entry, page, done, key);
+      else this.#clear(entry);
     }
     this.redraw();
   }
 
-  /** Unless it is the very picture that is to come. @param {Picture|null} picture */
-  #clear(picture) {
-    this.#load(false);
-    if (this.#layers?.owner === picture?.key) return;
+  /** Clears the view, unless it shows the given image. @param {Entry|null} entry */
+  #clear(entry) {
+    this.#setLoading(false);
+    if (this.#layers?.owner === entry?.key) return;
     this.#layers = null;
-    this.#moved();
+    this.#viewChanged();
   }
 
-  async #open(picture, page, done, key) {
-    const { id } = picture.job;
+  async #open(entry, page, done, key) {
+    const { id } = entry.job;
     this.#opening = key;
-    this.#load(false);
-    const late = setTimeout(() => {
+    this.#setLoading(false);
+    const delay = setTimeout(() => {
       if (key !== this.#key) return;
-      this.#load(true);
-      if (this.#layers?.owner !== picture.key) this.#layers = null;
+      this.#setLoading(true);
+      if (this.#layers?.owner !== entry.key) this.#layers = null;
       this.redraw();
-    }, MILLISECONDS_OF_THE_LAST);
+    }, LOADING_DELAY_MS);
     try {
       const before = await this.#tiles.open(id, "before", page);
       const after = done ? await this.#tiles.open(id, "after", page) : null;
       if (key !== this.#key) return;
-      this.#layers = { owner: picture.key, before, after, opaque: [1, 3].includes(picture.job.picture.bands) };
+      this.#layers = { owner: entry.key, before, after, opaque: [1, 3].includes(entry.job.image.bands) };
       this.view.show(before.levels[0].width, before.levels[0].height);
-      this.#load(false);
-      this.#moved();
+      this.#setLoading(false);
+      this.#viewChanged();
     } catch (error) {
       if (key !== this.#key) return;
-      const again = !(error instanceof Refusal) || error.status === 503;
-      if (again) {
-        setTimeout(() => key === this.#key && this.#open(picture, page, done, key), 1000 * SECONDS_BEFORE_ANOTHER_TRY);
+      const retry = !(error instanceof RequestError) || error.status === 503;
+      if (retry) {
+        setTimeout(() => key === this.#key && this.#open(entry, page, done, key), 1000 * RETRY_SECONDS);
       } else {
         this.#clear(null);
-        // What the server has forgotten comes again by itself.
-        this.#load(false, error.status === 404 ? "" : error.message);
+        // Images that the server has removed are run again.
+        this.#setLoading(false, error.status === 404 ? "" : error.message);
       }
-      this.dispatchEvent(new CustomEvent("missing", { detail: error }));
+      this.dispatchEvent(new CustomEvent("error", { detail: error }));
     } finally {
-      clearTimeout(late);
+      clearTimeout(delay);
       if (key === this.#opening) this.#opening = "";
       this.redraw();
     }
   }
 
-  #load(loading, problem = "") {
+  #setLoading(loading, problem = "") {
     if (loading === this.loading && problem === this.problem) return;
     this.loading = loading;
     this.problem = problem;
@@ -188,7 +188,7 @@ export class Viewer extends EventTarget {
     this.#canvas.width = width;
     this.#canvas.height = height;
     this.view.resize(width, height);
-    // To set the size has cleared the canvas: to wait for the next frame would flicker.
+    // Setting the size cleared the canvas; waiting for the next frame would flicker.
     this.#paint();
     this.dispatchEvent(new Event("view"));
   }
@@ -202,7 +202,7 @@ export class Viewer extends EventTarget {
     cancelAnimationFrame(this.#drawing);
     this.#drawing = 0;
     const layers = this.#layers;
-    this.#decorate(layers);
+    this.#updateOverlay(layers);
     if (!layers) {
       this.#canvas.getContext("2d").clearRect(0, 0, this.#canvas.width, this.#canvas.height);
       this.#canvas.setAttribute("aria-busy", String(this.#opening !== ""));
@@ -210,35 +210,35 @@ export class Viewer extends EventTarget {
     }
     const { visible } = this.view;
     const split = Math.round(visible.left + visible.width * this.#split);
-    const strength = this.#picture?.strength ?? 1;
+    const strength = this.#entry?.strength ?? 1;
     const complete = this.#painter.paint(this.view, layers, { kind: this.kind, strength, split, gain: this.#gain });
     this.#canvas.setAttribute("aria-busy", String(!complete || this.#opening !== ""));
   }
 
-  /** Divider and tags lie over the canvas and follow what is drawn. */
-  #decorate(layers) {
-    const compared = Boolean(layers?.after);
-    const kind = compared ? this.kind : "before";
+  /** Updates the divider and the labels above the canvas. */
+  #updateOverlay(layers) {
+    const comparable = Boolean(layers?.after);
+    const kind = comparable ? this.kind : "before";
     const { visible } = this.view;
     const ratio = window.devicePixelRatio;
     const [before, after] = this.#stage.querySelectorAll(".tag");
-    this.#divider.hidden = !compared || kind !== "slider";
+    this.#divider.hidden = !comparable || kind !== "slider";
     this.#divider.style.setProperty("--from", `${visible.left / ratio}px`);
     this.#divider.style.setProperty("--across", `${visible.width / ratio}px`);
-    const height = Math.max(visible.height / ratio, LEAST_DIVIDER);
+    const height = Math.max(visible.height / ratio, MIN_DIVIDER_HEIGHT);
     this.#divider.style.height = `${height}px`;
     this.#divider.style.top = `${(visible.top + visible.height / 2) / ratio - height / 2}px`;
     this.#divider.value = String(100 * this.#split);
     const left = Math.round(100 * this.#split);
     this.#divider.setAttribute("aria-valuetext", `left ${left} % before, right ${100 - left} % after`);
-    const strength = Math.round(100 * (this.#picture?.strength ?? 1));
+    const strength = Math.round(100 * (this.#entry?.strength ?? 1));
     before.hidden = !layers || !(kind === "before" || kind === "slider");
     after.hidden = !layers || kind === "before";
     const blended = strength === 100 ? "after" : `after, ${strength} %`;
     after.textContent = kind === "difference" ? `difference × ${this.#gain}` : blended;
-    // A tag goes when its side does.
-    before.classList.toggle("gone", kind === "slider" && this.#split < 0.1);
-    after.classList.toggle("gone", kind === "slider" && this.#split > 0.9);
+    // Hide a label when its side is almost hidden.
+    before.classList.toggle("hidden-side", kind === "slider" && this.#split < 0.1);
+    after.classList.toggle("hidden-side", kind === "slider" && this.#split > 0.9);
     this.#stage.classList.toggle("pannable", Boolean(layers) && this.view.pannable);
   }
 }

@@ -1,4 +1,4 @@
-/* Numbers and states in words. */
+/* Format numbers and states as text. */
 
 /** @param {number} count @param {string} one @param {string} [many] */
 export const counted = (count, one, many = `${one}s`) =>
@@ -20,59 +20,59 @@ export function size(bytes) {
   return `${number.toLocaleString("en", { maximumFractionDigits: number < 10 ? 1 : 0 })} ${units[power]}`;
 }
 
-/** Formats by their endings, each once. @param {string[]} endings */
+/** Names of the formats with these suffixes. @param {string[]} endings */
 export function formats(endings) {
   const names = { jpg: "JPEG", tif: "TIFF", webp: "WebP", heif: "HEIC" };
   const all = endings.map((ending) => ending.slice(1)).map((ending) => names[ending] ?? ending.toUpperCase());
   return [...new Set(all)].join(", ");
 }
 
-/** The share that is done, from 0 to 1. @param {import("./pictures.js").Picture} picture */
+/** Progress from 0 to 1. @param {import("./images.js").Entry} entry */
 export function share({ job, state }) {
   if (state === "done") return 1;
   return state === "working" && job?.tiles ? job.tiles_done / job.tiles : 0;
 }
 
-/** A few words for the strip. @param {import("./pictures.js").Picture} picture */
-export function brief(picture) {
-  const { job, state } = picture;
+/** Short status text for the strip. @param {import("./images.js").Entry} entry */
+export function brief(entry) {
+  const { job, state } = entry;
   if (state === "working") {
     const left = job.seconds_left;
-    const percent = `${Math.floor(100 * share(picture))} %`;
+    const percent = `${Math.floor(100 * share(entry))} %`;
     return left === null ? percent : `${percent}, ${duration(left)} left`;
   }
   if (state === "waiting" && job?.ahead) return `waiting, ${job.ahead} ahead`;
-  return state === "queued" ? "waiting" : state;
+  return { queued: "waiting", sending: "uploading" }[state] ?? state;
 }
 
-/** A sentence for below the picture. @param {import("./pictures.js").Picture} picture */
-export function progress(picture) {
-  const { job, state } = picture;
-  if (state === "sending") return "Sending the picture";
-  if (state === "queued") return "Waiting for its turn";
+/** Progress text below the image. @param {import("./images.js").Entry} entry */
+export function progress(entry) {
+  const { job, state } = entry;
+  if (state === "sending") return "Uploading";
+  if (state === "queued") return "Waiting";
   if (state === "waiting") {
-    return job?.ahead ? `Waiting, ${counted(job.ahead, "picture")} before this one` : "Waiting for the server";
+    return job?.ahead ? `Waiting, ${counted(job.ahead, "image")} ahead` : "Waiting for the server";
   }
   if (state === "cancelled") return "Cancelled";
-  const tiles = job.tiles > 1 ? `Tile ${Math.min(job.tiles_done + 1, job.tiles)} of ${job.tiles}` : "Working";
+  const tiles = job.tiles > 1 ? `Tile ${Math.min(job.tiles_done + 1, job.tiles)} of ${job.tiles}` : "Denoising";
   return job.seconds_left === null ? tiles : `${tiles}, about ${duration(job.seconds_left)} left`;
 }
 
 /** @param {import("./server.js").Job} job */
-export function facts({ picture }) {
+export function facts({ image }) {
   const parts = [
-    `${picture.width} × ${picture.height}`,
-    picture.format,
-    picture.bands > 1 ? `${picture.bands} × ${picture.bits} bits` : `${picture.bits} bits`,
+    `${image.width} × ${image.height}`,
+    image.format,
+    image.bands > 1 ? `${image.bands} × ${image.bits} bits` : `${image.bits} bits`,
   ];
-  if (picture.pages > 1) parts.push(counted(picture.pages, "page"));
+  if (image.pages > 1) parts.push(counted(image.pages, "page"));
   return parts.join(", ");
 }
 
-/** @param {import("./pictures.js").Picture[]} pictures */
-export function overall(pictures) {
-  const done = pictures.filter(({ state }) => state === "done").length;
-  const failed = pictures.filter(({ state }) => state === "failed").length;
-  const said = `${done} of ${pictures.length} done`;
-  return failed ? `${said}, ${failed} failed` : said;
+/** @param {import("./images.js").Entry[]} entries */
+export function overall(entries) {
+  const done = entries.filter(({ state }) => state === "done").length;
+  const failed = entries.filter(({ state }) => state === "failed").length;
+  const text = `${done} of ${entries.length} done`;
+  return failed ? `${text}, ${failed} failed` : text;
 }
