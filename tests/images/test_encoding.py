@@ -1,4 +1,4 @@
-"""Pictures that others wrote, opened and saved again: what comes back is read by others too."""
+"""Round trips of files written by other libraries; the results are read by other libraries, too."""
 
 from __future__ import annotations
 
@@ -228,18 +228,18 @@ def test_tags_unknown_to_libvips_are_copied(tmp_path: Path) -> None:
     Image.fromarray(RGB).save(source, tiffinfo=directory, icc_profile=PROFILE, dpi=(300, 300))
     copy(source, target)
     with Image.open(target) as image:
-        kept = image.getexif()
-        assert (kept[0x010F], kept[0x0112]) == ("Maker", 6)
-        assert kept.get_ifd(0x8769)[0x9003] == "2020:01:02 03:04:05"
-        assert kept.get_ifd(0x8825)[2] == (51.0, 28.0, 38.0)
+        tags = image.getexif()
+        assert (tags[0x010F], tags[0x0112]) == ("Maker", 6)
+        assert tags.get_ifd(0x8769)[0x9003] == "2020:01:02 03:04:05"
+        assert tags.get_ifd(0x8825)[2] == (51.0, 28.0, 38.0)
         assert image.info["icc_profile"] == PROFILE
         assert image.info["dpi"] == (300, 300)
     copy(source, tmp_path / "c.tif", strip_metadata=True)
     with Image.open(tmp_path / "c.tif") as image:
-        kept = image.getexif()
-        assert 0x010F not in kept
-        assert 0x8769 not in kept
-        assert kept[0x0112] == 6
+        tags = image.getexif()
+        assert 0x010F not in tags
+        assert 0x8769 not in tags
+        assert tags[0x0112] == 6
         assert image.info["icc_profile"] == PROFILE
 
 
@@ -403,12 +403,12 @@ def test_cmyk_is_converted_to_rgb_and_back(tmp_path: Path, suffix: str) -> None:
     inks.write_to_file(str(tmp_path / f"a{suffix}"), **({"Q": 98} if suffix == ".jpg" else {}))
     image = copy(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
     assert (image.cmyk, image.colors, image.bands) == (True, 3, 3)
-    seen = np.concatenate(list(images.open_image(tmp_path / f"a{suffix}").rows()))
-    assert np.abs(seen.astype(int) - smooth).mean() < 8
+    decoded = np.concatenate(list(images.open_image(tmp_path / f"a{suffix}").rows()))
+    assert np.abs(decoded.astype(int) - smooth).mean() < 8
     with Image.open(tmp_path / f"b{suffix}") as after:
         assert after.mode == "CMYK"
     again = np.concatenate(list(images.open_image(tmp_path / f"b{suffix}").rows()))
-    assert np.abs(again.astype(int) - seen).mean() < 3
+    assert np.abs(again.astype(int) - decoded).mean() < 3
     copy(tmp_path / f"a{suffix}", tmp_path / "c.png")
     with Image.open(tmp_path / "c.png") as after:
         assert after.mode == "RGB"
@@ -470,14 +470,14 @@ def test_exif_survives_conversion_to_tiff_and_back(tmp_path: Path, suffix: str) 
         assert not {0x010F, 0x8769, 0x8825} & image.getexif().keys()
 
 
-@pytest.mark.parametrize(("subsampling", "kept"), [("4:4:4", (1, 1)), ("4:2:0", (2, 2))])
+@pytest.mark.parametrize(("subsampling", "factors"), [("4:4:4", (1, 1)), ("4:2:0", (2, 2))])
 def test_jpeg_chroma_is_never_subsampled_further(
-    tmp_path: Path, subsampling: str, kept: tuple[int, int]
+    tmp_path: Path, subsampling: str, factors: tuple[int, int]
 ) -> None:
-    for name, given in (("a.jpg", subsampling), ("b.jpg", "4:2:2")):
-        Image.fromarray(RGB).save(tmp_path / name, subsampling=given)
+    for name, mode in (("a.jpg", subsampling), ("b.jpg", "4:2:2")):
+        Image.fromarray(RGB).save(tmp_path / name, subsampling=mode)
         copy(tmp_path / name, tmp_path / f"c{name}")
-    for name, expected in (("ca.jpg", kept), ("cb.jpg", (1, 1))):
+    for name, expected in (("ca.jpg", factors), ("cb.jpg", (1, 1))):
         with Image.open(tmp_path / name) as image:
             assert image.layer[0][1:3] == expected  # type: ignore[attr-defined]
 
@@ -497,8 +497,8 @@ def test_premultiplied_alpha_becomes_straight_alpha(tmp_path: Path) -> None:
     copy(tmp_path / "a.tif", tmp_path / "b.tif")
     with tifffile.TiffFile(tmp_path / "b.tif") as after:
         assert after.pages.first.tags[338].value == (2,)
-        seen = after.asarray().astype(int)
-    assert np.abs(seen[0, 0] - (80, 40, 120, 128)).max() <= 1
+        decoded = after.asarray().astype(int)
+    assert np.abs(decoded[0, 0] - (80, 40, 120, 128)).max() <= 1
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -8,17 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import pyvips
 import tifffile
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from autodenoise import images
 from autodenoise.errors import InputError
-from autodenoise.images.metadata.jpeg import jpeg_quality
 from autodenoise.images.metadata.tiff import read_directories
-from autodenoise.images.streaming import RowStream
 
 Pixels = np.ndarray[Any, Any]
 
@@ -162,73 +157,6 @@ def test_malicious_tiff_directories(tmp_path: Path) -> None:
         read_directories(path)
 
 
-@given(
-    dtype=st.sampled_from(
-        [np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.float32]
-    ),
-    shape=st.tuples(st.integers(1, 70), st.integers(1, 40), st.integers(1, 6)),
-    cut=st.integers(1, 80),
-)
-def test_streamed_rows_equal_the_image(dtype: type, shape: tuple[int, int, int], cut: int) -> None:
-    pixels: Pixels = np.random.default_rng(cut).integers(0, 100, shape).astype(dtype)
-    height, width, bands = pixels.shape
-    stream = RowStream(width, height, bands, pixels.dtype)
-
-    def feed() -> None:
-        for top in range(0, height, cut):
-            assert stream.put(pixels[top : top + cut])
-        stream.end()
-
-    with ThreadPoolExecutor(1) as feeder:
-        fed = feeder.submit(feed)
-        image = stream.image().copy_memory()
-        stream.close()
-        fed.result()
-    np.testing.assert_array_equal(image.numpy().reshape(pixels.shape), pixels)
-
-
-def test_missing_rows_are_an_error() -> None:
-    stream = RowStream(30, 100, 3, np.dtype(np.uint8))
-    rows = np.zeros((20, 30, 3), np.uint8)
-    with ThreadPoolExecutor(1) as reader:
-        read = reader.submit(lambda: stream.image().copy_memory())
-        assert stream.put(rows)
-        stream.end()
-        with pytest.raises(pyvips.Error):
-            read.result()
-    stream.close()
-    assert not stream.put(rows)
-
-
-def test_prefetch_runs_ahead_and_passes_errors_on() -> None:
-    made = []
-
-    def items() -> Any:
-        for number in range(5):
-            made.append(number)
-            yield number
-        raise ZeroDivisionError
-
-    taken: list[int] = []
-    with pytest.raises(ZeroDivisionError):
-        taken.extend(images.prefetch(items()))
-    assert made == [0, 1, 2, 3, 4]
-    few = images.prefetch(iter(range(5)))
-    assert (next(few), next(few)) == (0, 1)
-
-
-@pytest.mark.parametrize("quality", range(1, 101, 3))
-def test_jpeg_quality_matches_libjpeg(tmp_path: Path, quality: int) -> None:
-    Image.new("L", (8, 8), 99).save(tmp_path / "a.jpg", quality=quality)
-    with Image.open(tmp_path / "a.jpg") as image:
-        table = image.quantization[0]  # type: ignore[attr-defined]
-    found = jpeg_quality(tmp_path / "a.jpg")
-    assert found is not None
-    Image.new("L", (8, 8), 99).save(tmp_path / "b.jpg", quality=found)
-    with Image.open(tmp_path / "b.jpg") as image:
-        assert image.quantization[0] == table  # type: ignore[attr-defined]
-
-
 def test_layouts_that_libvips_decodes_wrongly_are_rejected(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "zstd.tif", compression="zstd")
@@ -293,7 +221,7 @@ def test_invalid_declared_range_is_ignored(tmp_path: Path) -> None:
 # --- parts ----------------------------------------------------------------------------------------
 
 
-def written(path: Path, kind: str) -> tuple[Path, Pixels]:
+def write_file(path: Path, kind: str) -> tuple[Path, Pixels]:
     """Write one image or 3 pages, and return the upright samples, (pages, H, W, C)."""
     random = np.random.default_rng(0)
     colors = random.integers(0, 256, (40, 50, 3), np.uint8)
@@ -301,9 +229,9 @@ def written(path: Path, kind: str) -> tuple[Path, Pixels]:
     if kind == "png":
         Image.fromarray(colors).save(path)
         return path, colors[None]
-    if kind == "turned":
+    if kind == "rotated":
         exif = Image.Exif()
-        exif[0x0112] = 6  # the camera was turned
+        exif[0x0112] = 6  # rotate a quarter turn
         Image.fromarray(colors).save(path, exif=exif)
         return path, np.rot90(colors, -1)[None]
     options = {
@@ -323,16 +251,16 @@ def written(path: Path, kind: str) -> tuple[Path, Pixels]:
     return path, stack[..., None]
 
 
-@pytest.mark.parametrize("kind", ["png", "turned", "tiled", "strips", "imagej", "big-endian"])
+@pytest.mark.parametrize("kind", ["png", "rotated", "tiled", "strips", "imagej", "big-endian"])
 def test_region_equals_crop_of_the_page(tmp_path: Path, kind: str) -> None:
-    path, whole = written(tmp_path / ("a.png" if kind in ("png", "turned") else "a.tif"), kind)
+    path, whole = write_file(tmp_path / ("a.png" if kind in ("png", "rotated") else "a.tif"), kind)
     image = images.open_image(path, upright=True)
     assert image.pages == len(whole)
     parts = [(0, 5, 7, 20, 30), (image.pages - 1, 0, 0, *whole.shape[1:3]), (0, 39, 3, 1, 37)]
     # From several threads, in any order.
     with ThreadPoolExecutor(4) as pool:
-        given = list(pool.map(lambda part: image.read_region(*part), 3 * parts))
-    for (page, top, left, height, width), samples in zip(3 * parts, given, strict=True):
+        regions = list(pool.map(lambda part: image.read_region(*part), 3 * parts))
+    for (page, top, left, height, width), samples in zip(3 * parts, regions, strict=True):
         expected = whole[page, top : top + height, left : left + width]
         np.testing.assert_array_equal(samples, expected)
     np.testing.assert_array_equal(
@@ -360,7 +288,7 @@ def test_truncated_tiff_is_an_error(
 
 
 def test_region_of_a_damaged_file_is_an_error(tmp_path: Path) -> None:
-    path, _ = written(tmp_path / "a.tif", "strips")
+    path, _ = write_file(tmp_path / "a.tif", "strips")
     image = images.open_image(path)
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(InputError, match="is damaged or cut off"):

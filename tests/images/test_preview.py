@@ -24,7 +24,7 @@ def build(path: Path, page: int = 0, display: IntensityRange | None = None) -> P
 
 
 def assemble(folder: Path, level: int = 0) -> NDArray[np.uint8]:
-    """Give a level from its tiles."""
+    """Assemble a level from its tiles."""
     width, height = preview.level_sizes(folder)[level]
     rows = []
     for row in range(-(-height // preview.TILE_SIZE)):
@@ -64,19 +64,19 @@ def test_levels_are_box_averages(tmp_path: Path) -> None:
     pixels = random_samples(600, 520)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     half = pixels.reshape(300, 2, 260, 2).mean((1, 3))
-    seen = assemble(build(tmp_path / "a.png"), 1)
-    assert np.abs(seen - half).max() <= 1
+    pixels_shown = assemble(build(tmp_path / "a.png"), 1)
+    assert np.abs(pixels_shown - half).max() <= 1
 
 
 def test_preview_is_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(random_samples(30, 50, 3)).save(tmp_path / "a.jpg", exif=exif, quality=100)
-    seen = assemble(build(tmp_path / "a.jpg"))
+    pixels_shown = assemble(build(tmp_path / "a.jpg"))
     with Image.open(tmp_path / "a.jpg") as image:
         expected = np.rot90(np.asarray(image), -1)
-    assert seen.shape == (50, 30, 3)
-    assert np.abs(seen.astype(int) - expected).mean() < 2
+    assert pixels_shown.shape == (50, 30, 3)
+    assert np.abs(pixels_shown.astype(int) - expected).mean() < 2
 
 
 @pytest.mark.parametrize("page", [0, 2])
@@ -101,8 +101,8 @@ def test_dim_images_are_stretched(tmp_path: Path) -> None:
     assert display is not None
     assert (display.low, display.high) == tuple(np.percentile(dim, (0.1, 99.9)))
     expected = np.clip((dim - display.low) / (display.high - display.low) * 255, 0, 255)
-    seen = assemble(build(tmp_path / "a.tif", display=display))
-    assert np.abs(seen - expected).max() <= 0.51
+    pixels_shown = assemble(build(tmp_path / "a.tif", display=display))
+    assert np.abs(pixels_shown - expected).max() <= 0.51
 
 
 def test_floats_use_the_intensity_range(tmp_path: Path) -> None:
@@ -113,8 +113,8 @@ def test_floats_use_the_intensity_range(tmp_path: Path) -> None:
     unknown = preview.display_range(image, None)
     assert unknown is not None
     assert -1 <= unknown.low < -0.99 < 0.99 < unknown.high <= 1
-    seen = assemble(build(tmp_path / "a.tif", display=IntensityRange(-1, 1)))
-    assert np.abs(seen - (values + 1) * 127.5).max() <= 0.51
+    pixels_shown = assemble(build(tmp_path / "a.tif", display=IntensityRange(-1, 1)))
+    assert np.abs(pixels_shown - (values + 1) * 127.5).max() <= 0.51
 
 
 def test_display_range_ignores_nan(tmp_path: Path) -> None:
@@ -143,26 +143,26 @@ def test_unnamed_channels_are_shown_as_rgb(tmp_path: Path, channels: int) -> Non
     pixels = random_samples(20, 30, channels)
     extra = ["unspecified"] * (channels - 1)
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", extrasamples=extra)
-    seen = assemble(build(tmp_path / "a.tif"))
+    pixels_shown = assemble(build(tmp_path / "a.tif"))
     known = min(3, channels)
-    np.testing.assert_array_equal(seen[:, :, :known], pixels[:, :, :known])
-    assert not seen[:, :, known:].any()
+    np.testing.assert_array_equal(pixels_shown[:, :, :known], pixels[:, :, :known])
+    assert not pixels_shown[:, :, known:].any()
 
 
 def test_colors_are_converted_through_the_profile(tmp_path: Path) -> None:
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     pixels = random_samples(20, 30, 3)
     Image.fromarray(pixels).save(tmp_path / "a.png", icc_profile=lab)
-    seen = assemble(build(tmp_path / "a.png"))
-    assert np.abs(seen.astype(int) - pixels).max() <= 2
+    pixels_shown = assemble(build(tmp_path / "a.png"))
+    assert np.abs(pixels_shown.astype(int) - pixels).max() <= 2
 
 
 def test_cmyk_preview_is_rgb(tmp_path: Path) -> None:
     inks = np.zeros((20, 30, 4), np.uint8)
     inks[:, 15:, 1:3] = 255
     Image.fromarray(inks, "CMYK").save(tmp_path / "a.jpg", quality=100)
-    seen = assemble(build(tmp_path / "a.jpg"))
-    white, red = seen[10, 5].astype(int), seen[10, 25].astype(int)
+    pixels_shown = assemble(build(tmp_path / "a.jpg"))
+    white, red = pixels_shown[10, 5].astype(int), pixels_shown[10, 25].astype(int)
     assert white.min() > 245
     assert red[0] > 180
     assert red[1:].max() < 80

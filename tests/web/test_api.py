@@ -72,13 +72,13 @@ def test_downloads_equal_the_command_lines_files(
     later = server.client.get(f"/api/jobs/{job}/result", params={"strength": strength})
     assert later.content == expected
     assert Path(name).suffix in later.headers["content-disposition"]
-    for kept in (False, True):
+    for strip in (True, False):
         # Rotated upright or without metadata, in another format or the same.
-        options = DenoiseOptions(strength, strip_metadata=not kept)
+        options = DenoiseOptions(strength, strip_metadata=strip)
         expected = denoise_by_command_line(server, tmp_path, name, content, options, ".tif")
         saved = server.client.get(
             f"/api/jobs/{job}/result",
-            params={"strength": strength, "format": "tif", "strip_metadata": not kept},
+            params={"strength": strength, "format": "tif", "strip_metadata": strip},
         )
         assert saved.content == expected
 
@@ -113,15 +113,15 @@ def test_request_sets_the_range_of_floats(server: RunningServer, tmp_path: Path)
 def test_archive_contains_all_results_under_unique_names(server: RunningServer) -> None:
     files = ("gray.png", "photo.JPG", "gray.png")
     jobs = [server.denoise(FILES[name], name=name, model=QUICK) for name in files]
-    wanted = list(zip(jobs, (1, 0.25, 0.5), strict=True))
-    named = [{"id": job, "strength": strength} for job, strength in wanted]
-    response = server.client.post("/api/archive", json={"images": named})
+    strengths = list(zip(jobs, (1, 0.25, 0.5), strict=True))
+    items = [{"id": job, "strength": strength} for job, strength in strengths]
+    response = server.client.post("/api/archive", json={"images": items})
     assert response.headers["content-type"] == "application/zip"
     with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
         assert archive.testzip() is None
         names = ["gray.denoised.png", "photo.denoised.JPG", "gray.denoised (2).png"]
         assert archive.namelist() == names
-        for name, (job, strength) in zip(names, wanted, strict=True):
+        for name, (job, strength) in zip(names, strengths, strict=True):
             alone = server.client.get(f"/api/jobs/{job}/result", params={"strength": strength})
             assert archive.read(name) == alone.content
 
@@ -279,13 +279,13 @@ def test_removing_during_download_gives_the_whole_file_or_an_error(server: Runni
         server.wait_for_files(before)
 
 
-@pytest.mark.parametrize("wanted", ["bytes=99999999-", "bytes=nonsense", "bytes=0-9"])
-def test_range_requests_leave_no_files(server: RunningServer, wanted: str) -> None:
+@pytest.mark.parametrize("byte_range", ["bytes=99999999-", "bytes=nonsense", "bytes=0-9"])
+def test_range_requests_leave_no_files(server: RunningServer, byte_range: str) -> None:
     job = server.denoise(FILES["photo.JPG"], name="a.jpg", model=QUICK)
     address = f"/api/jobs/{job}/result?strength=0.5"
     before = server.stable_files()
     whole = server.client.get(address).content
-    response = server.client.get(address, headers={"Range": wanted})
+    response = server.client.get(address, headers={"Range": byte_range})
     assert response.status_code in (206, 400, 416)
     assert response.status_code != 206 or response.content == whole[:10]
     # It is deleted after the response has been sent.
@@ -295,8 +295,8 @@ def test_range_requests_leave_no_files(server: RunningServer, wanted: str) -> No
 
 def test_archive_rejects_duplicates(server: RunningServer) -> None:
     job = server.denoise(FILES["gray.png"], model=QUICK)
-    wanted = {"images": [{"id": job}, {"id": job, "strength": 0.5}]}
-    response = server.client.post("/api/archive", json=wanted)
+    body = {"images": [{"id": job}, {"id": job, "strength": 0.5}]}
+    response = server.client.post("/api/archive", json=body)
     assert (response.status_code, response.json()["detail"]) == (400, "an image is listed twice")
 
 

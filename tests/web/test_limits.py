@@ -109,8 +109,8 @@ def test_expect_100_continue_is_answered_before_the_upload(small: RunningServer)
 
 
 def test_body_size_of_other_requests_is_limited(small: RunningServer) -> None:
-    wanted = {"images": [{"id": "a" * 2_000_000}]}
-    response = small.client.post("/api/archive", json=wanted)
+    body = {"images": [{"id": "a" * 2_000_000}]}
+    response = small.client.post("/api/archive", json=body)
     assert response.status_code == 400
 
 

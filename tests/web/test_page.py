@@ -161,8 +161,8 @@ def test_transparent_preview_is_blended_like_the_file(
     visit("#gain").select_option("1")
     visit.strength(60)
     blend = pixels(command_line_result(server, tmp_path, "clear.png", content, DenoiseOptions(0.6)))
-    shown = [image[..., :3] * image[..., 3:] / 255 for image in (pixels(content), blend)]
-    assert close(visit.drawn(50, 70), np.abs(shown[0] - shown[1]), max_error=4)
+    flattened = [image[..., :3] * image[..., 3:] / 255 for image in (pixels(content), blend)]
+    assert close(visit.drawn(50, 70), np.abs(flattened[0] - flattened[1]), max_error=4)
 
 
 def test_keyboard_shortcuts(visit: Visit) -> None:
@@ -203,12 +203,12 @@ def test_tab_reaches_every_control(visit: Visit) -> None:
     expect(visit("#divider")).to_be_visible()
     visit("#add").focus()
     focused = "document.activeElement.id || document.activeElement.className"
-    seen = []
+    focus_order = []
     for _ in range(25):
         visit.page.keyboard.press("Tab")
-        seen.append(visit.page.evaluate(focused))
+        focus_order.append(visit.page.evaluate(focused))
     for control in ("viewer", "divider", "strength", "model", "download", "pick", "remove"):
-        assert control in seen
+        assert control in focus_order
 
 
 def test_wheel_zooms_and_double_click_fits(visit: Visit) -> None:
@@ -466,7 +466,7 @@ def test_page_fits_the_screen(
     with visiting(browser, server.url, width, 740, density) as visit:
         across = "document.documentElement.scrollWidth"
         assert visit.page.evaluate(across) == width
-        denoise_quickly(visit, **{f"a-rather-long-name-of-a-picture-{i}": PHOTO for i in range(4)})
+        denoise_quickly(visit, **{f"a-rather-long-name-of-an-image-{i}": PHOTO for i in range(4)})
         visit("#options summary").click()
         visit.view("Difference")
         assert visit.page.evaluate(across) == width

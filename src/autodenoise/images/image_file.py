@@ -220,7 +220,10 @@ def open_image(path: Path, *, upright: bool = False) -> ImageFile:
     form = detect_format(path)
     if form is PNG:
         _check_not_animated(path)
-    tags = tuple(tiff_tags.read_directories(path)) if form is TIFF else ()
+    order: ByteOrder = "<"
+    tags: tuple[Directory, ...] = ()
+    if form is TIFF:
+        order, tags = tiff_tags.read_directories(path)
     if tags and (Tag.DNG_VERSION in tags[0] or path.suffix.lower() in _RAW_SUFFIXES):
         raise InputError(
             f"{path} is a camera raw file, of which only the thumbnail could be read; "
@@ -229,7 +232,6 @@ def open_image(path: Path, *, upright: bool = False) -> ImageFile:
     for page in tags:
         _check_layout(path, page)
     planes = imagej.plane_count(tags[0]) if tags else 0
-    order: ByteOrder = tiff_tags.byte_order(path) if tags else "<"
     pages = _page_count(path, tags)
     try:
         header = _load(path, form, pages, random_access=False)

@@ -38,7 +38,6 @@ __all__ = [
     "Tag",
     "TagValue",
     "add_tags",
-    "byte_order",
     "first_value",
     "from_exif",
     "read_directories",
@@ -285,14 +284,10 @@ def _convert_order(data: bytes, kind: int, order: ByteOrder) -> bytes:
     return np.frombuffer(data, f"u{_TYPE_BYTES[kind]}").byteswap().tobytes()
 
 
-def byte_order(path: Path) -> ByteOrder:
-    """Return the byte order of a TIFF file."""
-    with path.open("rb") as file:
-        return _Reader(file).layout.order
+def read_directories(path: Path) -> tuple[ByteOrder, tuple[Directory, ...]]:
+    """Read the byte order of a TIFF file, and the tags of each page.
 
-
-def read_directories(path: Path) -> list[Directory]:
-    """Read the tags of each page of a TIFF file; tags with invalid offsets are skipped.
+    Tags with invalid offsets are skipped.
 
     Raises
     ------
@@ -300,10 +295,10 @@ def read_directories(path: Path) -> list[Directory]:
         A directory is cut off or the list of directories is a loop, so pages would be missing; or a
         tile lies beyond the end of the file, which libvips would read as black.
     """
-    pages: list[Directory] = []
     with path.open("rb") as file:
         try:
-            pages.extend(_Reader(file).pages())
+            reader = _Reader(file)
+            pages = tuple(reader.pages())
         except EOFError:
             raise InputError(
                 f"cannot read {path}: the list of the TIFF's pages is damaged or cut off"
@@ -317,7 +312,7 @@ def read_directories(path: Path) -> list[Directory]:
         )
         if any(sum(offset_and_count) > size for offset_and_count in zip(*tables, strict=False)):
             raise InputError(f"{path} is damaged or cut off: tiles are missing")
-    return pages
+    return reader.layout.order, pages
 
 
 def read_directory(path: Path, offset: int) -> Directory:

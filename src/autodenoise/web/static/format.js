@@ -1,7 +1,7 @@
 /* Format numbers and states as text. */
 
 /** @param {number} count @param {string} one @param {string} [many] */
-export const counted = (count, one, many = `${one}s`) =>
+export const plural = (count, one, many = `${one}s`) =>
   `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 
 /** @param {number} seconds */
@@ -20,10 +20,10 @@ export function size(bytes) {
   return `${number.toLocaleString("en", { maximumFractionDigits: number < 10 ? 1 : 0 })} ${units[power]}`;
 }
 
-/** Names of the formats with these suffixes. @param {string[]} endings */
-export function formats(endings) {
+/** Names of the formats with these suffixes. @param {string[]} suffixes */
+export function formats(suffixes) {
   const names = { jpg: "JPEG", tif: "TIFF", webp: "WebP", heif: "HEIC" };
-  const all = endings.map((ending) => ending.slice(1)).map((ending) => names[ending] ?? ending.toUpperCase());
+  const all = suffixes.map((suffix) => suffix.slice(1)).map((suffix) => names[suffix] ?? suffix.toUpperCase());
   return [...new Set(all)].join(", ");
 }
 
@@ -51,7 +51,7 @@ export function progress(entry) {
   if (state === "sending") return "Uploading";
   if (state === "queued") return "Waiting";
   if (state === "waiting") {
-    return job?.ahead ? `Waiting, ${counted(job.ahead, "image")} ahead` : "Waiting for the server";
+    return job?.ahead ? `Waiting, ${plural(job.ahead, "image")} ahead` : "Waiting for the server";
   }
   if (state === "cancelled") return "Cancelled";
   const tiles = job.tiles > 1 ? `Tile ${Math.min(job.tiles_done + 1, job.tiles)} of ${job.tiles}` : "Denoising";
@@ -65,7 +65,7 @@ export function facts({ image }) {
     image.format,
     image.bands > 1 ? `${image.bands} × ${image.bits} bits` : `${image.bits} bits`,
   ];
-  if (image.pages > 1) parts.push(counted(image.pages, "page"));
+  if (image.pages > 1) parts.push(plural(image.pages, "page"));
   return parts.join(", ");
 }
 

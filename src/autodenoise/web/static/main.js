@@ -1,7 +1,7 @@
 /* Connects the parts of the page. */
 
 import { fetchSample, setUpFileInput } from "./file_input.js";
-import { counted, formats, overall, progress, share } from "./format.js";
+import { plural, formats, overall, progress, share } from "./format.js";
 import { ImageList } from "./images.js";
 import { Panel } from "./panel.js";
 import { RequestError, ServerUnreachable, archive, fetchJob, limits, models, result } from "./server.js";
@@ -10,12 +10,12 @@ import { Viewer } from "./viewer.js";
 
 /** @typedef {import("./images.js").Entry} Entry */
 
-const by = (id) => document.getElementById(id);
+const byId = (id) => document.getElementById(id);
 
 const images = new ImageList();
 const panel = new Panel();
-const viewer = new Viewer(by("stage"));
-const strip = new Strip(by("strip").querySelector("ul"), select, remove);
+const viewer = new Viewer(byId("stage"));
+const strip = new Strip(byId("strip").querySelector("ul"), select, remove);
 
 /** @type {Entry|null} */
 let selected = null;
@@ -26,7 +26,7 @@ let savingAll = false;
 
 /** @param {string} sentence for screen readers */
 function announce(sentence) {
-  by("status").textContent = sentence;
+  byId("status").textContent = sentence;
 }
 
 /** @param {Entry|null} entry */
@@ -40,26 +40,26 @@ function select(entry) {
 
 /** @param {Entry} entry */
 function remove(entry) {
-  const place = images.list.indexOf(entry);
+  const index = images.list.indexOf(entry);
   images.remove([entry]);
-  const next = images.list[Math.min(place, images.list.length - 1)] ?? null;
+  const next = images.list[Math.min(index, images.list.length - 1)] ?? null;
   if (entry === selected) select(next);
   // The button that had the focus has been removed.
   if (next) strip.focus(next);
-  else by("choose-first").focus();
+  else byId("choose-first").focus();
 }
 
-by("remove-all").addEventListener("click", () => {
+byId("remove-all").addEventListener("click", () => {
   const question = `Remove all ${images.list.length} images from this page? Your own files are kept.`;
   if (!window.confirm(question)) return;
   images.remove(images.list);
   select(null);
-  by("choose-first").focus();
+  byId("choose-first").focus();
 });
 
 /** @param {File[]} files @param {number} skipped */
 function add(files, skipped) {
-  if (skipped) warn(`Skipped ${counted(skipped, "file")} in the folder: not a supported image format.`);
+  if (skipped) warn(`Skipped ${plural(skipped, "file")} in the folder: not a supported image format.`);
   if (!files.length) return;
   const [first] = images.add(files);
   select(first);
@@ -74,8 +74,8 @@ function warn(sentence) {
 
 function renderBanner() {
   const { problem, reason } = images;
-  by("banner").dataset.problem = problem;
-  by("banner").textContent =
+  byId("banner").dataset.problem = problem;
+  byId("banner").textContent =
     problem === "offline"
       ? "The server does not answer. Is autodenoise serve still running? The page reconnects automatically."
       : problem === "busy"
@@ -88,50 +88,50 @@ function render() {
   const { list } = images;
   document.body.classList.toggle("empty", !list.length);
   const summary = list.length > 1 ? overall(list) : "";
-  by("overall").textContent = summary;
+  byId("overall").textContent = summary;
   document.title = summary ? `${summary} · autodenoise` : "autodenoise";
   const finished = list.filter(({ state }) => state === "done");
-  by("download-all").hidden = list.length < 2;
-  by("remove-all").hidden = list.length < 2;
-  by("download-all").disabled = savingAll || !finished.length;
-  by("download-all").textContent = savingAll ? "Preparing…" : "Download all (zip)";
+  byId("download-all").hidden = list.length < 2;
+  byId("remove-all").hidden = list.length < 2;
+  byId("download-all").disabled = savingAll || !finished.length;
+  byId("download-all").textContent = savingAll ? "Preparing…" : "Download all (zip)";
   viewer.show(selected, page);
   if (!selected) return;
   panel.show(selected, list);
   panel.setDownload(selected.state === "done", savingOne);
   renderState(selected);
   const count = selected.job?.image.pages ?? 1;
-  by("pages").hidden = count < 2;
-  by("page").max = String(count);
-  by("page").value = String(page + 1);
-  by("page-of").textContent = `of ${count}`;
-  by("page-back").disabled = page === 0;
-  by("page-on").disabled = page + 1 >= count;
-  by("viewer").setAttribute("aria-label", `${selected.name}, ${selected.state}`);
+  byId("pages").hidden = count < 2;
+  byId("page").max = String(count);
+  byId("page").value = String(page + 1);
+  byId("page-of").textContent = `of ${count}`;
+  byId("page-back").disabled = page === 0;
+  byId("page-on").disabled = page + 1 >= count;
+  byId("viewer").setAttribute("aria-label", `${selected.name}, ${selected.state}`);
 }
 
 /** @param {Entry} entry */
 function renderState(entry) {
   const { state } = entry;
   const ended = state === "failed" || state === "cancelled";
-  const hadFocus = by("progress").contains(document.activeElement);
-  by("progress").hidden = ended || state === "done";
-  by("ended").hidden = !ended;
-  by("views").disabled = state !== "done";
-  by("loading").hidden = (!viewer.loading && !viewer.problem) || ended;
-  by("loading").textContent = viewer.problem || "Preparing preview…";
+  const hadFocus = byId("progress").contains(document.activeElement);
+  byId("progress").hidden = ended || state === "done";
+  byId("ended").hidden = !ended;
+  byId("views").disabled = state !== "done";
+  byId("loading").hidden = (!viewer.loading && !viewer.problem) || ended;
+  byId("loading").textContent = viewer.problem || "Preparing preview…";
   if (ended) {
-    by("ended-title").textContent = state === "failed" ? "Denoising failed" : "Cancelled";
-    by("ended-text").textContent = state === "failed" ? entry.error : "The image was not denoised.";
-    by("set-range").hidden = !/\bblack\b.*\bwhite\b|--range/i.test(entry.error);
-    by("retry").classList.toggle("primary", by("set-range").hidden);
+    byId("ended-title").textContent = state === "failed" ? "Denoising failed" : "Cancelled";
+    byId("ended-text").textContent = state === "failed" ? entry.error : "The image was not denoised.";
+    byId("set-range").hidden = !/\bblack\b.*\bwhite\b|--range/i.test(entry.error);
+    byId("retry").classList.toggle("primary", byId("set-range").hidden);
   } else if (state !== "done") {
-    by("progress-text").textContent = progress(entry);
-    if (state === "working") by("bar").value = share(entry);
-    else by("bar").removeAttribute("value");
+    byId("progress-text").textContent = progress(entry);
+    if (state === "working") byId("bar").value = share(entry);
+    else byId("bar").removeAttribute("value");
   }
   // Do not lose the focus when the focused element is hidden.
-  if (hadFocus && by("progress").hidden) by("viewer").focus();
+  if (hadFocus && byId("progress").hidden) byId("viewer").focus();
 }
 
 images.addEventListener("list", () => {
@@ -150,13 +150,13 @@ images.addEventListener("problem", renderBanner);
 viewer.addEventListener("loading", render);
 viewer.addEventListener("view", () => {
   const percent = 100 * viewer.view.scale;
-  const shown = `${percent < 10 ? percent.toFixed(1) : Math.round(percent)} %`;
-  by("zoom").textContent = viewer.empty ? "–" : shown;
-  for (const button of by("toolbar").querySelectorAll(".zoom button")) button.disabled = viewer.empty;
+  const label = `${percent < 10 ? percent.toFixed(1) : Math.round(percent)} %`;
+  byId("zoom").textContent = viewer.empty ? "–" : label;
+  for (const button of byId("toolbar").querySelectorAll(".zoom button")) button.disabled = viewer.empty;
 });
 viewer.addEventListener("error", ({ detail: error }) => recover(error, selected ? [selected] : []));
 viewer.addEventListener("difference", () => {
-  if (!by("views").disabled) setView(viewer.kind === "difference" ? "slider" : "difference");
+  if (!byId("views").disabled) setView(viewer.kind === "difference" ? "slider" : "difference");
 });
 
 /** Runs images again that the server has removed. @param {Error} error @param {Entry[]} among */
@@ -170,17 +170,17 @@ function recover(error, among) {
 /** @param {string} kind */
 function setView(kind) {
   for (const radio of document.getElementsByName("view")) radio.checked = radio.value === kind;
-  by("gains").hidden = kind !== "difference";
+  byId("gains").hidden = kind !== "difference";
   viewer.kind = kind;
 }
-by("views").addEventListener("change", ({ target }) => setView(target.value));
-by("gain").addEventListener("change", () => {
-  viewer.gain = Number(by("gain").value);
+byId("views").addEventListener("change", ({ target }) => setView(target.value));
+byId("gain").addEventListener("change", () => {
+  viewer.gain = Number(byId("gain").value);
 });
-by("zoom-in").addEventListener("click", () => viewer.zoom(viewer.view.scale * 1.25));
-by("zoom-out").addEventListener("click", () => viewer.zoom(viewer.view.scale / 1.25));
-by("zoom-fit").addEventListener("click", () => viewer.fit());
-by("zoom-full").addEventListener("click", () => viewer.zoom(1));
+byId("zoom-in").addEventListener("click", () => viewer.zoom(viewer.view.scale * 1.25));
+byId("zoom-out").addEventListener("click", () => viewer.zoom(viewer.view.scale / 1.25));
+byId("zoom-fit").addEventListener("click", () => viewer.fit());
+byId("zoom-full").addEventListener("click", () => viewer.zoom(1));
 
 /** @param {number} next */
 function turnToPage(next) {
@@ -188,20 +188,20 @@ function turnToPage(next) {
   page = Math.min(Math.max(next || 0, 0), count - 1);
   render();
 }
-by("page-back").addEventListener("click", () => turnToPage(page - 1));
-by("page-on").addEventListener("click", () => turnToPage(page + 1));
-by("page").addEventListener("change", () => turnToPage(by("page").valueAsNumber - 1));
+byId("page-back").addEventListener("click", () => turnToPage(page - 1));
+byId("page-on").addEventListener("click", () => turnToPage(page + 1));
+byId("page").addEventListener("change", () => turnToPage(byId("page").valueAsNumber - 1));
 
-by("cancel").addEventListener("click", () => {
+byId("cancel").addEventListener("click", () => {
   images.cancel(selected);
-  by("retry").focus();
+  byId("retry").focus();
 });
-by("retry").addEventListener("click", () => {
+byId("retry").addEventListener("click", () => {
   images.rerun([selected]);
-  by("cancel").focus();
+  byId("cancel").focus();
 });
-by("remove").addEventListener("click", () => remove(selected));
-by("set-range").addEventListener("click", () => panel.askForRange());
+byId("remove").addEventListener("click", () => remove(selected));
+byId("set-range").addEventListener("click", () => panel.askForRange());
 
 panel.addEventListener("strength", ({ detail: strength }) => {
   images.setStrength(selected, strength);
@@ -211,7 +211,7 @@ panel.addEventListener("strength", ({ detail: strength }) => {
 panel.addEventListener("strength-all", () => {
   for (const entry of images.list) entry.strength = selected.strength;
   panel.show(selected, images.list);
-  by("strength").focus();
+  byId("strength").focus();
 });
 panel.addEventListener("model", ({ detail: model }) => {
   images.model = model;
@@ -253,10 +253,10 @@ panel.addEventListener("download", async () => {
   savingOne = false;
   render();
   // A disabled button loses the focus.
-  if (document.activeElement === document.body) by("download").focus();
+  if (document.activeElement === document.body) byId("download").focus();
 });
 
-by("download-all").addEventListener("click", async () => {
+byId("download-all").addEventListener("click", async () => {
   const finished = images.list.filter(({ state }) => state === "done");
   savingAll = true;
   warn("");
@@ -264,32 +264,32 @@ by("download-all").addEventListener("click", async () => {
   try {
     save(await archive(finished.map(({ job: { id }, strength }) => ({ id, strength })), panel.saving));
     const missing = images.list.length - finished.length;
-    if (missing) warn(`The zip file contains ${counted(finished.length, "image")}. Not done yet: ${missing}.`);
+    if (missing) warn(`The zip file contains ${plural(finished.length, "image")}. Not done yet: ${missing}.`);
   } catch (error) {
     warn(error.message);
     if (error instanceof RequestError && error.status === 404) {
       const known = await Promise.allSettled(finished.map((entry) => fetchJob(entry.job.id)));
-      const gone = finished.filter((_, place) => known[place].status === "rejected");
-      warn(`The server has removed ${counted(gone.length, "image")}. Denoising again; download all when done.`);
-      recover(error, gone);
+      const removed = finished.filter((_, index) => known[index].status === "rejected");
+      warn(`The server has removed ${plural(removed.length, "image")}. Denoising again; download all when done.`);
+      recover(error, removed);
     } else {
       recover(error, []);
     }
   }
   savingAll = false;
   render();
-  if (document.activeElement === document.body) by("download-all").focus();
+  if (document.activeElement === document.body) byId("download-all").focus();
 });
 
-for (const id of ["add", "choose-first"]) by(id).addEventListener("click", () => by("choose").click());
-by("sample").addEventListener("click", async () => {
+for (const id of ["add", "choose-first"]) byId(id).addEventListener("click", () => byId("choose").click());
+byId("sample").addEventListener("click", async () => {
   try {
     add([await fetchSample()], 0);
   } catch {
     images.waitForServer();
   }
 });
-setUpFileInput({ add, suffixes: () => suffixes, chooser: by("choose") });
+setUpFileInput({ add, suffixes: () => suffixes, chooser: byId("choose") });
 window.addEventListener("pagehide", () => images.removeAllJobs());
 
 async function begin() {
@@ -298,9 +298,9 @@ async function begin() {
     suffixes = server.suffixes;
     images.uploadBytes = server.upload_bytes;
     images.model = panel.setModels(available);
-    by("choose").accept = ["image/*", ...suffixes].join();
-    by("version").textContent = `autodenoise ${server.version}`;
-    by("supported-formats").textContent = `Supported formats: ${formats(suffixes)}.`;
+    byId("choose").accept = ["image/*", ...suffixes].join();
+    byId("version").textContent = `autodenoise ${server.version}`;
+    byId("supported-formats").textContent = `Supported formats: ${formats(suffixes)}.`;
     images.rerun([]);
   } catch (error) {
     if (!(error instanceof ServerUnreachable)) return warn(error.message);
@@ -313,7 +313,7 @@ async function begin() {
 // The server may run on another machine.
 const { hostname } = window.location;
 if (!/^(localhost|127\..*|\[::1\])$/.test(hostname)) {
-  by("privacy").textContent = `Your images are sent to ${hostname} only.`;
+  byId("privacy").textContent = `Your images are sent to ${hostname} only.`;
 }
 render();
 begin();

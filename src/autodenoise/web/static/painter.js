@@ -50,7 +50,7 @@ function visibleTiles(layer, view) {
  *
  * @param {import("./tiles.js").Tiles} tiles
  * @param {Layer} layer
- * @param {{number: number, box: {x: number, y: number, width: number, height: number}}} wanted
+ * @param {{number: number, box: {x: number, y: number, width: number, height: number}}} target
  */
 function nearest(tiles, layer, { number, box }) {
   for (let other = number; other < layer.levels.length; other++) {

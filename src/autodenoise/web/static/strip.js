@@ -1,7 +1,7 @@
 /* The strip of thumbnails below the image. */
 
-import { levels, tile } from "./server.js";
 import { brief, share } from "./format.js";
+import { levels, tile } from "./server.js";
 
 /** Largest side of a thumbnail, in pixels of a high-density screen. */
 const THUMBNAIL_SIZE = 192;
@@ -81,9 +81,9 @@ export class Strip {
     const item = this.#items.get(entry);
     if (!item) return;
     const box = item.getBoundingClientRect();
-    const around = this.#list.getBoundingClientRect();
-    if (box.left < around.left) this.#list.scrollLeft += box.left - around.left - 16;
-    if (box.right > around.right) this.#list.scrollLeft += box.right - around.right + 16;
+    const strip = this.#list.getBoundingClientRect();
+    if (box.left < strip.left) this.#list.scrollLeft += box.left - strip.left - 16;
+    if (box.right > strip.right) this.#list.scrollLeft += box.right - strip.right + 16;
   }
 
   /** @param {Entry} entry */

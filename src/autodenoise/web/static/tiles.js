@@ -25,7 +25,7 @@ export class Tiles {
   /** @type {Map<string, number>} */
   #failed = new Map();
   /** @type {string[]} */
-  #wanted = [];
+  #requested = [];
   #onLoad;
   #onError;
 
@@ -71,7 +71,7 @@ export class Tiles {
    */
   request(paths, inUse) {
     const now = performance.now();
-    this.#wanted = paths.filter((path) => !(this.#failed.get(path) > now));
+    this.#requested = paths.filter((path) => !(this.#failed.get(path) > now));
     for (const [path, controller] of this.#loading) {
       if (!paths.includes(path)) controller.abort();
     }
@@ -84,7 +84,7 @@ export class Tiles {
   }
 
   #fetch() {
-    for (const path of this.#wanted) {
+    for (const path of this.#requested) {
       if (this.#loading.size >= MAX_FETCHES) return;
       if (!this.#loading.has(path) && !this.#cache.has(path)) this.#load(path);
     }

@@ -118,12 +118,12 @@ export class Viewer extends EventTarget {
   /** @param {Entry|null} entry @param {number} page from 0 */
   show(entry, page) {
     this.#entry = entry;
-    const shown = entry?.job && entry.state !== "cancelled";
+    const visible = entry?.job && entry.state !== "cancelled";
     const done = entry?.state === "done";
-    const key = shown ? `${entry.job.id} ${page} ${done}` : `none ${entry?.key}`;
+    const key = visible ? `${entry.job.id} ${page} ${done}` : `none ${entry?.key}`;
     if (key !== this.#key) {
       this.#key = key;
-      if (shown) this.#open(entry, page, done, key);
+      if (visible) this.#open(entry, page, done, key);
       else this.#clear(entry);
     }
     this.redraw();
