@@ -11,7 +11,7 @@ import torch
 import autodenoise
 from autodenoise import nets, recipes, runtime
 from autodenoise.errors import InputError, UsageError
-from autodenoise.export.from_onnx import start_from
+from autodenoise.export.from_onnx import initialize_from
 from autodenoise.nets.residual_unet import grown, with_channels
 from autodenoise.training.checkpoint import load_state
 
@@ -130,8 +130,8 @@ def test_a_model_may_have_been_trained_in_any_number_of_sittings(tmp_path: Path)
 def test_what_cannot_be_started_from(tmp_path: Path) -> None:
     settings = ["phase.denoise.epochs=1", "data.size=[16, 16]"]
     run = autodenoise.train("digits", tmp_path / "digits", settings=settings)
-    with pytest.raises(InputError, match=r"cannot be started from"):
-        start_from(run.folder / "model.onnx", unet(1, 0))
+    with pytest.raises(InputError, match="cannot start from"):
+        initialize_from(run.folder / "model.onnx", unet(1, 0))
     for start, expected in (("nothing.onnx", InputError), ("nothing", UsageError)):
         with pytest.raises(expected, match="nothing"):
             autodenoise.train("digits", tmp_path / "second", settings=[*settings, f"start={start}"])

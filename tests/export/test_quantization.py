@@ -12,13 +12,13 @@ from onnx import numpy_helper
 
 from autodenoise import files, metrics, nets, runtime
 from autodenoise.errors import InputError, OutputError
-from autodenoise.export.int8.equalization import Range, equalise
-from autodenoise.export.int8.quantization import _inner_convolutions, quantise
+from autodenoise.export.int8.equalization import ChannelRange, equalize
+from autodenoise.export.int8.quantization import _inner_convolutions, quantize_model
 from autodenoise.export.to_onnx import export
 from autodenoise.images import IntensityRange
 from autodenoise.runtime.engine import onnxruntime
 from autodenoise.runtime.tiling import denoise_rows, plan
-from tests.export.test_to_onnx import card, measured
+from tests.helpers.exported_models import card, measured_bytes_per_pixel
 from tests.helpers.model_files import box_blur
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def in_bytes(whole: Path) -> Path:
     path = whole.with_name("bytes.onnx")
-    quantise(whole, path, noisy(8, 64), "8 waves")
+    quantize_model(whole, path, noisy(8, 64), "8 waves")
     return path
 
 
@@ -132,11 +132,11 @@ def test_the_card_says_what_it_is(whole: Path, in_bytes: Path) -> None:
 def test_the_memory_on_the_card_is_enough(in_bytes: Path) -> None:
     told = runtime.load(in_bytes).card.bytes_per_pixel
     assert told is not None
-    assert 0.6 * told < measured(in_bytes, 3, 768) < 1.1 * told
+    assert 0.6 * told < measured_bytes_per_pixel(in_bytes, 3, 768) < 1.1 * told
 
 
 def test_it_is_the_same_each_time(whole: Path, in_bytes: Path, tmp_path: Path) -> None:
-    quantise(whole, tmp_path / "again.onnx", noisy(8, 64), "8 waves")
+    quantize_model(whole, tmp_path / "again.onnx", noisy(8, 64), "8 waves")
     assert (tmp_path / "again.onnx").read_bytes() == in_bytes.read_bytes()
     image = noisy(1, 64, seed=3)
     model = runtime.load(in_bytes)
@@ -171,7 +171,7 @@ def test_equalising_changes_weights_and_no_answer(whole: Path, tmp_path: Path) -
     relu = next(node.output[0] for node in model.graph.node if node.op_type == "Relu")
     high = np.repeat(np.array([0, 1, 4, 16], np.float32), 8)
     before = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    ranges = equalise(model.graph, {relu: Range(np.zeros(32, np.float32), high)})
+    ranges = equalize(model.graph, {relu: ChannelRange(np.zeros(32, np.float32), high)})
     np.testing.assert_allclose(ranges[relu].high, np.repeat([0, 4, 8, 16], 8))
     changed = [
         tensor.name
@@ -187,19 +187,19 @@ def test_equalising_changes_weights_and_no_answer(whole: Path, tmp_path: Path) -
 
 def test_what_cannot_be_in_bytes_is_one_error(in_bytes: Path, tmp_path: Path) -> None:
     target = tmp_path / "new.onnx"
-    with pytest.raises(InputError, match=r"bytes\.onnx is in int8 already; give the file in"):
-        quantise(in_bytes, target, noisy(1, 64), "")
+    with pytest.raises(InputError, match=r"bytes\.onnx is in int8 already; use the float32 file"):
+        quantize_model(in_bytes, target, noisy(1, 64), "")
     network = nets.build("dense", {}, torch.Generator().manual_seed(1))
     export(network, card(network, "dense"), tmp_path / "dense.onnx")
     for path in (tmp_path / "dense.onnx", box_blur(tmp_path / "box.onnx")):
         with pytest.raises(InputError, match="nothing to compute in 8 bits"):
-            quantise(path, target, noisy(1, 64), "")
+            quantize_model(path, target, noisy(1, 64), "")
     with pytest.raises(InputError, match="no such model file"):
-        quantise(tmp_path / "none.onnx", target, noisy(1, 64), "")
+        quantize_model(tmp_path / "none.onnx", target, noisy(1, 64), "")
     assert not target.exists()
 
 
 def test_nothing_is_left_where_it_cannot_be_written(whole: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError):
-        quantise(whole, tmp_path / "missing" / "new.onnx", noisy(1, 64), "")
+        quantize_model(whole, tmp_path / "missing" / "new.onnx", noisy(1, 64), "")
     assert not list(tmp_path.iterdir())

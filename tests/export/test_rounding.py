@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
 
-from autodenoise.export.int8.rounding import moments, up_or_down
+from autodenoise.export.int8.rounding import round_adaptively, second_moments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,7 +53,7 @@ def test_moments_tell_the_squares_of_the_answers(
     node = helper.make_node("Conv", ["x", "w"], ["y"])
     for name, value in (("strides", stride), ("pads", padding * 2), ("dilations", dilation)):
         node.attribute.append(helper.make_attribute(name, value))
-    found = moments(node, kernel, images.numpy())
+    found = second_moments(node, kernel, images.numpy())
     answers = torch.nn.functional.conv2d(images, weights, None, stride, padding, dilation)
     by_channel = answers.transpose(0, 1).flatten(1)
     rows = weights.flatten(1).numpy()
@@ -66,7 +66,7 @@ def test_no_other_choice_of_one_weight_is_better(seed: int, size: int) -> None:
     draw = np.random.default_rng(seed)
     values = draw.uniform(-126, 126, (3, size)).astype(np.float32)
     products = correlated(size, draw)
-    whole = up_or_down(values, products)
+    whole = round_adaptively(values, products)
     assert np.isin(whole - np.floor(values), (0, 1)).all()
     least = damage(values - whole, products)
     assert (least <= damage(values - np.rint(values), products) * (1 + 1e-5)).all()
@@ -82,7 +82,7 @@ def test_it_is_near_the_best_of_all_choices() -> None:
     products = correlated(10, draw)
     choices = np.array(list(product((0, 1), repeat=10)), np.float32)
     best = [damage(row - np.floor(row) - choices, products).min() for row in values]
-    found = damage(values - up_or_down(values, products), products)
+    found = damage(values - round_adaptively(values, products), products)
     nearest = damage(values - np.rint(values), products)
     assert 4 * np.mean(best) < np.mean(nearest), "there is something to gain"
     assert np.mean(found) < 1.5 * np.mean(best)
@@ -90,4 +90,6 @@ def test_it_is_near_the_best_of_all_choices() -> None:
 
 def test_weights_that_see_nothing_in_common_go_to_the_nearest() -> None:
     values = np.random.default_rng(0).uniform(-126, 126, (4, 30)).astype(np.float32)
-    np.testing.assert_array_equal(up_or_down(values, np.eye(30, dtype=np.float32)), np.rint(values))
+    np.testing.assert_array_equal(
+        round_adaptively(values, np.eye(30, dtype=np.float32)), np.rint(values)
+    )

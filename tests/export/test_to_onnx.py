@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,25 +11,13 @@ import torch
 
 from autodenoise import nets, runtime
 from autodenoise.errors import InputError, OutputError
-from autodenoise.export.int8.quantization import quantise
+from autodenoise.export.int8.quantization import quantize_model
 from autodenoise.export.to_onnx import export
 from autodenoise.images import IntensityRange
 from autodenoise.nets.layered import SMALL
 from autodenoise.runtime import checking
 from autodenoise.runtime.tiling import denoise_rows, plan
-
-
-def card(network: nets.Autoencoder, name: str) -> runtime.Card:
-    return runtime.Card(
-        name=f"my-{name}",
-        network=name,
-        channels=1,
-        parameters=nets.parameter_count(network),
-        size=(28, 28) if network.multiple is None else None,
-        size_multiple=network.multiple or 1,
-        halo=nets.halo(network),
-        noise=[{"kind": "gaussian", "sigma": 0.4}],
-    )
+from tests.helpers.exported_models import card, measured_bytes_per_pixel
 
 
 @pytest.mark.parametrize("name", list(nets.NETWORKS))
@@ -94,30 +81,9 @@ def test_a_card_that_does_not_fit_its_network_is_never_written(
 ) -> None:
     network = nets.build("conv", {}, torch.Generator().manual_seed(1))
     wrong = dataclasses.replace(card(network, "conv"), halo=halo, size_multiple=multiple)
-    with pytest.raises(RuntimeError, match="does not keep to its halo"):
+    with pytest.raises(RuntimeError, match="violates its halo"):
         export(network, wrong, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
-
-
-def measured(model: Path, channels: int, side: int) -> float:
-    """Give the bytes for each pixel by which a process grows that runs a model."""
-    program = (
-        "import re, sys\n"
-        "import numpy as np\n"
-        "from pathlib import Path\n"
-        "from autodenoise.runtime import load\n"
-        # Not resource's peak, which a child inherits from its parent.
-        "status = Path('/proc/self/status')\n"
-        "peak = lambda: 1024 * int(re.search(r'VmHWM:\\s*(\\d+)', status.read_text())[1])\n"
-        "path, channels, side = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])\n"
-        "model = load(path)\n"
-        "image = np.ones((1, side, side, channels), np.float32)\n"
-        "before = peak()\n"
-        "for _ in range(2): model.batch(image)\n"
-        "print((peak() - before) / side**2)\n"
-    )
-    command = [sys.executable, "-c", program, str(model), str(channels), str(side)]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory as Linux counts it")
@@ -128,7 +94,7 @@ def test_the_memory_on_the_card_is_what_a_process_takes(name: str, tmp_path: Pat
     told = runtime.load(tmp_path / "model.onnx").card.bytes_per_pixel
     assert told is not None
     # Room for the copies of the image on its way in and out, which are not the card's.
-    assert 0.6 * told < measured(tmp_path / "model.onnx", 1, 768) < 1.1 * told
+    assert 0.6 * told < measured_bytes_per_pixel(tmp_path / "model.onnx", 1, 768) < 1.1 * told
 
 
 def test_a_network_in_training_is_left_as_it_was(tmp_path: Path) -> None:
@@ -186,6 +152,6 @@ def test_our_networks_need_just_the_operators_that_are_let_in(tmp_path: Path) ->
     export(network, card(network, "layers"), tmp_path / "layers.onnx")
     needed |= set(checking.inspect((tmp_path / "layers.onnx").read_bytes()).operators)
     image = np.full((1, 32, 32, 1), 0.5, np.float32)
-    quantise(tmp_path / "unet.onnx", tmp_path / "int8.onnx", image, "one image")
+    quantize_model(tmp_path / "unet.onnx", tmp_path / "int8.onnx", image, "one image")
     needed |= set(checking.inspect((tmp_path / "int8.onnx").read_bytes()).operators)
     assert needed == checking.OPERATORS

@@ -17,7 +17,7 @@ from onnx import helper
 import autodenoise
 from autodenoise import images, nets, runs, runtime
 from autodenoise.errors import InputError, OutputError, UsageError
-from autodenoise.export.from_onnx import revive
+from autodenoise.export.from_onnx import load_network
 from tests.helpers.command_line import run
 from tests.helpers.keras_models import randomize, save
 from tests.helpers.keras_networks import SAME
@@ -157,21 +157,24 @@ def test_a_card_that_tells_of_another_network_makes_none_anew(
     made: tuple[keras.Model, Path],
 ) -> None:
     source = made[1] / "net.onnx"
-    network, card = revive(source)
+    network, card = load_network(source)
     assert network.arguments == card.arguments
     assert nets.parameter_count(network) == card.parameters
     told_layers = card.arguments["layers"]
     wide = [{**told_layers[0], "channels_out": 10**9}, *told_layers[1:]]
     flat = [*told_layers[:-1], {"kind": "tanh"}]
     for changes, says in (
-        ({"network": "none"}, "holds a network that is not known: none"),
-        ({"arguments": {"layers": wide}}, "its weights are not those that its card tells of"),
-        ({"arguments": {**card.arguments, "layers": flat}}, "it answers otherwise than its card"),
+        ({"network": "none"}, "has an unknown network: none"),
+        ({"arguments": {"layers": wide}}, "its weights do not fit the network on its card"),
+        (
+            {"arguments": {**card.arguments, "layers": flat}},
+            "its output is not that of the network on its card",
+        ),
         ({"arguments": {"layers": 5}}, "object is not iterable"),
         ({"arguments": {"width": 5}}, "unexpected keyword argument 'width'"),
     ):
         with pytest.raises(InputError, match=f"spoilt.onnx .*{says}"):
-            revive(changed(source, **changes))
+            load_network(changed(source, **changes))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A trained network becomes a model file: ONNX with the card inside."""
+"""Networks to model files: ONNX with the card inside."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from autodenoise.nets import Autoencoder
     from autodenoise.runtime import Card
 
-__all__ = ["export", "write"]
+__all__ = ["export", "write_model"]
 
 
 class _Denoiser(nn.Module):
-    """What is exported: noisy image in, clean image in [0, 1] out."""
+    """The exported module: noisy images in, clean images in [0, 1] out."""
 
     def __init__(self, network: Autoencoder) -> None:
         super().__init__()
@@ -49,20 +49,19 @@ def export(network: Autoencoder, card: Card, path: Path) -> None:
     Parameters
     ----------
     network
-        Left as it is.
+        Not changed.
     card
-        Decides the sizes that the file takes: any batch size always; any multiple of
-        ``size_multiple`` where ``size`` is None. Written with the ``bytes_per_pixel`` that were
-        found out.
+        If its ``size`` is None, the file accepts any multiple of ``size_multiple``; any batch size
+        always. Its ``bytes_per_pixel`` is computed here.
     path
-        The ``.onnx`` file; written whole or not at all.
+        The ``.onnx`` file, written atomically.
 
     Raises
     ------
     OutputError
         It cannot be written.
     RuntimeError
-        The network does not keep to its card's halo and size multiple: tiles would show.
+        The network violates its card's halo or size multiple, so tiles would be visible.
     """
     denoiser = _Denoiser(copy.deepcopy(network).cpu().eval())
     batch = torch.export.Dim("batch")
@@ -70,7 +69,7 @@ def export(network: Autoencoder, card: Card, path: Path) -> None:
         height, width = card.size
         dynamic = {0: batch}
     else:
-        # Unpadded kernels lose some at the border: little, on a side of this length.
+        # Large enough for unpadded kernels, which lose pixels at the border.
         usual = -(-64 // card.size_multiple) * card.size_multiple
         height = width = max(usual, least_side(denoiser.network))
         dynamic = {
@@ -80,7 +79,7 @@ def export(network: Autoencoder, card: Card, path: Path) -> None:
         }
     example = torch.zeros(2, card.channels, height, width)
     with warnings.catch_warnings(), _quiet("torch.onnx"):
-        # The exporter speaks of its own internals, which nobody here can act on.
+        # The exporter warns about its own internals.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             denoiser,
@@ -93,26 +92,26 @@ def export(network: Autoencoder, card: Card, path: Path) -> None:
         )
     assert program is not None
     model = program.model_proto
-    # Where in whose source code each came from, with the paths of this machine.
+    # Remove the source locations of this machine.
     for part in (model.graph, *model.graph.node, *model.graph.value_info):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
-    write(model, card, (height, width), path)
+    write_model(model, card, (height, width), path)
 
 
-def write(model: ModelProto, card: Card, size: tuple[int, int], path: Path) -> None:
-    """Write a network and its card as a model file, once it is seen that tiles will not show.
+def write_model(model: ModelProto, card: Card, size: tuple[int, int], path: Path) -> None:
+    """Write a network and its card as a model file, after checking that tiles are invisible.
 
     Parameters
     ----------
     model
-        Gets the card.
+        Its metadata are replaced by the card.
     card
-        Written with the ``bytes_per_pixel`` that were found out.
+        Its ``bytes_per_pixel`` is computed here.
     size
-        A (height, width) that the network takes.
+        A (height, width) that the network accepts.
     path
-        The ``.onnx`` file; written whole or not at all.
+        The ``.onnx`` file, written atomically.
 
     Raises
     ------
@@ -127,21 +126,21 @@ def write(model: ModelProto, card: Card, size: tuple[int, int], path: Path) -> N
 
 
 def _check_tiles(model: Model, width: int) -> None:
-    """Check that a part of an image gives the same answer as the whole, the halo apart."""
+    """Check that part of an image is denoised as within the whole, except for the halo."""
     card = model.card
     if card.halo is None:
         return
     step = card.size_multiple
-    # Just so long that some is left.
+    # Just long enough that some rows remain.
     sides = 2 * -(-card.halo // step) * step + 4 * step, width
     tall = np.random.default_rng(0).random((1, *sides, card.channels), np.float32)
     for axis, image in ((1, tall), (2, tall.swapaxes(1, 2))):
         whole, part = model.batch(image), model.batch(_inner(image, axis, step))
-        expected, given = _inner(whole, axis, step + card.halo), _inner(part, axis, card.halo)
-        if not np.allclose(given, expected, atol=1e-4, equal_nan=True):
+        expected, actual = _inner(whole, axis, step + card.halo), _inner(part, axis, card.halo)
+        if not np.allclose(actual, expected, atol=1e-4, equal_nan=True):
             raise RuntimeError(
-                f"{card.network} does not keep to its halo of {card.halo} pixels and its size "
-                f"multiple of {step}: a part of an image, cut out, is denoised otherwise"
+                f"{card.network} violates its halo of {card.halo} pixels or its size multiple of "
+                f"{step}: part of an image is denoised differently from the whole"
             )
 
 

@@ -22,7 +22,7 @@ from autodenoise.data.crops import as_float
 from autodenoise.data.splits import Part
 from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.evaluation.codes import code_map
-from autodenoise.export.from_onnx import revive
+from autodenoise.export.from_onnx import load_network
 from autodenoise.files import make_folder, write_bytes
 from autodenoise.plots import images as figures
 from autodenoise.runs.networks import trained
@@ -86,7 +86,7 @@ class _Coder:
     def open(cls, source: str | os.PathLike[str]) -> _Coder:
         path = Path(source)
         if path.is_file():
-            network, card = revive(path)
+            network, card = load_network(path)
             return cls(path, card.name, card.size, partial(_fitting, network, card))
         run = Run.open(path)
         return cls(run.folder, run.recipe.name, run.recipe.data.size, partial(trained, run))

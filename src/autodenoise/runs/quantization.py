@@ -12,7 +12,7 @@ from autodenoise import metrics, runtime
 from autodenoise.data import dataset as datasets
 from autodenoise.data.crops import as_float, center_crops
 from autodenoise.errors import InputError, OutputError, UsageError
-from autodenoise.export.int8.quantization import quantise
+from autodenoise.export.int8.quantization import quantize_model
 from autodenoise.noise import AnyNoise, Compose
 from autodenoise.runs.run import to_images
 from autodenoise.training.randomness import generator
@@ -99,7 +99,7 @@ def quantize(
         raise UsageError("the model's card does not tell its data; name them with --data")
     clean, noisy = _images(card, name, on_bytes)
     calibration = f"{len(clean)} images of {Path(name).name}, {clean.shape[2]}x{clean.shape[1]}"
-    quantise(source, target, noisy, calibration)
+    quantize_model(source, target, noisy, calibration)
     scores = (
         float(metrics.psnr(clean, denoiser.batch(noisy)).mean())
         for denoiser in (before, runtime.Model(target))

@@ -20,7 +20,7 @@ from autodenoise.data.batch import Batch
 from autodenoise.data.crops import Crops, as_float
 from autodenoise.data.streaming import crops_of
 from autodenoise.errors import Interrupted, MissingExtra, OutputError, UsageError, extra_of
-from autodenoise.export.from_onnx import start_from
+from autodenoise.export.from_onnx import initialize_from
 from autodenoise.export.to_onnx import export
 from autodenoise.files import make_folder, quoted, write_text
 from autodenoise.journal import Journal
@@ -193,7 +193,7 @@ def start(
     training = _build(recipe, splits, chosen, world)
     begun = ""
     if recipe.start:
-        card = start_from(runtime.find(recipe.start), training.network)
+        card = initialize_from(runtime.find(recipe.start), training.network)
         # A card has a line for it: of very many sittings the first are not told.
         begun = card.name + (f" ({card.compute})" if 0 < len(card.compute) < 700 else "")
     sitting = Sitting(Run(folder, recipe), training, splits)

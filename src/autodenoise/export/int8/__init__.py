@@ -1,1 +1,1 @@
-"""Model files with 8-bit integer convolutions."""
+"""Model files whose inner convolutions are computed in 8 bits."""

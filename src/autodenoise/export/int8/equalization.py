@@ -1,8 +1,9 @@
-"""Feature maps of a model file brought nearer to one range, without a change to what it answers.
+"""Weight equalization: bring the ranges of feature maps closer together.
 
-Where convolutions without biases follow each other, with sums and ReLUs between them at most, a
-channel may be multiplied by any positive number, if all that makes it is and all that reads it
-divides by the same number. One scale for all channels, as 8 bits have it, then fits them better.
+Where convolutions without biases follow each other, with only sums and ReLUs in between, a channel
+can be multiplied by any positive number: the convolutions that compute it are multiplied by the
+number, and those that read it divided. The output is unchanged, and a single scale for all channels
+fits them better in 8 bits.
 """
 
 from __future__ import annotations
@@ -18,95 +19,97 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import GraphProto, NodeProto, TensorProto
 
-__all__ = ["CONVOLUTIONS", "Range", "equalise"]
+__all__ = ["CONVOLUTIONS", "ChannelRange", "equalize"]
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 
-_FAINTEST = 1e-6
-"""The least that a channel counts for, of the widest: one that is never used is not blown up."""
+# A channel's range is taken as at least this share of the widest one's, so that unused channels
+# are not blown up.
+_MIN_RELATIVE_RANGE = 1e-6
 
 
-class Range(NamedTuple):
-    """The least and the largest value of each channel, (C,)."""
+class ChannelRange(NamedTuple):
+    """Least and largest value of each channel, (C,)."""
 
     low: NDArray[np.float32]
     high: NDArray[np.float32]
 
 
-class _Stretch(NamedTuple):
-    """Values that can be multiplied together, the convolutions that make and that read them."""
+class _Group(NamedTuple):
+    """Values that must have the same scale, and the convolutions before and after them."""
 
     values: set[str]
-    makers: list[NodeProto]
-    readers: list[NodeProto]
+    producers: list[NodeProto]
+    consumers: list[NodeProto]
 
 
-def equalise(graph: GraphProto, ranges: Mapping[str, Range]) -> dict[str, Range]:
-    """Multiply weights in place, so that the channels of each feature map have more equal ranges.
+def equalize(graph: GraphProto, ranges: Mapping[str, ChannelRange]) -> dict[str, ChannelRange]:
+    """Scale weights in place, so that the channels of each feature map have more equal ranges.
 
     Parameters
     ----------
     graph
         The network.
     ranges
-        Of values by their name; those that are missing are not looked at.
+        Ranges of values by name. Values without a range are skipped.
 
     Returns
     -------
     dict
-        What the ranges are now.
+        The new ranges.
 
     References
     ----------
     Nagel, van Baalen, Blankevoort, Welling, "Data-free quantization through weight equalization and
-    bias correction", ICCV 2019, Section 4.1; here by the ranges of what flows.
+    bias correction", ICCV 2019, Section 4.1; here with the ranges of activations.
     """
     weights = {tensor.name: tensor for tensor in graph.initializer}
     changed = dict(ranges)
-    for stretch in _stretches(graph):
-        seen = [changed[name] for name in stretch.values if name in changed]
-        if not seen:
+    for group in _groups(graph):
+        known = [changed[name] for name in group.values if name in changed]
+        if not known:
             continue
-        width = np.max([np.maximum(-low, high) for low, high in seen], axis=0)
-        # Half of the way, as factors go: what feature maps gain all the way, the weights lose.
-        factors = np.sqrt(width.max() / np.maximum(width, _FAINTEST * width.max()))
-        for node in stretch.makers:
+        width = np.max([np.maximum(-low, high) for low, high in known], axis=0)
+        # The square root: full equalization of the feature maps would unbalance the weights.
+        factors = np.sqrt(width.max() / np.maximum(width, _MIN_RELATIVE_RANGE * width.max()))
+        for node in group.producers:
             _multiply(weights[node.input[1]], factors, 0 if node.op_type == "Conv" else 1)
-        for node in stretch.readers:
+        for node in group.consumers:
             _multiply(weights[node.input[1]], 1 / factors, 1 if node.op_type == "Conv" else 0)
-        for name in stretch.values & changed.keys():
-            changed[name] = Range(*(end * factors for end in changed[name]))
+        for name in group.values & changed.keys():
+            changed[name] = ChannelRange(*(end * factors for end in changed[name]))
     return changed
 
 
-def _stretches(graph: GraphProto) -> list[_Stretch]:
-    together: dict[str, set[str]] = {}
+def _groups(graph: GraphProto) -> list[_Group]:
+    """Return the values that sums and ReLUs connect, if only convolutions surround them."""
+    connected: dict[str, set[str]] = {}
     for node in graph.node:
         if node.op_type in ("Add", "Relu"):
             touched = (*node.input, *node.output)
-            joined = set[str]().union(*(together.get(value, {value}) for value in touched))
-            together.update(dict.fromkeys(joined, joined))
+            joined = set[str]().union(*(connected.get(value, {value}) for value in touched))
+            connected.update(dict.fromkeys(joined, joined))
         else:
             for value in node.output:
-                together.setdefault(value, {value})
-    groups = {id(group): group for group in together.values()}.values()
-    found = (_stretch(graph, group) for group in groups)
-    return [stretch for stretch in found if stretch is not None]
+                connected.setdefault(value, {value})
+    distinct = {id(values): values for values in connected.values()}.values()
+    groups = (_group(graph, values) for values in distinct)
+    return [group for group in groups if group is not None]
 
 
-def _stretch(graph: GraphProto, values: set[str]) -> _Stretch | None:
-    """Give the convolutions around some values; None where anything else is."""
-    makers, readers, made = [], [], set()
+def _group(graph: GraphProto, values: set[str]) -> _Group | None:
+    """Return the convolutions around some values; None if there are other nodes around them."""
+    producers, consumers, produced = [], [], set()
     for node in graph.node:
         reads = bool(values & set(node.input))
-        makes = values & set(node.output)
-        made |= makes
+        outputs = values & set(node.output)
+        produced |= outputs
         if node.op_type in CONVOLUTIONS and len(node.input) == 2:
-            makers += [node] * bool(makes)
-            readers += [node] * reads
-        elif (reads or makes) and node.op_type not in ("Add", "Relu"):
+            producers += [node] * bool(outputs)
+            consumers += [node] * reads
+        elif (reads or outputs) and node.op_type not in ("Add", "Relu"):
             return None
-    return _Stretch(values, makers, readers) if made == values and readers else None
+    return _Group(values, producers, consumers) if produced == values and consumers else None
 
 
 def _multiply(weights: TensorProto, factors: NDArray[np.float32], axis: int) -> None:

@@ -1,4 +1,4 @@
-"""A convolution's weights as whole numbers, such that what it answers changes least."""
+"""Adaptive rounding: round a convolution's weights so that its output changes least."""
 
 from __future__ import annotations
 
@@ -18,72 +18,72 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-__all__ = ["attributes", "moments", "up_or_down"]
+__all__ = ["attributes", "round_adaptively", "second_moments"]
 
-_SWEEPS = 20
+_MAX_SWEEPS = 20
 
 
 def attributes(node: NodeProto) -> dict[str, Any]:
-    """Give what a node is told, by name."""
+    """Return the attributes of a node by name."""
     return {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
 
 
-def moments(node: NodeProto, kernel: Sequence[int], images: Floats) -> Floats:
-    """Give the second moments of what a convolution multiplies with its weights.
+def second_moments(node: NodeProto, kernel: Sequence[int], images: Floats) -> Floats:
+    """Return the second moments of the values that a convolution multiplies with its weights.
 
     Parameters
     ----------
     node
         A convolution without groups.
     kernel
-        The two sides of its weights.
+        (height, width) of its weights.
     images
-        What it is given, (B, C, H, W).
+        Its input, (B, C, H, W).
 
     Returns
     -------
     Floats
-        Sums of products, (D, D), where D goes through channels, rows and columns as weights do.
+        Sums of products, (D, D). D runs over channels, rows and columns, in the weights' order.
     """
-    told = attributes(node)
-    top, left, bottom, right = told.get("pads", (0, 0, 0, 0))
+    options = attributes(node)
+    top, left, bottom, right = options.get("pads", (0, 0, 0, 0))
     padded = functional.pad(torch.from_numpy(images), (left, right, top, bottom))
-    dilation, stride = (tuple(told.get(name, (1, 1))) for name in ("dilations", "strides"))
+    dilation, stride = (tuple(options.get(name, (1, 1))) for name in ("dilations", "strides"))
     columns = functional.unfold(padded, tuple(kernel), dilation=dilation, stride=stride)
     columns = columns.transpose(0, 1).flatten(1)
-    found: Floats = (columns @ columns.T).numpy()
-    return found
+    moments: Floats = (columns @ columns.T).numpy()
+    return moments
 
 
-def up_or_down(values: Floats, products: Floats) -> Floats:
-    """Round each of some weights to one of its two whole neighbours.
+def round_adaptively(values: Floats, moments: Floats) -> Floats:
+    """Round each weight to one of its two neighboring integers.
 
-    Starting from the nearest, one weight after the other goes to the neighbour that is better
-    beside the others as they are then, until none would change. The errors of weights that see much
-    the same, as those of neighbouring pixels do, so make good for each other.
+    Starting from the nearest integers, one weight after another moves to the neighbor that is
+    better given the others, until none moves. So errors of weights with correlated inputs, such as
+    those of neighboring pixels, cancel each other.
 
     Parameters
     ----------
     values
-        (N, D), for N answers.
-    products
-        Second moments of what they are multiplied with, (D, D).
+        (N, D), for N outputs.
+    moments
+        Second moments of the inputs, (D, D).
 
     References
     ----------
     Nagel, Amjad, van Baalen, Louizos, Blankevoort, "Up or down? Adaptive rounding for post-training
-    quantization", ICML 2020, Equation 13; here by descent along the coordinates.
+    quantization", ICML 2020, Equation 13; here by coordinate descent.
     """
     below = np.floor(values)
     above = values - below
     errors = values - np.rint(values)
-    weight = np.diagonal(products)
-    for _ in range(_SWEEPS):
+    diagonal = np.diagonal(moments)
+    for _ in range(_MAX_SWEEPS):
         before = errors.copy()
-        for place, own in enumerate(weight):
-            others = errors @ products[:, place] - own * errors[:, place]
-            rise = own * (1 - 2 * above[:, place]) < 2 * others
-            errors[:, place] = above[:, place] - rise
+        for place, moment in enumerate(diagonal):
+            others = errors @ moments[:, place] - moment * errors[:, place]
+            up = moment * (1 - 2 * above[:, place]) < 2 * others
+            errors[:, place] = above[:, place] - up
         if np.array_equal(errors, before):
             break
     rounded: Floats = np.rint(values - errors)
