@@ -32,7 +32,7 @@ from autodenoise.runs import Run
 from autodenoise.runs.listeners import Listeners
 from autodenoise.training.history import EpochRow
 from autodenoise.training.state import TrainingStatus
-from autodenoise.tuning.search import Search
+from autodenoise.tuning.search import TuningResult
 from autodenoise.tuning.study import Study, Trial
 from tests.helpers.event_files import curve, hyperparameters
 
@@ -42,15 +42,15 @@ RATE, WIDTH = "phase.denoise.optimizer.learning_rate", "network.width"
 BATCH = "phase.reconstruct.batch_size"
 
 
-class Heard(Listeners):
+class Recorder(Listeners):
     def __init__(self) -> None:
         super().__init__()
         self.notes: list[str] = []
         self.started: list[int] = []
         self.trials: list[Trial] = []
 
-    def note(self, sentence: str) -> None:
-        self.notes.append(sentence)
+    def note(self, message: str) -> None:
+        self.notes.append(message)
 
     def start(self, number: int, trials: int) -> None:
         assert number < trials
@@ -62,18 +62,18 @@ class Heard(Listeners):
         self.trials.append(trial)
 
 
-def outcome(search: Search) -> list[tuple[int, str, float | None, dict[str, Any]]]:
+def outcome(search: TuningResult) -> list[tuple[int, str, float | None, dict[str, Any]]]:
     return [(trial.number, trial.state, trial.value, trial.values) for trial in search.trials]
 
 
-def test_a_search_leaves_all_that_it_found() -> None:
-    heard = Heard()
-    search = autodenoise.tune("quick.toml", trials=8, report=heard)
+def test_tuning_writes_trials_best_recipe_and_figures() -> None:
+    recorder = Recorder()
+    search = autodenoise.tune("quick.toml", trials=8, report=recorder)
     folder = Path("tune/quick")
     assert search.folder == folder
-    assert heard.started == [trial.number for trial in heard.trials] == list(range(8))
-    assert heard.trials == list(search.trials)
-    # The first is the recipe as it is.
+    assert recorder.started == [trial.number for trial in recorder.trials] == list(range(8))
+    assert recorder.trials == list(search.trials)
+    # The first trial is the recipe itself.
     assert search.trials[0].values == {RATE: 1e-3, WIDTH: 4, BATCH: 16}
     losses = []
     for trial in search.trials:
@@ -88,8 +88,8 @@ def test_a_search_leaves_all_that_it_found() -> None:
             assert trial.value == run.rows[-1].val_loss
             losses.append(trial.value)
         else:
-            assert "given up after epoch" in trial.note
-        # TensorBoard has the same.
+            assert "pruned after epoch" in trial.note
+        # The TensorBoard logs agree.
         tracked = folder / "tensorboard" / f"{trial.number:04}"
         assert hyperparameters(tracked) == trial.values
         step, loss = curve(tracked, f"{run.rows[-1].phase}/val_loss")[-1]
@@ -113,8 +113,8 @@ def test_a_search_leaves_all_that_it_found() -> None:
             assert min(picture.size) > 100
 
 
-def test_one_process_alone_searches_the_same_again_and_another_seed_elsewhere() -> None:
-    # Beyond the ten that are drawn blindly.
+def test_single_process_is_reproducible_and_depends_on_the_seed() -> None:
+    # More trials than the ten that Optuna draws at random.
     settings = [f"{BATCH}=16", "phase.denoise.epochs=1"]
     first = autodenoise.tune("quick.toml", "a", trials=12, settings=settings)
     again = autodenoise.tune("quick.toml", "b", trials=6, settings=settings)
@@ -127,7 +127,7 @@ def test_one_process_alone_searches_the_same_again_and_another_seed_elsewhere() 
 
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> dict[str, NDArray[np.float32]]:
-    """Give a data set whose test images are no numbers."""
+    """Return a dataset whose test images are NaN."""
     monkeypatch.setattr("autodenoise.images.to_float", lambda array: array)
     random = np.random.default_rng(0)
     return {
@@ -136,26 +136,26 @@ def poisoned(monkeypatch: pytest.MonkeyPatch) -> dict[str, NDArray[np.float32]]:
     }
 
 
-def test_a_search_never_sees_the_test_images(poisoned: dict[str, NDArray[np.float32]]) -> None:
+def test_tuning_never_uses_the_test_images(poisoned: dict[str, NDArray[np.float32]]) -> None:
     np.savez("poisoned.npz", train=poisoned["train"], test=poisoned["test"])
     settings = ["data.source=poisoned.npz", "data.validation=test"]
-    heard = Heard()
-    search = autodenoise.tune("quick.toml", trials=2, settings=settings, report=heard)
+    recorder = Recorder()
+    search = autodenoise.tune("quick.toml", trials=2, settings=settings, report=recorder)
     assert [trial.state for trial in search.trials] == ["complete", "complete"]
-    assert any("test images" in note for note in heard.notes)
+    assert any("test images" in note for note in recorder.notes)
     run = Run.open(search.folder / "trials/0001")
     splits = run.data()
     train = torch.from_numpy(poisoned["train"])[:, None]
     assert torch.equal(splits.train.images, train[:50])
     assert torch.equal(splits.validation.images, train[50:])
     assert splits.test.images.isnan().all()
-    # The best recipe trains on all of them again.
+    # The best recipe trains on all training images again.
     best = recipes.load(search.folder / "best.toml").data
     assert best.holdout is None
     assert len(data.load(best).train.images) == 60
 
 
-def test_neither_does_one_of_images_with_no_part_but_one() -> None:
+def test_tuning_never_uses_the_test_images_of_an_unsplit_dataset() -> None:
     recipe = recipes.load("quick.toml")
     search = autodenoise.tune("quick.toml", trials=1)
     splits = Run.open(search.folder / "trials/0000").data()
@@ -167,22 +167,22 @@ def test_neither_does_one_of_images_with_no_part_but_one() -> None:
     assert len(splits.validation.images) == pytest.approx(len(plain.train.images) / 6, abs=1)
 
 
-def test_validation_images_of_their_own_are_used_as_they_are(
+def test_separate_validation_images_are_used_unchanged(
     poisoned: dict[str, NDArray[np.float32]],
 ) -> None:
     train, test = poisoned["train"], poisoned["test"]
     np.savez("own.npz", train=train, validation=train[:20], test=test)
-    heard = Heard()
+    recorder = Recorder()
     settings = ["data.source=own.npz", "data.validation=test"]
-    search = autodenoise.tune("quick.toml", trials=1, settings=settings, report=heard)
+    search = autodenoise.tune("quick.toml", trials=1, settings=settings, report=recorder)
     assert search.trials[0].state == "complete"
-    assert not heard.notes[:-1]
-    assert "which settings matter" in heard.notes[-1]
+    assert not recorder.notes[:-1]
+    assert "importance of settings" in recorder.notes[-1]
     assert Run.open(search.folder / "trials/0000").recipe.data.holdout is None
 
 
-class Stops(Heard):
-    """Asks to stop in the middle of a trial."""
+class Stopper(Recorder):
+    """Requests a stop in the middle of a trial."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -194,16 +194,16 @@ class Stops(Heard):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_a_stopped_search_goes_on_with_the_trial_that_was_cut_off() -> None:
+def test_stopped_study_continues_the_interrupted_trial() -> None:
     straight = autodenoise.tune("quick.toml", "straight", trials=3)
     with pytest.raises(Interrupted, match="after 1 of 3 trials"):
-        autodenoise.tune("quick.toml", "broken", trials=3, report=Stops(1))
-    # What was found so far is there.
+        autodenoise.tune("quick.toml", "broken", trials=3, report=Stopper(1))
+    # Results so far are written.
     assert recipes.load("broken/best.toml").name == "quick-tuned"
     assert len(Path("broken/trials.csv").read_text().splitlines()) == 2
-    heard = Heard()
-    search = autodenoise.tune("quick.toml", "broken", trials=3, report=heard)
-    assert heard.started == [1, 2]
+    recorder = Recorder()
+    search = autodenoise.tune("quick.toml", "broken", trials=3, report=recorder)
+    assert recorder.started == [1, 2]
     assert outcome(search) == outcome(straight)
     assert [step for step, _ in curve(Path("broken/tensorboard/0001"), "denoise/loss")] == [2, 3]
 
@@ -217,17 +217,17 @@ def python(program: str, *arguments: str) -> subprocess.Popen[str]:
 KILLED = """
 import os, signal
 from autodenoise.tuning import search, study
-judge = study.Claim.is_hopeless
+prune = study.ClaimedTrial.should_prune
 def die(self, phase, epoch, loss):
     if (self.number, phase, epoch) == (1, "denoise", 1):
         os.kill(os.getpid(), signal.SIGKILL)
-    return judge(self, phase, epoch, loss)
-study.Claim.is_hopeless = die
+    return prune(self, phase, epoch, loss)
+study.ClaimedTrial.should_prune = die
 search.tune("quick.toml", "broken", trials=3)
 """
 
 
-def test_a_killed_search_goes_on_with_the_trial_that_was_cut_off() -> None:
+def test_killed_study_continues_the_interrupted_trial() -> None:
     straight = autodenoise.tune("quick.toml", "straight", trials=3)
     process = python(KILLED)
     process.communicate()
@@ -236,16 +236,16 @@ def test_a_killed_search_goes_on_with_the_trial_that_was_cut_off() -> None:
     assert len(before) == 2
     search = autodenoise.tune("quick.toml", "broken", trials=3)
     assert outcome(search) == outcome(straight)
-    # To the second: those epochs were not trained again.
+    # Including the seconds: those epochs were not trained again.
     assert Run.open("broken/trials/0001").rows[:2] == before
 
 
-HOLDS = """
+CLAIMS = """
 import pathlib, sys
 from autodenoise import recipes
 from autodenoise.tuning.study import Study
 study = Study(pathlib.Path("study"), recipes.load("quick.toml"), sys.argv[1] or None)
-with study.watched():
+with study.converting_errors():
     claim = study.claim(10)
     print(claim.number, claim.values, flush=True)
     sys.stdin.readline()
@@ -253,56 +253,57 @@ with study.watched():
 
 
 @pytest.mark.parametrize("storage", ["", "sqlite:///s.db"])
-def test_a_trial_belongs_to_one_living_process(storage: str) -> None:
-    process = python(HOLDS, storage)
+def test_trial_belongs_to_one_running_process(storage: str) -> None:
+    process = python(CLAIMS, storage)
     assert process.stdout is not None
     first = process.stdout.readline()
     assert first.startswith("0 "), process.communicate()
     study = Study(Path("study"), recipes.load("quick.toml"), storage or None)
-    with study.watched():
+    with study.converting_errors():
         ours = study.claim(10)
         assert ours is not None
         assert ours.number == 1
-        assert study.elsewhere() == [0, 1]
+        assert study.unfinished() == [0, 1]
         process.kill()
         process.communicate()
-        cut_off = study.claim(10)
-        assert cut_off is not None
-        assert cut_off.again
-        assert f"{cut_off.number} {cut_off.values}\n" == first
-        # Of two trials both are taken.
+        interrupted = study.claim(10)
+        assert interrupted is not None
+        assert interrupted.resumed
+        assert f"{interrupted.number} {interrupted.values}\n" == first
+        # Both of two trials are claimed.
         assert study.claim(2) is None
         ours.complete(0.5)
         ours.release()
-        cut_off.fail("why not")
-        cut_off.release()
+        interrupted.fail("why not")
+        interrupted.release()
         assert [trial.state for trial in study.trials()] == ["failed", "complete"]
         assert study.trials()[0].note == "why not"
 
 
 TUNES = """
 import sys
-from autodenoise.runs import search
-class Says(search._Silent):
+from autodenoise.tuning import search
+class Printer(search._NoReport):
     def trial(self, trial, best):
         print(trial.number, flush=True)
-search.tune("quick.toml", "study", trials=6, storage=sys.argv[1] or None, epochs=1, report=Says())
+storage = sys.argv[1] or None
+search.tune("quick.toml", "study", trials=6, storage=storage, epochs=1, report=Printer())
 """
 
 
 @pytest.mark.parametrize("storage", ["shared.journal", "sqlite:///s.db"])
 def test_two_processes_share_the_trials_of_a_study(storage: str) -> None:
     processes = [python(TUNES, storage), python(TUNES, storage)]
-    said = [process.communicate() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
-    numbers = [int(line) for out, _ in said for line in out.splitlines()]
+    output = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], output
+    numbers = [int(line) for out, _ in output for line in out.splitlines()]
     assert sorted(numbers) == list(range(6))
     search = autodenoise.tune("quick.toml", "study", trials=6, storage=storage or None, epochs=1)
     assert len(search.trials) == 6
     assert len({trial.values[RATE] for trial in search.trials}) == 6
 
 
-def test_trials_that_diverge_do_not_end_the_search() -> None:
+def test_diverging_trials_do_not_end_tuning() -> None:
     settings = [
         "phase.denoise.optimizer={kind = 'adadelta'}",
         f"search={{'{RATE}' = [1.0, 1e30, 1e35]}}",
@@ -317,13 +318,13 @@ def test_trials_that_diverge_do_not_end_the_search() -> None:
     assert {trial.state for trial in search.trials} == {"complete", "pruned"}
 
 
-def test_neither_do_networks_that_cannot_be_made() -> None:
+def test_invalid_networks_do_not_end_tuning() -> None:
     text = Path("quick.toml").read_text().replace(", width = 4", "")
     head, _, _ = text.partition("[search]")
     Path("quick.toml").write_text(f"{head}[search]\nnetwork.name = ['bottleneck', 'blur']\n")
     search = autodenoise.tune("quick.toml", trials=6)
     for trial in search.trials:
-        if trial.values["network.name"] == "blur":  # which is for images of 28x28
+        if trial.values["network.name"] == "blur":  # which takes images of 28x28
             assert trial.state == "failed"
             assert "cannot work on images of 8x8" in trial.note
         else:
@@ -331,35 +332,35 @@ def test_neither_do_networks_that_cannot_be_made() -> None:
     assert {trial.state for trial in search.trials} == {"complete", "failed"}
 
 
-def test_hopeless_trials_are_given_up_by_the_phase_they_are_in() -> None:
+def test_trials_are_pruned_by_their_loss_within_the_phase() -> None:
     recipe = recipes.load("quick.toml")
     study = Study(Path("study"), recipe, None)
-    with study.watched():
+    with study.converting_errors():
         for loss in (0.2, 0.3, 0.4, 0.5, 0.6):
             claim = study.claim(10)
             assert claim is not None
-            # Reconstruction has much the lower loss.
-            assert not claim.is_hopeless("reconstruct", 1, 0.01)
-            assert not claim.is_hopeless("denoise", 1, loss)
+            # Losses of reconstruction are much lower.
+            assert not claim.should_prune("reconstruct", 1, 0.01)
+            assert not claim.should_prune("denoise", 1, loss)
             claim.complete(loss)
             claim.release()
         claim = study.claim(10)
         assert claim is not None
-        assert not claim.is_hopeless("reconstruct", 1, 0.01)
-        assert not claim.is_hopeless("denoise", 1, 0.39)
-        # Its best of this phase counts.
-        assert not claim.is_hopeless("denoise", 2, 0.7)
+        assert not claim.should_prune("reconstruct", 1, 0.01)
+        assert not claim.should_prune("denoise", 1, 0.39)
+        # The best loss of this phase counts.
+        assert not claim.should_prune("denoise", 2, 0.7)
         claim.release()
         claim = study.claim(10)
         assert claim is not None
-        assert claim.again
+        assert claim.resumed
         other = study.claim(10)
         assert other is not None
-        assert other.is_hopeless("reconstruct", 1, 0.02)
-        assert other.is_hopeless("denoise", 1, 0.41)
+        assert other.should_prune("reconstruct", 1, 0.02)
+        assert other.should_prune("denoise", 1, 0.41)
 
 
-# Photos would take minutes; that their tables fit them, reading the recipes has checked.
+# Recipes for photos would take minutes; loading them has checked their search tables.
 _SMALL = [name for name in recipes.builtin_names() if recipes.load(name).data.crop is None]
 
 
@@ -376,26 +377,26 @@ def test_every_builtin_recipe_can_be_tuned(name: str, monkeypatch: pytest.Monkey
     assert best == dataclasses.replace(recipes.load(name).data, copies=best.copies)
 
 
-def test_what_a_search_cannot_begin_with() -> None:
+def test_invalid_arguments_are_refused() -> None:
     with pytest.raises(UsageError, match="trials is 0"):
         autodenoise.tune("quick.toml", trials=0)
-    with pytest.raises(UsageError, match=r"(?s)Add a table to it such as:\n\[search\]"):
+    with pytest.raises(UsageError, match=r"(?s)Add one, such as:\n\[search\]"):
         autodenoise.tune("quick.toml", settings=["search={}"])
     with pytest.raises(UsageError, match="expected cpu or cuda"):
         autodenoise.tune("quick.toml", device="tpu")
     Path("busy").mkdir()
     Path("busy/letter.txt").write_text("Dear")
-    with pytest.raises(OutputError, match="is no study"):
+    with pytest.raises(OutputError, match="is not a study folder"):
         autodenoise.tune("quick.toml", "busy")
     assert sorted(Path("busy").iterdir()) == [Path("busy/letter.txt")]
 
 
 @pytest.mark.parametrize(
-    ("storage", "kind", "says"),
+    ("storage", "kind", "message"),
     [
         ("letter.txt", UsageError, "expected a URL"),
-        ("letter.log", InputError, "no entry of a journal"),
-        ("binary.log", InputError, "no entry of a journal"),
+        ("letter.log", InputError, "not a journal entry"),
+        ("binary.log", InputError, "not a journal entry"),
         ("torn.log", InputError, "torn.log is damaged"),
         ("none/s.log", OutputError, "cannot open the storage"),
         ("sqlite:///letter.txt", InputError, "not a database"),
@@ -404,12 +405,12 @@ def test_what_a_search_cannot_begin_with() -> None:
         ("nosql://me:secret@host/db", UsageError, "me:***@host"),
     ],
 )
-def test_storages_that_are_none(
-    storage: str, kind: type[AutodenoiseError], says: str, monkeypatch: pytest.MonkeyPatch
+def test_invalid_storages_are_refused_and_unchanged(
+    storage: str, kind: type[AutodenoiseError], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("autodenoise.tuning.study._SQLITE_SECONDS", 0.1)
     contents = {
-        "letter.txt": b"Dear reader, this is no storage at all. " * 20,
+        "letter.txt": b"Dear reader, this is not a storage at all. " * 20,
         "letter.log": b"Dear reader",
         "binary.log": bytes(range(256)),
         "torn.log": b'{"op_code":0,"wor\n{"op_code":0}\n',
@@ -421,14 +422,14 @@ def test_storages_that_are_none(
         with pytest.raises(kind) as caught:
             autodenoise.tune("quick.toml", trials=1, storage=storage)
     other.close()
-    assert says in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
     for name, content in contents.items():
         assert Path(name).read_bytes() == content
 
 
-def test_a_study_is_of_one_recipe() -> None:
+def test_all_trials_of_a_study_are_of_one_recipe() -> None:
     where = "sqlite:///s.db"
     autodenoise.tune("quick.toml", "a", trials=1, storage=where)
     for settings in (["noise.sigma=0.5"], ["phase.denoise.epochs=1"]):
@@ -440,13 +441,13 @@ def test_a_study_is_of_one_recipe() -> None:
     with pytest.raises(UsageError, match=r"search\.network\.width\.high is 6 there, 8 here"):
         autodenoise.tune("quick.toml", "a", trials=2, storage=where)
     Path("quick.toml").write_text(text)
-    # The folder has trials that a new study knows nothing of.
-    with pytest.raises(OutputError, match="of another study"):
+    # The folder has trials that a new study does not contain.
+    with pytest.raises(OutputError, match="another study than the one in"):
         autodenoise.tune("quick.toml", "a", trials=1)
     assert len(autodenoise.tune("quick.toml", "a", trials=2, storage=where).trials) == 2
 
 
-def test_a_study_that_others_made_is_left_alone() -> None:
+def test_study_of_another_program_is_not_changed() -> None:
     study = optuna.create_study(storage="sqlite:///s.db", study_name="quick")
     study.add_trial(optuna.trial.create_trial(value=1.0))
     with pytest.raises(UsageError, match="of another recipe"):
@@ -455,12 +456,12 @@ def test_a_study_that_others_made_is_left_alone() -> None:
     assert len(study.trials) == 1
 
 
-def test_a_best_recipe_that_was_changed_by_hand_is_not_lost() -> None:
+def test_edited_best_recipe_is_not_overwritten() -> None:
     search = autodenoise.tune("quick.toml", trials=1)
     best = search.folder / "best.toml"
     changed = best.read_text() + "# my own"
     best.write_text(changed)
-    with pytest.raises(OutputError, match="move it away"):
+    with pytest.raises(OutputError, match="move it to another place"):
         autodenoise.tune("quick.toml", trials=2)
     assert best.read_text() == changed
     best.rename("mine.toml")
@@ -468,7 +469,7 @@ def test_a_best_recipe_that_was_changed_by_hand_is_not_lost() -> None:
     assert best.exists()
 
 
-def test_the_best_recipe_and_every_trial_can_be_trained_to_a_model() -> None:
+def test_best_recipe_and_trials_can_be_trained_to_a_model() -> None:
     search = autodenoise.tune("quick.toml", trials=1)
     trial = autodenoise.resume(search.folder / "trials/0000")
     assert trial.rows[-1].val_loss == search.trials[0].value
@@ -479,8 +480,8 @@ def test_the_best_recipe_and_every_trial_can_be_trained_to_a_model() -> None:
     assert recipes.settings_of(run.recipe)[WIDTH] == search.best.values[WIDTH]
 
 
-def test_no_memory_for_one_trial_is_no_end_of_the_search() -> None:
-    class Greedy(Heard):
+def test_out_of_memory_does_not_end_tuning() -> None:
+    class Greedy(Recorder):
         def step(self, status: TrainingStatus) -> None:
             super().step(status)
             if self.started[-1] == 0:

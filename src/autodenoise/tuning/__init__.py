@@ -1,1 +1,1 @@
-"""Tuning: many runs of one recipe with different settings, by Optuna."""
+"""Tuning: train a recipe with different settings, proposed by Optuna."""

@@ -1,4 +1,4 @@
-"""Searching: many runs of one recipe, each with other settings, for the lowest validation loss."""
+"""Tune a recipe: train it with different settings and find the lowest validation loss."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from autodenoise.runs.training import (
 from autodenoise.signals import stop_requests
 from autodenoise.training.loop import fit
 from autodenoise.training.state import TrainingCallback
-from autodenoise.tuning.study import TRIALS_NAME, Claim, Study, Trial
+from autodenoise.tuning.study import TRIALS_NAME, ClaimedTrial, Study, Trial
 
 if TYPE_CHECKING:
     import os
@@ -46,31 +46,31 @@ if TYPE_CHECKING:
     from autodenoise.training.history import EpochRow
     from autodenoise.training.state import Training, TrainingStatus
 
-__all__ = ["Search", "SearchReport", "tune"]
+__all__ = ["TuningCallback", "TuningResult", "tune"]
 
 BEST_NAME = "best.toml"
 TABLE_NAME = "trials.csv"
 IMPORTANCE_NAME = "importance.png"
 COORDINATES_NAME = "parallel-coordinates.png"
 
-_HOLDOUT = 1 / 6
+_VALIDATION_SHARE = 1 / 6
 _EXAMPLE = """[search]
 phase.denoise.optimizer.learning_rate = { low = 1e-4, high = 1e-2, log = true }
 phase.denoise.batch_size = [32, 64, 128]"""
 
 
 @dataclass(frozen=True)
-class Search:
-    """What a search has found so far.
+class TuningResult:
+    """The trials of a study that have ended so far.
 
     Attributes
     ----------
     folder
         The study folder.
     recipe
-        What was searched, with its data as they were given.
+        The recipe, with its data as given.
     trials
-        Those that are over.
+        All trials that have ended.
     """
 
     folder: Path
@@ -79,7 +79,7 @@ class Search:
 
     @property
     def best(self) -> Trial | None:
-        """The complete trial of the lowest validation loss."""
+        """The complete trial with the lowest validation loss."""
         return min(
             (trial for trial in self.trials if trial.value is not None),
             key=lambda trial: (trial.value, trial.number),
@@ -87,33 +87,33 @@ class Search:
         )
 
 
-class SearchReport(TrainingCallback, Protocol):
-    """Hears how a search and the training in it go."""
+class TuningCallback(TrainingCallback, Protocol):
+    """A callback that reports the progress of tuning and of the training in it."""
 
-    def note(self, sentence: str) -> None:
-        """Take something worth knowing."""
+    def note(self, message: str) -> None:
+        """Handle a message for the user."""
         ...
 
     def start(self, number: int, trials: int) -> None:
-        """Take the number of the trial that is about to be trained, and how many there will be."""
+        """Handle the start of a trial: its number, and the number of trials in all."""
         ...
 
     def trial(self, trial: Trial, best: Trial | None) -> None:
-        """Take a trial that is over, and the best so far."""
+        """Handle a trial that has ended, and the best one so far."""
         ...
 
 
-class _Silent(Listeners):
-    """A report that nobody hears."""
+class _NoReport(Listeners):
+    """A callback that does nothing."""
 
-    def note(self, sentence: str) -> None:
-        """Say nothing."""
+    def note(self, message: str) -> None:
+        """Do nothing."""
 
     def start(self, number: int, trials: int) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def trial(self, trial: Trial, best: Trial | None) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 def tune(
@@ -126,56 +126,53 @@ def tune(
     epochs: int | None = None,
     seed: int | None = None,
     device: str | None = None,
-    report: SearchReport | None = None,
+    report: TuningCallback | None = None,
     on_bytes: OnBytes | None = None,
-) -> Search:
-    """Search the settings of a recipe's ``[search]`` for the lowest validation loss.
+) -> TuningResult:
+    """Find the settings in a recipe's ``[search]`` table with the lowest validation loss.
 
-    The first trial is the recipe as it is; the others are drawn by a tree-structured Parzen
-    estimator, and given up where the median of the others was better at the same epoch. Where
-    validation images are the test images, the last sixth of the training images is held back and
-    validated on instead: a search never sees the test images.
+    The first trial is the recipe itself. The settings of later ones are drawn by a tree-structured
+    Parzen estimator, and a trial is pruned if its loss is above the median of the others at the
+    same epoch. If a recipe validates on its test images, the last sixth of the training images is
+    used for validation instead: tuning never sees the test images.
 
-    Several processes can work on one study at once. The same call goes on with a study that was
-    stopped, with the trial that was cut off first, and with one that is finished if there are
-    to be more trials.
+    Several processes can work on the same study. The same call continues a study that was
+    interrupted, starting with the interrupted trial, and extends a finished one to more trials.
 
     Parameters
     ----------
     recipe
-        As `train` takes it.
+        As in `train`.
     out
-        The study folder; by default ``tune/`` and the recipe's name.
+        The study folder; by default ``tune/NAME``.
     trials
-        How many there are to be in all.
+        Number of trials in all.
     storage
-        Where the study is kept: a URL that Optuna takes, such as ``sqlite:///search.db``, or the
-        path of a journal, which ends in ``.journal`` or ``.log``; by default a journal in the
-        study folder.
+        Where Optuna stores the study: a URL such as ``sqlite:///search.db``, or the path of a
+        journal ending in ``.journal`` or ``.log``; by default a journal in the study folder.
     settings, epochs, seed, device
-        As `train` takes them. A setting that is changed so is not searched. Trials are drawn from
-        the seed too: one process alone draws the same ones again.
+        As in `train`. Changed settings are not searched. The seed also determines the trials: a
+        single process draws the same ones every time.
     report, on_bytes
-        Hear how search, training and downloads go.
+        Callbacks for the progress of tuning, training and downloads.
 
     Returns
     -------
-    Search
-        What was found. The study folder has it as ``best.toml``, a recipe in full with its data as
-        they were given, as ``trials.csv`` and as two figures; a run folder for each trial in
-        ``trials/``, without a model file until `resume` makes it; and all of them for TensorBoard
-        in ``tensorboard/``.
+    TuningResult
+        All trials so far. The study folder contains ``best.toml`` (the full recipe with its data as
+        given), ``trials.csv``, two figures, a run folder per trial in ``trials/`` (`resume` exports
+        its model file), and logs for TensorBoard in ``tensorboard/``.
 
     Raises
     ------
     UsageError
-        The recipe, a setting or the storage cannot mean anything, or the recipe has no search.
+        The recipe, a setting or the storage is invalid, or the recipe has no ``[search]`` table.
     InputError
-        The data are missing or damaged, or the storage is.
+        The data or the storage is missing or damaged.
     OutputError
-        The folder or the storage is in use for something else, or cannot be written.
+        The folder or the storage is used for something else, or is not writable.
     Interrupted
-        SIGINT or SIGTERM came; the same call goes on.
+        SIGINT or SIGTERM was received; the same call continues.
 
     References
     ----------
@@ -186,91 +183,97 @@ def tune(
         raise UsageError(f"trials is {trials}; expected at least 1")
     given = resolve(recipe, settings, epochs=epochs, seed=seed)
     if not given.search:
-        raise UsageError(
-            f"{given.name} does not say what to search. Add a table to it such as:\n{_EXAMPLE}"
-        )
+        raise UsageError(f"{given.name} has no table [search]. Add one, such as:\n{_EXAMPLE}")
     choose_device(device)
-    told = _Silent() if report is None else report
+    report = _NoReport() if report is None else report
     folder = Path("tune") / given.name if out is None else Path(out)
-    searched = _without_test_images(given, told, on_bytes)
+    searched = _without_test_images(given, report, on_bytes)
     study = Study(folder, searched, storage)
-    with study.watched(), stop_requests() as stop:
-        _check_best(Search(folder, given, tuple(study.trials())))
+    with study.converting_errors(), stop_requests() as stop:
+        _check_best(TuningResult(folder, given, tuple(study.trials())))
         try:
             while not stop.is_set() and (claim := study.claim(trials)) is not None:
-                told.start(claim.number, trials)
-                _try(claim, searched, folder, device, told, stop, on_bytes)
-                found = Search(folder, given, tuple(study.trials()))
-                told.trial(next(t for t in found.trials if t.number == claim.number), found.best)
+                report.start(claim.number, trials)
+                _run_trial(claim, searched, folder, device, report, stop, on_bytes)
+                result = TuningResult(folder, given, tuple(study.trials()))
+                trial = next(one for one in result.trials if one.number == claim.number)
+                report.trial(trial, result.best)
         except Interrupted:
             stop.set()
-        _write(found := Search(folder, given, tuple(study.trials())), study.importances(), told)
+        _write(
+            found := TuningResult(folder, given, tuple(study.trials())), study.importances(), report
+        )
         if stop.is_set():
             raise Interrupted(
-                f"stopped after {len(found.trials)} of {trials} trials; {folder} holds what was "
-                "found, and the same command goes on"
+                f"interrupted after {len(result.trials)} of {trials} trials; results are in "
+                f"{folder}; run the same command to continue"
             )
-        if others := study.elsewhere():
-            told.note(f"trials that other processes still work on: {', '.join(map(str, others))}")
+        if unfinished := study.unfinished():
+            report.note(
+                f"trials still running in other processes: {', '.join(map(str, unfinished))}"
+            )
     return found
 
 
-def _without_test_images(recipe: Recipe, told: SearchReport, on_bytes: OnBytes | None) -> Recipe:
+def _without_test_images(
+    recipe: Recipe, report: TuningCallback, on_bytes: OnBytes | None
+) -> Recipe:
     splits = datasets.load(recipe.data, on_bytes)
     if splits.validation is not splits.test:
         return recipe
-    told.note(
-        "the recipe validates on its test images: the search leaves those alone, and holds back "
-        "the last sixth of the training images to validate on"
+    report.note(
+        "the recipe validates on its test images; tuning validates on the last sixth of the "
+        "training images instead"
     )
-    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, holdout=_HOLDOUT))
+    return dataclasses.replace(
+        recipe, data=dataclasses.replace(recipe.data, holdout=_VALIDATION_SHARE)
+    )
 
 
-class _Judge:
-    """A report that gives a trial up when it is hopeless, or when a stop was asked for."""
+class _Pruning:
+    """A callback that ends a trial when it should be pruned, or when a stop was requested."""
 
-    def __init__(self, claim: Claim, stop: threading.Event) -> None:
+    def __init__(self, claim: ClaimedTrial, stop: threading.Event) -> None:
         self._claim, self._stop = claim, stop
 
     def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
-        """Catch up with the epochs of earlier sittings."""
+        """Report the epochs trained before an interruption."""
         if self._stop.is_set():
-            raise Interrupted("stopped before the first step")
+            raise Interrupted("interrupted before the first step")
         self._phases = training.phases
         for row in rows:
             self.epoch(row)
 
     def step(self, status: TrainingStatus) -> None:
-        """Wait for the epoch's end."""
+        """Do nothing."""
 
     def epoch(self, row: EpochRow) -> None:
-        """Judge an epoch; the very last one leaves nothing to spare."""
-        hopeless = self._claim.is_hopeless(row.phase, row.epoch, row.val_loss)
+        """Prune the trial after an epoch, except after the last."""
+        prune = self._claim.should_prune(row.phase, row.epoch, row.val_loss)
         last = row.phase == list(self._phases)[-1] and row.epoch == self._phases[row.phase].epochs
-        if hopeless and not last:
+        if prune and not last:
             raise optuna.TrialPruned(
-                f"given up after epoch {row.epoch} of {row.phase}, "
-                f"val_loss {loss_text(row.val_loss)}"
+                f"pruned after epoch {row.epoch} of {row.phase}, val_loss {loss_text(row.val_loss)}"
             )
 
 
-def _try(
-    claim: Claim,
+def _run_trial(
+    claim: ClaimedTrial,
     recipe: Recipe,
     folder: Path,
     device: str | None,
-    told: SearchReport,
+    report: TuningCallback,
     stop: threading.Event,
     on_bytes: OnBytes | None,
 ) -> None:
-    """Train a trial to one of its ends; a stop or a fault leaves it to be gone on with."""
+    """Train a trial until it ends; after a stop or an error it can be continued."""
     name = f"{claim.number:04}"
     values = {key: label(value) for key, value in claim.values.items()}
     try:
-        sitting = _sit(claim, recipe, folder / TRIALS_NAME / name, device, on_bytes)
+        sitting = _open_run(claim, recipe, folder / TRIALS_NAME / name, device, on_bytes)
         with Tracking(folder / TENSORBOARD_NAME / name, values) as tracking:
-            report = Listeners(told, tracking, _Judge(claim, stop))
-            rows = fit(sitting.training, sitting.run.folder, report)
+            callbacks = Listeners(report, tracking, _Pruning(claim, stop))
+            rows = fit(sitting.training, sitting.run.folder, callbacks)
         claim.complete(rows[-1].val_loss)
     except optuna.TrialPruned as pruned:
         claim.prune(str(pruned))
@@ -286,86 +289,85 @@ def _try(
         claim.release()
 
 
-def _sit(
-    claim: Claim, recipe: Recipe, folder: Path, device: str | None, on_bytes: OnBytes | None
+def _open_run(
+    claim: ClaimedTrial, recipe: Recipe, folder: Path, device: str | None, on_bytes: OnBytes | None
 ) -> Sitting:
-    """Make the trial's run, or open it where an earlier sitting made it."""
+    """Create the run of a trial, or open it if the trial was interrupted."""
     if (folder / RECIPE_NAME).exists():
         return reopen(folder, device, on_bytes)
-    if claim.again and folder.exists():
-        shutil.rmtree(folder)  # killed before there was anything to go on with
-    alone = dataclasses.replace(recipe, search={})
-    return start(recipes.with_values(alone, claim.values), folder, device, on_bytes)
+    if claim.resumed and folder.exists():
+        shutil.rmtree(folder)  # killed before there was a checkpoint
+    fixed = dataclasses.replace(recipe, search={})
+    return start(recipes.with_values(fixed, claim.values), folder, device, on_bytes)
 
 
-def _best_recipe(search: Search, trial: Trial) -> str:
-    """Give a trial's settings in the recipe as it was given, which trains on all its images."""
-    changed = recipes.with_values(search.recipe, trial.values)
-    return recipes.dump(dataclasses.replace(changed, name=f"{search.recipe.name}-tuned"))
+def _best_recipe(result: TuningResult, trial: Trial) -> str:
+    """Return the recipe as given, which trains on all images, with the settings of a trial."""
+    changed = recipes.with_values(result.recipe, trial.values)
+    return recipes.dump(dataclasses.replace(changed, name=f"{result.recipe.name}-tuned"))
 
 
-def _check_best(search: Search) -> None:
-    """Make sure that the best recipe may be written over."""
-    path = search.folder / BEST_NAME
+def _check_best(result: TuningResult) -> None:
+    """Check that the best recipe on disk was not edited, so that it can be overwritten."""
+    path = result.folder / BEST_NAME
     if not path.exists():
         return
-    complete = (trial for trial in search.trials if trial.value is not None)
+    complete = (trial for trial in result.trials if trial.value is not None)
     text = path.read_text("utf-8")
-    if not any(_best_recipe(search, trial) == text for trial in complete):
+    if not any(_best_recipe(result, trial) == text for trial in complete):
         raise OutputError(
-            f"{path} is not as this search wrote it; move it away, so that the search can write "
-            "there again"
+            f"{path} was changed by hand; move it to another place, because tuning overwrites it"
         )
 
 
-def _write(search: Search, importances: dict[str, float], told: SearchReport) -> None:
-    """Write what was found to the study folder."""
-    write_text(search.folder / TABLE_NAME, _table(search))
-    if search.best is None:
-        told.note("no trial was completed, so there is no best recipe and no figure yet")
+def _write(result: TuningResult, importances: dict[str, float], report: TuningCallback) -> None:
+    """Write the table, the best recipe and the figures to the study folder."""
+    write_text(result.folder / TABLE_NAME, _table(result))
+    if result.best is None:
+        report.note("no trial has been completed, so there is no best recipe and no figure yet")
         return
-    write_text(search.folder / BEST_NAME, _best_recipe(search, search.best))
-    names = short_names(search.recipe.search)
-    figure = search_figures.parallel_coordinates(_axes(search), [t.value for t in _drawn(search)])
-    figures.save(figure, search.folder / COORDINATES_NAME)
+    write_text(result.folder / BEST_NAME, _best_recipe(result, result.best))
+    names = short_names(result.recipe.search)
+    figure = search_figures.parallel_coordinates(_axes(result), [t.value for t in _plotted(result)])
+    figures.save(figure, result.folder / COORDINATES_NAME)
     if not importances:
-        told.note("too few trials, or too alike, to tell which settings matter")
+        report.note("the importance of settings is unknown: there are too few different trials")
         return
     shares = {names[key]: share for key, share in importances.items()}
-    figures.save(search_figures.importances(shares), search.folder / IMPORTANCE_NAME)
+    figures.save(search_figures.importances(shares), result.folder / IMPORTANCE_NAME)
 
 
-def _table(search: Search) -> str:
+def _table(result: TuningResult) -> str:
     text = io.StringIO()
     table = csv.writer(text)
-    table.writerow(["trial", "state", "val_loss", "seconds", *search.recipe.search, "note"])
-    for trial in search.trials:
+    table.writerow(["trial", "state", "val_loss", "seconds", *result.recipe.search, "note"])
+    for trial in result.trials:
         value = "" if trial.value is None else trial.value
-        values = [label(trial.values.get(key, "")) for key in search.recipe.search]
+        values = [label(trial.values.get(key, "")) for key in result.recipe.search]
         table.writerow(
             [trial.number, trial.state, value, round(trial.seconds, 3), *values, trial.note]
         )
     return text.getvalue()
 
 
-def _drawn(search: Search) -> list[Trial]:
-    return [trial for trial in search.trials if trial.state != "failed"]
+def _plotted(result: TuningResult) -> list[Trial]:
+    return [trial for trial in result.trials if trial.state != "failed"]
 
 
-def _axes(search: Search) -> list[search_figures.Axis]:
-    names = short_names(search.recipe.search)
+def _axes(result: TuningResult) -> list[search_figures.Axis]:
+    names = short_names(result.recipe.search)
     return [
         search_figures.Axis(
             name=names[key],
-            values=tuple(_place(space, trial.values[key]) for trial in _drawn(search)),
+            values=tuple(_axis_value(space, trial.values[key]) for trial in _plotted(result)),
             low=space.low if isinstance(space, Range) else 0,
             high=space.high if isinstance(space, Range) else len(space) - 1,
             log=isinstance(space, Range) and space.log,
             choices=() if isinstance(space, Range) else tuple(str(label(c)) for c in space),
         )
-        for key, space in search.recipe.search.items()
+        for key, space in result.recipe.search.items()
     ]
 
 
-def _place(space: Range | tuple[Any, ...], value: Any) -> float:
+def _axis_value(space: Range | tuple[Any, ...], value: Any) -> float:
     return value if isinstance(space, Range) else space.index(value)

@@ -1,8 +1,8 @@
-"""A search's memory: Optuna's study, its storage, and who works on which trial.
+"""An Optuna study in a folder, its storage, and the assignment of trials to processes.
 
-Processes that search together share the storage and the study folder. The kernel's file locks in
-the folder say which trials are being worked on: it drops them when a process dies, however that
-happens, so a trial that is marked as running and whose lock is free was cut off.
+Processes that tune together share the storage and the study folder. File locks in the folder mark
+trials in progress. The kernel releases a lock when its process ends for any reason, so a trial
+that is marked as running but not locked was interrupted.
 """
 
 from __future__ import annotations
@@ -37,37 +37,38 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from autodenoise.recipes import Recipe
-    from autodenoise.recipes.renamed import same_settings
-from autodenoise.recipes.search_space import Choices
+    from autodenoise.recipes.search_space import Choices
 
-__all__ = ["JOURNAL_NAME", "TRIALS_NAME", "Claim", "Study", "Trial"]
+__all__ = ["TRIALS_NAME", "ClaimedTrial", "Study", "Trial"]
 
-JOURNAL_NAME = "study.journal"
+_JOURNAL_NAME = "study.journal"
 TRIALS_NAME = "trials"
 
 _JOURNAL_SUFFIXES = (".journal", ".log")
 _SQLITE_SECONDS = 20.0
-_JUDGES = 5
-_PHASE = 1_000_000
+_MIN_TRIALS_TO_PRUNE = 5
+_STEPS_PER_PHASE = 1_000_000
+_LOCKS_NAME, _STUDY_LOCK = "locks", "study"
+# Attributes in the storage.
 _RECIPE, _PLACE, _NOTE = "recipe", "place", "note"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial that is over.
+    """A trial that has ended.
 
     Attributes
     ----------
     number
-        From 0.
+        Counted from 0.
     state
-        ``complete``; ``pruned``, given up as hopeless; ``failed``, could not be trained.
+        ``complete``; ``pruned``, ended early; ``failed``, could not be trained.
     value
-        The last validation loss of the last phase; None unless complete.
+        Validation loss after the last phase; None unless complete.
     values
-        What was tried, by the paths of the settings.
+        The settings by dotted key.
     seconds
-        From its first sitting's beginning to its end.
+        Wall time from its first start to its end.
     note
         Why it has no value.
     """
@@ -80,15 +81,15 @@ class Trial:
     note: str
 
 
-class Claim:
-    """A trial that this process works on; nobody else can claim it until `release`.
+class ClaimedTrial:
+    """A trial that this process works on; other processes cannot claim it until `release`.
 
     Attributes
     ----------
     number, values
         See `Trial`.
-    again
-        Whether an earlier sitting began it.
+    resumed
+        Whether it was interrupted before.
     """
 
     def __init__(
@@ -98,42 +99,42 @@ class Claim:
         lock: FileLock,
         recipe: Recipe,
         *,
-        again: bool,
+        resumed: bool,
     ) -> None:
-        self.number, self.again = trial.number, again
+        self.number, self.resumed = trial.number, resumed
         self._study, self._trial, self._lock = study, trial, lock
         self._phases = list(recipe.phase)
         self._reported = set(study.trials[trial.number].intermediate_values)
-        # A seed for each trial: processes that share a study draw differently, and a trial that
-        # was cut off while it was drawn is drawn the same again.
+        # One seed per trial: processes that share a study draw different settings, and a trial that
+        # was interrupted while drawing gets the same ones.
         seed = generator(recipe.seed, "trial", trial.number).initial_seed() % 2**32
         study.sampler = optuna.samplers.TPESampler(seed=seed)
         self.values = {key: _suggest(trial, key, space) for key, space in recipe.search.items()}
 
-    def is_hopeless(self, phase: str, epoch: int, loss: float) -> bool:
-        """Take an epoch's validation loss, and tell whether others were better at that point."""
-        step = self._phases.index(phase) * _PHASE + epoch
+    def should_prune(self, phase: str, epoch: int, loss: float) -> bool:
+        """Record the validation loss of an epoch and return whether to end the trial."""
+        step = self._phases.index(phase) * _STEPS_PER_PHASE + epoch
         if step not in self._reported:
             self._reported.add(step)
             self._trial.report(loss, step)
         return self._trial.should_prune()
 
     def complete(self, value: float) -> None:
-        """Say what it came to."""
+        """End the trial with a validation loss."""
         self._study.tell(self._trial, value)
 
     def prune(self, note: str) -> None:
-        """Give it up: the sampler will look elsewhere."""
+        """End the trial early; the sampler will avoid such settings."""
         self._trial.set_user_attr(_NOTE, note)
         self._study.tell(self._trial, state=TrialState.PRUNED)
 
     def fail(self, note: str) -> None:
-        """Say that it cannot be trained."""
+        """End the trial because it cannot be trained."""
         self._trial.set_user_attr(_NOTE, note)
         self._study.tell(self._trial, state=TrialState.FAIL)
 
     def release(self) -> None:
-        """Let go of it: if it is not over, the next one to claim a trial goes on with it."""
+        """Unlock the trial; if it has not ended, the next process to claim a trial continues it."""
         self._lock.release()
 
 
@@ -143,54 +144,54 @@ class Study:
     Parameters
     ----------
     folder
-        The study folder; made where it is missing.
+        The study folder; created if missing.
     recipe
-        What is searched. Its name is the study's.
+        The recipe to tune. Its name is the name of the study.
     storage
         An SQLAlchemy URL, or the path of a journal; by default a journal in the folder.
 
     Raises
     ------
     UsageError
-        The storage can be none, or its study is of another recipe.
+        The storage is invalid, or its study is of another recipe.
     InputError
-        The storage is damaged, or no storage.
+        The storage is damaged, or something else.
     OutputError
-        The storage cannot be opened or written, or the folder has something else in it.
+        The storage cannot be opened or written, or the folder contains something else.
     """
 
     def __init__(self, folder: Path, recipe: Recipe, storage: str | None) -> None:
         self._folder, self._recipe = folder, recipe
-        storage = str(folder / JOURNAL_NAME) if storage is None else storage
-        self._where = _without_password(storage)
+        storage = str(folder / _JOURNAL_NAME) if storage is None else storage
+        self._storage_name = _without_password(storage)
         self._place = f"{socket.gethostname()}:{folder.resolve()}"
         used = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
         if used and not (folder / TRIALS_NAME).is_dir():
-            raise OutputError(f"{folder} exists already and is no study; choose another with --out")
-        for name in (TRIALS_NAME, "locks"):
+            raise OutputError(f"{folder} is not a study folder; choose another with --out")
+        for name in (TRIALS_NAME, _LOCKS_NAME):
             make_folder(folder / name)
-        with self._alone(), self._opening():
+        with self._locked(), self._converting_open_errors():
             self._storage = _open_storage(storage)
             self._study = optuna.create_study(
                 storage=self._storage,
                 study_name=recipe.name,
-                pruner=_MedianOfPhase(),
+                pruner=_MedianPrunerPerPhase(),
                 load_if_exists=True,
             )
             self._check_recipe()
             self._check_trials()
 
     def _check_recipe(self) -> None:
-        """Make sure that all trials of the study are of one recipe."""
+        """Check that all trials of the study are of one recipe."""
         ours = recipes.dump(self._recipe)
         theirs = self._study.user_attrs.get(_RECIPE)
         if theirs is None and not self._study.trials:
             self._study.set_user_attr(_RECIPE, ours)
         elif theirs is None or not same_settings(theirs, ours):
             raise UsageError(
-                f"{self._where} holds the study '{self._recipe.name}' of another recipe"
-                f"{first_difference(theirs, ours) if theirs else ''}; go on with that one, or "
-                "begin another with --out or --storage"
+                f"{self._storage_name} contains the study '{self._recipe.name}' of another recipe"
+                f"{first_difference(theirs, ours) if theirs else ''}; use that recipe, or start "
+                "another study with --out or --storage"
             )
 
     def _check_trials(self) -> None:
@@ -198,79 +199,81 @@ class Study:
         for trial in sorted((self._folder / TRIALS_NAME).iterdir()):
             if trial.name not in known:
                 raise OutputError(
-                    f"{trial} is of another study than {self._where} holds; choose another folder "
-                    "with --out"
+                    f"{trial} belongs to another study than the one in {self._storage_name}; "
+                    "choose another folder with --out"
                 )
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep the other processes of this folder waiting."""
-        with FileLock(self._folder / "locks" / "study"):
+    def _locked(self) -> Iterator[None]:
+        """Make other processes with this folder wait."""
+        with FileLock(self._folder / _LOCKS_NAME / _STUDY_LOCK):
             yield
 
     @contextlib.contextmanager
-    def _opening(self) -> Iterator[None]:
-        with self.watched():
+    def _converting_open_errors(self) -> Iterator[None]:
+        with self.converting_errors():
             try:
                 yield
             except ImportError as error:
-                raise UsageError(f"cannot use the storage {self._where}: {error}") from None
+                raise UsageError(f"cannot use the storage {self._storage_name}: {error}") from None
             except (KeyError, RuntimeError, ValueError) as error:
-                # A journal that is none, or tables of another version.
-                raise InputError(f"{self._where} is damaged, or no storage: {error}") from None
+                # Something else than a journal, or tables of another version.
+                raise InputError(
+                    f"{self._storage_name} is damaged or not a storage: {error}"
+                ) from None
 
     @contextlib.contextmanager
-    def watched(self) -> Iterator[None]:
-        """Turn what can go wrong with the storage into one message, and keep Optuna quiet.
+    def converting_errors(self) -> Iterator[None]:
+        """Convert errors of the storage into one message, and silence Optuna's log.
 
         Raises
         ------
         InputError, OutputError
-            The storage is damaged, locked or cannot be written.
+            The storage is damaged, locked or not writable.
         """
-        loud = optuna.logging.get_verbosity()
+        verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         try:
             yield
         except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
-            raise _explain(self._where, error) from None
+            raise _explain(self._storage_name, error) from None
         finally:
-            optuna.logging.set_verbosity(loud)
+            optuna.logging.set_verbosity(verbosity)
 
-    def claim(self, trials: int) -> Claim | None:
-        """Take a trial that was cut off, or a new one.
+    def claim(self, trials: int) -> ClaimedTrial | None:
+        """Claim an interrupted trial, or a new one.
 
         Parameters
         ----------
         trials
-            How many there may be, those of other processes included.
+            Number of trials in all, including those of other processes.
 
         Returns
         -------
-        Claim or None
-            None where all are over or taken.
+        ClaimedTrial or None
+            None if all trials have ended or are claimed.
         """
-        with self._alone():
+        with self._locked():
             known = self._study.get_trials(deepcopy=False)
             for trial in known:
-                if trial.state == TrialState.RUNNING and (lock := self._take(trial)):
-                    return self._claim(trial.number, lock, again=True)
+                if trial.state == TrialState.RUNNING and (lock := self._lock_if_interrupted(trial)):
+                    return self._claim(trial.number, lock, resumed=True)
             if sum(trial.state != TrialState.WAITING for trial in known) >= trials:
                 return None
             if not known:
-                self._study.enqueue_trial(self._own_values())
+                self._study.enqueue_trial(self._recipe_values())
             number = self._study.ask().number
-            return self._claim(number, self._lock(number), again=False)
+            return self._claim(number, self._lock(number), resumed=False)
 
-    def _claim(self, number: int, lock: FileLock, *, again: bool) -> Claim:
+    def _claim(self, number: int, lock: FileLock, *, resumed: bool) -> ClaimedTrial:
         study = self._storage.get_study_id_from_name(self._recipe.name)
         identity = self._storage.get_trial_id_from_study_id_trial_number(study, number)
         trial = optuna.trial.Trial(self._study, identity)
         trial.set_user_attr(_PLACE, self._place)
-        return Claim(self._study, trial, lock, self._recipe, again=again)
+        return ClaimedTrial(self._study, trial, lock, self._recipe, resumed=resumed)
 
-    def _take(self, trial: FrozenTrial) -> FileLock | None:
-        # Without a place it was cut off at birth. Another place has locks that cannot be seen here.
+    def _lock_if_interrupted(self, trial: FrozenTrial) -> FileLock | None:
+        # Without a place it was interrupted at once. Locks of other places are not visible here.
         if trial.user_attrs.get(_PLACE, self._place) != self._place:
             return None
         try:
@@ -279,12 +282,12 @@ class Study:
             return None
 
     def _lock(self, number: int) -> FileLock:
-        lock = FileLock(self._folder / "locks" / f"{number:04}")
+        lock = FileLock(self._folder / _LOCKS_NAME / f"{number:04}")
         lock.acquire(blocking=False)
         return lock
 
-    def _own_values(self) -> dict[str, Any]:
-        """Give the recipe's own settings where they are among those that are searched."""
+    def _recipe_values(self) -> dict[str, Any]:
+        """Return the recipe's settings where they are in the search space."""
         settings = recipes.settings_of(self._recipe)
         return {
             key: label(settings[key])
@@ -293,10 +296,10 @@ class Study:
         }
 
     def trials(self) -> list[Trial]:
-        """Give all trials that are over."""
-        return [self._told(trial) for trial in self._study.trials if trial.state.is_finished()]
+        """Return all trials that have ended."""
+        return [self._convert(trial) for trial in self._study.trials if trial.state.is_finished()]
 
-    def _told(self, trial: FrozenTrial) -> Trial:
+    def _convert(self, trial: FrozenTrial) -> Trial:
         states: dict[TrialState, Literal["complete", "pruned", "failed"]] = {
             TrialState.COMPLETE: "complete",
             TrialState.PRUNED: "pruned",
@@ -312,12 +315,12 @@ class Study:
             note=trial.user_attrs.get(_NOTE, ""),
         )
 
-    def elsewhere(self) -> list[int]:
-        """Give the numbers of the trials that are not over, and not this process's."""
+    def unfinished(self) -> list[int]:
+        """Return the numbers of the trials that have not ended."""
         return [trial.number for trial in self._study.trials if not trial.state.is_finished()]
 
     def importances(self) -> dict[str, float]:
-        """Give each setting's share of the loss's variance, the greatest first; empty if unknown.
+        """Return each setting's share of the variance of the loss, largest first; empty if unknown.
 
         References
         ----------
@@ -330,30 +333,34 @@ class Study:
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
         try:
             return optuna.importance.get_param_importances(self._study, evaluator=evaluator)
-        except RuntimeError:  # no tree of the forest found anything to tell trials apart by
+        except RuntimeError:  # no tree of the forest could split the trials
             return {}
 
 
-class _MedianOfPhase(optuna.pruners.BasePruner):
-    """Gives a trial up whose best loss of a phase is above the others' median at the same epoch.
+class _MedianPrunerPerPhase(optuna.pruners.BasePruner):
+    """Prunes a trial whose best loss in a phase is above the others' median at the same epoch.
 
-    Optuna's own takes the best loss of all epochs, and the loss of reconstructing clean images
-    lies far under that of denoising: in a second phase it would never give up.
+    Optuna's pruner uses the best loss of all epochs. Because the loss of reconstructing clean
+    images is far below that of denoising, it would never prune in a second phase.
     """
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        """Tell whether to."""
+        """Return whether to prune."""
         step = trial.last_step
         if step is None:
             return False
         losses = trial.intermediate_values
-        best = min(loss for at, loss in losses.items() if at // _PHASE == step // _PHASE)
+        best = min(
+            loss
+            for at, loss in losses.items()
+            if at // _STEPS_PER_PHASE == step // _STEPS_PER_PHASE
+        )
         others = [
             other.intermediate_values[step]
             for other in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
             if step in other.intermediate_values
         ]
-        return len(others) >= _JUDGES and best > statistics.median(others)
+        return len(others) >= _MIN_TRIALS_TO_PRUNE and best > statistics.median(others)
 
 
 def _suggest(trial: optuna.Trial, key: str, space: Range | Choices) -> Any:
@@ -366,7 +373,7 @@ def _suggest(trial: optuna.Trial, key: str, space: Range | Choices) -> Any:
 
 
 def _value(space: Range | Choices, drawn: Any) -> Any:
-    """Give the value that Optuna knows by its label."""
+    """Return the value for a label in Optuna's storage."""
     if isinstance(space, Range):
         return drawn
     return next(choice for choice in space if label(choice) == drawn)
@@ -388,9 +395,9 @@ def _open_storage(where: str) -> BaseStorage:
             first = file.readline()
     except OSError as error:
         raise OutputError(f"cannot open the storage {path}: {error.strerror}") from None
-    # Before anything is added to a file that is something else.
+    # Checked before anything is appended to a file of another kind.
     if first and not first.startswith(b'{"op_code":'):
-        raise ValueError("its first line is no entry of a journal")
+        raise ValueError("its first line is not a journal entry")
     return JournalStorage(JournalFileBackend(str(path)))
 
 
@@ -408,5 +415,5 @@ def _explain(where: str, error: Exception) -> UsageError | InputError | OutputEr
     if isinstance(error, sqlalchemy.exc.OperationalError):
         return OutputError(f"cannot use the storage {where}: {reason}")
     if isinstance(error, sqlalchemy.exc.DBAPIError):
-        return InputError(f"{where} is damaged, or no storage: {reason}")
-    return UsageError(f"{where} is no storage: {reason}")
+        return InputError(f"{where} is damaged or not a storage: {reason}")
+    return UsageError(f"{where} is not a storage: {reason}")
