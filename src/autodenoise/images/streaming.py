@@ -7,6 +7,7 @@ exists only as a stream: the header is made first, and each read of samples wait
 
 from __future__ import annotations
 
+import io
 import queue
 import struct
 import threading
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from autodenoise.images.libvips import pyvips
-from autodenoise.images.metadata.tiff import SAMPLE_FORMATS, Tag
+from autodenoise.images.metadata.tiff import DirectoryWriter, sample_tags
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -119,47 +120,23 @@ class RowStream:
 
 
 def _header(width: int, height: int, bands: int, dtype: np.dtype[Any]) -> bytes:
-    """Return the header and directory of a BigTIFF whose strips follow without gaps.
-
-    The layout is described at https://www.awaresystems.be/imaging/tiff/bigtiff.html.
-    """
-    strips = -(-height // _ROWS_PER_STRIP)
+    """Return the header and directory of a BigTIFF whose strips follow without gaps."""
     row_bytes = width * bands * dtype.itemsize
-    rows = [min(_ROWS_PER_STRIP, height - index * _ROWS_PER_STRIP) for index in range(strips)]
-    # Gray below three bands. Further bands are declared as alpha, which has no effect here.
-    colors = 1 if bands < 3 else 3
-    tags: list[tuple[int, str, list[int]]] = [
-        (Tag.WIDTH, "I", [width]),
-        (Tag.HEIGHT, "I", [height]),
-        (Tag.BITS_PER_SAMPLE, "H", [8 * dtype.itemsize] * bands),
-        (Tag.COMPRESSION, "H", [1]),
-        (Tag.PHOTOMETRIC, "H", [1 if colors == 1 else 2]),
-        (Tag.STRIP_OFFSETS, "Q", [0] * strips),
-        (Tag.SAMPLES_PER_PIXEL, "H", [bands]),
-        (Tag.ROWS_PER_STRIP, "I", [_ROWS_PER_STRIP]),
-        (Tag.STRIP_BYTE_COUNTS, "Q", [count * row_bytes for count in rows]),
-        (Tag.PLANAR_CONFIGURATION, "H", [1]),
-        *([(Tag.EXTRA_SAMPLES, "H", [2] * (bands - colors))] if bands > colors else []),
-        (Tag.SAMPLE_FORMAT, "H", [SAMPLE_FORMATS[dtype.kind]] * bands),
-    ]
-    code = {"H": 3, "I": 4, "Q": 16}
-    directory_end = 16 + 8 + 20 * len(tags) + 8
-    long_values = sum(
-        size for _, kind, values in tags if (size := struct.calcsize(kind) * len(values)) > 8
-    )
-    first_strip = directory_end + long_values
-    entries, blob = b"", b""
-    for tag, kind, values in tags:
-        if tag == Tag.STRIP_OFFSETS:
-            values = [first_strip + index * _ROWS_PER_STRIP * row_bytes for index in range(strips)]
-        raw = struct.pack(f"<{len(values)}{kind}", *values)
-        if len(raw) > 8:
-            value, blob = struct.pack("<Q", directory_end + len(blob)), blob + raw
-        else:
-            value = raw.ljust(8, b"\0")
-        entries += struct.pack("<HHQ", tag, code[kind], len(values)) + value
-    count = struct.pack("<Q", len(tags))
-    return struct.pack("<2sHHHQ", b"II", 43, 8, 0, 16) + count + entries + bytes(8) + blob
+    tops = range(0, height, _ROWS_PER_STRIP)
+    byte_counts = [min(_ROWS_PER_STRIP, height - top) * row_bytes for top in tops]
+
+    def build(start: int) -> bytes:
+        block = io.BytesIO(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0))
+        offsets = [start + top * row_bytes for top in tops]
+        strips = (_ROWS_PER_STRIP, offsets, byte_counts)
+        tags = sample_tags((height, width, bands), dtype, *strips, big=True)
+        offset, _ = DirectoryWriter(block, big=True).append(tags)
+        block.seek(8)
+        block.write(struct.pack("<Q", offset))
+        return block.getvalue()
+
+    # The header is built twice, because it contains the offset of its own end.
+    return build(len(build(0)))
 
 
 def prefetch(items: Iterable[_Item]) -> Generator[_Item]:

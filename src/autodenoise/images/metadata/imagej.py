@@ -20,12 +20,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodenoise.images.metadata.tiff import (
-    SAMPLE_FORMATS,
     ByteOrder,
     Directory,
     DirectoryWriter,
     Tag,
-    TagValue,
+    sample_tags,
 )
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def stack_writer(
 
         def append(page: Directory, samples: int, pointer: int) -> int:
             """Append a page's directory, set the pointer to it, and return where it ends."""
-            tags = page | _sample_tags(shape, dtype, samples, size)
+            tags = page | sample_tags(shape, dtype, height, [samples], [size], big=False)
             offset, end = DirectoryWriter(file, order, big=False).append(tags)
             file.seek(pointer)
             file.write(struct.pack(f"{order}I", offset))
@@ -121,28 +120,3 @@ def stack_writer(
         if samples + count * size < _MAX_OFFSET - _TAG_BYTES:
             for index, page in enumerate(others, 1):
                 pointer = append(page, samples + index * size, pointer) - 4
-
-
-def _sample_tags(
-    shape: tuple[int, int, int], dtype: np.dtype[Any], start: int, size: int
-) -> Directory:
-    height, width, bands = shape
-
-    def short(*values: int) -> TagValue:
-        return TagValue(3, len(values), struct.pack(f"<{len(values)}H", *values))
-
-    def long(value: int) -> TagValue:
-        return TagValue(4, 1, struct.pack("<I", value))
-
-    return {
-        Tag.WIDTH: long(width),
-        Tag.HEIGHT: long(height),
-        Tag.BITS_PER_SAMPLE: short(*[8 * dtype.itemsize] * bands),
-        Tag.COMPRESSION: short(1),
-        Tag.PHOTOMETRIC: short(2 if bands == 3 else 1),
-        Tag.STRIP_OFFSETS: long(start),
-        Tag.SAMPLES_PER_PIXEL: short(bands),
-        Tag.ROWS_PER_STRIP: long(height),
-        Tag.STRIP_BYTE_COUNTS: long(size),
-        Tag.SAMPLE_FORMAT: short(*[SAMPLE_FORMATS[dtype.kind]] * bands),
-    }

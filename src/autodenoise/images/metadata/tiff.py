@@ -17,7 +17,7 @@ import io
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import IO, TYPE_CHECKING, Literal, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -31,7 +31,6 @@ __all__ = [
     "ALPHA",
     "LAYOUT_TAGS",
     "RESOLUTION_TAGS",
-    "SAMPLE_FORMATS",
     "ByteOrder",
     "Directory",
     "DirectoryWriter",
@@ -42,6 +41,7 @@ __all__ = [
     "from_exif",
     "read_directories",
     "read_directory",
+    "sample_tags",
     "to_exif",
 ]
 
@@ -91,9 +91,6 @@ class Tag(IntEnum):
     DNG_VERSION = 50706
 
 
-SAMPLE_FORMATS = {"u": 1, "i": 2, "f": 3}
-"""TIFF's sample format for each NumPy kind."""
-
 RESOLUTION_TAGS = frozenset({Tag.X_RESOLUTION, Tag.Y_RESOLUTION, Tag.RESOLUTION_UNIT})
 
 LAYOUT_TAGS = frozenset(
@@ -118,6 +115,9 @@ _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 
 _TYPE_BYTES |= {16: 8, 17: 8, 18: 8}
 _RATIONALS = frozenset({5, 10})
 _LONG8 = frozenset({16, 17, 18})
+_SHORT, _LONG, _UNSIGNED_LONG8 = 3, 4, 16
+# TIFF's sample format for each NumPy kind.
+_SAMPLE_FORMATS = {"u": 1, "i": 2, "f": 3}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
 _MAX_DEPTH = 2
@@ -161,6 +161,51 @@ def first_value(page: Directory, tag: Tag, default: int) -> int:
     """Return the first value of a numeric tag, or `default` if the tag is missing."""
     values = page[tag].numbers() if tag in page else ()
     return int(values[0]) if values else default
+
+
+def sample_tags(
+    shape: tuple[int, int, int],
+    dtype: np.dtype[Any],
+    rows_per_strip: int,
+    offsets: Sequence[int],
+    byte_counts: Sequence[int],
+    *,
+    big: bool,
+) -> Directory:
+    """Return the tags that describe uncompressed samples in strips.
+
+    Parameters
+    ----------
+    shape, dtype
+        Shape (H, W, bands) and type of the samples. One or two bands are gray, others RGB; further
+        bands are declared as straight alpha.
+    rows_per_strip, offsets, byte_counts
+        Height of the strips, and where they are in the file.
+    big
+        Whether the file is a BigTIFF, with 64-bit offsets.
+    """
+    height, width, bands = shape
+
+    def integers(kind: int, *values: int) -> TagValue:
+        return TagValue(kind, len(values), struct.pack(f"<{len(values)}{_INTEGERS[kind]}", *values))
+
+    colors = 1 if bands < 3 else 3
+    offset_kind = _UNSIGNED_LONG8 if big else _LONG
+    tags: Directory = {
+        Tag.WIDTH: integers(_LONG, width),
+        Tag.HEIGHT: integers(_LONG, height),
+        Tag.BITS_PER_SAMPLE: integers(_SHORT, *[8 * dtype.itemsize] * bands),
+        Tag.COMPRESSION: integers(_SHORT, 1),
+        Tag.PHOTOMETRIC: integers(_SHORT, 1 if colors == 1 else 2),
+        Tag.STRIP_OFFSETS: integers(offset_kind, *offsets),
+        Tag.SAMPLES_PER_PIXEL: integers(_SHORT, bands),
+        Tag.ROWS_PER_STRIP: integers(_LONG, rows_per_strip),
+        Tag.STRIP_BYTE_COUNTS: integers(offset_kind, *byte_counts),
+        Tag.SAMPLE_FORMAT: integers(_SHORT, *[_SAMPLE_FORMATS[dtype.kind]] * bands),
+    }
+    if bands > colors:
+        tags[Tag.EXTRA_SAMPLES] = integers(_SHORT, *[2] * (bands - colors))
+    return tags
 
 
 class _Layout(NamedTuple):
