@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from autodenoise.errors import InputError, OutputError
-from autodenoise.images import encode_png, from_float, read, to_float, write
+from autodenoise.images import IntensityRange, encode_png, from_float, read, to_float, write
 
 Pixels = np.ndarray[Any, Any]
 
@@ -31,6 +31,11 @@ def test_scale_depends_on_dtype_not_content() -> None:
     assert to_float(dark.astype(np.uint8)).max() == np.float32(1 / 255)
     assert to_float(dark.astype(np.uint16)).max() == np.float32(1 / 65535)
     assert to_float(dark.astype(np.float64)).max() == 1
+
+
+def test_deprecated_range_constructor_warns() -> None:
+    with pytest.warns(DeprecationWarning, match="for_dtype"):
+        assert IntensityRange.of(np.dtype(np.uint8)) == IntensityRange(0, 255)
 
 
 def test_out_of_range_values_are_clipped() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,13 @@ class IntensityRange:
         if dtype in (np.uint8, np.uint16):
             return cls(0, np.iinfo(dtype).max)
         return None
+
+    @classmethod
+    def of(cls, dtype: np.dtype[Any]) -> IntensityRange | None:
+        """Return `for_dtype`; the name is deprecated."""
+        message = "IntensityRange.of is now IntensityRange.for_dtype; the old name will be removed"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return cls.for_dtype(dtype)
 
     def to_float(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         """Map `low` to 0 and `high` to 1, without clipping."""
