@@ -521,7 +521,7 @@ def test_misaligned_versions_are_warned_about(tmp_path: Path, supervision: Super
     # Any may be held back: what is watched is not looked at.
     told = [notes_of(load(both[0], supervision, both[1], split_seed=seed)) for seed in range(4)]
     assert any("2.00 down" in notes and "3.00 across" in notes for notes in told)
-    assert all(notes.count("do not lie on") <= 1 for notes in told)
+    assert all(notes.count("not aligned with") <= 1 for notes in told)
 
 
 def test_unusable_shots_are_listed(tmp_path: Path) -> None:
