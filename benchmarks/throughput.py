@@ -24,7 +24,7 @@ from _results import write
 
 from autodenoise import nets
 from autodenoise.data import dataset as data
-from autodenoise.data.batch import Batch
+from autodenoise.data.crops import Batch
 from autodenoise.noise import Gaussian
 from autodenoise.training.history import EpochRow
 from autodenoise.training.loop import fit

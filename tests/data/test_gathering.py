@@ -11,7 +11,7 @@ from PIL import Image
 
 from autodenoise.data import dataset as datasets
 from autodenoise.data.gathering import match_names
-from autodenoise.data.repeats import find_scenes, originals
+from autodenoise.data.repeats import find_originals, find_series
 from autodenoise.data.spec import DataSpec
 
 
@@ -32,8 +32,8 @@ def test_denoised_outputs_are_not_shots(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     for name in ("a.png", "b.png", "a.denoised.png"):
         Image.fromarray(draw.integers(0, 256, (48, 48), np.uint8)).save(tmp_path / name)
-    found = find_scenes(tmp_path)
-    assert [scene.shots for scene in found.scenes] == [2]
+    found = find_series(tmp_path)
+    assert [series.shots for series in found.series] == [2]
     assert [passed.name for passed in found.skipped] == ["a.denoised.png"]
 
 
@@ -62,7 +62,7 @@ def test_figures_of_training_runs_are_skipped(tmp_path: Path) -> None:
         (tmp_path / "runs/one" / name).write_text("")
     # One that learnt from a part of this folder, or from another, may be shown inside it.
     (tmp_path / "runs/two/recipe.toml").write_text("")
-    found = originals(tmp_path)
+    found = find_originals(tmp_path)
     assert [str(name) for name in found.images] == ["a.png", "runs/two/a.png"]
     reasons = {passed.name: passed.reason for passed in found.skipped}
     assert reasons["runs/one/figures/denoised.png"] == "a figure of a training run"

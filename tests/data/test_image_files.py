@@ -18,8 +18,8 @@ from autodenoise.data import dataset as datasets
 from autodenoise.data import volumes
 from autodenoise.data.crops import ImageCrops
 from autodenoise.data.dataset import DataSpec, Splits, shape
-from autodenoise.data.patches import Patches
 from autodenoise.data.spec import Supervision
+from autodenoise.data.streaming import Patches
 from autodenoise.errors import InputError, UsageError
 from autodenoise.images import IntensityRange
 
@@ -611,7 +611,7 @@ def test_zarr_is_optional(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_large_image_is_cut_into_patches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = places(250, 260)
     tifffile.imwrite(tmp_path / "a.tif", code, tile=(32, 32), photometric="minisblack")
-    monkeypatch.setattr("autodenoise.data.dataset.MAX_BYTES", 10_000)
+    monkeypatch.setattr("autodenoise.data.dataset.MAX_PATCH_BYTES", 10_000)
     for memory in (1e9, 1e4):
         splits = datasets.load(own(tmp_path / "a.tif", "noisy-only"), memory=memory)
         parts = [picture.numpy() for picture in splits.train.full_images]

@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image
 
 from autodenoise import images
-from autodenoise.data.repeats import find_scenes
+from autodenoise.data.repeats import find_series
 from autodenoise.errors import InputError
 
 Pixels = np.ndarray[Any, Any]
@@ -34,19 +34,19 @@ def test_each_folder_and_each_stack_is_a_series(tmp_path: Path) -> None:
     save(tmp_path / "b" / "c", shots(2, (8, 9, 1), np.uint16))
     tifffile.imwrite(tmp_path / "b" / "stack.tif", shots(4, (10, 11)), photometric="minisblack")
     (tmp_path / "notes.txt").write_text("hello")
-    found = find_scenes(tmp_path)
-    assert [(scene.name, scene.shots) for scene in found.scenes] == [
+    found = find_series(tmp_path)
+    assert [(series.name, series.shots) for series in found.series] == [
         ("b/c", 2),
         ("b/stack.tif", 4),
         (tmp_path.name, 3),
     ]
     assert [file.name for file in found.skipped] == ["notes.txt"]
-    (alone,) = find_scenes(tmp_path / "b" / "stack.tif").scenes
-    assert (alone.name, alone.shots, alone.form.channels) == ("stack.tif", 4, 1)
+    (alone,) = find_series(tmp_path / "b" / "stack.tif").series
+    assert (alone.name, alone.shots, alone.info.channels) == ("stack.tif", 4, 1)
 
 
 def test_rows_equal_the_files(tmp_path: Path) -> None:
-    # More rows than are decoded at once, with transparency, which is none of a scene's channels.
+    # More rows than are decoded at once, with transparency, which is none of a series's channels.
     pixels = shots(3, (150, 30, 4))
     save(tmp_path / "files", pixels)
     tifffile.imwrite(tmp_path / "stack.tif", pixels[..., 0], photometric="minisblack")
@@ -54,9 +54,9 @@ def test_rows_equal_the_files(tmp_path: Path) -> None:
         (tmp_path / "files", pixels[..., :3]),
         (tmp_path / "stack.tif", pixels[..., :1]),
     ):
-        (scene,) = find_scenes(path).scenes
+        (series,) = find_series(path).series
         seen = np.zeros_like(expected)
-        for shot, top, samples in scene.rows():
+        for shot, top, samples in series.rows():
             seen[shot, top : top + len(samples)] = samples
         np.testing.assert_array_equal(seen, expected)
 
@@ -67,8 +67,8 @@ def test_shots_are_upright(tmp_path: Path) -> None:
         turned = Image.Exif()
         turned[0x0112] = 6
         picture.save(tmp_path / f"{number}.jpg", exif=turned)
-    (scene,) = find_scenes(tmp_path).scenes
-    assert (scene.form.width, scene.form.height) == (20, 30)
+    (series,) = find_series(tmp_path).series
+    assert (series.info.width, series.info.height) == (20, 30)
 
 
 def test_shots_of_other_form_are_skipped_and_listed(tmp_path: Path) -> None:
@@ -78,9 +78,9 @@ def test_shots_of_other_form_are_skipped_and_listed(tmp_path: Path) -> None:
     images.write(tmp_path / "a" / "grey.png", shots(1, (20, 30, 1))[0])
     (tmp_path / "a" / "corrupt.png").write_bytes(b"not a picture")
     save(tmp_path / "lonely", shots(1))
-    found = find_scenes(tmp_path)
-    (scene,) = found.scenes
-    assert [file.name for file in scene.files] == ["0.png", "1.png", "2.png"]
+    found = find_series(tmp_path)
+    (series,) = found.series
+    assert [file.name for file in series.files] == ["0.png", "1.png", "2.png"]
     reasons = {file.name: file.reason for file in found.skipped}
     assert list(reasons) == [
         *("a/corrupt.png", "a/depth.png", "a/grey.png", "a/size.png", "lonely/0.png")
@@ -96,8 +96,8 @@ def test_shots_of_other_form_are_skipped_and_listed(tmp_path: Path) -> None:
 def test_separate_makes_one_series_per_file(tmp_path: Path) -> None:
     save(tmp_path, shots(2))
     images.write(tmp_path / "z.png", shots(1, (7, 8, 1))[0])
-    found = find_scenes(tmp_path, separate=True)
-    assert [(scene.name, scene.shots) for scene in found.scenes] == [
+    found = find_series(tmp_path, separate=True)
+    assert [(series.name, series.shots) for series in found.series] == [
         ("0.png", 1),
         ("1.png", 1),
         ("z.png", 1),
@@ -106,14 +106,14 @@ def test_separate_makes_one_series_per_file(tmp_path: Path) -> None:
 
 def test_folder_without_repeats_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"contains no repeated shots. Expected at least 2 shots"):
-        find_scenes(tmp_path)
+        find_series(tmp_path)
     save(tmp_path / "a", shots(1))
     with pytest.raises(
         InputError,
-        match=r"a/0\.png: the only shot of its scene with this",
+        match=r"a/0\.png: the only shot of its series with this",
     ):
-        find_scenes(tmp_path)
+        find_series(tmp_path)
     with pytest.raises(InputError, match=r"0\.png.*at least 2 shots"):
-        find_scenes(tmp_path / "a" / "0.png")
+        find_series(tmp_path / "a" / "0.png")
     with pytest.raises(InputError, match="no such image"):
-        find_scenes(tmp_path / "nowhere")
+        find_series(tmp_path / "nowhere")

@@ -11,9 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autodenoise.data.crops import Crops, ImageCrops
-from autodenoise.data.patches import Patches
 from autodenoise.data.samples import Sample, list_planes
-from autodenoise.data.streaming import StreamedCrops, crops_of
+from autodenoise.data.streaming import Patches, StreamedCrops, crops_of
 from autodenoise.errors import InputError
 
 SIZES = [(20, 30), (8, 50), (33, 12), (5, 6), (24, 24), (40, 10), (16, 16), (9, 31), (25, 20)]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from autodenoise import nets
-from autodenoise.data.batch import Batch
+from autodenoise.data.crops import Batch
 from autodenoise.noise import Gaussian
 from autodenoise.training.losses import binary_cross_entropy
 from autodenoise.training.objectives import Supervised

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from autodenoise import nets
-from autodenoise.data.batch import Batch
-from autodenoise.data.crops import ImageCrops
+from autodenoise.data.crops import Batch, ImageCrops
 from autodenoise.data.spec import Supervision
 from autodenoise.nets.tutorials import BottleneckAutoencoder
 from autodenoise.training.gradients import Gradients

@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from autodenoise import nets
-from autodenoise.data.batch import Batch
-from autodenoise.data.crops import ImageCrops
+from autodenoise.data.crops import Batch, ImageCrops
 from autodenoise.errors import InputError, TrainingDiverged, UsageError
 from autodenoise.nets.tutorials import BottleneckAutoencoder
 from autodenoise.noise import Gaussian, Noise

@@ -12,8 +12,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from autodenoise import nets
-from autodenoise.data.batch import Batch
-from autodenoise.data.crops import ImageCrops
+from autodenoise.data.crops import Batch, ImageCrops
 from autodenoise.errors import UsageError
 from autodenoise.noise import Gaussian, Jpeg, Noise, Poisson
 from autodenoise.training.loop import fit

@@ -1,4 +1,4 @@
-"""Random crops of images of any size."""
+"""Random crops of images of any size, and batches of them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from autodenoise.data.batch import Batch
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from autodenoise.data.spec import Supervision
 
 __all__ = [
     "WINDOW_BYTES",
+    "Batch",
     "Crops",
     "Draws",
     "ImageCrops",
@@ -41,6 +40,43 @@ _SCALES = 5
 # multiple loses few enough pixels.
 _MIN_SIDES = {32: 96, 16: 48, 8: 8}
 _WHITE = {torch.uint8: 255, torch.uint16: 65535}
+
+
+class Batch(NamedTuple):
+    """Up to three versions of the same samples, each (B, C, H, W). At least one is present.
+
+    Attributes
+    ----------
+    clean
+        Clean images; None where the dataset has none.
+    noisy
+        Noisy images; None where noise is still to be drawn on `clean`.
+    again
+        Second noisy versions with independent noise; None where there is only one.
+    """
+
+    clean: Tensor | None = None
+    noisy: Tensor | None = None
+    again: Tensor | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of samples."""
+        return len(self._any)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of each image."""
+        channels, height, width = self._any.shape[1:]
+        return channels, height, width
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        """Apply a function to every version that is present."""
+        return Batch(*(None if images is None else function(images) for images in self))
+
+    @property
+    def _any(self) -> Tensor:
+        return next(images for images in self if images is not None)
 
 
 class Draws(NamedTuple):

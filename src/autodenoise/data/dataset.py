@@ -17,10 +17,10 @@ from autodenoise.data.crops import as_float, center_crops, to_gray, usable_side
 from autodenoise.data.gathering import gather, is_image_source, listing
 from autodenoise.data.idx import IDX_SETS
 from autodenoise.data.inspection import inspect
-from autodenoise.data.patches import MAX_BYTES, Patches, common_dtype
 from autodenoise.data.samples import Window, evenly_spaced
 from autodenoise.data.spec import DataSpec
 from autodenoise.data.splits import PARTS, Part, Splits, hold_out_rows, split
+from autodenoise.data.streaming import MAX_PATCH_BYTES, Patches, common_dtype
 from autodenoise.errors import InputError, UsageError
 from autodenoise.system import free_memory
 
@@ -240,14 +240,14 @@ def _plan(
             suffixes = ", ".join(f"{suffix} ({count:,})" for suffix, count in common)
             notes.append(f"most files in {folder} are not images: {suffixes}")
     samples = [sample for part in parts.values() for sample in part]
-    dtype = common_dtype(plane.form for sample in samples for plane in sample.planes)
+    dtype = common_dtype(plane.info for sample in samples for plane in sample.planes)
     channels = {
         name: Patches(part, dtype, gray=data.gray).shape(0)[1] for name, part in parts.items()
     }
     if len(set(channels.values())) > 1:
         counts = ", ".join(f"'{name}' has {count}" for name, count in channels.items())
         raise InputError(f"{data.source}: all parts need the same number of channels; {counts}")
-    depths = Counter(sample.form.dtype.name for sample in samples)
+    depths = Counter(sample.info.dtype.name for sample in samples)
     if len(depths) > 1:
         counts = ", ".join(f"{count:,} of {depth}" for depth, count in depths.most_common())
         notes.append(f"the images have several depths, and each is scaled by its own: {counts}")
@@ -280,7 +280,7 @@ def _load_plan(
     Returns None if no image of a split can be read.
     """
     # Large images are cut into patches, which are read separately.
-    max_pixels = MAX_BYTES / (plan.channels * plan.dtype.itemsize)
+    max_pixels = MAX_PATCH_BYTES / (plan.channels * plan.dtype.itemsize)
     patches = tuple(patch for sample in plan.train for patch in sample.patches(max_pixels))
     intensity_range, normalization, found = inspect(patches, normalize=data.normalize)
     notes = [*plan.notes, *found]

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
-from autodenoise.data.repeats import DRAWN, MADE, Scenes, find_scenes, originals
+from autodenoise.data.repeats import DENOISED, FIGURE, FoundSeries, find_originals, find_series
 from autodenoise.data.samples import THREADS, Sample, list_planes
-from autodenoise.data.volumes import ENDINGS
+from autodenoise.data.volumes import SUFFIXES as VOLUME_SUFFIXES
 from autodenoise.discovery import NOT_AN_IMAGE, FoundFiles, SkippedFile
 from autodenoise.errors import InputError, UsageError
 from autodenoise.files import printable
@@ -47,7 +47,7 @@ class Gathered(NamedTuple):
 
 def is_image_source(path: Path) -> bool:
     """Return whether `gather` reads this path: a folder, or a file with a known suffix."""
-    return path.is_dir() or path.suffix.lower() in SUFFIXES | ENDINGS
+    return path.is_dir() or path.suffix.lower() in SUFFIXES | VOLUME_SUFFIXES
 
 
 def gather(source: Path, supervision: Supervision, targets: Path | None, *, gray: bool) -> Gathered:
@@ -82,7 +82,7 @@ def gather(source: Path, supervision: Supervision, targets: Path | None, *, gray
         raise InputError(
             f"{source} contains nothing to train on. Skipped:\n{listing(gathered.skipped)}"
         )
-    suffixes = ", ".join(sorted(SUFFIXES | ENDINGS))
+    suffixes = ", ".join(sorted(SUFFIXES | VOLUME_SUFFIXES))
     raise InputError(f"{source} contains no images; supported suffixes are {suffixes}")
 
 
@@ -105,11 +105,11 @@ class _OpenedFiles(NamedTuple):
     other_suffixes: Counter[str]
 
 
-def _open_files(path: Path, suffixes: frozenset[str] = SUFFIXES | ENDINGS) -> _OpenedFiles:
+def _open_files(path: Path, suffixes: frozenset[str] = SUFFIXES | VOLUME_SUFFIXES) -> _OpenedFiles:
     """Open one file, or all files with some suffixes in a folder."""
     root, found = path.parent, FoundFiles([Path(path.name)])
     if not _is_file(path):
-        root, found = path, originals(path, also=ENDINGS)
+        root, found = path, find_originals(path, also=VOLUME_SUFFIXES)
     names = [name for name in found.images if name.suffix.lower() in suffixes]
     with ThreadPoolExecutor(THREADS) as pool:
         results = pool.map(_planes_or_error, [root / name for name in names])
@@ -120,7 +120,7 @@ def _open_files(path: Path, suffixes: frozenset[str] = SUFFIXES | ENDINGS) -> _O
         [
             *(SkippedFile(failed.name, str(failed.error)) for failed in found.failed),
             *(SkippedFile(name, error) for name, error in opened.items() if isinstance(error, str)),
-            *(skipped for skipped in found.skipped if skipped.reason in (MADE, DRAWN)),
+            *(skipped for skipped in found.skipped if skipped.reason in (DENOISED, FIGURE)),
         ],
         Counter(name.suffix.lower() or name.name for name in others),
     )
@@ -134,7 +134,7 @@ def _planes_or_error(path: Path) -> list[Plane] | str:
 
 
 def _is_file(path: Path) -> bool:
-    return path.suffix.lower() in ENDINGS or not path.is_dir()
+    return path.suffix.lower() in VOLUME_SUFFIXES or not path.is_dir()
 
 
 def _samples_of(name: str, versions: Sequence[Iterable[Plane]]) -> list[Sample]:
@@ -255,7 +255,7 @@ def _mismatch(noisy: list[Plane], clean: list[Plane], *, gray: bool) -> str:
     if len(noisy) != len(clean):
         return f"it has {len(noisy)} pages, its clean counterpart {len(clean)}"
     for plane, target in zip(noisy, clean, strict=True):
-        one, other = plane.form, target.form
+        one, other = plane.info, target.info
         if (one.width, one.height) != (other.width, other.height):
             sizes = f"{one.width}x{one.height}", f"{other.width}x{other.height}"
             return f"it is {sizes[0]}, its clean counterpart {sizes[1]}"
@@ -268,7 +268,7 @@ def _mismatch(noisy: list[Plane], clean: list[Plane], *, gray: bool) -> str:
 
 
 def _gather_repeats(source: Path) -> Gathered:
-    arrays = _open_files(source, ENDINGS)
+    arrays = _open_files(source, VOLUME_SUFFIXES)
     samples = []
     for name, planes in arrays.planes.items():
         # The first axis counts the shots.
@@ -276,19 +276,19 @@ def _gather_repeats(source: Path) -> Gathered:
         for plane in planes:
             views.setdefault((plane.array, *plane.index[1:]), []).append(plane)
         samples += _samples_of(name, [shots for shots in views.values() if len(shots) > 1])
-    if source.suffix.lower() in ENDINGS:
+    if source.suffix.lower() in VOLUME_SUFFIXES:
         if not samples and not arrays.skipped:
             raise InputError(f"{source} holds one image; repeats need at least 2 shots")
         return Gathered(tuple(samples), tuple(arrays.skipped), arrays.other_suffixes)
     try:
-        found = find_scenes(source)
+        found = find_series(source)
     except InputError:
         if not samples:
             raise
-        found = Scenes((), ())
-    for scene in found.scenes:
-        shots = (plane for file in scene.files for plane in list_planes(file))
-        samples.append(Sample.of(scene.name, shots))
+        found = FoundSeries((), ())
+    for series in found.series:
+        shots = (plane for file in series.files for plane in list_planes(file))
+        samples.append(Sample.of(series.name, shots))
     skipped = [file for file in found.skipped if file.reason != NOT_AN_IMAGE]
     return Gathered(
         tuple(sorted(samples, key=lambda sample: sample.name)),
@@ -302,7 +302,7 @@ def _gather_repeats(source: Path) -> Gathered:
 
 def _with_common_channels(gathered: Gathered, *, gray: bool) -> Gathered:
     """Skip the samples whose number of channels differs from the most common one."""
-    counts = [_channels(sample.form.channels, gray=gray) for sample in gathered.samples]
+    counts = [_channels(sample.info.channels, gray=gray) for sample in gathered.samples]
     common, _ = Counter(counts).most_common(1)[0]
     samples, skipped = [], list(gathered.skipped)
     for sample, count in zip(gathered.samples, counts, strict=True):

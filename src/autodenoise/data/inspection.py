@@ -80,7 +80,7 @@ def inspect(
     """
     undeclared = [sample for sample in samples if not sample.has_known_range]
     declared = [sample for sample in samples if sample.has_known_range]
-    depths = {plane.form.dtype for sample in samples for plane in sample.planes}
+    depths = {plane.info.dtype for sample in samples for plane in sample.planes}
     normalize = normalize and np.dtype(np.uint8) not in depths
     if not undeclared and not normalize and all(sample.shots == 1 for sample in samples):
         return None, (0.0, 1.0), ()
@@ -133,7 +133,7 @@ def _inspect_one(sample: Sample, *, align: bool) -> _Inspected | str:
             return f"{plane.path} contains only NaN and infinity"
         low, high = float(finite.min()), float(finite.max())
         indices = np.random.default_rng(0).integers(0, finite.size, _MAX_VALUES)
-        versions.append(_Version(plane.form.intensity_range, low, high, finite[indices]))
+        versions.append(_Version(plane.info.intensity_range, low, high, finite[indices]))
     identical = len(pixels) > 1 and np.array_equal(_as_unit(pixels[0]), _as_unit(pixels[1]))
     return _Inspected(
         sample.name, versions, identical, f"{sample.name}: {misaligned}" if misaligned else ""

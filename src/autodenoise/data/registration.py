@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.data.repeats import Scene
+    from autodenoise.data.repeats import Series
     from autodenoise.data.samples import Sample
 
 __all__ = ["Shift", "misalignment", "shift_between"]
@@ -93,7 +93,7 @@ def shift_between(first: NDArray[np.floating], other: NDArray[np.floating]) -> S
     )
 
 
-def misalignment(scene: Scene | Sample) -> str | None:
+def misalignment(series: Series | Sample) -> str | None:
     """Return a warning if shots of the same view are shifted by more than 0.25 pixels.
 
     Each shot is compared with the first, in the 512x512 pixels of it with the most structure.
@@ -109,9 +109,9 @@ def misalignment(scene: Scene | Sample) -> str | None:
     InputError
         A file is missing or damaged.
     """
-    if scene.shots < 2 or min(scene.form.width, scene.form.height) < _MIN_SIDE:
+    if series.shots < 2 or min(series.info.width, series.info.height) < _MIN_SIDE:
         return None
-    windows = _windows(scene, *_most_structured(scene))
+    windows = _windows(series, *_most_structured(series))
     first = next(windows)
     shifts = [shift_between(first, other) for other in windows]
     shifted = [
@@ -130,12 +130,12 @@ def misalignment(scene: Scene | Sample) -> str | None:
     )
 
 
-def _most_structured(scene: Scene | Sample) -> tuple[int, int]:
+def _most_structured(series: Series | Sample) -> tuple[int, int]:
     """Return the upper left corner of the window in the first shot with the most structure."""
     # Block means suppress most of the noise. The last rows may be too few for a block.
     strips = [
         _block_means(samples)
-        for _, _, samples in itertools.takewhile(lambda chunk: chunk[0] == 0, scene.rows())
+        for _, _, samples in itertools.takewhile(lambda chunk: chunk[0] == 0, series.rows())
         if len(samples) >= _BLOCK
     ]
     if not strips:
@@ -147,7 +147,7 @@ def _most_structured(scene: Scene | Sample) -> tuple[int, int]:
         part = means[top : top + _WINDOW_SIDE // _BLOCK, left : left + _WINDOW_SIDE // _BLOCK]
         return float(np.abs(np.diff(part, axis=0)).sum() + np.abs(np.diff(part, axis=1)).sum())
 
-    corners = itertools.product(_starts(scene.form.height), _starts(scene.form.width))
+    corners = itertools.product(_starts(series.info.height), _starts(series.info.width))
     return max(corners, key=structure)
 
 
@@ -164,9 +164,9 @@ def _block_means(samples: NDArray[Any]) -> NDArray[np.float64]:
     return means
 
 
-def _windows(scene: Scene | Sample, top: int, left: int) -> Iterator[NDArray[np.float64]]:
+def _windows(series: Series | Sample, top: int, left: int) -> Iterator[NDArray[np.float64]]:
     """Cut the same window from each shot, averaged over the channels."""
-    by_shot = itertools.groupby(scene.rows(), key=lambda chunk: chunk[0])
+    by_shot = itertools.groupby(series.rows(), key=lambda chunk: chunk[0])
     for _, chunks in by_shot:
         parts = [
             samples[

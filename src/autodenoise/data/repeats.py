@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from autodenoise.data.volumes import ImageInfo
 from autodenoise.discovery import FoundFiles, SkippedFile, scan
 from autodenoise.errors import InputError
 from autodenoise.images import open_image
@@ -15,49 +16,28 @@ from autodenoise.images import open_image
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    import numpy as np
     from numpy.typing import NDArray
 
-    from autodenoise.images import ImageFile, IntensityRange
 
 __all__ = [
-    "DRAWN",
-    "MADE",
-    "Form",
-    "Scene",
-    "Scenes",
+    "DENOISED",
+    "FIGURE",
+    "FoundSeries",
+    "Series",
     "denoised_outputs",
-    "find_scenes",
-    "originals",
+    "find_originals",
+    "find_series",
 ]
 
-MADE = "written by denoise, from another image here"
+DENOISED = "written by denoise, from another image here"
 """Why the output of ``denoise`` is skipped."""
 
-DRAWN = "a figure of a training run"
+FIGURE = "a figure of a training run"
 """Why figures in run folders are skipped."""
 
 
-class Form(NamedTuple):
-    """Size, channels, dtype and intensity range of an image."""
-
-    width: int
-    height: int
-    channels: int
-    dtype: np.dtype[Any]
-    intensity_range: IntensityRange | None
-
-    @classmethod
-    def of(cls, image: ImageFile) -> Form:
-        """Return the form of an image file that was opened upright."""
-        return cls(image.width, image.height, image.colors, image.dtype, image.intensity_range)
-
-    def __str__(self) -> str:
-        return f"{self.width}x{self.height}, {self.channels} channel(s), {self.dtype}"
-
-
 @dataclass(frozen=True)
-class Scene:
+class Series:
     """Several shots of the same view.
 
     Attributes
@@ -68,14 +48,14 @@ class Scene:
         The files of the shots, in order; or one file with the shots as its pages.
     shots
         Number of shots.
-    form
+    info
         Size, channels and dtype of every shot.
     """
 
     name: str
     files: tuple[Path, ...]
     shots: int
-    form: Form
+    info: ImageInfo
 
     def rows(self) -> Iterator[tuple[int, int, NDArray[Any]]]:
         """Decode the shots one after the other, in chunks of rows.
@@ -97,20 +77,20 @@ class Scene:
         shot = top = 0
         for file in self.files:
             for samples in open_image(file, upright=True).rows():
-                yield shot, top, samples[..., : self.form.channels]
+                yield shot, top, samples[..., : self.info.channels]
                 top += len(samples)
-                if top >= self.form.height:
+                if top >= self.info.height:
                     shot, top = shot + 1, 0
 
 
-class Scenes(NamedTuple):
-    """The scenes in a folder, by name, and the skipped files."""
+class FoundSeries(NamedTuple):
+    """The series in a folder, by name, and the skipped files."""
 
-    scenes: tuple[Scene, ...]
+    series: tuple[Series, ...]
     skipped: tuple[SkippedFile, ...]
 
 
-def originals(path: Path, *, also: frozenset[str] = frozenset()) -> FoundFiles:
+def find_originals(path: Path, *, also: frozenset[str] = frozenset()) -> FoundFiles:
     """List the images in a folder and below, without the output of ``denoise`` and training.
 
     Parameters
@@ -126,10 +106,10 @@ def originals(path: Path, *, also: frozenset[str] = frozenset()) -> FoundFiles:
         The folder cannot be read.
     """
     found = scan(path, recursive=True, also=also)
-    reasons = dict.fromkeys(denoised_outputs(found.images), MADE)
+    reasons = dict.fromkeys(denoised_outputs(found.images), DENOISED)
     folders = {folder for name in found.images for folder in name.parents} - {Path()}
     for run in filter(lambda folder: _is_run(path / folder), folders):
-        reasons |= {name: DRAWN for name in found.images if run in name.parents}
+        reasons |= {name: FIGURE for name in found.images if run in name.parents}
     return dataclasses.replace(
         found,
         images=[name for name in found.images if name not in reasons],
@@ -162,68 +142,68 @@ def denoised_outputs(names: Collection[Path]) -> list[Path]:
     ]
 
 
-def find_scenes(path: Path, *, separate: bool = False) -> Scenes:
-    """Find the scenes in a folder or a stack, from the headers of the files.
+def find_series(path: Path, *, separate: bool = False) -> FoundSeries:
+    """Find the series in a folder or a stack, from the headers of the files.
 
-    The images in a folder are the shots of one scene, and those in each subfolder of another. A
-    file with several pages is a scene of its own.
+    The images in a folder are the shots of one series, and those in each subfolder of another. A
+    file with several pages is a series of its own.
 
     Parameters
     ----------
     path
         The folder or the stack.
     separate
-        Treat every image file as a scene of its own.
+        Treat every image file as a series of its own.
 
     Raises
     ------
     InputError
-        The path does not exist, is unreadable, or contains no scene. The message lists the skipped
+        The path does not exist, is unreadable, or contains no series. The message lists the skipped
         files.
     """
     if path.is_dir():
-        root, found = path, originals(path)
+        root, found = path, find_originals(path)
     else:
         root, found = path.parent, FoundFiles([path.relative_to(path.parent)])
     skipped = [
         *found.skipped,
         *(SkippedFile(failed.name, str(failed.error)) for failed in found.failed),
     ]
-    scenes: list[Scene] = []
-    folders: dict[Path, dict[Path, Form]] = {}
+    all_series: list[Series] = []
+    folders: dict[Path, dict[Path, ImageInfo]] = {}
     for name in found.images:
         try:
             image = open_image(root / name, upright=True)
         except InputError as error:
             skipped.append(SkippedFile(name.as_posix(), str(error)))
             continue
-        form = Form.of(image)
+        info = ImageInfo.of(image)
         if image.pages > 1 or separate:
-            scenes.append(Scene(name.as_posix(), (root / name,), image.pages, form))
+            all_series.append(Series(name.as_posix(), (root / name,), image.pages, info))
         else:
-            folders.setdefault(name.parent, {})[name] = form
-    for folder, forms in folders.items():
-        common, count = Counter(forms.values()).most_common(1)[0]
-        for name, form in forms.items():
+            folders.setdefault(name.parent, {})[name] = info
+    for folder, infos in folders.items():
+        common, count = Counter(infos.values()).most_common(1)[0]
+        for name, info in infos.items():
             if count == 1:
                 reason = (
-                    "the only shot of its scene with this size and depth; at least 2 are needed"
+                    "the only shot of its series with this size and depth; at least 2 are needed"
                 )
-            elif form != common:
-                reason = f"it is {form}; most shots in its folder are {common}"
+            elif info != common:
+                reason = f"it is {info}; most shots in its folder are {common}"
             else:
                 continue
             skipped.append(SkippedFile(name.as_posix(), reason))
         if count > 1:
-            files = tuple(root / name for name, form in forms.items() if form == common)
+            files = tuple(root / name for name, info in infos.items() if info == common)
             title = root.resolve().name if folder == folder.parent else folder.as_posix()
-            scenes.append(Scene(title, files, count, common))
+            all_series.append(Series(title, files, count, common))
     skipped.sort(key=lambda file: file.name)
-    if not scenes:
+    if not all_series:
         expected = (
             f"{path} contains no repeated shots. Expected at least 2 shots of the same view: a "
             "folder of images with the same size and depth, or a file with several pages"
         )
         lines = [f"  {file.name}: {file.reason}" for file in skipped]
         raise InputError("\n".join([expected, *lines]))
-    return Scenes(tuple(sorted(scenes, key=lambda scene: scene.name)), tuple(skipped))
+    return FoundSeries(tuple(sorted(all_series, key=lambda series: series.name)), tuple(skipped))

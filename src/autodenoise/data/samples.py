@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from autodenoise.data.repeats import Form
-from autodenoise.data.volumes import ENDINGS, open_volumes
+from autodenoise.data.volumes import SUFFIXES, ImageInfo, open_volumes
 from autodenoise.images import open_image
 
 if TYPE_CHECKING:
@@ -50,14 +49,14 @@ class Plane:
         The name of an array in the volume; else empty.
     index
         The page of an image file; the index along the leading axes of an array.
-    form
+    info
         Its size, channels and dtype.
     """
 
     path: Path
     array: str
     index: tuple[int, ...]
-    form: Form
+    info: ImageInfo
 
 
 def list_planes(path: Path) -> list[Plane]:
@@ -74,15 +73,15 @@ def list_planes(path: Path) -> list[Plane]:
     MissingExtra
         The file needs zarr, which is not installed.
     """
-    if path.suffix.lower() in ENDINGS:
+    if path.suffix.lower() in SUFFIXES:
         return [
-            Plane(path, name, index, volume.form)
+            Plane(path, name, index, volume.info)
             for name, volume in open_volumes(path).items()
             for index in itertools.product(*(range(length) for length in volume.leading))
         ]
     image = open_image(path, upright=True)
-    form = Form.of(image)
-    return [Plane(path, "", (page,), form) for page in range(image.pages)]
+    info = ImageInfo.of(image)
+    return [Plane(path, "", (page,), info) for page in range(image.pages)]
 
 
 @dataclass(frozen=True)
@@ -107,8 +106,8 @@ class Sample:
     def of(cls, name: str, planes: Iterable[Plane]) -> Sample:
         """Return a sample that covers its planes completely."""
         planes = tuple(planes)
-        form = planes[0].form
-        return cls(name, planes, Window(0, 0, form.height, form.width))
+        info = planes[0].info
+        return cls(name, planes, Window(0, 0, info.height, info.width))
 
     @property
     def shots(self) -> int:
@@ -116,17 +115,17 @@ class Sample:
         return len(self.planes)
 
     @property
-    def form(self) -> Form:
+    def info(self) -> ImageInfo:
         """Size, channels and dtype of the first version's window."""
-        return self.planes[0].form._replace(width=self.window.width, height=self.window.height)
+        return self.planes[0].info._replace(width=self.window.width, height=self.window.height)
 
     @property
     def has_known_range(self) -> bool:
         """Whether the intensity range of all versions is known."""
-        return all(plane.form.intensity_range is not None for plane in self.planes)
+        return all(plane.info.intensity_range is not None for plane in self.planes)
 
     def rows(self) -> Iterator[tuple[int, int, NDArray[Any]]]:
-        """Read one version after the other, as `autodenoise.data.repeats.Scene.rows` does."""
+        """Read one version after the other, as `autodenoise.data.repeats.Series.rows` does."""
         reader = Reader()
         for shot, plane in enumerate(self.planes):
             yield shot, 0, reader.read(plane, self.window)
@@ -181,9 +180,9 @@ class Reader:
         InputError
             The file is missing or damaged.
         """
-        if plane.path.suffix.lower() in ENDINGS:
+        if plane.path.suffix.lower() in SUFFIXES:
             return self._read_volume(plane, window)
-        return self._read_page(plane, window)[..., : plane.form.channels]
+        return self._read_page(plane, window)[..., : plane.info.channels]
 
     def _read_page(self, plane: Plane, window: Window) -> NDArray[Any]:
         image, (page,) = self._image(plane.path), plane.index

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.data.patches import Patches
     from autodenoise.data.spec import DataSpec
+    from autodenoise.data.streaming import Patches
     from autodenoise.images import IntensityRange
 
 __all__ = ["PARTS", "Part", "Selection", "Splits", "hold_out_rows", "split"]

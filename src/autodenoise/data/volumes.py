@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from autodenoise.data.repeats import Form
 from autodenoise.errors import InputError, MissingExtra, extra_of
 from autodenoise.images import IntensityRange
 
@@ -19,9 +18,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["ENDINGS", "Volume", "open_volumes"]
+    from autodenoise.images import ImageFile
 
-ENDINGS = frozenset({".npy", ".zarr"})
+__all__ = ["SUFFIXES", "ImageInfo", "Volume", "open_volumes"]
+
+SUFFIXES = frozenset({".npy", ".zarr"})
 """Their suffixes; a ``.zarr`` is a folder."""
 
 _ZARR_METADATA = ("zarr.json", ".zarray")
@@ -31,6 +32,24 @@ _MAX_CHUNK_BYTES = 2**30
 
 # A damaged file makes zarr raise any of these.
 _READ_ERRORS = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
+
+
+class ImageInfo(NamedTuple):
+    """Size, channels, dtype and intensity range of an image."""
+
+    width: int
+    height: int
+    channels: int
+    dtype: np.dtype[Any]
+    intensity_range: IntensityRange | None
+
+    @classmethod
+    def of(cls, image: ImageFile) -> ImageInfo:
+        """Return the info of an image file that was opened upright."""
+        return cls(image.width, image.height, image.colors, image.dtype, image.intensity_range)
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}, {self.channels} channel(s), {self.dtype}"
 
 
 class _Array(Protocol):
@@ -61,7 +80,7 @@ class Volume:
         Number of values stored per pixel, including transparency.
     depth
         Number of planes along the last leading axis that are stored in one chunk.
-    form
+    info
         Size, channels and dtype of a plane.
     """
 
@@ -70,7 +89,7 @@ class Volume:
     leading: tuple[int, ...]
     samples: int
     depth: int
-    form: Form
+    info: ImageInfo
 
     @classmethod
     def of(cls, path: Path, array: _Array, chunk: tuple[int, ...] = ()) -> Volume:
@@ -94,8 +113,8 @@ class Volume:
         depth = chunk[len(leading) - 1] if chunk and leading else 1
         if depth * height * width * samples * native.itemsize > _MAX_SLAB_BYTES:
             depth = 1
-        form = Form(width, height, min(samples, 3), native, IntensityRange.for_dtype(native))
-        return cls(path, array, leading, samples, depth, form)
+        info = ImageInfo(width, height, min(samples, 3), native, IntensityRange.for_dtype(native))
+        return cls(path, array, leading, samples, depth, info)
 
     def read(
         self, index: tuple[int, ...], top: int, left: int, height: int, width: int
@@ -126,8 +145,8 @@ class Volume:
         key += [slice(top, top + height), slice(left, left + width)]
         with _reading(self.path):
             part = np.asarray(self.array[tuple(key)])
-        part = part.reshape(-1, height, width, self.samples)[..., : self.form.channels]
-        return part.astype(self.form.dtype, copy=False)
+        part = part.reshape(-1, height, width, self.samples)[..., : self.info.channels]
+        return part.astype(self.info.dtype, copy=False)
 
 
 def open_volumes(path: Path) -> dict[str, Volume]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodenoise.data.registration import misalignment
-from autodenoise.data.repeats import find_scenes
+from autodenoise.data.repeats import find_series
 from autodenoise.errors import InputError
 from autodenoise.images import IntensityRange
 from autodenoise.noise_estimation.curve import MOST_DEVIATION, Line, fit_line, joined, tabulated
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.data.repeats import Scene
+    from autodenoise.data.repeats import Series
     from autodenoise.discovery import SkippedFile
 
     Floats = NDArray[np.float64]
@@ -172,7 +172,7 @@ def measure(
     intensity_range: IntensityRange | None = None,
     on_step: Callable[[str], None] | None = None,
 ) -> Profile:
-    """Measure noise from scenes of several shots each, such as `find_scenes` finds.
+    """Measure noise from scenes of several shots each, such as `find_series` finds.
 
     A folder called ``dark`` holds shots without light, which give the black level and the read
     noise by themselves.
@@ -197,13 +197,13 @@ def measure(
     InputError
         Nothing there can be measured; the message says why.
     """
-    found = of_one_kind(find_scenes(source, separate=flat))
-    form = found.scenes[0].form
+    found = of_one_kind(find_series(source, separate=flat))
+    form = found.series[0].info
     declared = intensity_range or form.intensity_range
     unit = declared or IntensityRange(0, 1)
     extremes = Extremes(form.channels)
     sound, passed_over = [], list(found.skipped)
-    for scene in _told(found.scenes, "reading", on_step):
+    for scene in _told(found.series, "reading", on_step):
         kept, damaged = survey(scene, extremes, least=1 if flat else 2)
         passed_over += damaged
         if kept is not None:
@@ -240,7 +240,7 @@ def measure(
     return Profile(
         scenes=len(sound),
         shots=sum(scene.shots for scene in sound),
-        pixels=sum(scene.shots * scene.form.width * scene.form.height for scene in sound),
+        pixels=sum(scene.shots * scene.info.width * scene.info.height for scene in sound),
         form=str(form),
         intensity_range=unit,
         own_unit=declared is None,
@@ -258,8 +258,8 @@ def measure(
 
 
 def _told(
-    scenes: Sequence[Scene], doing: str, on_step: Callable[[str], None] | None
-) -> Iterator[Scene]:
+    scenes: Sequence[Series], doing: str, on_step: Callable[[str], None] | None
+) -> Iterator[Series]:
     """Give scenes, and say which one it is."""
     for number, scene in enumerate(scenes, 1):
         if on_step is not None:
@@ -272,7 +272,7 @@ def samples(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _is_dark(scene: Scene) -> bool:
+def _is_dark(scene: Series) -> bool:
     return bool({part.lower() for part in scene.name.split("/")} & set(DARK))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.data.repeats import Scene, Scenes
+    from autodenoise.data.repeats import FoundSeries, Series
     from autodenoise.images import IntensityRange
 
     Floats = NDArray[np.float64]
@@ -30,17 +30,17 @@ _TOGETHER = 16
 _PILE = 20
 
 
-def of_one_kind(scenes: Scenes) -> Scenes:
+def of_one_kind(scenes: FoundSeries) -> FoundSeries:
     """Keep the scenes whose samples are of the most common kind, and pass over the others."""
 
-    def kind(scene: Scene) -> tuple[Any, ...]:
-        return scene.form.channels, scene.form.dtype, scene.form.intensity_range
+    def kind(scene: Series) -> tuple[Any, ...]:
+        return scene.info.channels, scene.info.dtype, scene.info.intensity_range
 
-    common = Counter(map(kind, scenes.scenes)).most_common(1)[0][0]
-    kept = tuple(scene for scene in scenes.scenes if kind(scene) == common)
+    common = Counter(map(kind, scenes.series)).most_common(1)[0][0]
+    kept = tuple(scene for scene in scenes.series if kind(scene) == common)
     others = [
-        SkippedFile(scene.name, f"it is {scene.form}; most scenes are as {kept[0].name}")
-        for scene in scenes.scenes
+        SkippedFile(scene.name, f"it is {scene.info}; most scenes are as {kept[0].name}")
+        for scene in scenes.series
         if kind(scene) != common
     ]
     return type(scenes)(kept, (*scenes.skipped, *others))
@@ -82,8 +82,8 @@ def _pile(end: Counter[float]) -> float:
 
 
 def survey(
-    scene: Scene, extremes: Extremes, *, least: int
-) -> tuple[Scene | None, Sequence[SkippedFile]]:
+    scene: Series, extremes: Extremes, *, least: int
+) -> tuple[Series | None, Sequence[SkippedFile]]:
     """Decode every shot once, so that a damaged one is known before anything is measured.
 
     Parameters
@@ -97,7 +97,7 @@ def survey(
 
     Returns
     -------
-    Scene or None
+    Series or None
         The shots that are sound, if they are enough.
     sequence of SkippedFile
         The others.
@@ -124,7 +124,7 @@ def _check_finite(file: Path, samples: NDArray[Any]) -> None:
         raise InputError(f"{file} holds values that are no finite numbers")
 
 
-def strips(scene: Scene) -> Iterator[NDArray[Any]]:
+def strips(scene: Series) -> Iterator[NDArray[Any]]:
     """Give the shots of a scene strip by strip, some of them at a time where they are many.
 
     Yields
@@ -144,6 +144,6 @@ def strips(scene: Scene) -> Iterator[NDArray[Any]]:
     held: dict[int, list[NDArray[Any]]] = {}
     for shot, top, samples in scene.rows():
         held.setdefault(top, []).append(samples)
-        if shot in lasts and top + len(samples) == scene.form.height:
+        if shot in lasts and top + len(samples) == scene.info.height:
             yield from map(np.stack, held.values())
             held = {}

@@ -16,8 +16,7 @@ import torch
 
 from autodenoise import nets, recipes, runtime
 from autodenoise.data import dataset as datasets
-from autodenoise.data.batch import Batch
-from autodenoise.data.crops import Crops, as_float
+from autodenoise.data.crops import Batch, Crops, as_float
 from autodenoise.data.streaming import crops_of
 from autodenoise.errors import Interrupted, MissingExtra, OutputError, UsageError, extra_of
 from autodenoise.export.from_onnx import initialize_from

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from autodenoise.data.batch import Batch
-from autodenoise.data.crops import Crops, as_float
+from autodenoise.data.crops import Batch, Crops, as_float
 from autodenoise.training.randomness import generator
 
 if TYPE_CHECKING:

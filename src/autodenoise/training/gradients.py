@@ -12,7 +12,7 @@ from autodenoise.training.process import has_bfloat16
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from autodenoise.data.batch import Batch
+    from autodenoise.data.crops import Batch
     from autodenoise.nets import Autoencoder
     from autodenoise.training.phases import Phase
     from autodenoise.training.state import Training

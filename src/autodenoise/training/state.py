@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from autodenoise.data.batch import Batch
-    from autodenoise.data.crops import Crops
+    from autodenoise.data.crops import Batch, Crops
     from autodenoise.nets import Autoencoder
     from autodenoise.noise import Noise
     from autodenoise.training.history import EpochRow

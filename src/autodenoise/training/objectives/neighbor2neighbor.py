@@ -16,7 +16,7 @@ from autodenoise.training.objectives.objective import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from autodenoise.data.batch import Batch
+    from autodenoise.data.crops import Batch
     from autodenoise.noise import Noise
 
 __all__ = ["Neighbor2Neighbor", "draw_pairs", "subsample"]

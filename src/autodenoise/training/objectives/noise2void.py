@@ -20,7 +20,7 @@ from autodenoise.training.objectives.objective import (
 )
 
 if TYPE_CHECKING:
-    from autodenoise.data.batch import Batch
+    from autodenoise.data.crops import Batch
     from autodenoise.noise import Noise
 
 __all__ = ["Fill", "Lines", "Noise2Void", "draw_blind_spots", "replace_blind_spots", "spot_mask"]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from autodenoise.data.batch import Batch
+    from autodenoise.data.crops import Batch
     from autodenoise.noise import Noise
 
 __all__ = ["DenoisingNetwork", "Objective", "TrainingTask", "noisy_images"]

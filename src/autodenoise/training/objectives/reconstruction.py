@@ -10,7 +10,7 @@ from autodenoise.training.objectives.objective import DenoisingNetwork, Training
 if TYPE_CHECKING:
     import torch
 
-    from autodenoise.data.batch import Batch
+    from autodenoise.data.crops import Batch
     from autodenoise.noise import Noise
 
 __all__ = ["Reconstruction"]

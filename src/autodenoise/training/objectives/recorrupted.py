@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autodenoise.data.batch import Batch
+from autodenoise.data.crops import Batch
 from autodenoise.noise.mixture import uncut
 from autodenoise.training.objectives.objective import (
     DenoisingNetwork,

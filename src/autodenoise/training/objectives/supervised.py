@@ -14,7 +14,7 @@ from autodenoise.training.objectives.objective import (
 if TYPE_CHECKING:
     import torch
 
-    from autodenoise.data.batch import Batch
+    from autodenoise.data.crops import Batch
     from autodenoise.noise import Noise
 
 __all__ = ["Supervised"]
