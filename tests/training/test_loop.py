@@ -23,62 +23,28 @@ from autodenoise.training.checkpoint import (
     save_weights,
 )
 from autodenoise.training.ema import EMA
-from autodenoise.training.history import EpochRow
 from autodenoise.training.loop import CHECKPOINT_NAME, fit
 from autodenoise.training.losses import charbonnier, loss_for, mean_squared_error
 from autodenoise.training.optimizers import Adadelta, Adam, Muon
 from autodenoise.training.phases import Phase, is_over
 from autodenoise.training.randomness import generator
 from autodenoise.training.schedules import Cosine, OneCycle
-from autodenoise.training.state import Training, TrainingState, TrainingStatus
+from autodenoise.training.state import TrainingState, TrainingStatus
 from autodenoise.training.validation import Validation
+from tests.helpers.training_runs import (
+    RecordingCallback,
+    StopNow,
+    losses,
+    squares,
+    training,
+    weights,
+)
 
-
-class Heard:
-    def __init__(self) -> None:
-        self.steps: list[TrainingStatus] = []
-        self.rows: list[EpochRow] = []
-
-    def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
-        self.began, self.earlier = training, rows
-
-    def step(self, status: TrainingStatus) -> None:
-        self.steps.append(status)
-
-    def epoch(self, row: EpochRow) -> None:
-        self.rows.append(row)
-
-
-def squares(count: int, seed: int) -> torch.Tensor:
-    """Draw bright squares on black: a data set that a small network learns in seconds."""
-    place = torch.randint(2, 18, (count, 2), generator=torch.Generator().manual_seed(seed))
-    images = torch.zeros(count, 1, 28, 28, dtype=torch.uint8)
-    for image, (row, column) in zip(images, place.tolist(), strict=True):
-        image[0, row : row + 8, column : column + 8] = 255
-    return images
-
-
-def training(phases: dict[str, Phase], **changes: Any) -> Training:
-    values: dict[str, Any] = {
-        "network": nets.build("bottleneck", {"width": 8}, torch.Generator().manual_seed(0)),
-        "phases": phases,
-        "noise": Gaussian(0.4, clip=True),
-        "train": squares(150, 0),
-        "validation": Batch(squares(50, 1)),
-        "validation_split": "test",
-        "noisy_validation": True,
-        "seed": 3,
-        "device": torch.device("cpu"),
-    }
-    values |= changes
-    return Training(**{"samples": len(values["train"]), **values})
-
-
-AVERAGED = Phase(
+WITH_EMA = Phase(
     epochs=4, batch_size=32, optimizer=Adam(0.01), schedule=Cosine(), ema=0.9, clip=0.3
 )
 PHASES = [
-    {"denoise": AVERAGED, "more": dataclasses.replace(AVERAGED, epochs=1, loss="charbonnier")},
+    {"denoise": WITH_EMA, "more": dataclasses.replace(WITH_EMA, epochs=1, loss="charbonnier")},
     {"denoise": Phase(epochs=4, batch_size=32, optimizer=Muon(), schedule=OneCycle())},
     {"denoise": Phase(epochs=4, batch_size=32, noise="once", optimizer=Adam())},
     {
@@ -88,43 +54,30 @@ PHASES = [
 ]
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    _, tensors = load_state(folder / CHECKPOINT_NAME)
-    return {name: value for name, value in tensors.items() if name.startswith("network.")}
-
-
-def losses(rows: list[EpochRow]) -> list[tuple[str, int, float, float, float]]:
-    return [(row.phase, row.epoch, row.loss, row.val_loss, row.learning_rate) for row in rows]
-
-
-class StopNow(Exception):
-    pass
-
-
 @pytest.mark.parametrize("phases", PHASES, ids=["average", "muon", "adam", "two phases"])
 @pytest.mark.parametrize("whole_epochs", [1, 2, 3])
-def test_a_run_that_died_ends_bit_for_bit_as_one_that_did_not(
+def test_resume_after_a_crash_between_checkpoints_is_bit_exact(
     tmp_path: Path, phases: dict[str, Phase], whole_epochs: int
 ) -> None:
-    straight, broken = tmp_path / "straight", tmp_path / "broken"
-    straight.mkdir()
-    broken.mkdir()
-    expected = fit(training(phases, samples=300), straight, Heard())
+    uninterrupted, interrupted = tmp_path / "uninterrupted", tmp_path / "interrupted"
+    uninterrupted.mkdir()
+    interrupted.mkdir()
+    expected = fit(training(phases, samples=300), uninterrupted, RecordingCallback())
 
-    class Dies(Heard):
+    class Dies(RecordingCallback):
         def step(self, status: TrainingStatus) -> None:
             super().step(status)
             if len(self.rows) == whole_epochs:
                 raise StopNow
 
     with pytest.raises(StopNow):
-        fit(training(phases, samples=300), broken, Dies())
-    # Another network object with other weights: all must come from the checkpoint.
+        fit(training(phases, samples=300), interrupted, Dies())
+    # Another network with other weights: everything must come from the checkpoint.
     other = nets.build("bottleneck", {"width": 8}, torch.Generator().manual_seed(99))
-    rows = fit(training(phases, samples=300, network=other), broken, Heard())
+    rows = fit(training(phases, samples=300, network=other), interrupted, RecordingCallback())
     assert losses(rows) == losses(expected)
-    for name, value in weights(straight).items():
-        assert torch.equal(value, weights(broken)[name]), name
+    for name, value in weights(uninterrupted).items():
+        assert torch.equal(value, weights(interrupted)[name]), name
 
 
 @pytest.mark.parametrize(
@@ -134,13 +87,13 @@ def test_a_run_that_died_ends_bit_for_bit_as_one_that_did_not(
         (PHASES[0], 25),  # the end of its first phase
     ],
 )
-def test_so_does_one_that_died_anywhere_after_a_checkpoint(
+def test_resume_after_a_crash_at_any_checkpoint_is_bit_exact(
     tmp_path: Path, phases: dict[str, Phase], saved: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    straight, broken = tmp_path / "straight", tmp_path / "broken"
-    straight.mkdir()
-    broken.mkdir()
-    expected = fit(training(phases), straight, Heard())
+    uninterrupted, interrupted = tmp_path / "uninterrupted", tmp_path / "interrupted"
+    uninterrupted.mkdir()
+    interrupted.mkdir()
+    expected = fit(training(phases), uninterrupted, RecordingCallback())
     left = saved
 
     def save_and_die(*arguments: Any) -> None:
@@ -151,17 +104,17 @@ def test_so_does_one_that_died_anywhere_after_a_checkpoint(
             raise StopNow
 
     with monkeypatch.context() as patch:
-        # Every step is a checkpoint, and the process dies right after one of them.
+        # A checkpoint is written after every step, and the process dies right after one.
         patch.setattr("autodenoise.training.loop._CHECKPOINT_SECONDS", 0.0)
         patch.setattr("autodenoise.training.loop.save_state", save_and_die)
         with pytest.raises(StopNow):
-            fit(training(phases), broken, Heard())
-    assert losses(fit(training(phases), broken, Heard())) == losses(expected)
-    for name, value in weights(straight).items():
-        assert torch.equal(value, weights(broken)[name]), name
+            fit(training(phases), interrupted, RecordingCallback())
+    assert losses(fit(training(phases), interrupted, RecordingCallback())) == losses(expected)
+    for name, value in weights(uninterrupted).items():
+        assert torch.equal(value, weights(interrupted)[name]), name
 
 
-def test_so_does_one_that_died_after_its_very_last_save(
+def test_resume_after_the_last_checkpoint_restores_the_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = training(PHASES[2])
@@ -174,37 +127,35 @@ def test_so_does_one_that_died_after_its_very_last_save(
     with monkeypatch.context() as patch:
         patch.setattr("autodenoise.training.loop.save_state", save_and_die)
         with pytest.raises(StopNow):
-            fit(given, tmp_path, Heard())
+            fit(given, tmp_path, RecordingCallback())
     fresh = training(PHASES[2])
-    fit(fresh, tmp_path, Heard())
+    fit(fresh, tmp_path, RecordingCallback())
     for one, other in zip(given.network.parameters(), fresh.network.parameters(), strict=True):
         assert torch.equal(one, other)
 
 
-def test_a_checkpoint_fits_no_other_recipe(tmp_path: Path) -> None:
-    fit(training(PHASES[2]), tmp_path, Heard())
+def test_checkpoints_of_other_recipes_are_refused(tmp_path: Path) -> None:
+    fit(training(PHASES[2]), tmp_path, RecordingCallback())
     for changed in (
         training(PHASES[1]),
         training(PHASES[2], noise=Gaussian(0.5)),
         training(PHASES[2], seed=4),
     ):
         with pytest.raises(InputError, match="another recipe"):
-            fit(changed, tmp_path, Heard())
+            fit(changed, tmp_path, RecordingCallback())
 
 
-def test_a_recipe_stands_for_noise_that_another_processor_measures_otherwise(
+def test_recipe_text_replaces_measured_noise_in_the_fingerprint(
     tmp_path: Path,
 ) -> None:
-    rows = fit(training(PHASES[2], recipe_text="noisy pictures"), tmp_path, Heard())
-    measured = training(
-        PHASES[2], noise=Gaussian(0.4 + 1e-9, clip=True), recipe_text="noisy pictures"
-    )
-    assert losses(fit(measured, tmp_path, Heard())) == losses(rows)
+    rows = fit(training(PHASES[2], recipe_text="noisy crops"), tmp_path, RecordingCallback())
+    measured = training(PHASES[2], noise=Gaussian(0.4 + 1e-9, clip=True), recipe_text="noisy crops")
+    assert losses(fit(measured, tmp_path, RecordingCallback())) == losses(rows)
     with pytest.raises(InputError, match="another recipe"):
-        fit(training(PHASES[2], recipe_text="others"), tmp_path, Heard())
+        fit(training(PHASES[2], recipe_text="others"), tmp_path, RecordingCallback())
 
 
-def test_the_average_is_the_mean_that_its_decay_says() -> None:
+def test_ema_follows_its_decay() -> None:
     layer = torch.nn.Linear(1, 1, bias=False)
     values = [0.7, -1.0, 2.0, 5.0, 0.25]
     layer.weight.data.fill_(values[0])
@@ -213,8 +164,8 @@ def test_the_average_is_the_mean_that_its_decay_says() -> None:
     for count, value in enumerate(values[1:], 1):
         layer.weight.data.fill_(value)
         average.update()
-        kept = min(0.5, (1 + count) / (10 + count))
-        expected = kept * expected + (1 - kept) * value
+        inputs = min(0.5, (1 + count) / (10 + count))
+        expected = inputs * expected + (1 - inputs) * value
     with average.applied():
         assert layer.weight.item() == pytest.approx(expected)
     assert layer.weight.item() == values[-1]
@@ -222,68 +173,72 @@ def test_the_average_is_the_mean_that_its_decay_says() -> None:
     assert layer.weight.item() == pytest.approx(expected)
 
 
-def test_what_is_validated_kept_and_handed_over_is_the_average(tmp_path: Path) -> None:
-    phase = dataclasses.replace(AVERAGED, ema=0.999, epochs=2)
+def test_ema_is_validated_saved_and_returned(tmp_path: Path) -> None:
+    phase = dataclasses.replace(WITH_EMA, ema=0.999, epochs=2)
     given = training({"denoise": phase})
-    rows = fit(given, tmp_path, Heard())
-    watched = Validation(given)
-    assert watched.loss(given.network, phase) == pytest.approx(rows[-1].val_loss, rel=1e-5)
+    rows = fit(given, tmp_path, RecordingCallback())
+    validation = Validation(given)
+    assert validation.loss(given.network, phase) == pytest.approx(rows[-1].val_loss, rel=1e-5)
     _, tensors = load_state(tmp_path / CHECKPOINT_NAME)
     other = nets.build("bottleneck", {"width": 8}, torch.Generator().manual_seed(9))
     restore_trained(tmp_path / CHECKPOINT_NAME, tensors, other)
-    assert watched.loss(other, phase) == pytest.approx(rows[-1].val_loss, rel=1e-5)
+    assert validation.loss(other, phase) == pytest.approx(rows[-1].val_loss, rel=1e-5)
 
 
-def test_a_clipped_step_is_no_longer_than_asked(tmp_path: Path) -> None:
+def test_clip_limits_the_gradient_norm(tmp_path: Path) -> None:
     seen: list[float] = []
 
-    class Watched(BottleneckAutoencoder):
+    class Spy(BottleneckAutoencoder):
         def constrain(self) -> None:
             gradients = [p.grad for p in self.parameters() if p.grad is not None]
             seen.append(float(torch.stack([g.norm() for g in gradients]).norm()))
 
-    network = Watched(width=4)
+    network = Spy(width=4)
     network.initialise(torch.Generator().manual_seed(0))
-    fit(training({"a": Phase(epochs=1, batch_size=50)}, network=network), tmp_path, Heard())
+    fit(
+        training({"a": Phase(epochs=1, batch_size=50)}, network=network),
+        tmp_path,
+        RecordingCallback(),
+    )
     longest = max(seen)
     seen.clear()
     folder = tmp_path / "clipped"
     folder.mkdir()
     clipped = Phase(epochs=1, batch_size=50, clip=longest / 10)
-    fit(training({"a": clipped}, network=network), folder, Heard())
+    fit(training({"a": clipped}, network=network), folder, RecordingCallback())
     assert max(seen) <= longest / 10 * 1.001
 
 
-def test_minutes_end_a_phase_whatever_its_epochs(tmp_path: Path) -> None:
+def test_minutes_end_a_phase_before_its_epochs(tmp_path: Path) -> None:
     phases = {
         "a": Phase(epochs=10**6, batch_size=50, minutes=0.01, schedule=Cosine(warmup=0.0)),
         "b": Phase(
             epochs=10**6, batch_size=50, minutes=0.002, schedule=Cosine(warmup=0.0, floor=0.5)
         ),
     }
-    heard = Heard()
-    rows = fit(training(phases), tmp_path, heard)
+    callback = RecordingCallback()
+    rows = fit(training(phases), tmp_path, callback)
     for name, phase in phases.items():
         own = [row for row in rows if row.phase == name]
         assert 60 * (phase.minutes or 0) <= sum(row.seconds for row in own)
         assert is_over(rows, name, phase)
         assert not is_over(own[:-1], name, phase)
     assert 0.49e-3 < rows[-1].learning_rate <= 1e-3  # how low depends on how long a step takes
-    assert all(status.eta >= 0 for status in heard.steps)
-    # Gone on with, it has had its time.
-    again = Heard()
+    assert all(status.eta >= 0 for status in callback.steps)
+    # Resumed, its time is used up.
+    again = RecordingCallback()
     assert fit(training(phases), tmp_path, again) == rows
     assert not again.steps
 
 
-def test_the_loss_of_an_epoch_that_time_cuts_is_that_of_what_was_seen(tmp_path: Path) -> None:
-    # Nothing is learnt, so training and validation have the same loss but for the images.
+def test_loss_of_an_epoch_cut_short_is_the_mean_over_seen_images(tmp_path: Path) -> None:
+    # The weights do not change, so training and validation have the same loss but for the images.
     phase = Phase(epochs=1, batch_size=1, minutes=5e-4, optimizer=Adam(1e-30), loss="mse")
-    rows = fit(training({"a": phase}), tmp_path, Heard())
+    rows = fit(training({"a": phase}), tmp_path, RecordingCallback())
     assert rows[0].loss == pytest.approx(rows[0].val_loss, rel=0.3)
 
 
-def test_on_a_gpu_the_loss_is_compiled_with_the_network_in_it(
+def test_loss_is_compiled_with_the_network_on_a_gpu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     graphs: list[torch.fx.GraphModule] = []
@@ -308,7 +263,7 @@ def test_on_a_gpu_the_loss_is_compiled_with_the_network_in_it(
     assert loss_for(phase, torch.device("cpu")) is charbonnier
 
 
-def test_what_cannot_be_compiled_is_trained_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_continues_uncompiled_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     torch_compile = torch.compile
 
     def without_a_compiler(*_: Any) -> Callable[..., Any]:
@@ -328,13 +283,13 @@ def test_what_cannot_be_compiled_is_trained_all_the_same(monkeypatch: pytest.Mon
     assert torch.equal(first, mean_squared_error(network, noisy, clean))
 
 
-def test_it_learns_from_crops_in_bfloat16(tmp_path: Path) -> None:
+def test_training_on_crops_in_bfloat16_denoises(tmp_path: Path) -> None:
     random = torch.Generator().manual_seed(0)
-    # Smooth pictures: noise is what has detail.
+    # Smooth images: only the noise has detail.
     coarse = torch.rand(12, 3, 6, 7, generator=random)
     smooth = torch.nn.functional.interpolate(coarse, scale_factor=8, mode="bicubic").clamp(0, 1)
     scenes = [*smooth[:6, None], *smooth[6:, None].transpose(3, 4)]
-    pictures = ImageCrops(scenes, 24, shuffle_channels=True)
+    crops = ImageCrops(scenes, 24, shuffle_channels=True)
     network = nets.build("unet", {"channels": 3}, torch.Generator().manual_seed(0))
     phase = Phase(
         epochs=1,
@@ -349,35 +304,35 @@ def test_it_learns_from_crops_in_bfloat16(tmp_path: Path) -> None:
     given = training(
         {"squares": phase, "large": dataclasses.replace(phase, crop=40, loss="mse")},
         network=network,
-        train=pictures,
+        train=crops,
         validation=Batch(smooth[:, :, :40, :40].contiguous()),
         samples=3005,
         noise=Gaussian(0.2),
     )
-    rows = fit(given, tmp_path, Heard())
+    rows = fit(given, tmp_path, RecordingCallback())
     # Doing nothing leaves 0.04.
     assert rows[-1].val_loss < 0.012
 
 
-def test_a_validation_loss_that_is_no_number_stops_too(tmp_path: Path) -> None:
+def test_nonfinite_validation_loss_stops_training(tmp_path: Path) -> None:
     # One step of any size: the training loss is the last good one.
     phases = {"denoise": Phase(epochs=1, batch_size=150, optimizer=Adadelta(1e38))}
     with pytest.raises(TrainingDiverged, match="validation loss became"):
-        fit(training(phases), tmp_path, Heard())
+        fit(training(phases), tmp_path, RecordingCallback())
     assert not list(tmp_path.iterdir())
 
 
-def test_it_learns_to_denoise(tmp_path: Path) -> None:
+def test_training_learns_to_denoise(tmp_path: Path) -> None:
     phases = {"denoise": Phase(epochs=12, batch_size=16, optimizer=Muon(), schedule=OneCycle())}
-    rows = fit(training(phases, train=squares(400, 0)), tmp_path, Heard())
+    rows = fit(training(phases, train=squares(400, 0)), tmp_path, RecordingCallback())
     # A perfect output scores 0 here; answering each pixel's mean brightness scores 0.28.
     assert rows[-1].val_loss < 0.06
     assert rows[-1].val_loss < rows[0].val_loss / 2
 
 
-def test_the_metrics_file_tells_each_epoch(tmp_path: Path) -> None:
-    heard = Heard()
-    rows = fit(training(PHASES[3]), tmp_path, heard)
+def test_metrics_file_has_a_row_per_epoch(tmp_path: Path) -> None:
+    callback = RecordingCallback()
+    rows = fit(training(PHASES[3]), tmp_path, callback)
     with (tmp_path / "metrics.csv").open() as file:
         table = list(csv.DictReader(file))
     assert [(line["phase"], int(line["epoch"])) for line in table] == [
@@ -387,29 +342,29 @@ def test_the_metrics_file_tells_each_epoch(tmp_path: Path) -> None:
         ("denoise", 2),
     ]
     assert [float(line["val_loss"]) for line in table] == [row.val_loss for row in rows]
-    assert heard.rows == rows
-    assert heard.steps[-1].step == heard.steps[-1].steps
-    assert heard.steps[-1].eta == pytest.approx(0, abs=1e-6)
+    assert callback.rows == rows
+    assert callback.steps[-1].step == callback.steps[-1].steps
+    assert callback.steps[-1].eta == pytest.approx(0, abs=1e-6)
 
 
-def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
-    rows = fit(training(PHASES[2]), tmp_path, Heard())
-    heard = Heard()
-    assert fit(training(PHASES[2]), tmp_path, heard) == rows
-    assert not heard.steps
+def test_finished_run_is_not_trained_again(tmp_path: Path) -> None:
+    rows = fit(training(PHASES[2]), tmp_path, RecordingCallback())
+    callback = RecordingCallback()
+    assert fit(training(PHASES[2]), tmp_path, callback) == rows
+    assert not callback.steps
 
 
-def test_best_weights_are_those_of_the_lowest_validation_loss(tmp_path: Path) -> None:
+def test_best_weights_have_the_lowest_validation_loss(tmp_path: Path) -> None:
     phase = Phase(epochs=6, batch_size=16, optimizer=Adam(0.03))
     given = training({"denoise": phase})
-    rows = fit(given, tmp_path, Heard())
+    rows = fit(given, tmp_path, RecordingCallback())
     best = min(row.val_loss for row in rows)
     load_weights(tmp_path / "best.safetensors", given.network)
     folder = tmp_path / "again"
     folder.mkdir()
     # One step of vanishing size validates the weights as they are.
     still = dataclasses.replace(phase, epochs=1, batch_size=150, optimizer=Adam(1e-30))
-    again = fit(dataclasses.replace(given, phases={"denoise": still}), folder, Heard())
+    again = fit(dataclasses.replace(given, phases={"denoise": still}), folder, RecordingCallback())
     assert again[0].val_loss == pytest.approx(best, rel=1e-6)
 
 
@@ -418,12 +373,12 @@ def test_patience_ends_a_phase_early(tmp_path: Path) -> None:
         "denoise": Phase(epochs=50, batch_size=75, optimizer=Adam(1e-30), patience=3),
         "more": Phase(epochs=1, batch_size=75),
     }
-    rows = fit(training(phases), tmp_path, Heard())
-    # Nothing is learnt, so that the first epoch stays the best and three more follow.
+    rows = fit(training(phases), tmp_path, RecordingCallback())
+    # The weights do not change: the first epoch stays the best and three more follow.
     assert [row.phase for row in rows] == ["denoise"] * 4 + ["more"]
 
 
-def test_a_loss_that_is_no_number_stops_with_advice(tmp_path: Path) -> None:
+def test_nonfinite_loss_stops_with_advice(tmp_path: Path) -> None:
     class Broken:
         def __call__(self, clean: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
             del generator
@@ -432,24 +387,28 @@ def test_a_loss_that_is_no_number_stops_with_advice(tmp_path: Path) -> None:
     noise: Noise = Broken()
     phases = {"denoise": Phase(epochs=2, batch_size=32, optimizer=Adam(0.5))}
     with pytest.raises(TrainingDiverged, match=r"phase\.denoise\.optimizer\.learning_rate=0\.05"):
-        fit(training(phases, noise=noise), tmp_path, Heard())
+        fit(training(phases, noise=noise), tmp_path, RecordingCallback())
     assert not (tmp_path / "metrics.csv").exists()
 
 
-def test_noise_drawn_once_stays_and_fresh_noise_does_not(tmp_path: Path) -> None:
+def test_noise_drawn_once_stays_and_fresh_noise_changes(tmp_path: Path) -> None:
     seen: dict[str, list[torch.Tensor]] = {"once": [], "fresh": []}
     for kind, given in seen.items():
 
-        class Watched(BottleneckAutoencoder):
-            def forward(self, x: torch.Tensor, kept: list[torch.Tensor] = given) -> torch.Tensor:
+        class Spy(BottleneckAutoencoder):
+            def forward(self, x: torch.Tensor, inputs: list[torch.Tensor] = given) -> torch.Tensor:
                 if self.training:
-                    kept.append(x.detach().clone())
+                    inputs.append(x.detach().clone())
                 return super().forward(x)
 
         folder = tmp_path / kind
         folder.mkdir()
         phases = {"denoise": Phase(epochs=2, batch_size=60, noise=kind)}  # type: ignore[arg-type]
-        fit(training(phases, network=Watched(width=4), train=squares(60, 0)), folder, Heard())
+        fit(
+            training(phases, network=Spy(width=4), train=squares(60, 0)),
+            folder,
+            RecordingCallback(),
+        )
     for kind, (first, second) in seen.items():
         # Epochs are in another order each, so compare as sets: by sorted sums.
         one, other = (batch.sum((1, 2, 3)).sort().values for batch in (first, second))
@@ -465,7 +424,7 @@ def test_generators_differ_by_purpose_and_place() -> None:
     assert number(7, "order", 3) == number(7, "order", 3)
 
 
-def test_damaged_checkpoints_are_one_error(tmp_path: Path) -> None:
+def test_damaged_checkpoints_raise_input_error(tmp_path: Path) -> None:
     network = nets.build("conv", {}, torch.Generator().manual_seed(0))
     path = tmp_path / "checkpoint.safetensors"
     save_state(path, TrainingState(), network, Adam().build(network))
@@ -512,6 +471,6 @@ def test_optimizer_state_survives_a_round_trip(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [{"epochs": 0}, {"batch_size": 0}, {"patience": 0}])
-def test_phases_that_mean_nothing_are_refused(change: dict[str, Any]) -> None:
+def test_invalid_phases_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="expected at least 1"):
         Phase(**({"epochs": 1} | change))

@@ -36,7 +36,7 @@ from autodenoise.training.phases import Phase
 from autodenoise.training.schedules import Cosine
 from autodenoise.training.state import Training
 from autodenoise.training.validation import draw_repeats
-from tests.training.test_loop import Heard
+from tests.helpers.training_runs import RecordingCallback
 
 
 def draw(seed: int) -> torch.Generator:
@@ -44,12 +44,12 @@ def draw(seed: int) -> torch.Generator:
 
 
 def places(count: int, channels: int, height: int, width: int) -> Tensor:
-    """Images whose values say where they are: the row and the column of each, in every channel."""
+    """Return images whose values are the index of each pixel, in every channel."""
     ramp = torch.arange(height * width, dtype=torch.float32).view(1, 1, height, width)
     return ramp.expand(count, channels, -1, -1).clone()
 
 
-def test_noise_is_drawn_in_full_precision_whatever_the_network_computes_in() -> None:
+def test_noise_is_drawn_in_float32_under_autocast() -> None:
     clean = torch.rand(2, 1, 32, 32, generator=draw(1))
     network = nets.build("conv", {"channels": 1}, draw(2))
     with torch.autocast("cpu", torch.bfloat16):
@@ -59,7 +59,7 @@ def test_noise_is_drawn_in_full_precision_whatever_the_network_computes_in() -> 
     assert task.target is clean
 
 
-def test_noise2noise_takes_two_shots_or_draws_them() -> None:
+def test_noise2noise_uses_repeats_or_draws_them() -> None:
     network = nets.build("conv", {"channels": 1}, draw(0))
     clean, one, other = torch.rand(3, 2, 1, 16, 16, generator=draw(1))
     objective = Noise2Noise(Gaussian(0.1))
@@ -72,7 +72,7 @@ def test_noise2noise_takes_two_shots_or_draws_them() -> None:
 
 
 @pytest.mark.parametrize("noise", [Gaussian(0.1), Poisson(60.0)])
-def test_recorrupted_noises_are_not_correlated(noise: Noise) -> None:
+def test_recorrupted_noises_are_uncorrelated(noise: Noise) -> None:
     network = nets.build("conv", {"channels": 1}, draw(0))
     clean = torch.full((4, 1, 200, 200), 0.6)
     noisy = noise(clean, draw(1))
@@ -90,7 +90,7 @@ def test_recorrupted_noises_are_not_correlated(noise: Noise) -> None:
 
 @settings(max_examples=20)
 @given(st.integers(2, 21), st.integers(2, 21), st.integers(1, 3), st.integers(0, 99))
-def test_neighbors_are_two_that_share_a_side_in_each_square(
+def test_subsample_takes_two_adjacent_pixels_of_each_cell(
     height: int, width: int, channels: int, seed: int
 ) -> None:
     images = places(2, channels, height, width)
@@ -106,7 +106,7 @@ def test_neighbors_are_two_that_share_a_side_in_each_square(
     assert ((apart == 1) | (apart == width)).all()
 
 
-def test_all_eight_pairs_of_neighbors_come_up_alike() -> None:
+def test_all_eight_pairs_are_equally_likely() -> None:
     images = places(1, 1, 2, 2).expand(8000, -1, -1, -1)
     one, other = subsample(images, draw_pairs(images, draw(0)))
     pairs = (4 * one + other).flatten().long()
@@ -116,7 +116,7 @@ def test_all_eight_pairs_of_neighbors_come_up_alike() -> None:
     assert counts.max() < 1150
 
 
-def test_neighbor2neighbor_has_the_gradient_of_its_paper() -> None:
+def test_neighbor2neighbor_has_the_gradient_of_equation_12() -> None:
     network = nets.build("unet", {"channels": 1}, draw(0))
     noisy = torch.rand(2, 1, 32, 32, generator=draw(1))
     task = Neighbor2Neighbor(Gaussian(0.0), weight=2.0)(network, Batch(noisy=noisy), draw(2))
@@ -129,15 +129,15 @@ def test_neighbor2neighbor_has_the_gradient_of_its_paper() -> None:
     with torch.no_grad():
         first_of_whole, second_of_whole = subsample(network(noisy), cells)
     difference = network(first) - second
-    regulariser = difference - (first_of_whole - second_of_whole)
-    loss = difference.square().mean() + 2.0 * regulariser.square().mean()
-    papers = torch.autograd.grad(loss, weights)
-    assert len(ours) == len(papers)
-    for own, expected in zip(ours, papers, strict=True):
+    regularizer = difference - (first_of_whole - second_of_whole)
+    loss = difference.square().mean() + 2.0 * regularizer.square().mean()
+    expected_gradients = torch.autograd.grad(loss, weights)
+    assert len(ours) == len(expected_gradients)
+    for own, expected in zip(ours, expected_gradients, strict=True):
         torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_neighbor2neighbor_cuts_what_half_of_would_not_fit_the_network() -> None:
+def test_neighbor2neighbor_crops_to_sizes_that_the_network_accepts() -> None:
     network = nets.build("unet", {"channels": 1}, draw(0))
     noisy = torch.rand(1, 1, 40, 72, generator=draw(1))
     task = Neighbor2Neighbor(Gaussian(0.0))(network, Batch(noisy=noisy), draw(2))
@@ -155,7 +155,7 @@ def test_neighbor2neighbor_cuts_what_half_of_would_not_fit_the_network() -> None
     st.sampled_from([None, "rows", "columns"]),
     st.integers(0, 99),
 )
-def test_only_spots_and_their_lines_are_replaced(
+def test_only_blind_spots_and_their_lines_are_replaced(
     height: int, width: int, fill: Any, lines: Any, seed: int
 ) -> None:
     noisy = torch.rand(2, 2, height, width, generator=draw(seed))
@@ -176,14 +176,14 @@ def test_only_spots_and_their_lines_are_replaced(
     assert changed.sum() >= (where.sum() * (0.9 if fill == "random" else 0.7)).floor()
 
 
-def test_about_one_pixel_in_each_square_of_six_is_hidden() -> None:
+def test_one_pixel_in_36_is_hidden() -> None:
     noisy = torch.rand(8, 1, 96, 96, generator=draw(0))
     where = spot_mask(noisy, draw_blind_spots(noisy, draw(1)))
     assert where.float().mean() == pytest.approx(1 / 36, rel=0.02)
     assert (where.sum((1, 2, 3)) == where[0].sum()).all()  # so parts of a batch weigh alike
 
 
-def test_the_median_is_that_of_the_twenty_four_around() -> None:
+def test_median_is_that_of_the_24_surrounding_pixels() -> None:
     noisy = torch.rand(1, 1, 40, 30, generator=draw(0))
     spots = draw_blind_spots(noisy, draw(1))
     hidden = replace_blind_spots(noisy, spots, "median", None, draw(2))
@@ -198,7 +198,7 @@ def test_the_median_is_that_of_the_twenty_four_around() -> None:
 
 @pytest.mark.parametrize(("lines", "axis"), [("rows", 0), ("columns", 1)])
 @pytest.mark.parametrize("fill", ["random", "median"])
-def test_nothing_of_a_hidden_line_is_left_in_it(lines: Any, axis: int, fill: Any) -> None:
+def test_lines_are_replaced_from_outside_the_line(lines: Any, axis: int, fill: Any) -> None:
     noisy = places(1, 1, 60, 60)
     spots = draw_blind_spots(noisy, draw(1))
     hidden = replace_blind_spots(noisy, spots, fill, lines, draw(2))
@@ -208,7 +208,7 @@ def test_nothing_of_a_hidden_line_is_left_in_it(lines: Any, axis: int, fill: Any
     assert (came_from != (rows, columns)[axis]).all()
 
 
-def test_noise2void_counts_hidden_pixels_alone() -> None:
+def test_noise2void_loss_counts_only_hidden_pixels() -> None:
     network = nets.build("unet", {"residual": False}, draw(0))
     noisy = torch.rand(2, 1, 32, 32, generator=draw(1))
     given, target, where = Noise2Void(Gaussian(0.0), "median")(network, Batch(noisy=noisy), draw(2))
@@ -221,7 +221,7 @@ def test_noise2void_counts_hidden_pixels_alone() -> None:
     assert mean_squared_error(network, given, elsewhere, where).item() == loss.item()
 
 
-# --- what comes of it -----------------------------------------------------------------------------
+# --- training -------------------------------------------------------------------------------------
 
 
 def smooth(count: int, side: int, seed: int) -> Tensor:
@@ -240,16 +240,16 @@ def smooth(count: int, side: int, seed: int) -> Tensor:
         ("noise2void2", 1, 0.35),
     ],
 )
-def test_it_learns_to_denoise(
+def test_each_objective_learns_to_denoise(
     tmp_path: Path, objective: str, shots: int | None, most: float
 ) -> None:
-    """Of the noise's energy, at most this share is left on pictures never seen, in 120 steps."""
+    """After 120 steps, at most this share of the noise's energy is left on other images."""
     noise = Gaussian(0.1)
-    scenes = list(smooth(12, 64, 0)[:, None])
+    samples = list(smooth(12, 64, 0)[:, None])
     if shots is not None:
-        scenes = list(draw_repeats(noise, scenes, shots, 1))
+        samples = list(draw_repeats(noise, samples, shots, 1))
     pictures = ImageCrops(
-        scenes,
+        samples,
         32,
         supervision="clean" if shots is None else "noisy-only" if shots == 1 else "repeats",
     )
@@ -274,7 +274,7 @@ def test_it_learns_to_denoise(
         seed=0,
         device=torch.device("cpu"),
     )
-    (row,) = fit(training, tmp_path, Heard())
+    (row,) = fit(training, tmp_path, RecordingCallback())
     assert row.val_loss < most * 0.1**2
 
 

@@ -20,7 +20,7 @@ from autodenoise.training.schedules import Constant, Cosine, OneCycle
 
 
 @pytest.mark.parametrize("shape", [(16, 40), (40, 16), (12, 3, 3, 3)])
-def test_muon_steps_along_every_direction_alike(shape: tuple[int, ...]) -> None:
+def test_muon_steps_are_nearly_orthogonal(shape: tuple[int, ...]) -> None:
     weight = torch.nn.Parameter(torch.zeros(shape))
     # A gradient in which the strongest direction is a thousand times the weakest.
     rank = min(shape[0], math.prod(shape[1:]))
@@ -40,7 +40,7 @@ def test_muon_steps_along_every_direction_alike(shape: tuple[int, ...]) -> None:
     assert float((step * weight.grad.flatten(1)).sum()) < 0
 
 
-def test_muon_takes_the_hidden_kernels_and_adamw_all_else() -> None:
+def test_muon_trains_hidden_kernels_and_adamw_the_rest() -> None:
     network = nets.build("conv", {}, torch.Generator().manual_seed(0))
     hidden, rest = Muon().build(network)
     shapes = [tuple(weight.shape) for weight in hidden.param_groups[0]["params"]]
@@ -49,7 +49,7 @@ def test_muon_takes_the_hidden_kernels_and_adamw_all_else() -> None:
     assert {id(weight) for weight in together} == {id(weight) for weight in network.parameters()}
 
 
-def test_muon_of_a_network_without_hidden_kernels_is_adamw() -> None:
+def test_muon_without_hidden_kernels_is_adamw() -> None:
     network = nets.build("dense", {"widths": (8,)}, torch.Generator().manual_seed(0))
     (alone,) = Muon().build(network)
     assert isinstance(alone, torch.optim.AdamW)
@@ -71,7 +71,7 @@ def test_adamw_equals_torchs() -> None:
     torch.testing.assert_close(ours.weight, theirs.weight)
 
 
-def test_one_cycle_is_torchs() -> None:
+def test_one_cycle_equals_torchs() -> None:
     weight = torch.nn.Parameter(torch.zeros(1))
     reference = torch.optim.SGD([weight], lr=1.0)
     theirs = torch.optim.lr_scheduler.OneCycleLR(
@@ -84,7 +84,7 @@ def test_one_cycle_is_torchs() -> None:
         theirs.step()
 
 
-def test_the_cosine_is_torchs_warm_up_and_annealing() -> None:
+def test_cosine_equals_torchs_warm_up_and_annealing() -> None:
     weight = torch.nn.Parameter(torch.zeros(1))
     reference = torch.optim.SGD([weight], lr=1.0)
     theirs = torch.optim.lr_scheduler.SequentialLR(
@@ -103,7 +103,7 @@ def test_the_cosine_is_torchs_warm_up_and_annealing() -> None:
         theirs.step()
 
 
-def test_rates_follow_the_schedule_from_each_groups_own_peak() -> None:
+def test_rates_follow_the_schedule_from_the_peak_of_each_group() -> None:
     network = nets.build("conv", {}, torch.Generator().manual_seed(0))
     optimizers = Muon(learning_rate=0.02, adamw_learning_rate=0.006).build(network)
     for factor in (0.5, 0.25, Constant().factor(0.9)):
@@ -123,13 +123,13 @@ def test_rates_follow_the_schedule_from_each_groups_own_peak() -> None:
         lambda: Cosine(floor=-0.1),
     ],
 )
-def test_other_values_that_mean_nothing_are_refused(make: Callable[[], object]) -> None:
+def test_invalid_options_are_refused(make: Callable[[], object]) -> None:
     with pytest.raises(UsageError, match="expected"):
         make()
 
 
 @pytest.mark.parametrize("kind", list(OPTIMIZERS))
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
-def test_rates_that_mean_nothing_are_refused(kind: str, rate: float) -> None:
+def test_invalid_learning_rates_are_refused(kind: str, rate: float) -> None:
     with pytest.raises(UsageError, match="learning_rate"):
         OPTIMIZERS[kind](learning_rate=rate)

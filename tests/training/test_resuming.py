@@ -1,8 +1,7 @@
-"""Self-supervised training that dies anywhere ends as if it had not."""
+"""Self-supervised training resumes bit-exactly after a crash at any point."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 import subprocess
@@ -16,18 +15,14 @@ import torch
 from autodenoise.training.checkpoint import load_state, save_state
 from autodenoise.training.history import EpochRow
 from autodenoise.training.loop import CHECKPOINT_NAME, fit
-from autodenoise.training.phases import Phase
-from autodenoise.training.state import Training
-from tests.training.test_gradients import LEARNT, from_crops
-from tests.training.test_loop import Heard, StopNow, losses, weights
+from tests.helpers.training_runs import RecordingCallback, StopNow, all_objectives, losses, weights
 
-# A process that every step leaves a checkpoint in, and that is killed in the middle of one.
+# A process that writes a checkpoint after every step and is killed within one.
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from autodenoise.training import gradients, loop
-from tests.training.test_loop import Heard
-from tests.training.test_resuming import in_turn
+from tests.helpers.training_runs import RecordingCallback, all_objectives
 
 find, left = gradients.Gradients.compute, 13
 
@@ -40,40 +35,27 @@ def find_and_die(*arguments):
 
 loop._CHECKPOINT_SECONDS = 0.0
 gradients.Gradients.compute = find_and_die
-loop.fit(in_turn(), Path(sys.argv[1]), Heard())
+loop.fit(all_objectives(), Path(sys.argv[1]), RecordingCallback())
 """
 
 
-def in_turn() -> Training:
-    """Learn from repeats by several objectives, one after the other."""
-    phases: dict[str, Phase] = {
-        objective: dataclasses.replace(
-            from_crops(objective, "repeats", accumulate=2).phases["denoise"],
-            lines="rows" if objective.startswith("noise2void") else None,
-        )
-        for objective, _ in LEARNT
-        if objective != "supervised"
-    }
-    return dataclasses.replace(from_crops("noise2noise", "repeats"), phases=phases)
-
-
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[EpochRow]]:
-    """Give a run that nothing stopped."""
-    folder = tmp_path_factory.mktemp("straight")
-    return folder, fit(in_turn(), folder, Heard())
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[EpochRow]]:
+    """Return a run that was not interrupted."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    return folder, fit(all_objectives(), folder, RecordingCallback())
 
 
-def assert_ends_alike(straight: tuple[Path, list[EpochRow]], broken: Path) -> None:
-    folder, expected = straight
-    assert losses(fit(in_turn(), broken, Heard())) == losses(expected)
+def assert_same_end(uninterrupted: tuple[Path, list[EpochRow]], interrupted: Path) -> None:
+    folder, expected = uninterrupted
+    assert losses(fit(all_objectives(), interrupted, RecordingCallback())) == losses(expected)
     for name, value in weights(folder).items():
-        assert torch.equal(value, weights(broken)[name]), name
+        assert torch.equal(value, weights(interrupted)[name]), name
 
 
 @pytest.mark.parametrize("saved", [3, 9, 15, 16, 23, 30])
-def test_one_that_died_after_any_checkpoint(
-    straight: tuple[Path, list[EpochRow]],
+def test_resume_after_a_crash_at_any_checkpoint_is_bit_exact(
+    uninterrupted: tuple[Path, list[EpochRow]],
     saved: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -91,12 +73,12 @@ def test_one_that_died_after_any_checkpoint(
         patch.setattr("autodenoise.training.loop._CHECKPOINT_SECONDS", 0.0)
         patch.setattr("autodenoise.training.loop.save_state", save_and_die)
         with pytest.raises(StopNow):
-            fit(in_turn(), tmp_path, Heard())
-    assert_ends_alike(straight, tmp_path)
+            fit(all_objectives(), tmp_path, RecordingCallback())
+    assert_same_end(uninterrupted, tmp_path)
 
 
-def test_one_that_was_killed_in_the_middle_of_a_step(
-    straight: tuple[Path, list[EpochRow]], tmp_path: Path
+def test_resume_after_kill_within_a_step_is_bit_exact(
+    uninterrupted: tuple[Path, list[EpochRow]], tmp_path: Path
 ) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _KILLED, str(tmp_path)],
@@ -107,4 +89,4 @@ def test_one_that_was_killed_in_the_middle_of_a_step(
     assert done.returncode == -signal.SIGKILL, done.stderr
     state, _ = load_state(tmp_path / CHECKPOINT_NAME)
     assert (state.phase, state.epoch, state.step) == (1, 0, 2)
-    assert_ends_alike(straight, tmp_path)
+    assert_same_end(uninterrupted, tmp_path)
