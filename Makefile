@@ -15,8 +15,8 @@ demo: $(VENV)/installed-train
 	rm -rf runs/demo
 	$(BIN)/autodenoise train digits --out runs/demo
 	$(BIN)/autodenoise evaluate runs/demo
-	$(BIN)/python examples/held_back_digit.py runs/demo
-	$(BIN)/autodenoise denoise runs/demo/held-back.png -o runs/demo/held-back.denoised.png --model runs/demo
+	$(BIN)/python examples/noisy_digit.py runs/demo
+	$(BIN)/autodenoise denoise runs/demo/noisy.png -o runs/demo/denoised.png --model runs/demo
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile

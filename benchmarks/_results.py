@@ -1,4 +1,4 @@
-"""Where results go, and what each says about how it came to be."""
+"""Write result files, with the command, machine and versions that produced them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ FOLDER = Path(__file__).parent / "results"
 PACKAGES = ("autodenoise", "torch", "numpy", "onnxruntime")
 
 
+def protocol(doc: str | None) -> str:
+    """Return the third paragraph of a script's docstring, which describes the measurement."""
+    return " ".join((doc or "").split("\n\n")[2].split())
+
+
 def write(name: str, result: dict[str, Any]) -> None:
-    """Write ``results/NAME.json`` with the command that made it, and print it."""
+    """Write ``results/NAME.json`` with the command and environment, and print it."""
     script, *arguments = sys.argv
     command = shlex.join(["python", f"benchmarks/{Path(script).name}", *arguments])
     content = {"command": command, "environment": environment(*PACKAGES), **result}

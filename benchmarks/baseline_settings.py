@@ -1,10 +1,10 @@
-"""Choose the settings of the classical baselines, on bsds-val32 and never on a test set.
+"""Tune the settings of the classical baselines on bsds-val32, never on a test set.
 
     python benchmarks/baseline_settings.py
 
-One setting for all strengths of noise, over the noise's sigma: the one with the highest PSNR on
-average over grey and colour and sigma 15, 25 and 50, on the middles of the first eight pictures.
-A test holds `autodenoise.benchmark.baselines` to what this writes.
+Each setting is relative to the noise's sigma and the same for all noise levels: the one with the
+highest mean PSNR over gray and color and sigma 15, 25 and 50, on center crops of the first eight
+images. A test compares the defaults in `autodenoise.benchmark.baselines` with the result.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from autodenoise.benchmark import AddedNoise, BenchmarkDataset
 from autodenoise.benchmark.baselines import BASELINES
 from autodenoise.benchmark.protocol import score_output
 
-PICTURES, SIDE = 8, 160
+IMAGES, SIDE = 8, 160
 NOISES = [AddedNoise("gaussian", sigma) for sigma in (15, 25, 50)]
 GRIDS: dict[str, dict[str, list[float]]] = {
     "gaussian-blur": {"width": [0.6, 0.8, 1.0, 1.2, 1.5]},
@@ -32,15 +32,15 @@ GRIDS: dict[str, dict[str, list[float]]] = {
 
 
 def main() -> None:
-    """Try all settings of all grids."""
+    """Try all settings in the grids."""
     cases = []
-    for reference in BenchmarkDataset.open("bsds-val32").images[:PICTURES]:
-        height, width, _ = reference.shape
+    for image in BenchmarkDataset.open("bsds-val32").images[:IMAGES]:
+        height, width, _ = image.shape
         top, left = (height - SIDE) // 2, (width - SIDE) // 2
-        colour = reference.read()[0][top : top + SIDE, left : left + SIDE]
-        for clean in (colour, colour[..., 1:2]):
-            image = images.to_float(clean)
-            cases += [(clean, noise(image), noise.sigma) for noise in NOISES]
+        color = image.read()[0][top : top + SIDE, left : left + SIDE]
+        for clean in (color, color[..., 1:2]):
+            pixels = images.to_float(clean)
+            cases += [(clean, noise(pixels), noise.sigma) for noise in NOISES]
     found: dict[str, Any] = {}
     for name, grid in GRIDS.items():
         tried = []
@@ -55,7 +55,7 @@ def main() -> None:
         found[name] = {"best": {key: best[key] for key in grid}, "tried": tried}
     _results.write(
         "baseline-settings",
-        {"data": f"bsds-val32, the first {PICTURES}, {SIDE}x{SIDE}", "baselines": found},
+        {"data": f"bsds-val32, the first {IMAGES}, {SIDE}x{SIDE}", "baselines": found},
     )
 
 

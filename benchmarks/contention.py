@@ -1,10 +1,10 @@
-"""What another busy program does to training, with GNU OpenMP's own spinning and with ours.
+"""Measure how a second busy process slows training, by GNU OpenMP's spin count.
 
     python benchmarks/contention.py
 
-Trains the network of `conv-mnist` for as many steps as fit into ten seconds, alone and beside a
-second process that does the same, with ``GOMP_SPINCOUNT`` unset and as the command line sets it.
-Each cell is a process of its own; three interleaved rounds, medians.
+Trains the network of `conv-mnist` for ten seconds, alone and beside a second process that does the
+same, with ``GOMP_SPINCOUNT`` unset and as the command line sets it. Each measurement runs in a new
+process; medians of three interleaved rounds.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import sys
 import time
 from typing import Any
 
-from _results import write
+from _results import protocol, write
 
 SECONDS = 10.0
 OURS = "10000"
 
 
 def work() -> None:
-    """Train on random images and print the images a second."""
+    """Train on random images and print images per second."""
     import torch
 
     from autodenoise import nets
@@ -46,12 +46,12 @@ def work() -> None:
 
 
 def measure(spin: str | None, processes: int) -> float:
-    """Give the mean throughput of one or more processes that run at once."""
+    """Return the mean throughput of one or more concurrent processes."""
     environment = {key: value for key, value in os.environ.items() if key != "GOMP_SPINCOUNT"}
     if spin is not None:
         environment["GOMP_SPINCOUNT"] = spin
     command = [sys.executable, __file__, "--work"]
-    # A session each, so that the kernel's autogroups share the cores between them evenly.
+    # One session each, so that the kernel's autogroups share the cores evenly.
     started = [
         subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -62,7 +62,7 @@ def measure(spin: str | None, processes: int) -> float:
 
 
 def main() -> None:
-    """Measure all four, in turn."""
+    """Measure all four cases in turn."""
     if sys.argv[1:] == ["--work"]:
         work()
         return
@@ -80,9 +80,7 @@ def main() -> None:
         }
         for (spin, processes), values in cells.items()
     ]
-    write(
-        "contention", {"protocol": " ".join((__doc__ or "").split("\n\n")[2].split()), "rows": rows}
-    )
+    write("contention", {"protocol": protocol(__doc__), "rows": rows})
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""How fast pictures are denoised, where the time goes, and how much memory it takes.
+"""Measure speed, time per step and memory of denoising.
 
     pip install -c constraints.txt -e '.[dev]'
-    python benchmarks/denoising.py photo       # a 12-megapixel JPEG, beside OpenCV; a cold start
-    python benchmarks/denoising.py photo --model A --model B    # models beside each other
+    python benchmarks/denoising.py photo       # a 12-megapixel JPEG, next to OpenCV; cold start
+    python benchmarks/denoising.py photo --model A --model B    # compare models
     python benchmarks/denoising.py gigapixel   # needs 6 GB of disk
 
-Models are named as for ``autodenoise denoise``. Without any it is the U-Net ``unet`` in its size
-``fast`` with random weights, 0.42 M parameters: which numbers the weights are costs no time.
+Models are named as for ``autodenoise denoise``. The default is the network ``unet`` in size
+``fast`` (0.42 M parameters) with random weights, which take as long as trained ones.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ HEIGHT, WIDTH = 3000, 4000
 ROUNDS = 5
 OPENCV = """
 import sys, cv2
-picture = cv2.imread(sys.argv[1])
-cv2.imwrite(sys.argv[2], cv2.fastNlMeansDenoisingColored(picture, None, 10, 10, 7, 21))
+image = cv2.imread(sys.argv[1])
+cv2.imwrite(sys.argv[2], cv2.fastNlMeansDenoisingColored(image, None, 10, 10, 7, 21))
 """
 
 LAUNCHER = """
@@ -54,15 +54,15 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
-def picture(height: int, width: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Draw soft shapes and edges under noise of a standard deviation of 15."""
-    draw = np.random.default_rng(0)
+def noisy_image(height: int, width: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Draw smooth shapes and edges with noise of sigma 15."""
+    random = np.random.default_rng(0)
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     clean = np.empty((height, width, 3), np.float32)
-    for colour in range(3):
-        waves = np.sin(rows / (90 + 20 * colour)) + np.cos(columns / (70 + 30 * colour))
-        clean[:, :, colour] = 110 + 40 * waves + 25 * np.sign(np.sin((rows + columns) / 300))
-    noisy = clean + draw.normal(0, 15, clean.shape).astype(np.float32)
+    for channel in range(3):
+        waves = np.sin(rows / (90 + 20 * channel)) + np.cos(columns / (70 + 30 * channel))
+        clean[:, :, channel] = 110 + 40 * waves + 25 * np.sign(np.sin((rows + columns) / 300))
+    noisy = clean + random.normal(0, 15, clean.shape).astype(np.float32)
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 
@@ -82,27 +82,27 @@ def model_file(folder: Path) -> Path:
 
 
 def process(*command: str | Path) -> tuple[float, float]:
-    """Run a command; give its seconds from start to end, and its peak memory in MiB."""
-    # A process counts the memory of the one that it was forked from, so a small one stands between.
-    told = subprocess.run(
+    """Run a command; return its wall time in seconds and its peak memory in MiB."""
+    # Peak memory includes that of the parent at the fork, so a small process starts the command.
+    result = subprocess.run(
         [sys.executable, "-S", "-c", LAUNCHER, *map(str, command)],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    took, peak = json.loads(told.stdout)
+    took, peak = json.loads(result.stdout)
     return took, peak / 1024
 
 
 def denoise(model: Path, source: Path, target: Path) -> tuple[float, float]:
-    """Run the command line on one file."""
+    """Denoise one file by the command line; return wall time and peak memory."""
     target.unlink(missing_ok=True)
     autodenoise = (sys.executable, "-m", "autodenoise", "denoise")
     return process(*autodenoise, source, "-o", target, "--model", model)
 
 
 def spread(values: list[float], digits: int = 2) -> dict[str, Any]:
-    """Give the median and all values."""
+    """Return the median and all values, rounded."""
     return {
         "median": round(statistics.median(values), digits),
         "all": [round(value, digits) for value in values],
@@ -110,12 +110,12 @@ def spread(values: list[float], digits: int = 2) -> dict[str, Any]:
 
 
 def ratios(one: list[float], other: list[float]) -> list[float]:
-    """Divide the times of one by those of another, round by round."""
+    """Divide times round by round."""
     return [first / second for first, second in zip(one, other, strict=True)]
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Give the least of three times; the others are the machine's."""
+    """Return the shortest of three times, the one least affected by other load."""
     times = []
     for _ in range(3):
         begun = time.perf_counter()
@@ -125,7 +125,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def breakdown(model: Path, source: Path, folder: Path) -> dict[str, Any]:
-    """Time each part of a file's way by itself, in this process."""
+    """Time each step of denoising a file separately, in this process."""
     denoiser = runtime.load(model)
     opened = images.open_image(source)
     rows = list(opened.rows())
@@ -137,9 +137,9 @@ def breakdown(model: Path, source: Path, folder: Path) -> dict[str, Any]:
             for chunk in rows:
                 put(chunk)
 
-    def without_the_network() -> None:
+    def tile_and_stitch() -> None:
         for _ in denoise_rows(
-            _Copies(denoiser),
+            _IdentityModel(denoiser),
             plan,
             rows,
             intensity_range=images.IntensityRange(0, 255),
@@ -162,7 +162,7 @@ def breakdown(model: Path, source: Path, folder: Path) -> dict[str, Any]:
         "of_these_for_the_halo": round(
             network * (1 - plan.height * plan.width / plan.fed_pixels), 3
         ),
-        "scaling_and_layout_seconds": round(seconds(without_the_network), 3),
+        "scaling_and_layout_seconds": round(seconds(tile_and_stitch), 3),
         "encode_seconds": round(seconds(encode), 3),
         "tiles": plan.tiles,
         "tile": list(plan.tile),
@@ -171,26 +171,26 @@ def breakdown(model: Path, source: Path, folder: Path) -> dict[str, Any]:
 
 
 def opened_rows(source: Path) -> list[Any]:
-    """Decode a file."""
+    """Return the decoded rows of a file."""
     return list(images.open_image(source).rows())
 
 
-class _Copies(runtime.Model):
-    """A model that gives back what it is given, laid out as the network's answer is."""
+class _IdentityModel(runtime.Model):
+    """A model whose output is a copy of its input, in the layout of a network's output."""
 
     def __init__(self, model: runtime.Model) -> None:
         self.card, self.path = model.card, model.path
-        self._session, self._input = _Same(), "noisy"
+        self._session, self._input = _IdentitySession(), "noisy"
 
 
-class _Same:
+class _IdentitySession:
     def run(self, _: None, inputs: dict[str, Any]) -> list[Any]:
         return [inputs["noisy"].copy()]
 
 
 def photo(folder: Path, models: list[Path]) -> None:
-    """Time a photo, beside OpenCV's non-local means, and a small picture."""
-    samples = picture(HEIGHT, WIDTH)
+    """Time a photo, next to OpenCV's non-local means, and a small image."""
+    samples = noisy_image(HEIGHT, WIDTH)
     big, small = folder / "photo.jpg", folder / "small.png"
     pyvips.Image.new_from_array(samples).write_to_file(str(big), Q=92)
     images.write(small, np.ascontiguousarray(samples[:512, :512]))
@@ -206,15 +206,15 @@ def photo(folder: Path, models: list[Path]) -> None:
         theirs.append(process(*opencv))
     megapixels = HEIGHT * WIDTH / 1e6
 
-    def of_one(model: Path) -> dict[str, Any]:
+    def measurements(model: Path) -> dict[str, Any]:
         card = runtime.load(model).card
-        own, first = ([took for took, _ in ours[each]] for each in (model, models[0]))
+        times, first = ([took for took, _ in ours[each]] for each in (model, models[0]))
         nlmeans = [took for took, _ in theirs]
         return {
             "precision": card.precision,
-            "megapixels_per_second": spread([megapixels / took for took in own]),
-            "times_faster_than_opencv": spread(ratios(nlmeans, own), 1),
-            f"times_faster_than_{runtime.load(models[0]).card.name}": spread(ratios(first, own)),
+            "megapixels_per_second": spread([megapixels / took for took in times]),
+            "times_faster_than_opencv": spread(ratios(nlmeans, times), 1),
+            f"times_faster_than_{runtime.load(models[0]).card.name}": spread(ratios(first, times)),
             "peak_rss_mib": round(max(peak for _, peak in ours[model])),
             "cold_start_512_png_seconds": spread([took for took, _ in starts[model]]),
             "cold_start_peak_rss_mib": round(max(peak for _, peak in starts[model])),
@@ -222,23 +222,23 @@ def photo(folder: Path, models: list[Path]) -> None:
         }
 
     result = {
-        "protocol": f"whole processes, from start to end; {ROUNDS} interleaved rounds, caches "
-        f"warm; a JPEG of {WIDTH}x{HEIGHT}, quality 92, and a PNG of 512x512 cut from it; the "
-        "parts are timed alone in one process, the least of three times",
+        "protocol": f"whole processes, from start to end; {ROUNDS} interleaved rounds, warm "
+        f"caches; a JPEG of {WIDTH}x{HEIGHT} pixels, quality 92, and a 512x512 crop of it as PNG; "
+        "steps are timed separately in one process, shortest of three times",
         "opencv": metadata.version("opencv-python-headless"),
         "opencv_nlmeans_megapixels_per_second": spread([megapixels / took for took, _ in theirs]),
         "opencv_peak_rss_mib": round(max(peak for _, peak in theirs)),
-        "models": {runtime.load(model).card.name: of_one(model) for model in models},
+        "models": {runtime.load(model).card.name: measurements(model) for model in models},
     }
     write("denoising-photo", result)
 
 
 def gigapixel(folder: Path, model: Path) -> None:
-    """Denoise a TIFF of 40,000 x 25,000, and photos before and after it for comparison."""
+    """Denoise a TIFF of 40,000 x 25,000 pixels, and photos before and after for comparison."""
     height, width, band = 25_000, 40_000, 500
     big, photo_file = folder / "big.tif", folder / "photo.jpg"
-    samples = picture(band, width)
-    pyvips.Image.new_from_array(picture(HEIGHT, WIDTH)).write_to_file(str(photo_file), Q=92)
+    samples = noisy_image(band, width)
+    pyvips.Image.new_from_array(noisy_image(HEIGHT, WIDTH)).write_to_file(str(photo_file), Q=92)
     stream = RowStream(width, height, 3, np.dtype(np.uint8))
 
     def feed() -> None:
@@ -278,17 +278,17 @@ def gigapixel(folder: Path, model: Path) -> None:
 
 
 def main() -> None:
-    """Measure what is asked for."""
+    """Run the chosen measurement."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["photo", "gigapixel"])
     parser.add_argument("--model", action="append", type=runtime.find)
-    asked = parser.parse_args()
-    if asked.what == "gigapixel" and asked.model and len(asked.model) > 1:
+    options = parser.parse_args()
+    if options.what == "gigapixel" and options.model and len(options.model) > 1:
         parser.error("gigapixel takes one model")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        models = asked.model or [model_file(folder)]
-        if asked.what == "photo":
+        models = options.model or [model_file(folder)]
+        if options.what == "photo":
             photo(folder, models)
         else:
             gigapixel(folder, models[0])

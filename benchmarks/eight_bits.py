@@ -1,10 +1,10 @@
-"""What shipped models lose in 8 bits, and what they gain.
+"""Measure PSNR and speed of shipped models, quantized to 8 bits.
 
     python benchmarks/eight_bits.py -o runs/int8
 
-Each model that ships in float32 is quantised into the folder as NAME-int8.onnx. Lost is mean PSNR
-on bsds-val32, which nothing was trained on, with white noise by the published protocol. The two
-then take turns on one megapixel; reported are the ratios of their times.
+Quantizes each shipped float32 model to NAME-int8.onnx. The loss is in mean PSNR on bsds-val32,
+which no model was trained on, with white noise by the published protocol. Then both models take
+turns on one megapixel; the result contains the ratios of their times.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _results import write
+from _results import protocol, write
 from ship import SIGMAS, judge
 
 from autodenoise import runs, runtime, weights
@@ -26,19 +26,22 @@ ROUNDS = 9
 
 
 def seconds(model: runtime.Model, image: np.ndarray[Any, np.dtype[np.float32]]) -> float:
-    """Time one image."""
+    """Return the time for one image."""
     start = time.perf_counter()
     model(image)
     return time.perf_counter() - start
 
 
 def compare(name: str, folder: Path) -> dict[str, Any]:
-    """Quantise a model, and set the new file beside the old one."""
+    """Quantize a model and compare it with the float32 one."""
     path = folder / f"{name}-int8.onnx"
     runs.quantize(name, path)
     before, after = runtime.load(name), runtime.load(path)
-    had, has = before.card.scores, judge(after)
-    lost = {f"{sigma}": round(had[f"psnr_{sigma}"] - has[f"psnr_{sigma}"], 3) for sigma in SIGMAS}
+    scores, quantized = before.card.scores, judge(after)
+    lost = {
+        f"{sigma}": round(scores[f"psnr_{sigma}"] - quantized[f"psnr_{sigma}"], 3)
+        for sigma in SIGMAS
+    }
     image = np.random.default_rng(0).random((SIDE, SIDE, before.card.channels), np.float32)
     for model in (before, after):
         model(image)
@@ -46,7 +49,7 @@ def compare(name: str, folder: Path) -> dict[str, Any]:
     return {
         "model": name,
         "lost_db": lost,
-        "clean_db": {"float32": had["psnr_clean"], "int8": has["psnr_clean"]},
+        "clean_db": {"float32": scores["psnr_clean"], "int8": quantized["psnr_clean"]},
         "times_as_fast": {
             "median": round(statistics.median(ratios), 2),
             "range": [round(ratios[0], 2), round(ratios[-1], 2)],
@@ -56,7 +59,7 @@ def compare(name: str, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Go through the models."""
+    """Measure all models."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -65,12 +68,10 @@ def main() -> None:
     folder.mkdir(parents=True)
     rows = []
     for name in weights.FILES:
-        # Those in 8 bits are what is made here.
         if not name.endswith("-int8"):
             rows.append(compare(name, folder))
             print(rows[-1], flush=True)
-    protocol = " ".join((__doc__ or "").split("\n\n")[2].split())
-    write("eight-bits", {"protocol": protocol, "models": rows})
+    write("eight-bits", {"protocol": protocol(__doc__), "models": rows})
 
 
 if __name__ == "__main__":

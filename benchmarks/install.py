@@ -1,8 +1,8 @@
-"""How much ``pip install autodenoise`` brings along, without extras.
+"""Measure the download and installed size of autodenoise without extras.
 
     python benchmarks/install.py
 
-Needs a package index for the versions in ``constraints.txt``.
+Requires a package index with the versions in ``constraints.txt``.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ ROOT = Path(__file__).parents[1]
 
 
 def size(folder: Path, pattern: str = "*") -> float:
-    """Give the megabytes of a folder's files."""
+    """Return the size of the files in a folder, in megabytes."""
     return sum(file.stat().st_size for file in folder.rglob(pattern) if file.is_file()) / 1e6
 
 
 def main() -> None:
-    """Download once, install once, and weigh both."""
+    """Measure the size of the downloads and of the installed packages."""
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     constraints = ["--constraint", str(ROOT / "constraints.txt")]
     with tempfile.TemporaryDirectory() as name:

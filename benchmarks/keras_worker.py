@@ -1,7 +1,7 @@
 """The Keras side of `throughput.py`: conv-mnist's second phase as its tutorial runs it.
 
-Runs in an environment of its own that holds TensorFlow. Reads the images from the ``.npy`` file
-named by its argument; for each line on standard input it trains one epoch and says when it is done.
+Runs in a separate environment with TensorFlow. Reads the images from the ``.npy`` file given as the
+argument; for each line on standard input it trains one epoch and then prints a line.
 """
 
 import sys
@@ -12,7 +12,7 @@ from keras import layers
 
 
 def main() -> None:
-    """Train an epoch for each line that comes."""
+    """Train one epoch per line of input."""
     clean = np.load(sys.argv[1])[..., None].astype("float32") / 255
     noisy = np.clip(clean + 0.4 * np.random.default_rng(0).normal(size=clean.shape), 0, 1)
     noisy = noisy.astype("float32")

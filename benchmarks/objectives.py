@@ -1,9 +1,9 @@
-"""Train one network with and without clean pictures, and score what came of it.
+"""Train one network with and without clean images, by each objective, and score the results.
 
     python benchmarks/objectives.py
 
-Each objective of benchmarks/objectives.toml is a run below runs/benchmarks/objectives; one that is
-there is gone on with, or only read where it is finished. The test sets are scored once, at the end.
+Each objective is a run in runs/benchmarks/objectives, trained by the recipe objectives.toml.
+Existing runs are resumed, or only read if they are finished. Test sets are scored once, at the end.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SETTINGS = {
 
 
 def run(objective: str) -> autodenoise.Run:
-    """Train by one objective, as far as that is not done."""
+    """Train with one objective, or return its finished run."""
     folder = RUNS / objective
     if folder.exists():
         opened = autodenoise.Run.open(folder)
@@ -42,7 +42,7 @@ def run(objective: str) -> autodenoise.Run:
 
 
 def main() -> None:
-    """Train, score, write."""
+    """Train, score and write the results."""
     runs = {objective: run(objective) for objective in SETTINGS}
     psnr: dict[str, dict[str, float]] = {}
     for name in ("bsd68", "set12"):
@@ -60,7 +60,7 @@ def main() -> None:
         }
         for objective, one in runs.items()
     ]
-    protocol = f"sigma 25, grey; {PROTOCOL}"
+    protocol = f"sigma 25, gray; {PROTOCOL}"
     _results.write("objectives", {"protocol": protocol, "recipe": RECIPE.name, "runs": rows})
 
 

@@ -1,10 +1,10 @@
-"""What a machine's cores train in two processes, against the same cores in one.
+"""Compare training throughput of two processes with that of one on the same cores.
 
     python benchmarks/parallel.py
 
-One process with as many threads as there are cores, and two with half as many each, take turns:
-each trains the same recipe at the same batch size for a few epochs, by the command line. Counted
-are the images a second of the last epoch, so neither the start nor the model file at the end.
+One process with a thread per core and two with half as many each take turns: each trains the same
+recipe at the same batch size for a few epochs, by the command line. The result is the throughput of
+the last epoch, which excludes start-up and export.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from _results import write
+from _results import protocol, write
 
 ROUNDS = 5
-# A network whose steps are short, and one whose steps are long.
+# A network with short steps, and one with long steps.
 RECIPES = {
     "conv-mnist": ["--epochs", "2"],
     "photo-fast-gray": ["--epochs", "2", "--set", "data.samples=800"],
@@ -29,7 +29,7 @@ RECIPES = {
 
 
 def images_per_second(recipe: str, processes: int, threads: int) -> float:
-    """Train in a process of its own, or in several, and read what the last epoch made."""
+    """Train in one or more new processes; return images per second of the last epoch."""
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
@@ -49,7 +49,7 @@ def images_per_second(recipe: str, processes: int, threads: int) -> float:
 
 
 def main() -> None:
-    """Take turns."""
+    """Measure all cases in turn."""
     cores = os.cpu_count() or 2
     ways = {1: cores, 2: cores // 2}
     cells: dict[tuple[str, int], list[float]] = {}
@@ -76,11 +76,10 @@ def main() -> None:
             "median": round(statistics.median(each), 3),
             "range": [round(each[0], 3), round(each[-1], 3)],
         }
-    protocol = " ".join((__doc__ or "").split("\n\n")[2].split())
     write(
         "parallel",
         {
-            "protocol": f"{protocol} {ROUNDS} interleaved rounds.",
+            "protocol": f"{protocol(__doc__)} {ROUNDS} interleaved rounds.",
             "settings": {name: " ".join(settings) for name, settings in RECIPES.items()},
             "rows": rows,
             "two_processes_to_one": ratios,

@@ -1,11 +1,11 @@
-"""Train a built-in recipe, once a seed, and set its losses beside those that its source prints.
+"""Train a built-in recipe, once per seed, and compare its losses with its source's.
 
     python benchmarks/reproduce.py conv-mnist
     python benchmarks/reproduce.py swift-mnist --seeds 0 1 2
 
-Each seed is a cold start of the command line; the clock runs from the start of its process. A run
-folder that is there already is gone on with, or only read where it is finished, and then has no
-clock. Scores are the model file's on the test images.
+Each seed is a cold start of the command line; times count from the start of its process. An
+existing run folder is resumed, or only read if it is finished; it has no times. Scores are those of
+the model file on the test images.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from _results import write
 
 import autodenoise
 
-# The loss that a recipe of ours is to beat. Its pages tell its seconds too, so it runs alone.
+# The loss that our recipes aim to beat. Their pages also report times, so run these alone.
 AIMS = {"swift-mnist": 0.0846, "conv-mnist-fast": 0.0846}
 
 
 def run_once(recipe: str, seed: int, epochs: int | None) -> dict[str, Any]:
-    """Train with one seed and score the result."""
+    """Train with one seed and score the model."""
     name = f"{recipe}-{seed}" if epochs is None else f"{recipe}-{epochs}-epochs-{seed}"
     folder = Path("runs/benchmarks") / name
     autodenoise_command = [sys.executable, "-m", "autodenoise"]
@@ -61,18 +61,18 @@ def run_once(recipe: str, seed: int, epochs: int | None) -> dict[str, Any]:
 
 
 def watch(command: list[str]) -> list[float]:
-    """Run a training and give the seconds at which each epoch was told."""
+    """Run a training command; return the time of each epoch's line of output, in seconds."""
     begun = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        told = [time.perf_counter() - begun for line in process.stdout if "val_loss" in line]
+        times = [time.perf_counter() - begun for line in process.stdout if "val_loss" in line]
     if process.returncode:
         sys.exit(process.returncode)
-    return told
+    return times
 
 
 def main() -> None:
-    """Train, compare, write."""
+    """Train, compare and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])

@@ -1,12 +1,12 @@
 """Score the shipped models and the baselines on the published test sets, for docs/results.md.
 
-    python benchmarks/scores.py                                  # everything; hours, mostly BM3D's
+    python benchmarks/scores.py                # everything; takes hours, mostly BM3D
     python benchmarks/scores.py --sets set12 --baselines wavelet tv
     python benchmarks/results_page.py
 
-Rows are kept in benchmarks/cache, so that a call that was stopped is gone on with by the same call,
-and one with other baselines adds to what is there. A model or a baseline stands in the results once
-it has been through all pictures of a set at all three strengths of noise, and not before.
+Rows are saved in benchmarks/cache: the same call continues an interrupted one, and calls with other
+baselines extend the table. The result contains models and baselines that have been scored on all
+images of a dataset at all three noise levels.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SIDE = 128
 
 
 def about(name: str) -> dict[str, Any]:
-    """Tell what a model costs: its numbers, and its multiply-adds for each pixel of an image."""
+    """Return a model's number of parameters, and its multiply-adds per pixel."""
     model = runtime.load(name)
     card = model.card
     network = nets.build(card.network, card.arguments, torch.Generator().manual_seed(0))
@@ -47,7 +47,7 @@ def about(name: str) -> dict[str, Any]:
 
 
 def complete(averages: tuple[ResultAverage, ...], names: set[str]) -> list[ResultAverage]:
-    """Leave out what has not been scored with every noise, and models that are not shipped."""
+    """Return the averages of the named denoisers that were scored with every noise."""
     wanted = {noise.name for noise in NOISES}
     done: dict[str, set[str]] = {}
     for one in averages:
@@ -57,7 +57,7 @@ def complete(averages: tuple[ResultAverage, ...], names: set[str]) -> list[Resul
 
 
 def main() -> None:
-    """Fill what is missing, and write what is complete."""
+    """Compute missing rows and write complete results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -85,7 +85,7 @@ def main() -> None:
         _results.write(
             f"scores-{name}",
             {
-                # Rows may come from several calls, whose arguments differ.
+                # Without arguments: rows may come from several calls.
                 "command": "python benchmarks/scores.py",
                 "environments": list(table.environments),
                 "set": name,

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import httpx
 from _results import write
-from denoising import picture
+from denoising import noisy_image
 
 from autodenoise import images, runtime
 from autodenoise.web import Limits
@@ -69,7 +69,7 @@ def main() -> None:
         folder = Path(name)
         (folder / "temporary").mkdir()
         photo, clean = folder / "photo.jpg", folder / "clean.jpg"
-        images.write(photo, picture(HEIGHT, WIDTH))
+        images.write(photo, noisy_image(HEIGHT, WIDTH))
         runtime.denoise_file(runtime.load(), photo, clean)
         content, expected = photo.read_bytes(), clean.read_bytes()
         server = subprocess.Popen(

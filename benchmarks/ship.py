@@ -1,12 +1,12 @@
-"""Put trained models among those that come with autodenoise, with their scores on their cards.
+"""Add trained models to the shipped ones, with their scores on their cards.
 
     autodenoise train photo-fast-color
     python benchmarks/ship.py runs/photo-fast-color
     python benchmarks/models_page.py
 
-Each is scored on bsds-val32, which nothing was trained on: white noise of three strengths by the
-published protocol, and the clean pictures themselves, which should come back as they are. A model
-that has not been in ``weights/__init__.py`` before has to be entered there by hand, with its place.
+Each is scored on bsds-val32, which no model was trained on: with white noise of three levels by the
+published protocol, and on the clean images, which should not change. Add a new model to
+``weights/__init__.py`` by hand.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ from autodenoise.files import replacing
 from autodenoise.images import IntensityRange, to_float
 from autodenoise.runtime import CARD_KEY, Card, Model
 
-JUDGE = "bsds-val32"
+VALIDATION_SET = "bsds-val32"
 SIGMAS = (15, 25, 50)
 
 
 def judge(model: Model) -> dict[str, float]:
-    """Give a model's mean PSNR by what it was fed, in dB."""
+    """Return a model's mean PSNR in dB for each noise level and for clean images."""
     found: dict[str, list[float]] = {}
-    for image in BenchmarkDataset.open(JUDGE).images:
+    for image in BenchmarkDataset.open(VALIDATION_SET).images:
         clean, _ = image.read()
         if model.card.channels == 1:
             clean = luma(clean)
         values = to_float(clean)
         for sigma in SIGMAS:
             noisy = AddedNoise("gaussian", sigma)(values)
-            answer = model.denoise(noisy, intensity_range=IntensityRange(0, 1))
-            found.setdefault(f"psnr_{sigma}", []).append(score_output(clean, answer)[0])
-        answer = model.denoise(values, intensity_range=IntensityRange(0, 1))
-        found.setdefault("psnr_clean", []).append(score_output(clean, answer)[0])
+            output = model.denoise(noisy, intensity_range=IntensityRange(0, 1))
+            found.setdefault(f"psnr_{sigma}", []).append(score_output(clean, output)[0])
+        output = model.denoise(values, intensity_range=IntensityRange(0, 1))
+        found.setdefault("psnr_clean", []).append(score_output(clean, output)[0])
     return {name: round(float(np.mean(psnr)), 3) for name, psnr in found.items()}
 
 
 def luma(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Turn RGB bytes (H, W, 3) into grey ones (H, W, 1), as recipes with ``grey`` do."""
-    grey: NDArray[np.uint8] = np.rint(pixels @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
-    return grey[..., None]
+    """Convert 8-bit RGB (H, W, 3) to gray (H, W, 1), as recipes for gray images do."""
+    gray: NDArray[np.uint8] = np.rint(pixels @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+    return gray[..., None]
 
 
 def rewrite(source: Path, card: Card, target: Path) -> None:
@@ -63,7 +63,7 @@ def rewrite(source: Path, card: Card, target: Path) -> None:
 
 
 def main() -> None:
-    """Score each, and put it there."""
+    """Score each model and write it to the package."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -74,7 +74,7 @@ def main() -> None:
         card = dataclasses.replace(model.card, scores={**model.card.scores, **scores})
         target = Path(weights.__file__).parent / f"{card.name}.onnx"
         rewrite(model.path, card, target)
-        listed = "" if card.name in weights.FILES else "; enter it in weights/__init__.py"
+        listed = "" if card.name in weights.FILES else "; add it to weights/__init__.py"
         print(f"{card.name}: {scores}{listed}", flush=True)
 
 

@@ -1,10 +1,10 @@
-"""Learn from one noisy picture alone, for each picture of Set12 at sigma 25.
+"""Train on a single noisy image, for each image of Set12 at sigma 25.
 
     python benchmarks/single_image.py
 
-``from photo-fast-gray``: 250 steps from the shipped weights, as ``train --noisy FILE --from`` takes
-them. With --minutes, from random weights too, for so long on one thread. Nobody tells the noise. A
-picture that has been learnt from is not learnt from again. Settings were chosen on bsds-val32.
+``from photo-fast-gray`` fine-tunes the shipped weights for 250 steps, as ``train --noisy FILE
+--from`` does. With --minutes, it also trains from random weights, for so long on one thread. The
+noise level is not given. Finished images are not trained again. Settings were tuned on bsds-val32.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ RUNS = Path("runs/benchmarks/single")
 START = "photo-fast-gray"
 
 
-def learnt(file: Path, folder: Path, start: str, minutes: float | None) -> autodenoise.Run:
-    """Train on one file, as far as that is not done."""
+def train(file: Path, folder: Path, start: str, minutes: float | None) -> autodenoise.Run:
+    """Train on one file, or return its finished run."""
     if (folder / "model.onnx").exists():
         return autodenoise.Run.open(folder)
     own = autodenoise.OwnData("noisy-only", file, start=start)
@@ -34,9 +34,9 @@ def learnt(file: Path, folder: Path, start: str, minutes: float | None) -> autod
 
 
 def main() -> None:
-    """Train, score, write."""
+    """Train, score and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, help="from random weights too, for so long")
+    parser.add_argument("--minutes", type=float, help="also train from random weights, for so long")
     options = parser.parse_args()
     torch.set_num_threads(1)
     ways: dict[str, tuple[str, float | None]] = {f"from {START}": (START, None)}
@@ -45,18 +45,18 @@ def main() -> None:
     shipped = autodenoise.load(START)
     unit = autodenoise.IntensityRange(0, 1)
     rows: list[dict[str, Any]] = []
-    for reference in BenchmarkDataset.open("set12").images:
-        clean, _ = reference.read()
+    for image in BenchmarkDataset.open("set12").images:
+        clean, _ = image.read()
         noisy = AddedNoise("gaussian", 25)(autodenoise.IntensityRange(0, 255).to_float(clean))
-        row: dict[str, Any] = {"image": reference.clean.name}
+        row: dict[str, Any] = {"image": image.clean.name}
         row[START] = round(score_output(clean, shipped.denoise(noisy, intensity_range=unit))[0], 3)
         for way, (start, minutes) in ways.items():
-            folder = RUNS / way.replace(" ", "-").replace(",", "") / reference.clean.stem
+            folder = RUNS / way.replace(" ", "-").replace(",", "") / image.clean.stem
             folder.parent.mkdir(parents=True, exist_ok=True)
-            file = folder.parent / f"{reference.clean.stem}.npy"
+            file = folder.parent / f"{image.clean.stem}.npy"
             if not file.exists():
                 np.save(file, noisy)
-            run = learnt(file, folder, start, minutes)
+            run = train(file, folder, start, minutes)
             denoised = autodenoise.load(run.folder).denoise(noisy)
             row[way] = round(score_output(clean, denoised)[0], 3)
             row[f"{way}, seconds"] = round(sum(one.seconds for one in run.rows), 1)

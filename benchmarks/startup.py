@@ -1,8 +1,8 @@
-"""How long ``--help`` takes, and how long until ``train`` has taken its first step.
+"""Measure the time of ``--help``, and the time until the first step of ``train``.
 
     python benchmarks/startup.py
 
-Each is a process of its own, started over and over; the median counts.
+Medians over several new processes each.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from autodenoise.training.state import Training, TrainingStatus
 FIRST_STEP = "--until-first-step"
 
 
-class _Leave:
-    """A report that ends the process at the first step."""
+class _ExitAtFirstStep:
+    """A callback that ends the process at the first step."""
 
     def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
-        """Wait for the first step."""
+        """Do nothing."""
 
     def step(self, status: TrainingStatus) -> NoReturn:
-        """Say so and leave."""
+        """Print the step and exit."""
         print(status.step, flush=True)
         sys.exit(0)
 
     def epoch(self, row: EpochRow) -> None:
-        """Never comes to pass."""
+        """Do nothing; never called."""
 
 
 def seconds(command: list[str]) -> float:
-    """Run a command to its end or its first line."""
+    """Return the time until a command prints its first line or ends."""
     begun = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -50,14 +50,14 @@ def seconds(command: list[str]) -> float:
 
 
 def main() -> None:
-    """Measure both, in turn."""
+    """Measure both in turn."""
     if sys.argv[1:] == [FIRST_STEP]:
         # What the command line imports before it trains.
         importlib.import_module("autodenoise.cli")
         from autodenoise import runs
 
         with tempfile.TemporaryDirectory() as folder:
-            runs.train("conv-mnist-fast", folder, report=_Leave())
+            runs.train("conv-mnist-fast", folder, report=_ExitAtFirstStep())
     help_command = [sys.executable, "-m", "autodenoise", "--help"]
     first_step = [sys.executable, __file__, FIRST_STEP]
     helps, steps = [], []

@@ -1,10 +1,10 @@
-"""Training throughput of conv-mnist against the same program in Keras on TensorFlow.
+"""Compare training throughput of conv-mnist with the same program in Keras on TensorFlow.
 
     python benchmarks/throughput.py --keras-python ENVIRONMENT/bin/python
 
-The other environment needs nothing but ``pip install tensorflow-cpu``. Both sides are processes
-that stay alive and train one epoch of the same 19,200 images in turn, timed from outside, so that
-whatever else the machine does falls on both alike. Each round gives a ratio; the median counts.
+The other environment only needs ``pip install tensorflow-cpu``. Both sides are processes that train
+one epoch of the same 19,200 images in turn, timed from outside, so that other load affects both
+alike. The result is the median of the ratios of all rounds.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ from autodenoise.training.state import Training, TrainingStatus
 IMAGES = 150 * 128
 
 
-class _Turns:
-    """A report that tells of each epoch and waits for a line."""
+class _WaitAfterEpoch:
+    """A callback that prints each epoch and waits for a line of input."""
 
     def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def step(self, status: TrainingStatus) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def epoch(self, row: EpochRow) -> None:
-        """Say that it is over, and wait for the next turn."""
+        """Print the epoch and wait for the next turn."""
         print(row.epoch, flush=True)
         sys.stdin.readline()
 
 
 def work(path: Path, rounds: int) -> None:
-    """Train ``conv-mnist``'s network by the project's own loop, an epoch a line."""
+    """Train the network of ``conv-mnist`` with autodenoise's loop, one epoch per line."""
     images = torch.from_numpy(np.load(path))[:, None]
     training = Training(
         network=nets.build("conv", {}, torch.Generator().manual_seed(0)),
@@ -67,7 +67,7 @@ def work(path: Path, rounds: int) -> None:
     print(f"autodenoise on torch {torch.__version__}", flush=True)
     sys.stdin.readline()
     with tempfile.TemporaryDirectory() as folder:
-        fit(training, Path(folder), _Turns())
+        fit(training, Path(folder), _WaitAfterEpoch())
 
 
 class _Worker:
@@ -92,7 +92,7 @@ class _Worker:
 
 
 def main() -> None:
-    """Take turns."""
+    """Measure both sides in turn."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keras-python", default="python")
     parser.add_argument("--rounds", type=int, default=9)
@@ -108,7 +108,7 @@ def main() -> None:
         keras = _Worker([options.keras_python, str(here.with_name("keras_worker.py")), str(file)])
         rounds = ["--rounds", str(options.rounds)]
         ours = _Worker([sys.executable, str(here), "--work", str(file), *rounds])
-        # The first turn compiles, allocates and warms up.
+        # The first turn is a warm-up.
         ours.turn()
         keras.turn()
         pairs = [(ours.turn(), keras.turn()) for _ in range(options.rounds)]
@@ -120,7 +120,7 @@ def main() -> None:
         f"{options.rounds} interleaved rounds after one to warm up",
         "sides": {"ours": ours.name, "keras": keras.name},
     }
-    # Where that environment lies is nobody else's business.
+    # Do not publish a local path.
     sys.argv[sys.argv.index(options.keras_python)] = "ENVIRONMENT/bin/python"
     numbers = {
         "ours_images_per_second": [round(own) for own, _ in pairs],

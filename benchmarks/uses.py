@@ -1,10 +1,10 @@
-"""What trained runs are good for: classifying, spotting outliers, against other methods.
+"""Measure trained runs by classification, outlier detection, and against other methods.
 
     python benchmarks/uses.py
 
-Takes the runs that `reproduce.py` has left in ``runs/benchmarks``, so train those first.
-Everything is measured on the held-back images with each recipe's own noise. ``maxnorm-mnist`` and
-``dense-mnist`` share data and noise, so their rows set a convolutional network against a dense one.
+Uses the runs that `reproduce.py` writes to ``runs/benchmarks``, so train those first. Everything
+is measured on the test images with the noise of the recipe. ``maxnorm-mnist`` and ``dense-mnist``
+share data and noise, so their rows compare a convolutional network with a dense one.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from _results import write
+from _results import protocol, write
 
 import autodenoise
 
 RUNS = Path("runs/benchmarks")
-# Each run, and what it is set against besides principal components.
+# Each run, and the runs to compare it with in addition to PCA.
 AGAINST = {
     "conv-mnist-0": ["swift-mnist-0", "conv-mnist-fast-0"],
     "maxnorm-mnist-10-epochs-0": ["dense-mnist-0"],
@@ -30,7 +30,7 @@ AGAINST = {
 
 
 def main() -> None:
-    """Measure and write."""
+    """Measure and write the results."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     results: dict[str, Any] = {}
     for name, others in AGAINST.items():
@@ -44,7 +44,7 @@ def main() -> None:
             "outliers": dataclasses.asdict(autodenoise.find_outliers(folder, stranger)),
             "on_the_same_noise": [dataclasses.asdict(row) for row in table.rows],
         }
-    write("uses", {"protocol": " ".join((__doc__ or "").split("\n\n")[2].split()), "runs": results})
+    write("uses", {"protocol": protocol(__doc__), "runs": results})
 
 
 if __name__ == "__main__":

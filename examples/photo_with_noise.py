@@ -1,9 +1,9 @@
-"""Write a photo with the noise of a camera, as something to try ``denoise`` on.
+"""Add the noise of a camera to a photo, as an input for ``denoise``.
 
     python examples/photo_with_noise.py CLEAN NOISY
 
-The noise is that of a sensor in dim light that has gone through demosaicing, gamma and JPEG: not
-white, and weaker in the brightest parts.
+The noise is that of a sensor in dim light after demosaicing, gamma and JPEG compression: it is
+correlated between pixels, and weaker in bright areas.
 """
 
 import sys
@@ -19,7 +19,7 @@ NOISE = Compose((Camera(log_shot=-2.3, smoothing=0.6), Jpeg(90)))
 
 
 def main() -> None:
-    """Draw the noise from a fixed seed, so that the same photo always gets the same."""
+    """Add noise from a fixed seed, so that the result is reproducible."""
     clean, noisy = Path(sys.argv[1]), Path(sys.argv[2])
     pixels = images.to_float(images.read(clean))
     batch = torch.from_numpy(pixels).permute(2, 0, 1)[None]

@@ -1,9 +1,10 @@
-"""Write shots of one view by a camera whose noise is known, to try ``noise-profile`` on.
+"""Write repeated shots by a simulated camera with known noise, as input for ``noise-profile``.
 
     python examples/repeats.py CLEAN FOLDER
 
-The shots are linear, of 16 bits, black at 1024: photons at 6 samples each, read noise of 60, and
-neighbours that correlate a little, as after demosaicing. A folder ``dark`` is shot without light.
+The shots are linear 16-bit images with black at 1024, a gain of 6 per photon and read noise of 60.
+The noise of neighboring pixels is slightly correlated, as after demosaicing. The folder ``dark``
+contains shots without light.
 """
 
 import sys
@@ -20,7 +21,7 @@ SHOTS = 8
 
 
 def shoot(light: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.uint16]:
-    """Give what the camera makes of light from 0 to 1, (H, W, C)."""
+    """Return a shot of light (H, W, C) in [0, 1]."""
     mean = BLACK + light * (WHITE - BLACK)
     noise = random.normal(size=light.shape)
     for axis in (0, 1):
@@ -30,7 +31,7 @@ def shoot(light: NDArray[np.float32], random: np.random.Generator) -> NDArray[np
 
 
 def main() -> None:
-    """Draw from a fixed seed, so that the same photo always gives the same shots."""
+    """Write shots from a fixed seed, so that the result is reproducible."""
     clean, folder = Path(sys.argv[1]), Path(sys.argv[2])
     view = images.to_float(images.read(clean))
     random = np.random.default_rng(0)

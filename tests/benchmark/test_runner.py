@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import doctest
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -21,8 +23,10 @@ from autodenoise.benchmark import (
     BenchmarkDataset,
     ResultRow,
     ResultsTable,
+    protocol,
     results_table,
     run_benchmark,
+    runner,
 )
 from autodenoise.benchmark.protocol import PROTOCOL, score_output
 from autodenoise.benchmark.runner import REAL_NOISE
@@ -107,11 +111,11 @@ def test_summary_report_and_figures_are_readable() -> None:
 def test_crop_shows_the_scored_output() -> None:
     photo_folder("in")
     table(Path("in"), str(identity(Path("same.onnx"), channels=3)))
-    kept = [images.read(file) for file in Path("out/crops").iterdir()]
-    assert len(kept) == 4
+    saved = [images.read(file) for file in Path("out/crops").iterdir()]
+    assert len(saved) == 4
     noisy = images.from_float(NOISE(images.to_float(photo((40, 45, 3)))), np.dtype(np.uint8))
     # The noisy input, and the output of the identity model.
-    assert sum(np.array_equal(one, noisy) for one in kept) == 2
+    assert sum(np.array_equal(one, noisy) for one in saved) == 2
     shown = images.read(Path("out/crops.png"))
     # The clean image, enlarged, is the last panel of the upper row.
     zoom = 240 // 45
@@ -168,8 +172,8 @@ def test_changed_model_file_is_scored_again() -> None:
     assert Path("out/crops.png").read_bytes() == shown
     assert len(rows()) == 15
     named_another = table(Path("in"), str(box_blur(Path("other.onnx"), channels=3)))
-    kept = {one for one in named_another.averages if one.denoiser != "other.onnx"}
-    assert kept == set(again.averages)
+    saved = {one for one in named_another.averages if one.denoiser != "other.onnx"}
+    assert saved == set(again.averages)
     assert [one.psnr for one in again.averages if one.denoiser == "model.onnx"] != [average.psnr]
 
 
@@ -361,3 +365,9 @@ def test_nan_output_names_model_and_image(monkeypatch: pytest.MonkeyPatch) -> No
     folder = photo_folder("in", channels=1)
     with pytest.raises(InputError, match=r"ratio\.onnx on 0: the output contains NaN"):
         table(folder, str(ratio(Path("ratio.onnx"))))
+
+
+@pytest.mark.parametrize("module", [protocol, runner])
+def test_examples_in_docstrings_run(module: ModuleType) -> None:
+    assert doctest.testmod(module).failed == 0
+    assert doctest.testmod(module).attempted > 0

@@ -113,7 +113,7 @@ def u_net() -> keras.Model:
 
 
 def dn_cnn() -> keras.Model:
-    """The noise is learnt, and subtracted."""
+    """Predict the noise and subtract it."""
     image = layers.Input((None, None, 1))
     x = layers.Conv2D(8, 3, **SAME)(image)
     for _ in range(2):
@@ -196,7 +196,9 @@ def test_other_value_ranges_are_converted(tmp_path: Path) -> None:
     model = randomize(
         keras.Sequential([layers.Input((6, 6, 1)), layers.Conv2D(1, 3, padding="same")])
     )
-    imported = import_model(model, tmp_path / "model.keras", takes=(-1, 1), gives=(0, 255))
+    imported = import_model(
+        model, tmp_path / "model.keras", input_range=(-1, 1), output_range=(0, 255)
+    )
     images = np.random.default_rng(0).random((2, 6, 6, 1), np.float32)
     expected = model(2 * images - 1).detach().numpy() / 255
     with torch.no_grad():

@@ -10,6 +10,6 @@ def test_damaged_pictures_are_denoised_or_refused_and_nothing_worse(tmp_path: Pa
     found = mutations.run(tmp_path, files=150, seed=0)
     assert found["wrong"] == []
     assert found["half_written_files_left"] == []
-    assert found["said_on_the_standard_error"] == []
+    assert found["standard_error"] == []
     assert set(found["outcomes"]) == {"denoised", "InputError", "OutputError"}
     assert found["outcomes"]["InputError"] > 30

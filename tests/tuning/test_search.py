@@ -109,8 +109,8 @@ def test_tuning_writes_trials_best_recipe_and_figures() -> None:
     assert [float(line["val_loss"]) for line in table if line["val_loss"]] == losses
     assert [float(line[RATE]) for line in table] == [t.values[RATE] for t in search.trials]
     for name in ("importance.png", "parallel-coordinates.png"):
-        with Image.open(folder / name) as picture:
-            assert min(picture.size) > 100
+        with Image.open(folder / name) as image:
+            assert min(image.size) > 100
 
 
 def test_single_process_is_reproducible_and_depends_on_the_seed() -> None:

@@ -123,7 +123,7 @@ def run_benchmark(
     OutputError
         The output folder holds something else, is in use by another process, or is not writable.
     Interrupted
-        Ctrl-C was pressed; finished rows are kept.
+        Ctrl-C was pressed; finished rows are saved.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def run_benchmark(
     ...     folder.name, Path(folder.name, "report"), models=[], noises=["gaussian:25"]
     ... )
     >>> [average.denoiser for average in table.averages]
-    ['median', 'gaussian-blur', 'noisy']
+    ['gaussian-blur', 'median', 'noisy']
     >>> folder.cleanup()
     """
     added = [AddedNoise.parse(noise) if isinstance(noise, str) else noise for noise in noises]

@@ -68,7 +68,7 @@ class ImportedNetwork:
 
 
 def read_network(
-    path: Path, takes: ValueRange = (0, 1), gives: ValueRange = (0, 1)
+    path: Path, input_range: ValueRange = (0, 1), output_range: ValueRange = (0, 1)
 ) -> ImportedNetwork:
     """Read a network from a file saved by Keras.
 
@@ -76,7 +76,7 @@ def read_network(
     ----------
     path
         A ``.keras`` or whole-model ``.h5`` file.
-    takes, gives
+    input_range, output_range
         The values of black and white in the input and output that the network was trained with;
         ours has 0 and 1.
 
@@ -88,7 +88,7 @@ def read_network(
         h5py is not installed.
     """
     file = read_file(path)
-    translation = _translate(flatten(file.model), takes, gives)
+    translation = _translate(flatten(file.model), input_range, output_range)
     weights = _read_weights(file, translation)
     image, builder = translation.image, translation.builder
     arguments = {
@@ -125,14 +125,16 @@ class _Translation(NamedTuple):
         return code
 
 
-def _translate(graph: LayerGraph, takes: ValueRange, gives: ValueRange) -> _Translation:
+def _translate(
+    graph: LayerGraph, input_range: ValueRange, output_range: ValueRange
+) -> _Translation:
     """Translate for images of any size if possible, else for the network's own size."""
-    translation = _translate_for_any_size(graph, takes, gives)
+    translation = _translate_for_any_size(graph, input_range, output_range)
     if translation is not None:
         return translation
     image, keras_shape = _fixed_input(graph.shape)
     builder = NetworkBuilder(k=0)
-    output = _add_layers(graph, image, keras_shape, builder, takes, gives)
+    output = _add_layers(graph, image, keras_shape, builder, input_range, output_range)
     (height, width, _), (output_height, output_width, _) = image.fixed(), output.fixed()
     if (height, width) != (output_height, output_width):
         raise InputError(
@@ -143,7 +145,7 @@ def _translate(graph: LayerGraph, takes: ValueRange, gives: ValueRange) -> _Tran
 
 
 def _translate_for_any_size(
-    graph: LayerGraph, takes: ValueRange, gives: ValueRange
+    graph: LayerGraph, input_range: ValueRange, output_range: ValueRange
 ) -> _Translation | None:
     """Translate for all images whose sides are multiples of some number; None if impossible."""
     if len(graph.shape) != 3:
@@ -155,7 +157,7 @@ def _translate_for_any_size(
         image = FeatureMap(Side(multiple, 0), Side(multiple, 0), _check_channels(channels))
         builder = NetworkBuilder(k=-(-typical // multiple))
         try:
-            output = _add_layers(graph, image, image, builder, takes, gives)
+            output = _add_layers(graph, image, image, builder, input_range, output_range)
         except NeedsMultiple as needed:
             multiple *= needed.factor
         except FixedSizeOnly:
@@ -208,13 +210,13 @@ def _add_layers(
     image: FeatureMap,
     keras_shape: Shape,
     builder: NetworkBuilder,
-    takes: ValueRange,
-    gives: ValueRange,
+    input_range: ValueRange,
+    output_range: ValueRange,
 ) -> FeatureMap:
     """Add all layers; return the shape of the output."""
     value = Value(0, image)
-    if takes != (0, 1):
-        black, white = takes
+    if input_range != (0, 1):
+        black, white = input_range
         value = builder.add(_rescale(white - black, black), image, value)
     if isinstance(keras_shape, Vector):
         value = builder.reshape(value, keras_shape, "its input")
@@ -229,8 +231,8 @@ def _add_layers(
             f"its input is an image of {image.channels} channel(s), but its output is not"
         )
     output = value.shape._replace(no_channel_axis=False)
-    if gives != (0, 1):
-        black, white = gives
+    if output_range != (0, 1):
+        black, white = output_range
         layer = _rescale(1 / (white - black), -black / (white - black))
         value = builder.add(layer, output, value)
     if value.number < len(builder.layers) or not builder.weights:

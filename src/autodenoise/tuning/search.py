@@ -324,7 +324,7 @@ def _write(result: TuningResult, importances: dict[str, float], report: TuningCa
     """Write the table, the best recipe and the figures to the study folder."""
     write_text(result.folder / TABLE_NAME, _table(result))
     if result.best is None:
-        report.note("no trial has been completed, so there is no best recipe and no figure yet")
+        report.note("no best recipe and figures yet, because no trial has been completed")
         return
     write_text(result.folder / BEST_NAME, _best_recipe(result, result.best))
     names = short_names(result.recipe.search)

@@ -1,8 +1,8 @@
-"""Write one of a run's test images, noisy, as a picture: something to try ``denoise`` on.
+"""Write one of a run's test images with noise, as an input for ``denoise``.
 
-    python examples/held_back_digit.py RUN [INDEX]
+    python examples/noisy_digit.py RUN [INDEX]
 
-makes ``RUN/held-back.png``, and ``RUN/held-back.clean.png`` to compare with.
+writes ``RUN/noisy.png``, and ``RUN/clean.png`` to compare with.
 """
 
 import sys
@@ -18,12 +18,12 @@ from autodenoise.training.randomness import generator
 
 
 def main() -> None:
-    """Draw the noise that the run was trained against onto a test image."""
+    """Add the noise of the run's recipe to a test image."""
     run = autodenoise.Run.open(sys.argv[1])
     index = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     clean = as_float(run.data().test.images[index : index + 1])
     noisy = Compose(run.recipe.noise)(clean, generator(run.recipe.seed, "an example", index))
-    for name, image in (("held-back.png", noisy), ("held-back.clean.png", clean)):
+    for name, image in (("noisy.png", noisy), ("clean.png", clean)):
         pixels = images.from_float(image[0].permute(1, 2, 0).numpy(), np.dtype(np.uint8))
         images.write(Path(run.folder) / name, pixels)
 
