@@ -19,9 +19,8 @@ from autodenoise import runtime
 from autodenoise.errors import Interrupted, UsageError
 from autodenoise.images import SUFFIXES, IntensityRange, preview
 from autodenoise.runtime import DenoiseOptions
-from autodenoise.web.archive import write_archive
 from autodenoise.web.errors import ClientTimeout, NotFinished, NotFound
-from autodenoise.web.jobs import SOURCE_NAME, Job, JobState, Side, clean_name
+from autodenoise.web.jobs import SOURCE_NAME, Job, JobState, Side, clean_name, write_archive
 from autodenoise.web.queue import JobQueue
 from autodenoise.web.schemas import (
     ArchiveRequest,

@@ -1,4 +1,4 @@
-"""Cache the outputs of a model, so that an image can be saved at another strength quickly.
+"""Cache loaded models, and the outputs of a model for saving at another strength.
 
 Users choose the strength by eye, after the model has run. So its outputs are written to a file as
 floats. A download at another strength goes through `runtime.denoise_file` as usual, with the cached
@@ -7,11 +7,15 @@ outputs in place of the model. The result is the same to the byte.
 
 from __future__ import annotations
 
+import functools
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from autodenoise.errors import InputError
+from autodenoise import runtime, weights
+from autodenoise.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +24,53 @@ if TYPE_CHECKING:
 
     from autodenoise.runtime import Card, Model
 
-__all__ = ["CachedModel", "RecordingModel"]
+__all__ = ["CachedModel", "ModelCache", "RecordingModel"]
+
+# Each holds its engine's memory and threads.
+_MAX_LOADED = 2
+
+
+class ModelCache:
+    """Loads models by name: shipped ones, and the runs and files in the server's folder.
+
+    Paths are rejected, so that clients cannot read files elsewhere. The models used last stay
+    loaded. Thread-safe.
+
+    Attributes
+    ----------
+    default
+        Name of the default model for photos.
+    """
+
+    def __init__(self) -> None:
+        self.default = next(iter(weights.FILES))
+        self._lock = threading.Lock()
+        self._load = functools.lru_cache(maxsize=_MAX_LOADED)(_load)
+
+    def get(self, name: str) -> Model:
+        """Return a model, reloaded if its file has changed.
+
+        Raises
+        ------
+        UsageError
+            No model has this name.
+        InputError
+            The model file is damaged.
+        """
+        if name not in weights.FILES:
+            # This reads the card of each model.
+            known = [entry.name for entry in runtime.list_models()]
+            if name not in known:
+                raise unknown_name("model", name, known)
+        path = runtime.find(name)
+        # Without the lock, two threads could load the same file.
+        with self._lock:
+            return self._load(path, path.stat().st_mtime_ns)
+
+
+def _load(path: Path, modified: int) -> Model:
+    del modified
+    return runtime.load(path)
 
 
 class RecordingModel:

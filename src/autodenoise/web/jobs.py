@@ -9,6 +9,7 @@ import secrets
 import shutil
 import threading
 import time
+import zipfile
 from enum import StrEnum
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
@@ -21,17 +22,16 @@ from autodenoise.files import size_of
 from autodenoise.images import SUFFIXES, IntensityRange, preview
 from autodenoise.runtime.batch import explained
 from autodenoise.runtime.denoising import fixed, intensity_range_of
-from autodenoise.web.cache import CachedModel, RecordingModel
-from autodenoise.web.errors import NotFound
+from autodenoise.web.cache import CachedModel, ModelCache, RecordingModel
+from autodenoise.web.errors import DiskFull, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from typing import BinaryIO
 
     from autodenoise.runtime import DenoiseOptions
-    from autodenoise.web.models import ModelCache
 
-__all__ = ["FINISHED", "SOURCE_NAME", "Job", "JobState", "Side", "clean_name"]
+__all__ = ["FINISHED", "SOURCE_NAME", "Job", "JobState", "Side", "clean_name", "write_archive"]
 
 Side = Literal["before", "after"]
 """The image as uploaded, or the model's output."""
@@ -404,3 +404,52 @@ class Job:
         converted = explained(self._source, error)
         paths = re.escape(str(self.folder)) + r"[/\\][\w.-]+"
         return type(converted)(re.sub(paths, lambda _: self.name, str(converted)))
+
+
+def write_archive(
+    strengths: Mapping[Job, float],
+    target: Path,
+    suffix: str | None = None,
+    *,
+    strip_metadata: bool = False,
+    stop: threading.Event | None = None,
+) -> None:
+    """Write a zip file of the results of finished jobs.
+
+    Parameters
+    ----------
+    strengths
+        The jobs, and the strength of each. Duplicate names are numbered.
+    target
+        The zip file.
+    suffix, strip_metadata, stop
+        As in `Job.save`.
+
+    Raises
+    ------
+    AutodenoiseError
+        As `Job.save`.
+    DiskFull
+        The zip file cannot be written.
+    """
+    names: set[str] = set()
+    # Image files are compressed already.
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for job, strength in strengths.items():
+            path = job.save(strength, suffix, strip_metadata=strip_metadata, stop=stop)
+            try:
+                archive.write(path, _unique(PurePath(job.result_name(suffix)), names))
+            except OSError as error:
+                raise DiskFull(f"cannot write the archive: {error.strerror or error}") from None
+            finally:
+                job.discard(path)
+
+
+def _unique(name: PurePath, names: set[str]) -> str:
+    number, unique = 1, name.name
+    # Windows and macOS ignore case.
+    while unique.casefold() in names:
+        number += 1
+        unique = f"{name.stem} ({number}){name.suffix}"
+    names.add(unique.casefold())
+    return unique

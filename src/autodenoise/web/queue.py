@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from autodenoise.files import size_of
+from autodenoise.web.cache import ModelCache
 from autodenoise.web.errors import NotFound, ServerBusy
 from autodenoise.web.jobs import FINISHED, Job
-from autodenoise.web.models import ModelCache
 from autodenoise.web.workspace import Workspace
 
 if TYPE_CHECKING:
