@@ -27,7 +27,7 @@ SMALL = [
 def unet(channels: int, seed: int, preset: str = "fast", deep: int = 0) -> nets.Autoencoder:
     arguments = {"channels": channels, "preset": preset, "deep": deep}
     network = nets.build("unet", arguments, torch.Generator().manual_seed(seed)).eval()
-    # As drawn, the residuals are faint.
+    # Initial residuals are small.
     for parameter in network.parameters():
         parameter.data.mul_(3)
     return network.double()
@@ -35,16 +35,16 @@ def unet(channels: int, seed: int, preset: str = "fast", deep: int = 0) -> nets.
 
 @pytest.mark.parametrize(("given", "wanted"), [(3, 1), (1, 3), (3, 3), (2, 4)])
 @torch.no_grad()
-def test_equal_channels_are_answered_as_by_the_other_network(given: int, wanted: int) -> None:
+def test_other_number_of_channels_keeps_the_output_for_gray_images(given: int, wanted: int) -> None:
     old, new = unet(given, 0), unet(wanted, 1)
     new.load_state_dict(with_channels(old.state_dict(), given, wanted))
     draw = torch.Generator().manual_seed(2)
-    grey = torch.rand(2, 1, 24, 16, dtype=torch.double, generator=draw)
-    expected = old(grey.expand(-1, given, -1, -1)).mean(1, keepdim=True)
-    answer = new(grey.expand(-1, wanted, -1, -1))
+    gray = torch.rand(2, 1, 24, 16, dtype=torch.double, generator=draw)
+    expected = old(gray.expand(-1, given, -1, -1)).mean(1, keepdim=True)
+    output = new(gray.expand(-1, wanted, -1, -1))
     if given != wanted:
-        torch.testing.assert_close(answer, expected.expand_as(answer))
-    assert torch.equal(answer, old(grey.expand(-1, given, -1, -1))) == (given == wanted)
+        torch.testing.assert_close(output, expected.expand_as(output))
+    assert torch.equal(output, old(gray.expand(-1, given, -1, -1))) == (given == wanted)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_equal_channels_are_answered_as_by_the_other_network(given: int, wanted:
         (("fast", 8), ("balanced", 12)),
     ],
 )
-def test_a_larger_network_begins_with_a_smaller_ones_answers(
+def test_larger_network_starts_with_the_output_of_a_smaller_one(
     size: tuple[Any, ...], larger: tuple[Any, ...]
 ) -> None:
     old, new = unet(2, 0, *size), unet(2, 1, *larger)
@@ -66,18 +66,18 @@ def test_a_larger_network_begins_with_a_smaller_ones_answers(
     draw = torch.Generator().manual_seed(2)
     noisy = torch.rand(2, 2, 32, 16, dtype=torch.double, generator=draw)
     torch.testing.assert_close(new(noisy), old(noisy))
-    # Steps of plain descent bring in what is new: every weight moves.
+    # A few steps of gradient descent change every weight, the new ones included.
     before = {name: weight.clone() for name, weight in new.named_parameters()}
-    descent = torch.optim.SGD(new.parameters(), lr=1e-3)
+    optimizer = torch.optim.SGD(new.parameters(), lr=1e-3)
     for _ in range(4):
-        descent.zero_grad()
+        optimizer.zero_grad()
         new(noisy).square().mean().backward()
-        descent.step()
+        optimizer.step()
     for name, weight in new.named_parameters():
         assert (weight != before[name]).all(), name
 
 
-def test_weights_of_the_same_size_are_taken_as_they_are() -> None:
+def test_weights_of_the_same_size_are_copied() -> None:
     old, new = unet(3, 0).state_dict(), unet(3, 1).state_dict()
     taken = grown(old, new)
     assert taken.keys() == old.keys()
@@ -85,18 +85,18 @@ def test_weights_of_the_same_size_are_taken_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(("size", "smaller"), [("balanced", "fast"), ("best", "balanced")])
-def test_a_smaller_network_cannot_begin_with_a_larger_ones_weights(size: str, smaller: str) -> None:
+def test_smaller_network_cannot_start_from_a_larger_one(size: str, smaller: str) -> None:
     with pytest.raises(ValueError, match="larger"):
         grown(unet(1, 0, size).state_dict(), unet(1, 1, smaller).state_dict())
 
 
 @pytest.mark.parametrize("maps", [0, 4])
-def test_what_a_network_lacks_below_is_told(maps: int) -> None:
+def test_missing_deep_level_is_named_in_the_error(maps: int) -> None:
     with pytest.raises(ValueError, match=r"set network\.deep to 8 or more"):
         grown(unet(1, 0, deep=8).state_dict(), unet(1, 1, deep=maps).state_dict())
 
 
-def test_a_run_goes_on_from_anothers_weights(tmp_path: Path) -> None:
+def test_run_starts_from_the_weights_of_another(tmp_path: Path) -> None:
     first = autodenoise.train("digits", tmp_path / "first", settings=SMALL)
     still = [
         *SMALL,
@@ -111,23 +111,23 @@ def test_a_run_goes_on_from_anothers_weights(tmp_path: Path) -> None:
             torch.testing.assert_close(others[name], value)
     spent = runtime.load(first.folder).card.compute
     assert runtime.load(second.folder).card.compute.endswith(f", begun from digits ({spent})")
-    # Moved away, it is still gone on with.
+    # The run resumes without the model that it started from.
     (first.folder / "model.onnx").rename(tmp_path / "elsewhere.onnx")
     assert autodenoise.resume(second.folder).rows == second.rows
 
 
-def test_a_model_may_have_been_trained_in_any_number_of_sittings(tmp_path: Path) -> None:
+def test_long_histories_of_training_are_shortened_on_the_card(tmp_path: Path) -> None:
     run = autodenoise.train("digits", tmp_path / "run", settings=SMALL)
     path, card = run.folder / "model.onnx", runtime.load(run.folder).card
     model = onnx.load(path)
-    told = dataclasses.replace(card, compute="begun from digits " * 50)
-    onnx.helper.set_model_props(model, {runtime.CARD_KEY: told.to_json()})
+    changed = dataclasses.replace(card, compute="begun from digits " * 50)
+    onnx.helper.set_model_props(model, {runtime.CARD_KEY: changed.to_json()})
     onnx.save(model, path)
     again = autodenoise.train("digits", tmp_path / "again", settings=[*SMALL, f"start={path}"])
     assert runtime.load(again.folder).card.compute.endswith(", begun from digits")
 
 
-def test_what_cannot_be_started_from(tmp_path: Path) -> None:
+def test_unusable_starts_are_refused(tmp_path: Path) -> None:
     settings = ["phase.denoise.epochs=1", "data.size=[16, 16]"]
     run = autodenoise.train("digits", tmp_path / "digits", settings=settings)
     with pytest.raises(InputError, match="cannot start from"):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def noisy(count: int, side: int, seed: int = 0) -> NDArray[np.float32]:
-    """Draw waves under noise of many strengths."""
+    """Return waves with noise of many strengths."""
     draw = np.random.default_rng(seed)
     rows, columns = np.mgrid[0:side, 0:side]
     waves = [
@@ -40,7 +40,7 @@ def noisy(count: int, side: int, seed: int = 0) -> NDArray[np.float32]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Export a network that is no longer faint, and whose channels differ, as after training."""
+    """Export a network with large residuals and different channels, as after training."""
     network = nets.build("unet", {"channels": 3}, torch.Generator().manual_seed(1))
     draw = torch.Generator().manual_seed(2)
     with torch.no_grad():
@@ -50,8 +50,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if name.endswith(".first.weight"):
                 weight.mul_(torch.empty(len(weight), 1, 1, 1).uniform_(0.05, 1, generator=draw))
     path = tmp_path_factory.mktemp("models") / "whole.onnx"
-    told = dataclasses.replace(card(network, "unet"), channels=3, scores={"loss": 0.1})
-    export(network, told, path)
+    written = dataclasses.replace(card(network, "unet"), channels=3, scores={"loss": 0.1})
+    export(network, written, path)
     return path
 
 
@@ -62,18 +62,18 @@ def in_bytes(whole: Path) -> Path:
     return path
 
 
-def test_it_answers_nearly_as_the_file_it_is_made_of(whole: Path, in_bytes: Path) -> None:
+def test_output_is_close_to_that_of_the_float32_file(whole: Path, in_bytes: Path) -> None:
     images = noisy(4, 96, seed=1)
-    expected, answer = (runtime.load(path).batch(images) for path in (whole, in_bytes))
+    expected, output = (runtime.load(path).batch(images) for path in (whole, in_bytes))
     change = metrics.psnr(images.clip(0, 1), expected)
     assert change.max() < 25
-    error = metrics.psnr(expected, answer)
+    error = metrics.psnr(expected, output)
     assert error.min() > 42
-    # Less than a step of 8 bits would be if the image itself had been rounded.
+    # Rounding the image itself to 8 bits would lose more.
     assert error.min() > change.max() + 15
 
 
-def test_the_convolutions_are_computed_in_bytes(in_bytes: Path, tmp_path: Path) -> None:
+def test_inner_convolutions_run_in_8_bits(in_bytes: Path, tmp_path: Path) -> None:
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
     options.log_severity_level = 4
@@ -85,7 +85,7 @@ def test_the_convolutions_are_computed_in_bytes(in_bytes: Path, tmp_path: Path) 
     assert "QLinearAdd" not in run
 
 
-def test_convolutions_in_groups_stay_as_they_are() -> None:
+def test_grouped_convolutions_are_not_quantized() -> None:
     kinds = ["Conv", "Conv", "Conv", "Grouped", "Conv", "ConvTranspose", "Conv"]
     nodes = [
         onnx.helper.make_node(
@@ -99,7 +99,7 @@ def test_convolutions_in_groups_stay_as_they_are() -> None:
     assert [node.input[0] for node in chosen] == ["4"]
 
 
-def test_no_cpu_saturates(in_bytes: Path) -> None:
+def test_weights_saturate_on_no_cpu(in_bytes: Path) -> None:
     kernels = [
         numpy_helper.to_array(tensor).astype(int)
         for tensor in onnx.load(in_bytes).graph.initializer
@@ -110,11 +110,11 @@ def test_no_cpu_saturates(in_bytes: Path) -> None:
         for layout in (kernel, kernel.transpose(0, 2, 3, 1)):
             rows = layout.reshape(len(kernel), -1)
             assert np.abs(rows[:, 1:] + rows[:, :-1]).max() <= 32767 // 255
-        # And yet most of the steps are used.
+        # But most of the steps are used.
         assert np.abs(kernel).max() > 60
 
 
-def test_the_card_says_what_it_is(whole: Path, in_bytes: Path) -> None:
+def test_card_names_precision_parent_and_calibration(whole: Path, in_bytes: Path) -> None:
     before, after = runtime.load(whole).card, runtime.load(in_bytes).card
     assert before.precision == "float32"
     assert after == dataclasses.replace(
@@ -129,13 +129,15 @@ def test_the_card_says_what_it_is(whole: Path, in_bytes: Path) -> None:
     assert in_bytes.stat().st_size < whole.stat().st_size / 2.5
 
 
-def test_the_memory_on_the_card_is_enough(in_bytes: Path) -> None:
-    told = runtime.load(in_bytes).card.bytes_per_pixel
-    assert told is not None
-    assert 0.6 * told < measured_bytes_per_pixel(in_bytes, 3, 768) < 1.1 * told
+def test_memory_on_the_card_is_enough(in_bytes: Path) -> None:
+    bytes_per_pixel = runtime.load(in_bytes).card.bytes_per_pixel
+    assert bytes_per_pixel is not None
+    assert (
+        0.6 * bytes_per_pixel < measured_bytes_per_pixel(in_bytes, 3, 768) < 1.1 * bytes_per_pixel
+    )
 
 
-def test_it_is_the_same_each_time(whole: Path, in_bytes: Path, tmp_path: Path) -> None:
+def test_quantization_is_deterministic(whole: Path, in_bytes: Path, tmp_path: Path) -> None:
     quantize_model(whole, tmp_path / "again.onnx", noisy(8, 64), "8 waves")
     assert (tmp_path / "again.onnx").read_bytes() == in_bytes.read_bytes()
     image = noisy(1, 64, seed=3)
@@ -143,16 +145,16 @@ def test_it_is_the_same_each_time(whole: Path, in_bytes: Path, tmp_path: Path) -
     np.testing.assert_array_equal(model.batch(image), model.batch(image))
 
 
-def test_tiles_do_not_show(in_bytes: Path) -> None:
+def test_tiles_are_invisible(in_bytes: Path) -> None:
     model = runtime.load(in_bytes)
-    picture = (noisy(1, 336)[0, :205, :330].clip(0, 1) * 255).astype(np.uint8)
+    image = (noisy(1, 336)[0, :205, :330].clip(0, 1) * 255).astype(np.uint8)
     one, many = (
         np.concatenate(
             list(
                 denoise_rows(
                     model,
                     plan(model.card, 205, 330, sample_bytes=3, memory=memory),
-                    [picture],
+                    [image],
                     intensity_range=IntensityRange(0, 255),
                     strength=1,
                     colours=3,
@@ -166,7 +168,7 @@ def test_tiles_do_not_show(in_bytes: Path) -> None:
     assert (one != many).mean() < 1e-3
 
 
-def test_equalising_changes_weights_and_no_answer(whole: Path, tmp_path: Path) -> None:
+def test_equalization_changes_weights_but_not_the_output(whole: Path, tmp_path: Path) -> None:
     model = onnx.load(whole)
     relu = next(node.output[0] for node in model.graph.node if node.op_type == "Relu")
     high = np.repeat(np.array([0, 1, 4, 16], np.float32), 8)
@@ -185,7 +187,7 @@ def test_equalising_changes_weights_and_no_answer(whole: Path, tmp_path: Path) -
     np.testing.assert_allclose(one, other, atol=1e-4)
 
 
-def test_what_cannot_be_in_bytes_is_one_error(in_bytes: Path, tmp_path: Path) -> None:
+def test_unsuitable_models_raise_input_error(in_bytes: Path, tmp_path: Path) -> None:
     target = tmp_path / "new.onnx"
     with pytest.raises(InputError, match=r"bytes\.onnx is in int8 already; use the float32 file"):
         quantize_model(in_bytes, target, noisy(1, 64), "")
@@ -199,7 +201,7 @@ def test_what_cannot_be_in_bytes_is_one_error(in_bytes: Path, tmp_path: Path) ->
     assert not target.exists()
 
 
-def test_nothing_is_left_where_it_cannot_be_written(whole: Path, tmp_path: Path) -> None:
+def test_failed_write_leaves_no_file(whole: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError):
         quantize_model(whole, tmp_path / "missing" / "new.onnx", noisy(1, 64), "")
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Weights as whole numbers."""
+"""Adaptive rounding of weights."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def correlated(size: int, draw: np.random.Generator) -> NDArray[np.float32]:
 
 
 def damage(errors: NDArray[np.float32], products: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Give the sum of squares by which answers change, (N,)."""
+    """Give the sum of squares by which outputs change, (N,)."""
     exact = errors.astype(np.float64)
     changes: NDArray[np.float64] = np.einsum("nd,de,ne->n", exact, products, exact)
     return changes
@@ -41,7 +41,7 @@ def damage(errors: NDArray[np.float32], products: NDArray[np.float32]) -> NDArra
         ((1, 1), (1, 1), (0, 0), (1, 1)),
     ],
 )
-def test_moments_tell_the_squares_of_the_answers(
+def test_second_moments_predict_the_squared_outputs(
     kernel: tuple[int, int],
     stride: tuple[int, int],
     padding: tuple[int, int],
@@ -54,15 +54,15 @@ def test_moments_tell_the_squares_of_the_answers(
     for name, value in (("strides", stride), ("pads", padding * 2), ("dilations", dilation)):
         node.attribute.append(helper.make_attribute(name, value))
     found = second_moments(node, kernel, images.numpy())
-    answers = torch.nn.functional.conv2d(images, weights, None, stride, padding, dilation)
-    by_channel = answers.transpose(0, 1).flatten(1)
+    outputs = torch.nn.functional.conv2d(images, weights, None, stride, padding, dilation)
+    by_channel = outputs.transpose(0, 1).flatten(1)
     rows = weights.flatten(1).numpy()
     expected = by_channel @ by_channel.T
     np.testing.assert_allclose(rows @ found @ rows.T, expected, rtol=1e-4, atol=1e-3)
 
 
 @given(seed=st.integers(0, 10**6), size=st.integers(1, 40))
-def test_no_other_choice_of_one_weight_is_better(seed: int, size: int) -> None:
+def test_no_change_of_a_single_weight_is_better(seed: int, size: int) -> None:
     draw = np.random.default_rng(seed)
     values = draw.uniform(-126, 126, (3, size)).astype(np.float32)
     products = correlated(size, draw)
@@ -76,7 +76,7 @@ def test_no_other_choice_of_one_weight_is_better(seed: int, size: int) -> None:
         assert (least <= damage(values - other, products) * (1 + 1e-4)).all()
 
 
-def test_it_is_near_the_best_of_all_choices() -> None:
+def test_rounding_is_close_to_the_optimum() -> None:
     draw = np.random.default_rng(0)
     values = draw.uniform(-126, 126, (20, 10)).astype(np.float32)
     products = correlated(10, draw)
@@ -88,7 +88,7 @@ def test_it_is_near_the_best_of_all_choices() -> None:
     assert np.mean(found) < 1.5 * np.mean(best)
 
 
-def test_weights_that_see_nothing_in_common_go_to_the_nearest() -> None:
+def test_weights_with_uncorrelated_inputs_go_to_the_nearest_integer() -> None:
     values = np.random.default_rng(0).uniform(-126, 126, (4, 30)).astype(np.float32)
     np.testing.assert_array_equal(
         round_adaptively(values, np.eye(30, dtype=np.float32)), np.rint(values)

@@ -21,7 +21,7 @@ from tests.helpers.exported_models import card, measured_bytes_per_pixel
 
 
 @pytest.mark.parametrize("name", list(nets.NETWORKS))
-def test_the_model_file_equals_the_network(name: str, tmp_path: Path) -> None:
+def test_model_file_has_the_output_of_the_network(name: str, tmp_path: Path) -> None:
     network = nets.build(name, {}, torch.Generator().manual_seed(1))
     written = card(network, name)
     export(network, written, tmp_path / "model.onnx")
@@ -39,17 +39,17 @@ def test_the_model_file_equals_the_network(name: str, tmp_path: Path) -> None:
         assert ours.max() <= 1
 
 
-def test_tiles_of_a_real_network_do_not_show(tmp_path: Path) -> None:
+def test_tiles_of_a_network_are_invisible(tmp_path: Path) -> None:
     network = nets.build("unet", {"channels": 3}, torch.Generator().manual_seed(1))
     with torch.no_grad():
-        # As if trained: what it adds to the image is no longer faint.
+        # Large residuals, as after training.
         for name, weight in network.named_parameters():
             if name.endswith(".second.weight"):
                 weight.mul_(3)
     written = dataclasses.replace(card(network, "unet"), channels=3)
     export(network, written, tmp_path / "model.onnx")
     model = runtime.load(tmp_path / "model.onnx")
-    picture = np.random.default_rng(0).integers(0, 256, (205, 330, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (205, 330, 3), np.uint8)
     whole = plan(model.card, 205, 330, sample_bytes=3, memory=2**32)
     tiled = plan(model.card, 205, 330, sample_bytes=3, memory=9_000_000)
     assert whole.tiles == 1
@@ -60,7 +60,7 @@ def test_tiles_of_a_real_network_do_not_show(tmp_path: Path) -> None:
                 denoise_rows(
                     model,
                     cut,
-                    [picture],
+                    [image],
                     intensity_range=IntensityRange(0, 255),
                     strength=1,
                     colours=3,
@@ -69,16 +69,14 @@ def test_tiles_of_a_real_network_do_not_show(tmp_path: Path) -> None:
         ).astype(int)
         for cut in (whole, tiled)
     )
-    assert np.abs(one - picture).mean() > 5
-    # A value in the middle between two levels may round to either.
+    assert np.abs(one - image).mean() > 5
+    # A value halfway between two levels may round to either.
     assert np.abs(one - many).max() <= 1
     assert (one != many).mean() < 1e-3
 
 
 @pytest.mark.parametrize(("halo", "multiple"), [(5, 4), (10, 2)])
-def test_a_card_that_does_not_fit_its_network_is_never_written(
-    halo: int, multiple: int, tmp_path: Path
-) -> None:
+def test_card_with_a_wrong_halo_is_never_written(halo: int, multiple: int, tmp_path: Path) -> None:
     network = nets.build("conv", {}, torch.Generator().manual_seed(1))
     wrong = dataclasses.replace(card(network, "conv"), halo=halo, size_multiple=multiple)
     with pytest.raises(RuntimeError, match="violates its halo"):
@@ -88,16 +86,20 @@ def test_a_card_that_does_not_fit_its_network_is_never_written(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory as Linux counts it")
 @pytest.mark.parametrize("name", ["unet", "conv"])
-def test_the_memory_on_the_card_is_what_a_process_takes(name: str, tmp_path: Path) -> None:
+def test_memory_on_the_card_is_that_of_a_process(name: str, tmp_path: Path) -> None:
     network = nets.build(name, {}, torch.Generator().manual_seed(1))
     export(network, card(network, name), tmp_path / "model.onnx")
-    told = runtime.load(tmp_path / "model.onnx").card.bytes_per_pixel
-    assert told is not None
-    # Room for the copies of the image on its way in and out, which are not the card's.
-    assert 0.6 * told < measured_bytes_per_pixel(tmp_path / "model.onnx", 1, 768) < 1.1 * told
+    bytes_per_pixel = runtime.load(tmp_path / "model.onnx").card.bytes_per_pixel
+    assert bytes_per_pixel is not None
+    # The margin is for copies of the input and output, which the card does not count.
+    assert (
+        0.6 * bytes_per_pixel
+        < measured_bytes_per_pixel(tmp_path / "model.onnx", 1, 768)
+        < 1.1 * bytes_per_pixel
+    )
 
 
-def test_a_network_in_training_is_left_as_it_was(tmp_path: Path) -> None:
+def test_export_does_not_change_the_network(tmp_path: Path) -> None:
     network = nets.build("conv", {}, torch.Generator().manual_seed(1)).train()
     before = [weight.clone() for weight in network.parameters()]
     export(network, card(network, "conv"), tmp_path / "model.onnx")
@@ -106,14 +108,14 @@ def test_a_network_in_training_is_left_as_it_was(tmp_path: Path) -> None:
     assert all(torch.equal(weight, old) for weight, old in pairs)
 
 
-def test_nothing_is_left_where_it_cannot_be_written(tmp_path: Path) -> None:
+def test_failed_write_leaves_no_file(tmp_path: Path) -> None:
     network = nets.build("conv", {}, torch.Generator().manual_seed(1))
     with pytest.raises(OutputError):
         export(network, card(network, "conv"), tmp_path / "missing" / "model.onnx")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_foreign_onnx_file_is_refused_for_its_missing_card(tmp_path: Path) -> None:
+def test_onnx_file_without_a_card_is_refused(tmp_path: Path) -> None:
     value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
     out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
     node = onnx.helper.make_node("Identity", ["x"], ["y"])
@@ -124,7 +126,7 @@ def test_a_foreign_onnx_file_is_refused_for_its_missing_card(tmp_path: Path) -> 
         runtime.load(tmp_path / "a")
 
 
-def test_our_networks_need_just_the_operators_that_are_let_in(tmp_path: Path) -> None:
+def test_networks_need_exactly_the_allowed_operators(tmp_path: Path) -> None:
     needed: set[str] = set()
     for name in nets.NETWORKS:
         network = nets.build(name, {}, torch.Generator().manual_seed(1))
@@ -135,9 +137,9 @@ def test_our_networks_need_just_the_operators_that_are_let_in(tmp_path: Path) ->
         assert list(contents.operators) == [node.op_type for node in model.graph.node]
         assert contents.metadata == {entry.key: entry.value for entry in model.metadata_props}
         needed |= set(contents.operators)
-        # Nothing of the machine that it was made on.
+        # No paths of the machine that exported it.
         assert str(Path(nets.__file__).parent).encode() not in path.read_bytes()
-    # What a list of layers may hold besides.
+    # Operators that only lists of layers use.
     layers = (
         *({"kind": kind} for kind in ("leaky-relu", "elu", "selu", "silu", "tanh")),
         {"kind": "average-pool", "kernel": [2, 2], "stride": [2, 2]},

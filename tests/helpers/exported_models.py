@@ -32,7 +32,7 @@ def measured_bytes_per_pixel(model: Path, channels: int, side: int) -> float:
         "import numpy as np\n"
         "from pathlib import Path\n"
         "from autodenoise.runtime import load\n"
-        # Not resource's peak, which a child inherits from its parent.
+        # Not the peak of the resource module, which a child inherits from its parent.
         "status = Path('/proc/self/status')\n"
         "peak = lambda: 1024 * int(re.search(r'VmHWM:\\s*(\\d+)', status.read_text())[1])\n"
         "path, channels, side = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])\n"

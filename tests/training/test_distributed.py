@@ -1,4 +1,4 @@
-"""Processes that torchrun starts, and what one of them makes of the others."""
+"""Training by two processes that torchrun starts."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from autodenoise.training.checkpoint import load_state
 from autodenoise.training.distributed import SINGLE_PROCESS, World, join_world
 from autodenoise.training.history import EpochRow, read_metrics
 
-# 29 images five times over: the last batch of an epoch is one image, and one of two processes has
-# none of it.
+# 29 images, 5 copies each: the last batch of an epoch is one image, of which one process has none.
 RECIPE = """
 title = "A quick one"
 data = { source = "set.npz", validation = "last", crop = 8, copies = 5 }
@@ -50,7 +49,7 @@ objective = "neighbor2neighbor"
 loss = "mse"
 """
 
-# Several trainings by the command line, one after the other; what each process said of each.
+# Several trainings by command line, one after the other, and the output of each process.
 _TRAININGS = """
 import contextlib, faulthandler, io, json, os, shutil, signal, sys
 from torch import distributed
@@ -58,18 +57,18 @@ from autodenoise.cli import main
 from autodenoise.training.gradients import Gradients
 from autodenoise.runs import training
 
-# Rather than wait for each other for ever.
+# Rather than wait for each other forever.
 faulthandler.dump_traceback_later(300, exit=True)
 rank = int(os.environ["RANK"])
-here, told = os.getcwd(), {}
-find = Gradients.compute
+folder, outputs = os.getcwd(), {}
+compute = Gradients.compute
 
 def run(name, *arguments):
-    # As when torchrun starts all anew.
-    os.environ["TORCHELASTIC_RESTART_COUNT"] = str(len(told))
+    # As when torchrun restarts all processes.
+    os.environ["TORCHELASTIC_RESTART_COUNT"] = str(len(outputs))
     sys.argv = ["autodenoise", "train", *arguments]
-    said, complaint = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complaint):
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
         try:
             main()
             code = 0
@@ -77,22 +76,22 @@ def run(name, *arguments):
             code = stop.code or 0
     if distributed.is_initialized():
         distributed.destroy_process_group()
-    told[name] = [code, said.getvalue(), complaint.getvalue()]
-    with open(os.path.join(here, f"{rank}.json"), "w") as file:
-        json.dump(told, file)
+    outputs[name] = [code, stdout.getvalue(), stderr.getvalue()]
+    with open(os.path.join(folder, f"{rank}.json"), "w") as file:
+        json.dump(outputs, file)
 
 def signalled(number, step):
     left = step
 
-    def find_after_signals(*arguments):
+    def compute_after_signals(*arguments):
         nonlocal left
         left -= 1
         if left == 0 and rank == 1:
             os.kill(os.getpid(), number)
             os.kill(os.getpid(), number)
-        return find(*arguments)
+        return compute(*arguments)
 
-    Gradients.compute = find_after_signals
+    Gradients.compute = compute_after_signals
 
 run("two", "quick.toml", "--out", "two")
 # The model file and the report take longer than the training.
@@ -101,7 +100,7 @@ signalled(signal.SIGTERM, 22)
 run("stopped", "quick.toml", "--out", "stopped")
 if rank == 0:
     shutil.copytree("stopped", "copy")
-Gradients.compute = find
+Gradients.compute = compute
 run("resumed", "--resume", "stopped")
 run("misspelt", "quick.toml", "--set", "noise.sigmaa=1", "--out", "none")
 run("in use", "quick.toml", "--out", "stopped")
@@ -110,25 +109,25 @@ run("minutes", "quick.toml", "--minutes", "0.005", "--out", "minutes")
 os.chdir("." if rank == 0 else "elsewhere")
 run("missing", "quick.toml", "--out", "none")
 os.chdir("." if rank == 0 else "..")
-# torchrun sends it to what is left.
+# torchrun sends it to the remaining processes.
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 signalled(signal.SIGKILL, 3)
 run("lost", "quick.toml", "--out", "lost")
 """
 
-Told = list[dict[str, list[Any]]]
+Outputs = list[dict[str, list[Any]]]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with a recipe, its pictures, and all that two processes trained there."""
+    """Return a folder with a recipe, its images, and all runs of two processes."""
     folder = tmp_path_factory.mktemp("parallel")
     (folder / "elsewhere").mkdir()
-    pictures = np.zeros((37, 12, 12), np.uint8)
+    images = np.zeros((37, 12, 12), np.uint8)
     places = np.random.default_rng(0).integers(0, 7, (37, 2))
-    for picture, (row, column) in zip(pictures, places, strict=True):
-        picture[row : row + 6, column : column + 6] = 255
-    np.savez(folder / "set.npz", train=pictures)
+    for image, (row, column) in zip(images, places, strict=True):
+        image[row : row + 6, column : column + 6] = 255
+    np.savez(folder / "set.npz", train=images)
     (folder / "quick.toml").write_text(RECIPE)
     (folder / "trainings.py").write_text(_TRAININGS)
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -144,14 +143,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def told(folder: Path) -> Told:
-    """Give what both processes said of each training: exit code, output and complaint."""
+def outputs(folder: Path) -> Outputs:
+    """Return the exit code, stdout and stderr of each training, for both processes."""
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
 
 
 @pytest.fixture
 def one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Go to that folder, as the only process, to train without what comes after."""
+    """Change to that folder, to train in a single process without export and report."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr("autodenoise.runs.training._hand_over", lambda _: None)
     return folder
@@ -165,7 +164,7 @@ def rows(run: Path) -> list[EpochRow]:
     return read_metrics(run / "metrics.csv")
 
 
-def test_two_have_the_curve_of_one(one: Path) -> None:
+def test_two_processes_have_the_loss_curve_of_one(one: Path) -> None:
     autodenoise.train("quick.toml", "one")
     assert len(curve(one / "one")) == 10
     assert curve(one / "one")[-1] < 0.7 * curve(one / "one")[1]
@@ -176,12 +175,12 @@ def test_two_have_the_curve_of_one(one: Path) -> None:
         torch.testing.assert_close(together[name], value, rtol=0, atol=1e-4)
 
 
-def test_the_first_writes_and_speaks(folder: Path, told: Told) -> None:
-    (code, said, complaint), other = (by["two"] for by in told)
+def test_only_rank_0_writes_and_prints(folder: Path, outputs: Outputs) -> None:
+    (code, output, error), other = (by["two"] for by in outputs)
     assert code == 0
-    assert said.count("denoise epoch 1:") == 1
-    assert "autodenoise evaluate two" in said
-    assert complaint == ""
+    assert output.count("denoise epoch 1:") == 1
+    assert "autodenoise evaluate two" in output
+    assert error == ""
     assert other == [0, "", ""]
     assert (folder / "two/report.html").exists()
     model = autodenoise.load(folder / "two")
@@ -189,29 +188,31 @@ def test_the_first_writes_and_speaks(folder: Path, told: Told) -> None:
     assert "2 processes, each on cpu" in model.card.compute
 
 
-def test_a_signal_to_one_stops_all_and_both_go_on_bit_for_bit(folder: Path, told: Told) -> None:
-    (code, _, complaint), (other, _, more) = (said["stopped"] for said in told)
+def test_signal_to_one_process_stops_both_and_resume_is_bit_exact(
+    folder: Path, outputs: Outputs
+) -> None:
+    (code, _, error), (other, _, more) = (output["stopped"] for output in outputs)
     assert sorted([code, other]) == [1, 130]
-    assert complaint + more == (
+    assert error + more == (
         "autodenoise: stopped in phase hidden, epoch 1; resume with: "
         "autodenoise train --resume stopped\n"
     )
     state, _ = load_state(folder / "copy/checkpoint.safetensors")
     assert (state.phase, state.epoch, state.step) == (1, 0, 2)
-    assert [said["resumed"][0] for said in told] == [0, 0]
+    assert [output["resumed"][0] for output in outputs] == [0, 0]
     assert curve(folder / "stopped") == curve(folder / "two")
     _, tensors = load_state(folder / "stopped/checkpoint.safetensors")
     for name, value in load_state(folder / "two/checkpoint.safetensors")[1].items():
         assert torch.equal(value, tensors[name]), name
 
 
-def test_one_goes_on_with_what_two_began(one: Path) -> None:
+def test_one_process_resumes_a_run_of_two(one: Path) -> None:
     autodenoise.resume("copy")
     assert curve(one / "copy") == pytest.approx(curve(one / "two"), rel=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("name", "expected", "complaint"),
+    ("name", "expected", "error"),
     [
         ("misspelt", 2, "did you mean 'sigma'?"),
         ("in use", 4, "stopped exists already; go on with it by"),
@@ -219,28 +220,28 @@ def test_one_goes_on_with_what_two_began(one: Path) -> None:
         ("missing", 3, "cannot read the recipe quick.toml"),
     ],
 )
-def test_what_is_wrong_is_said_once(
-    folder: Path, told: Told, name: str, expected: int, complaint: str
+def test_errors_are_printed_once(
+    folder: Path, outputs: Outputs, name: str, expected: int, error: str
 ) -> None:
-    codes = [said[name][0] for said in told]
+    codes = [output[name][0] for output in outputs]
     assert sorted(codes) == sorted([1, expected])
-    complaints = [said[name][2] for said in told]
-    assert complaint in complaints[codes.index(expected)]
-    assert complaints[codes.index(1)] == ""
+    errors = [output[name][2] for output in outputs]
+    assert error in errors[codes.index(expected)]
+    assert errors[codes.index(1)] == ""
     assert not (folder / "none").exists()
 
 
-def test_minutes_are_the_same_for_all(folder: Path, told: Told) -> None:
-    assert [said["minutes"][0] for said in told] == [0, 0]
+def test_minutes_end_all_processes_together(folder: Path, outputs: Outputs) -> None:
+    assert [output["minutes"][0] for output in outputs] == [0, 0]
     own = [row for row in rows(folder / "minutes") if row.phase == "denoise"]
     assert sum(row.seconds for row in own) >= 60 * 0.005 * 2 / 5
 
 
-def test_what_is_left_after_a_kill_ends_too(told: Told) -> None:
-    code, _, complaint = told[0]["lost"]
+def test_remaining_process_ends_after_a_kill(outputs: Outputs) -> None:
+    code, _, error = outputs[0]["lost"]
     assert code == 6
-    assert "another process of this training disappeared without an error" in complaint
-    assert "lost" not in told[1]
+    assert "another process of this training disappeared without an error" in error
+    assert "lost" not in outputs[1]
 
 
 @given(st.integers(0, 50), st.integers(1, 5), st.integers(1, 5))
@@ -253,7 +254,7 @@ def test_every_row_is_in_one_part_of_one_process(rows: int, count: int, each: in
     assert not sizes or max(sizes) <= -(-rows // (count * each))
 
 
-def test_one_asks_nobody() -> None:
+def test_single_process_does_not_communicate() -> None:
     with join_world() as world:
         assert world is SINGLE_PROCESS
     values = [torch.ones(2), torch.zeros(())]

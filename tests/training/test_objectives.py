@@ -248,7 +248,7 @@ def test_each_objective_learns_to_denoise(
     samples = list(smooth(12, 64, 0)[:, None])
     if shots is not None:
         samples = list(draw_repeats(noise, samples, shots, 1))
-    pictures = ImageCrops(
+    crops = ImageCrops(
         samples,
         32,
         supervision="clean" if shots is None else "noisy-only" if shots == 1 else "repeats",
@@ -266,11 +266,11 @@ def test_each_objective_learns_to_denoise(
         network=nets.build("unet", {"residual": not blind}, draw(5)),
         phases={"denoise": phase},
         noise=noise,
-        train=pictures,
+        train=crops,
         validation=Batch(smooth(6, 64, 9)),
         validation_split="validation",
         noisy_validation=True,
-        samples=80 * len(pictures),
+        samples=80 * len(crops),
         seed=0,
         device=torch.device("cpu"),
     )
