@@ -36,7 +36,7 @@ def run(objective: str) -> autodenoise.Run:
     folder = RUNS / objective
     if folder.exists():
         opened = autodenoise.Run.open(folder)
-        return opened if opened.is_over else autodenoise.resume(folder)
+        return opened if opened.is_finished else autodenoise.resume(folder)
     settings = [*SETTINGS[objective], f"phase.denoise.objective={objective}"]
     return autodenoise.train(RECIPE, folder, settings=settings)
 

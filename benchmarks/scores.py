@@ -23,7 +23,7 @@ from autodenoise import nets, runtime, weights
 from autodenoise.benchmark import AddedNoise, BenchmarkDataset, ResultAverage, run_benchmark
 from autodenoise.benchmark.baselines import BASELINES
 from autodenoise.benchmark.protocol import PROTOCOL
-from autodenoise.cli.progress import TableProgress
+from autodenoise.cli.progress import BenchmarkProgress
 from autodenoise.files import digest
 from autodenoise.nets.summary import summarise
 
@@ -72,7 +72,7 @@ def main() -> None:
             for model in weights.FILES
             if runtime.load(model).card.channels == dataset.channels
         ]
-        with TableProgress(Console()) as progress:
+        with BenchmarkProgress(Console()) as progress:
             table = run_benchmark(
                 dataset,
                 CACHE / f"scores-{name}",

@@ -30,7 +30,7 @@ def train(file: Path, folder: Path, start: str, minutes: float | None) -> autode
     if (folder / "model.onnx").exists():
         return autodenoise.Run.open(folder)
     own = autodenoise.OwnData("noisy-only", file, start=start)
-    return autodenoise.train(None, folder, own=own, minutes=minutes)
+    return autodenoise.train(None, folder, own_data=own, minutes=minutes)
 
 
 def main() -> None:

@@ -60,4 +60,4 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the model file and the report out, which take longer than the training."""
-    monkeypatch.setattr("autodenoise.runs.training._hand_over", lambda _: None)
+    monkeypatch.setattr("autodenoise.runs.training._write_outputs", lambda _: None)

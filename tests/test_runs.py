@@ -14,7 +14,7 @@ from autodenoise.data import dataset as data
 from autodenoise.data.splits import Part
 from autodenoise.errors import OutputError, UsageError
 from autodenoise.journal import Journal
-from autodenoise.runs.networks import origin
+from autodenoise.runs.networks import fingerprint
 
 
 def few(count: int, channels: int = 1, side: int = 28) -> torch.Tensor:
@@ -91,9 +91,11 @@ def test_the_first_held_back_images_have_the_noise_that_they_have_among_all(coun
     clean = torch.from_numpy(random.integers(0, 256, (1200, 1, 4, 4), np.uint8))
     splits = data.Splits(Part(clean), Part(clean[:9]), Part(clean))
     run = runs.Run(Path("nowhere"), recipes.load("blur-mnist"))
-    whole, some = run.held_back(splits), run.held_back(splits, count)
-    assert len(some.known("a test")) == min(count, 1200)
-    np.testing.assert_array_equal(some.known("a test"), whole.known("a test")[:count])
+    whole, some = run.evaluation_images(splits), run.evaluation_images(splits, count)
+    assert len(some.require_clean("a test")) == min(count, 1200)
+    np.testing.assert_array_equal(
+        some.require_clean("a test"), whole.require_clean("a test")[:count]
+    )
     np.testing.assert_array_equal(some.noisy, whole.noisy[:count])
 
 
@@ -121,7 +123,7 @@ def test_halves_are_no_images_for_a_network_of_one_size(tmp_path: Path) -> None:
         "phase.denoise.loss=mse",
         "search={}",
     ]
-    with pytest.raises(UsageError, match="learns from images of half the sides"):
+    with pytest.raises(UsageError, match="trains on images of half the size"):
         autodenoise.train("digits", tmp_path / "run", settings=settings, epochs=1)
 
 
@@ -147,12 +149,12 @@ def test_halves_are_no_images_for_a_network_of_one_size(tmp_path: Path) -> None:
 def test_what_a_checkpoint_must_be_of(tmp_path: Path, changed: str, matters: bool) -> None:
     recipe = recipes.load("photo-fast-gray")
     (tmp_path / "again.toml").write_text(recipes.dump(recipe))
-    assert origin(recipes.load(tmp_path / "again.toml")) == origin(recipe)
+    assert fingerprint(recipes.load(tmp_path / "again.toml")) == fingerprint(recipe)
     other = recipes.load("photo-fast-gray", [changed])
-    assert (origin(other) != origin(recipe)) == matters
+    assert (fingerprint(other) != fingerprint(recipe)) == matters
     moved = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, source="/a"))
     again = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, source="/b"))
-    assert origin(moved) == origin(again) != origin(recipe)
+    assert fingerprint(moved) == fingerprint(again) != fingerprint(recipe)
 
 
 def test_a_recipe_object_is_changed_with_replace(tmp_path: Path) -> None:
@@ -162,27 +164,6 @@ def test_a_recipe_object_is_changed_with_replace(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
     run = autodenoise.train(dataclasses.replace(recipe, keep="best"), tmp_path / "run")
     assert runs.Run.open(run.folder).recipe.keep == "best"
-
-
-def test_the_public_names_are_these() -> None:
-    assert sorted(dir(autodenoise)) == [
-        *("Card", "Model", "Options", "Own", "Run", "Scale"),
-        *("classify", "compare", "decode", "denoise", "denoise_file", "denoise_folder", "draw"),
-        *(
-            "encode",
-            "estimate",
-            "evaluate",
-            "find_outliers",
-            "import_keras",
-            "load",
-            "profile_noise",
-        ),
-        *("quantize", "resume", "train", "tune"),
-    ]
-    for name in autodenoise.__all__:
-        assert getattr(autodenoise, name) is not None
-    with pytest.raises(AttributeError):
-        _ = autodenoise.paint
 
 
 def test_one_process_at_a_time_trains_a_run(
@@ -205,6 +186,6 @@ def test_one_process_at_a_time_trains_a_run(
         return load(*asked)
 
     monkeypatch.setattr(data, "load", load_late)
-    with pytest.raises(OutputError, match=r"another training has begun in .*late"):
+    with pytest.raises(OutputError, match=r"another process has begun to train in .*late"):
         autodenoise.train("digits", late, settings=settings, epochs=1)
     assert (late / "recipe.toml").read_text() == "the other's"

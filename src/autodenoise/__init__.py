@@ -1,114 +1,115 @@
-"""autodenoise: train a denoising autoencoder, measure it honestly, clean real images with it.
+"""Denoising autoencoders for images: train them, measure them, and denoise with them.
 
-Everything is loaded when it is first used, so that a denoise does not wait for torch.
+Use a model
+    `load` a `Model` with its `Card`; `denoise` arrays, `denoise_file`, `denoise_folder` with
+    `DenoiseOptions`; `IntensityRange`.
+Train
+    `train`, `resume` and `tune` a `Recipe`, or train on `OwnData`; each makes a `Run`.
+    `profile_noise`, `import_keras`, `quantize`.
+Measure
+    `evaluate` or `estimate` a run, `compare` it with other denoisers, `classify`,
+    `find_outliers`, `draw` figures, `encode` and `decode`; `run_benchmark`.
+Errors
+    `AutodenoiseError` and its subclasses.
+
+Examples
+--------
+>>> import numpy as np
+>>> import autodenoise
+>>> noisy = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+>>> clean = autodenoise.denoise(noisy)
+>>> clean.shape, clean.dtype
+((40, 60, 3), dtype('uint8'))
+
+Every name is imported on first use, so that denoising does not wait for torch. Type checkers read
+``__init__.pyi``.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from autodenoise.benchmark import run_benchmark
-    from autodenoise.images import IntensityRange
-    from autodenoise.noise_estimation.profile_file import profile_noise
-    from autodenoise.recipes import OwnData
-    from autodenoise.runs import (
-        Run,
-        classify,
-        compare,
-        decode,
-        draw,
-        encode,
-        estimate,
-        evaluate,
-        find_outliers,
-        quantize,
-        resume,
-        train,
-    )
-    from autodenoise.runs.imports import import_keras
-    from autodenoise.runtime import (
-        Card,
-        DenoiseOptions,
-        Model,
-        denoise,
-        denoise_file,
-        denoise_folder,
-        load,
-    )
-    from autodenoise.tuning.search import tune
-
-_HOMES = {
-    "Card": "runtime",
-    "Model": "runtime",
-    "DenoiseOptions": "runtime",
-    "OwnData": "recipes",
-    "Run": "runs",
-    "IntensityRange": "images",
-    "classify": "runs",
-    "compare": "runs",
-    "decode": "runs",
-    "denoise": "runtime",
-    "denoise_file": "runtime",
-    "denoise_folder": "runtime",
-    "draw": "runs",
-    "encode": "runs",
-    "estimate": "runs",
-    "evaluate": "runs",
-    "find_outliers": "runs",
-    "import_keras": "runs.imports",
-    "load": "runtime",
-    "profile_noise": "noise_estimation.profile_file",
-    "quantize": "runs",
-    "resume": "runs",
-    "run_benchmark": "benchmark",
-    "train": "runs",
-    "tune": "tuning.search",
+_NAMES = {
+    # Use a model
+    "runtime": "Card DenoiseOptions Model denoise denoise_file denoise_folder load",
+    "images": "IntensityRange",
+    # Train
+    "recipes": "OwnData Recipe",
+    "runs.run": "Run",
+    "runs.training": "resume train",
+    "tuning.search": "tune",
+    "noise_estimation.profile_file": "profile_noise",
+    "runs.imports": "import_keras",
+    "runs.quantization": "quantize",
+    # Measure
+    "runs.evaluation": "classify compare estimate evaluate find_outliers",
+    "runs.figures": "draw",
+    "runs.codes": "decode encode",
+    "benchmark": "run_benchmark",
+    # Errors
+    "errors": "AutodenoiseError InputError Interrupted MissingExtra OutputError ProcessLost "
+    "TrainingDiverged UsageError",
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-__all__ = [
-    "Card",
-    "DenoiseOptions",
-    "IntensityRange",
-    "Model",
-    "OwnData",
-    "Run",
-    "classify",
-    "compare",
-    "decode",
-    "denoise",
-    "denoise_file",
-    "denoise_folder",
-    "draw",
-    "encode",
-    "estimate",
-    "evaluate",
-    "find_outliers",
-    "import_keras",
-    "load",
-    "profile_noise",
-    "quantize",
-    "resume",
-    "run_benchmark",
-    "train",
-    "tune",
-]
+__all__ = ["__version__", *_MODULES]
+
+# Accepted for one release, with a DeprecationWarning.
+_FORMER_NAMES = {"Options": "DenoiseOptions", "Own": "OwnData", "Scale": "IntensityRange"}
+_FORMER_KEYWORDS = {
+    "DenoiseOptions": {"scale": "intensity_range"},
+    "denoise": {"scale": "intensity_range"},
+    "import_keras": {"takes": "input_range", "gives": "output_range"},
+    "profile_noise": {"scale": "intensity_range"},
+    "train": {"own": "own_data"},
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("autodenoise")
+    current = _FORMER_NAMES.get(name, name)
+    if current not in _MODULES:
         raise AttributeError(f"module 'autodenoise' has no attribute '{name}'")
     try:
-        home = importlib.import_module(f"autodenoise.{_HOMES[name]}")
+        module = importlib.import_module(f"autodenoise.{_MODULES[current]}")
     except ModuleNotFoundError as error:
         from autodenoise.errors import MissingExtra, extra_of
 
         if error.name is None or error.name.startswith("autodenoise"):
             raise
         raise MissingExtra(error.name, extra_of(error.name)) from None
-    return getattr(home, name)
+    value = getattr(module, current)
+    if current != name:
+        _warn(f"autodenoise.{name} is deprecated; use autodenoise.{current}")
+    if current in _FORMER_KEYWORDS and (current != name or not isinstance(value, type)):
+        value = _accept_former_keywords(value, _FORMER_KEYWORDS[current])
+    if current == name:
+        globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def _accept_former_keywords(function: Any, former: dict[str, str]) -> Any:
+    import functools
+
+    @functools.wraps(function)
+    def accepting(*args: Any, **keywords: Any) -> Any:
+        for old in former.keys() & keywords.keys():
+            _warn(f"the keyword {old} is deprecated; use {former[old]}")
+            keywords[former[old]] = keywords.pop(old)
+        return function(*args, **keywords)
+
+    return accepting
+
+
+def _warn(message: str) -> None:
+    import warnings
+
+    warnings.warn(message, DeprecationWarning, stacklevel=3)

@@ -130,7 +130,7 @@ def test_describe_explains_a_recipe_and_draws_its_network(
         "84: 0.0846",
         "28,353 parameters, 110.8 KiB; 4.52 million",
         "7x7x32 = 1,568 numbers for 784 pixels",
-        "an output sees 10 pixels around it",
+        "an output pixel depends on inputs up to 10 pixels away",
     ):
         assert words in " ".join(said.split())
     rows = [line.split() for line in said.splitlines()]
@@ -153,9 +153,9 @@ def test_describe_explains_a_recipe_and_draws_its_network(
     [
         (["train", "conv-mnits"], 2, "did you mean 'conv-mnist'"),
         (["train"], 2, "name a recipe"),
-        (["train", "digits", "--resume", "x"], 2, "leave out all but"),
-        (["train", "--resume", "x", "--epochs", "2"], 2, "leave out"),
-        (["train", "--resume", "nothing"], 3, "no run folder"),
+        (["train", "digits", "--resume", "x"], 2, "remove all options but"),
+        (["train", "--resume", "x", "--epochs", "2"], 2, "remove all options"),
+        (["train", "--resume", "nothing"], 3, "not a run folder"),
         (["train", "digits", "--set", "noise.sgma=1"], 2, "did you mean 'sigma'"),
         (["train", "digits", "--epochs", "0"], 2, "epochs is 0"),
         (["train", "digits", "--device", "tpu"], 2, "expected cpu or cuda"),
@@ -169,17 +169,17 @@ def test_describe_explains_a_recipe_and_draws_its_network(
         (["train", "quick.toml", "--set", "data.size=[13, 12]"], 2, "multiples of 4"),
         (["train", "quick.toml", "--out", "/proc/nothing"], 4, "cannot make the folder"),
         (["train", "quick.toml", "--out", "quick.toml"], 4, "exists already"),
-        (["evaluate", "nothing"], 3, "no run folder"),
+        (["evaluate", "nothing"], 3, "not a run folder"),
         (["describe", "conv-mnits"], 2, "did you mean 'conv-mnist'"),
         (["describe", "missing.toml"], 3, "cannot read the recipe"),
-        (["describe", "."], 3, "no run folder"),
+        (["describe", "."], 3, "not a run folder"),
         (["describe", "digits", "--diagram", "net.jpg"], 2, "ends in .png, .svg, .pdf"),
         (["describe", "digits", "--diagram", "quick.toml"], 4, "exists already"),
         (["describe", "digits", "--diagram", "nowhere/net.png"], 4, "cannot write"),
         (["evaluate", "nothing", "pca"], 2, "unexpected extra argument"),
-        (["figures", "nothing"], 3, "no run folder"),
-        (["encode", "nothing", "digits", "-o", "codes.npz"], 3, "no run folder"),
-        (["decode", "nothing", "codes.npz", "-o", "out"], 3, "no run folder"),
+        (["figures", "nothing"], 3, "not a run folder"),
+        (["encode", "nothing", "digits", "-o", "codes.npz"], 3, "not a run folder"),
+        (["decode", "nothing", "codes.npz", "-o", "out"], 3, "not a run folder"),
         (["denoise", "a.png", "-o", "b.png", "--model", "nothing"], 2, "unknown model 'nothing'"),
         (["denoise", "a.png", "-o", "b.png", "--model", "no.onnx"], 3, "no such model"),
         (["models", "nowhere"], 3, "no such folder: nowhere"),
@@ -233,9 +233,9 @@ def test_from_a_run_to_everything_that_can_be_asked_of_it(
     assert run(monkeypatch, *encode) == 0
     said = capsys.readouterr().out
     assert "360 images of 144 values -> codes of 10 numbers, 14.4 to 1" in said
-    assert "144 of 8-bit pixels -> 40 of 32-bit numbers an image, 3.6 to 1" in said
+    assert "144 of 8-bit pixels -> 40 of 32-bit numbers per image, 3.6 to 1" in said
     assert run(monkeypatch, "decode", "runs/quick", "codes.npz", "-o", "back") == 0
-    assert "360 pictures in back" in capsys.readouterr().out
+    assert "360 images in back" in capsys.readouterr().out
     assert len(list((folder / "back").iterdir())) == 360
     assert run(monkeypatch, *encode) == 4
 
@@ -337,7 +337,7 @@ def test_a_bug_is_one_line_unless_the_traceback_is_asked_for(
 
     monkeypatch.setattr("autodenoise.recipes.builtin_names", broken)
     assert run(monkeypatch, "recipes") == 70
-    assert "internal fault: ZeroDivisionError: a bug" in capsys.readouterr().err
+    assert "internal error: ZeroDivisionError: a bug" in capsys.readouterr().err
     monkeypatch.setenv("AUTODENOISE_TRACEBACK", "1")
     with pytest.raises(ZeroDivisionError):
         run(monkeypatch, "recipes")
@@ -367,7 +367,7 @@ def test_a_closed_pipe_is_no_fault() -> None:
     )
     os.close(writing)
     assert b"Traceback" not in done.stderr
-    assert b"internal fault" not in done.stderr
+    assert b"internal error" not in done.stderr
 
 
 def test_commands_that_can_be_copied_are_quoted(

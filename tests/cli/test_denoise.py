@@ -107,14 +107,14 @@ def test_a_folder_says_what_was_made_of_it(
     lines = said.out.splitlines()
     assert lines[0].startswith("1/4 a.png: 0.2 MP, ")
     assert lines[2].startswith("3/4 bad\\x1b[2J.png: failed: ")
-    assert lines[4].startswith("in -> in.denoised: 3 pictures, 0.6 MP with box, strength 1, ")
+    assert lines[4].startswith("in -> in.denoised: 3 images, 0.6 MP with box, strength 1, ")
     others = ", ".join(f"{number}.txt" for number in range(5))
-    assert lines[5] == f"passed over {others} and 2 more: not an image file"
+    assert lines[5] == f"skipped {others} and 2 more: not an image file"
     assert len(lines) == 6
     assert said.err.startswith("autodenoise: 1 of 4 pictures could not be denoised:\n  cannot read")
     Path("in/bad\x1b[2J.png").unlink()
     assert denoise(monkeypatch, "in") == 0
-    assert capsys.readouterr().out.startswith("3 pictures done before, nothing changed\n")
+    assert capsys.readouterr().out.startswith("3 images unchanged since the last run\n")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_folder_says_what_was_made_of_it(
         (["a.png", "-o", "hard.png", "--overwrite"], 4, "hard.png is itself a picture"),
         (["a.png", "-o", "taken.png"], 4, "taken.png exists already"),
         (["a.png", "-o", "nowhere/b.png"], 4, "cannot write"),
-        (["a.png", "in"], 2, "in is a folder; name one folder, or any number of pictures"),
+        (["a.png", "in"], 2, "in is a folder; name one folder, or any number of image files"),
         (["in", "-o", "in"], 2, "holds the pictures themselves"),
         (["in", "-o", "a.png"], 4, "cannot make the folder a.png"),
         (["a.png", "--strength", "1.5"], 2, "got 1.5"),
@@ -192,13 +192,13 @@ def test_ctrl_c_keeps_what_is_done() -> None:
     said, complaint = process.communicate()
     assert process.returncode == 130
     done = len(list(Path("in.denoised").glob("*.png")))
-    assert f"in -> in.denoised: {done} picture" in said
+    assert f"in -> in.denoised: {done} image" in said
     assert (
         complaint == f"autodenoise: stopped with {done} of 60 done; run the same command to go on\n"
     )
     again = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert f"{60 - done} pictures, " in again.stdout
-    assert f"{done} picture" in again.stdout
+    assert f"{60 - done} images, " in again.stdout
+    assert f"{done} image" in again.stdout
     assert len(list(Path("in.denoised").glob("*.png"))) == 60
 
 
@@ -223,7 +223,7 @@ def test_a_terminal_gets_one_live_line_and_then_the_sum() -> None:
     assert len(lines) > 1
     assert all(line.startswith("denoising ") for line in lines[:-1])
     assert "5/5" in lines[-2]
-    assert lines[-1].startswith("in -> in.denoised: 5 pictures, 1.0 MP with box, strength 1, ")
+    assert lines[-1].startswith("in -> in.denoised: 5 images, 1.0 MP with box, strength 1, ")
 
 
 def test_help_needs_neither_arrays_nor_the_engine() -> None:
@@ -269,10 +269,10 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
     assert tiles is not None
     assert int(tiles[1]) > 1
     assert second.startswith("in/sub/b.jpg: JPEG, ")
-    assert last.startswith("2 pictures, about ")
+    assert last.startswith("2 images, about ")
     Path("in/c.png").write_bytes(b"no picture")
     assert denoise(monkeypatch, "in", "--dry-run") == 3
-    assert "1 of 2 pictures could not be denoised" in capsys.readouterr().err
+    assert "1 of 2 images could not be denoised" in capsys.readouterr().err
     Path("in/c.png").unlink()
     assert denoise(monkeypatch, "in/a.png", "--dry-run", "--format", "xyz") == 2
     assert sorted(Path().rglob("*")) == before

@@ -44,7 +44,7 @@ def test_noise_is_measured_told_and_drawn(
     assert max(map(len, lines)) <= 110
     assert lines[-2] == "written: camera.toml, camera.png; train with it:"
     assert lines[-1] == "  autodenoise train --clean photos/ --noise camera.toml"
-    assert "passed over: broken.png: cannot read repeats/broken.png: by its first" in said.err
+    assert "skipped broken.png: cannot read repeats/broken.png: by its first" in said.err
     with Image.open("camera.png") as figure:
         assert figure.size[0] > 1000
     # Nothing of the user's is overwritten.

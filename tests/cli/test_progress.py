@@ -7,14 +7,14 @@ import io
 from rich.console import Console
 
 from autodenoise.benchmark.results_table import ResultRow
-from autodenoise.cli.progress import TableProgress, TrainingProgress
+from autodenoise.cli.progress import BenchmarkProgress, TrainingProgress
 from autodenoise.training import history
 
 
 def test_a_name_is_no_markup() -> None:
     told = io.StringIO()
     row = ResultRow("a[/b]", "real", "runs/[red]x", "", None, 30.0, 0.9, 1.0, 1.0)
-    with TableProgress(Console(file=told, force_terminal=True, width=120)) as progress:
+    with BenchmarkProgress(Console(file=told, force_terminal=True, width=120)) as progress:
         progress(row, 1, 2)
     assert "a[/b] real runs/[red]x" in told.getvalue()
 

@@ -60,7 +60,7 @@ def test_a_faster_variant_is_made_and_listed(
     assert run(monkeypatch, *command) == 0
     said = capsys.readouterr().out
     # The last picture is held back; the shortest side there is, as a multiple of 8, is 40.
-    assert "on 4 images of photos, 40x40" in said
+    assert "4 images of photos, 40x40" in said
     float32, int8 = (float(word) for word in said.split() if word[0].isdigit() and "." in word)
     assert abs(float32 - int8) < 0.1
     assert said.endswith("model file: fast.onnx\n")
@@ -72,7 +72,7 @@ def test_a_faster_variant_is_made_and_listed(
     assert capsys.readouterr().out.split().count("int8") == shipped + 1
     content = Path("fast.onnx").read_bytes()
     assert run(monkeypatch, *command) == 4
-    assert "fast.onnx is there already" in capsys.readouterr().err
+    assert "fast.onnx exists already" in capsys.readouterr().err
     assert Path("fast.onnx").read_bytes() == content
 
 
@@ -80,14 +80,14 @@ def test_a_faster_variant_is_made_and_listed(
     ("arguments", "code", "says"),
     [
         (("none.onnx",), 3, "no such model file: none.onnx"),
-        (("box.onnx",), 2, "the model's card does not tell its data; name them with --data"),
-        (("box.onnx", "--data", "photos"), 3, "does not tell what noise it was trained on"),
+        (("box.onnx",), 2, "the model's card names no training data; name them with --data"),
+        (("box.onnx", "--data", "photos"), 3, "names no training noise"),
         (("small.onnx", "--data", "bsds40"), 2, "did you mean 'bsds400'?"),
-        (("small.onnx", "--data", "low"), 3, "takes multiples of 8 pixels"),
-        (("colour.onnx", "--data", "grey"), 3, "takes 3 channel(s), the images of grey have 1"),
-        (("fixed.onnx", "--data", "grey"), 3, "takes 20x20 pixels alone, the images of grey"),
-        (("small.onnx", "-o", "new.jpg"), 4, "model files end in .onnx"),
-        (("strange.onnx",), 3, "noise that this version of autodenoise does not know"),
+        (("small.onnx", "--data", "low"), 3, "must be multiples of 8 pixels"),
+        (("colour.onnx", "--data", "grey"), 3, "expects 3 channel(s), the images of grey have 1"),
+        (("fixed.onnx", "--data", "grey"), 3, "accepts only 20x20 pixels, the images of grey"),
+        (("small.onnx", "-o", "new.jpg"), 4, "expected a name that ends in .onnx"),
+        (("strange.onnx",), 3, "does not know the noise in the model's card"),
     ],
 )
 def test_what_is_wrong_is_said(

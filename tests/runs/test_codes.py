@@ -29,7 +29,7 @@ def test_codes_come_back_as_what_the_model_file_makes_of_the_images(
     folder: Path, tmp_path: Path
 ) -> None:
     run = autodenoise.Run.open(folder)
-    clean = run.held_back(run.data()).known("a test")[:7]
+    clean = run.evaluation_images(run.data()).require_clean("a test")[:7]
     (tmp_path / "in").mkdir()
     for index, image in enumerate(clean):
         images.write(tmp_path / "in" / f"digit {index}.png", (image * 255).round().astype(np.uint8))
@@ -84,7 +84,7 @@ def test_nothing_is_overwritten_and_nothing_made_beside_it(folder: Path, tmp_pat
     (tmp_path / "map.svg").write_text("mine")
     with pytest.raises(OutputError, match=r"map\.svg exists already"):
         runs.encode(folder, "digits", tmp_path / "codes.npz", chart=tmp_path / "map.svg")
-    with pytest.raises(UsageError, match=r"should end in \.npz"):
+    with pytest.raises(UsageError, match=r"must end in \.npz"):
         runs.encode(folder, "digits", tmp_path / "codes.txt")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map.svg"]
     runs.encode(folder, "digits", tmp_path / "codes.npz")
@@ -98,7 +98,7 @@ def test_nothing_is_overwritten_and_nothing_made_beside_it(folder: Path, tmp_pat
 def test_codes_fit_the_network_that_made_them_alone(folder: Path, tmp_path: Path) -> None:
     runs.encode(folder, "digits", tmp_path / "codes.npz")
     other = autodenoise.train("digits", tmp_path / "run", settings=SETTINGS, epochs=1)
-    with pytest.raises(InputError, match="codes of another network"):
+    with pytest.raises(InputError, match="written by another network"):
         runs.decode(other.folder, tmp_path / "codes.npz", tmp_path / "out")
     content = (tmp_path / "codes.npz").read_bytes()
     for name, damaged in (("short.npz", content[:-200]), ("text.npz", b"no archive")):
@@ -106,7 +106,7 @@ def test_codes_fit_the_network_that_made_them_alone(folder: Path, tmp_path: Path
         with pytest.raises(InputError, match="cannot read"):
             runs.decode(folder, tmp_path / name, tmp_path / "out")
     np.savez(tmp_path / "strange.npz", codes=np.zeros((2, 12), np.float32))
-    with pytest.raises(InputError, match="no codes that autodenoise encode has written"):
+    with pytest.raises(InputError, match="not a file that autodenoise encode wrote"):
         runs.decode(folder, tmp_path / "strange.npz", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -40,7 +40,7 @@ def test_a_built_in_name_wins_over_a_folder(
     monkeypatch.chdir(tmp_path)
     Path("digits").mkdir()
     assert runs.describe("digits").recipe.name == "digits"
-    with pytest.raises(InputError, match="no run folder"):
+    with pytest.raises(InputError, match="not a run folder"):
         runs.describe("./digits")
 
 

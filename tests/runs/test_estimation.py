@@ -25,7 +25,7 @@ from autodenoise.runs import Run, report
 from autodenoise.runs import estimation as likely
 from autodenoise.runs.figures import draw
 from autodenoise.runs.run import to_images
-from autodenoise.runs.training import Sitting
+from autodenoise.runs.training import PreparedRun
 from tests.helpers.command_line import run as run_command
 from tests.helpers.report_pages import Page, pixels, text
 from tests.helpers.run_folders import make, stored, write
@@ -58,7 +58,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def truth(run: Run) -> float:
     """Give the PSNR against the clean scenes, which no run but that of the pairs knows."""
-    held = run.held_back(run.data())
+    held = run.evaluation_images(run.data())
     # Each held-back image is the middle of the scene that it is least unlike.
     side = held.noisy.shape[1]
     edge = (SIDE - side) // 2
@@ -83,9 +83,9 @@ def test_how_good_a_run_is_without_clean_images(home: Path, name: str) -> None:
     assert (run.folder / "figures/denoised.png").stat().st_size > 5000
     assert not (run.folder / "evaluation.json").exists()
     page = Page(run.folder / "report.html")
-    section = page.one("section[@aria-labelledby='likely-title']")
+    section = page.one("section[@aria-labelledby='estimate-title']")
     assert f"Likely {found.psnr:.1f} dB" in text(section)
-    assert page.values("section[@aria-labelledby='likely-title']//tbody/tr[2]")[1] == (
+    assert page.values("section[@aria-labelledby='estimate-title']//tbody/tr[2]")[1] == (
         pytest.approx(found.psnr)
     )
     assert len(section.findall(f".//{SVG}rect")) == 2 * 13 * 13
@@ -98,7 +98,7 @@ def test_its_page_shows_what_was_taken_out_and_nothing_clean(home: Path) -> None
     run = Run.open(home / "of-noisy")
     splits = run.data()
     page = Page(report.write(run, splits))
-    held = run.held_back(splits)
+    held = run.evaluation_images(splits)
     assert held.clean is None
     denoised = run.model().batch(held.noisy)
     assert not page.all("img[@id='clean']")
@@ -128,20 +128,20 @@ def test_noise_that_correlates_is_told_of_before_and_after(home: Path) -> None:
     blind = dataclasses.replace(run.recipe.phase["denoise"], objective="neighbor2neighbor")
     for phase in (run.recipe.phase["denoise"], blind):
         recipe = dataclasses.replace(run.recipe, phase={"denoise": phase})
-        (said,) = likely.caution(recipe, splits)
+        (said,) = likely.noise_warnings(recipe, splits)
         assert said.startswith("the noise is correlated along rows (0.")
         assert 'lines = "rows"' in said
-    assert likely.assess(run, splits) is not None
+    assert likely.estimate_quality(run, splits) is not None
     page = Page(report.write(run, splits))
-    section = text(page.one("section[@aria-labelledby='likely-title']"))
+    section = text(page.one("section[@aria-labelledby='estimate-title']"))
     assert "cannot be told" in section
     assert "dB" not in section
-    assert likely.caution(run.recipe, Run.open(home / "of-noisy").data()) == ()
+    assert likely.noise_warnings(run.recipe, Run.open(home / "of-noisy").data()) == ()
     # Who hides lines, or has repeats, need not be told.
     phase = dataclasses.replace(run.recipe.phase["denoise"], objective="noise2void2", lines="rows")
-    assert likely.caution(dataclasses.replace(run.recipe, phase={"a": phase}), splits) == ()
+    assert likely.noise_warnings(dataclasses.replace(run.recipe, phase={"a": phase}), splits) == ()
     with_repeats = Run.open(home / "of-repeats")
-    assert likely.caution(with_repeats.recipe, with_repeats.data()) == ()
+    assert likely.noise_warnings(with_repeats.recipe, with_repeats.data()) == ()
 
 
 @pytest.mark.parametrize(("name", "kind"), [("of-repeats", "white"), ("of-pairs", "rows")])
@@ -158,7 +158,7 @@ def test_of_shots_and_pairs_all_of_the_noise_is_looked_at(home: Path, name: str,
     recipe = Run.open(home / name).recipe
     phase = dataclasses.replace(recipe.phase["denoise"], objective="neighbor2neighbor")
     blind = dataclasses.replace(recipe, phase={"denoise": phase})
-    said = likely.caution(blind, data.Splits(part, part, part))
+    said = likely.noise_warnings(blind, data.Splits(part, part, part))
     assert len(said) == (kind == "rows")
     assert all("along rows (0.5" in sentence for sentence in said)
 
@@ -166,7 +166,7 @@ def test_of_shots_and_pairs_all_of_the_noise_is_looked_at(home: Path, name: str,
 def test_pairs_are_scored_on_their_own_noise(home: Path) -> None:
     run = Run.open(home / "of-pairs")
     splits = run.data()
-    held = run.held_back(splits)
+    held = run.evaluation_images(splits)
     assert held.clean is not None
     assert splits.test.noisy is not None
     np.testing.assert_array_equal(held.noisy, to_images(splits.test.noisy))
@@ -174,8 +174,8 @@ def test_pairs_are_scored_on_their_own_noise(home: Path) -> None:
     assert scores.noisy.psnr == pytest.approx(20, abs=0.3)
     assert scores.denoised.psnr is not None
     assert scores.denoised.psnr > 30
-    assert likely.assess(run, splits) is None
-    with pytest.raises(UsageError, match="hold clean images"):
+    assert likely.estimate_quality(run, splits) is None
+    with pytest.raises(UsageError, match="include clean images"):
         autodenoise.estimate(run.folder)
     noisy_scores = runs.compare(run.folder, ["pca"]).rows[0].scores
     assert noisy_scores.psnr == scores.noisy.psnr
@@ -214,11 +214,11 @@ def test_on_the_command_line(
 def test_images_too_small_to_tell(tmp_path: Path) -> None:
     write(tmp_path / "small", noisy(1)[:, :7, :7])
     run = make(OwnData("noisy-only", tmp_path / "small"), tmp_path / "run")
-    assert likely.assess(run, run.data()) is None
+    assert likely.estimate_quality(run, run.data()) is None
     with pytest.raises(InputError, match="too small or too few"):
         autodenoise.estimate(run.folder)
     page = Page(report.write(run, run.data()))
-    section = text(page.one("section[@aria-labelledby='likely-title']"))
+    section = text(page.one("section[@aria-labelledby='estimate-title']"))
     assert "nothing was estimated yet" in section
 
 
@@ -230,7 +230,7 @@ def test_the_noise_that_a_recipe_names_is_believed_but_compared(home: Path) -> N
             for key, phase in run.recipe.phase.items()
         }
         run = Run(run.folder, dataclasses.replace(run.recipe, noise=(noise,), phase=phases))
-        found = likely.assess(run, run.data())
+        found = likely.estimate_quality(run, run.data())
         assert found is not None
         return found
 
@@ -253,8 +253,8 @@ def test_the_noise_that_a_recipe_names_is_believed_but_compared(home: Path) -> N
 def test_training_tells_how_good_its_model_is_likely_to_be(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def export(sitting: Sitting) -> None:
-        shutil.copy(runtime.find("photo-fast-gray"), sitting.run.folder / "model.onnx")
+    def export(prepared: PreparedRun) -> None:
+        shutil.copy(runtime.find("photo-fast-gray"), prepared.run.folder / "model.onnx")
 
     # The network that takes longer to export than all else here does not matter.
     monkeypatch.setattr("autodenoise.runs.training._export", export)
@@ -262,13 +262,13 @@ def test_training_tells_how_good_its_model_is_likely_to_be(
     run = autodenoise.train(
         None,
         tmp_path / "run",
-        own=OwnData("repeats", home / "series"),
+        own_data=OwnData("repeats", home / "series"),
         settings=settings,
         epochs=1,
         tensorboard=True,
     )
     assert written(run)["known_from"] == "shots"
-    assert "How good is it likely to be?" in (run.folder / "report.html").read_text("utf-8")
+    assert "Estimated quality" in (run.folder / "report.html").read_text("utf-8")
     events = EventAccumulator(str(run.folder / "tensorboard"))
     events.Reload()
     assert events.Tags()["images"] == ["noisy, denoised"]

@@ -14,7 +14,7 @@ import autodenoise
 from autodenoise import runs
 from autodenoise.errors import InputError, UsageError
 from autodenoise.noise import Compose
-from autodenoise.runs.listeners import Listeners
+from autodenoise.runs.callbacks import CallbackList
 from autodenoise.training.history import EpochRow
 from autodenoise.training.validation import corrupt
 
@@ -70,20 +70,18 @@ def test_the_autoencoder_beats_as_many_principal_components(folder: Path) -> Non
     # scikit-learn's own way from image to image, with the noise's mean as the training part has it.
     run = autodenoise.Run.open(folder)
     splits = run.data()
-    held = run.held_back(splits)
+    held = run.evaluation_images(splits)
     flat = splits.train.images.reshape(-1, 64).numpy() / 255
     noise = corrupt(Compose(run.recipe.noise), splits.train.images, 0, "pca").reshape(-1, 64)
     shift = noise.numpy().mean(0) - flat.mean(0)
     pca = PCA(12).fit(flat)
     back = pca.inverse_transform(pca.transform(held.noisy.reshape(-1, 64) - shift)).clip(0, 1)
-    peaks = [
-        peak_signal_noise_ratio(a, b, data_range=1)
-        for a, b in zip(held.known("a test").reshape(-1, 64).astype(np.float64), back, strict=True)
-    ]
+    clean = held.require_clean("a test").reshape(-1, 64).astype(np.float64)
+    peaks = [peak_signal_noise_ratio(a, b, data_range=1) for a, b in zip(clean, back, strict=True)]
     assert linear.scores.psnr == pytest.approx(np.mean(peaks), abs=1e-3)
 
 
-class Heard(Listeners):
+class Heard(CallbackList):
     """A report that remembers the last epoch."""
 
     def __init__(self) -> None:
@@ -132,9 +130,9 @@ def test_a_code_that_is_no_smaller_gets_the_best_number_of_components(tmp_path: 
     linear = runs.compare(run.folder, ["pca"]).rows[2]
     chosen = int(linear.name.split()[1])
     splits = run.data()
-    held = run.held_back(splits)
+    held = run.evaluation_images(splits)
     flat = splits.train.images.reshape(-1, 64).numpy() / 255
-    clean, noisy = (images.reshape(-1, 64) for images in (held.known("a test"), held.noisy))
+    clean, noisy = (images.reshape(-1, 64) for images in (held.require_clean("a test"), held.noisy))
 
     noise = corrupt(Compose(run.recipe.noise), splits.train.images, 0, "pca").reshape(-1, 64)
     shift = noise.numpy().mean(0) - flat.mean(0)
@@ -178,5 +176,5 @@ def test_what_cannot_be_asked(folder: Path, tmp_path: Path) -> None:
     run = autodenoise.train("digits", tmp_path / "run", settings=settings, epochs=1)
     with pytest.raises(UsageError, match="have no labels"):
         runs.classify(run.folder)
-    with pytest.raises(InputError, match="takes 3 channel"):
+    with pytest.raises(InputError, match="3 channel"):
         runs.compare(folder, [str(run.folder)])

@@ -15,7 +15,7 @@ import autodenoise
 from autodenoise.errors import InputError, UsageError
 from autodenoise.recipes import FigureName
 from autodenoise.runs import figures as drawing
-from autodenoise.runs.figures import Scene, draw
+from autodenoise.runs.figures import FigureContext, draw
 
 SETTINGS = ["data.size=[16, 16]", "network={name = 'conv', width = 8}"]
 
@@ -59,8 +59,8 @@ def test_a_seed_decides_the_picture(folder: Path, form: Literal["png", "svg"]) -
     assert content(0) != content(1)
 
 
-def scene(folder: Path, *wanted: int) -> Scene:
-    return Scene(autodenoise.Run.open(folder), wanted, 0, None)
+def scene(folder: Path, *wanted: int) -> FigureContext:
+    return FigureContext(autodenoise.Run.open(folder), wanted, 0, None)
 
 
 def cells(figure: Figure) -> NDArray[np.float32]:
@@ -69,10 +69,10 @@ def cells(figure: Figure) -> NDArray[np.float32]:
 
 def test_pictures_are_of_the_images_asked_for(folder: Path) -> None:
     made = scene(folder, 7, 3)
-    held, model = made.held, made.model
+    held, model = made.test, made.model
     rows = [7, 3]
     expected = [
-        held.known("a test")[rows],
+        held.require_clean("a test")[rows],
         held.noisy[rows].clip(0, 1),
         model.batch(held.noisy[rows]),
     ]
@@ -85,7 +85,7 @@ def test_pictures_are_of_the_images_asked_for(folder: Path) -> None:
 
 def test_one_of_each_class_is_of_each_class(folder: Path) -> None:
     made = scene(folder)
-    labels = made.held.labels
+    labels = made.test.labels
     assert labels is not None
     assert labels[made.one_of_each_class("classes")].tolist() == list(range(10))
     assert made.class_names(made.one_of_each_class("classes")) == list("0123456789")
@@ -96,7 +96,7 @@ def test_reconstructions_are_of_the_phase_that_learnt_them(folder: Path, tmp_pat
     early = cells(drawing._reconstructed(made))[1]
     settings = [*SETTINGS, "phase={reconstruct = {objective = 'reconstruction', epochs = 2}}"]
     alone = autodenoise.train("digits", tmp_path / "run", settings=settings)
-    clean = made.held.known("a test")[1:2]
+    clean = made.test.require_clean("a test")[1:2]
     np.testing.assert_allclose(early, alone.model().batch(clean)[0, ..., 0], atol=1e-5)
     assert np.abs(early - made.model.batch(clean)[0, ..., 0]).max() > 0.01
     np.testing.assert_allclose(
@@ -108,7 +108,7 @@ def test_degradation_goes_from_the_clean_image_into_the_noise(folder: Path) -> N
     made = scene(folder, 4, 5)
     shown = cells(drawing._degradation(made)).reshape(2, 2, 6, 16, 16)
     for row, (given, _) in zip((4, 5), shown, strict=True):
-        clean = made.held.known("a test")[row, ..., 0]
+        clean = made.test.require_clean("a test")[row, ..., 0]
         np.testing.assert_array_equal(given[0], clean)
         errors = [np.square(step - clean).mean() for step in given]
         assert errors == sorted(errors)
@@ -135,7 +135,7 @@ def test_wrong_requests(folder: Path, tmp_path: Path) -> None:
         draw(folder, ["pairs"], images=[0, 360])
     with pytest.raises(UsageError, match="there is no image -1"):
         draw(folder, ["pairs"], images=[5, -1])
-    with pytest.raises(InputError, match="no run folder"):
+    with pytest.raises(InputError, match="not a run folder"):
         draw(tmp_path / "nothing")
     shutil.copytree(folder, tmp_path / "young")
     (tmp_path / "young" / "metrics.csv").unlink()

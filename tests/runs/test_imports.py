@@ -106,12 +106,12 @@ def test_from_a_file_of_keras_to_codes_and_back(
         f"{model.count_params():,} parameters, ",
         "12x12 pixels only\n",
         "Dense + SELU",
-        "Its first layer changes the scale",
-        "Its last layer is a tanh",
+        "The first layer rescales its input",
+        "The last layer is a tanh",
         "\nmodel file: narrow.onnx\n",
     ):
         assert words in said
-    assert said.endswith("try it: autodenoise denoise PICTURE --model narrow.onnx\n")
+    assert said.endswith("try it: autodenoise denoise IMAGE --model narrow.onnx\n")
     card = autodenoise.load("narrow.onnx").card
     assert (card.name, card.network, card.size, card.halo) == ("mine", "layers", (12, 12), None)
     assert (card.data, card.noise, card.licence) == ("", [], "")
@@ -133,14 +133,14 @@ def test_from_a_file_of_keras_to_codes_and_back(
         np.testing.assert_allclose(back / 255, expected, atol=0.501 / 255)
     Path("other").mkdir()
     images.write(Path("other/0.png"), np.zeros((12, 12, 3), np.uint8))
-    with pytest.raises(InputError, match=r"mine takes 1 channel\(s\), the images have 3"):
+    with pytest.raises(InputError, match=r"mine expects 1 channel\(s\), the images have 3"):
         runs.encode("narrow.onnx", "other", "other.npz")
 
     # Nothing of the user's is written over.
     before = Path("narrow.onnx").read_bytes()
     assert run(monkeypatch, "import", "narrow.h5") == 4
     said = capsys.readouterr().err
-    assert "narrow.onnx is there already; choose another name, or remove it" in said
+    assert "narrow.onnx exists already; choose another name, or remove it" in said
     assert Path("narrow.onnx").read_bytes() == before
 
 
@@ -181,15 +181,15 @@ def test_a_card_that_tells_of_another_network_makes_none_anew(
     ("options", "error", "says"),
     [
         (
-            {"takes": (1, 1)},
+            {"input_range": (1, 1)},
             UsageError,
             "black is 1 and white is 1; expected two different numbers",
         ),
-        ({"gives": (0, float("inf"))}, UsageError, "expected two different numbers"),
+        ({"output_range": (0, float("inf"))}, UsageError, "expected two different numbers"),
         ({"name": "a/b"}, UsageError, "the name is 'a/b'; expected at most 100 characters"),
         ({"name": "\x1b"}, UsageError, "expected at most 100 characters"),
-        ({"output": "net.pt"}, OutputError, r"model files end in \.onnx; net\.pt does not"),
-        ({"output": "net.keras"}, OutputError, r"model files end in \.onnx"),
+        ({"output": "net.pt"}, OutputError, r"net\.pt; expected a name that ends in \.onnx"),
+        ({"output": "net.keras"}, OutputError, r"ends in \.onnx"),
     ],
 )
 def test_what_cannot_be_asked_for(options: dict[str, Any], error: type, says: str) -> None:

@@ -36,7 +36,7 @@ def test_a_model_denoises_floats_in_the_unit_that_it_was_trained_on(tmp_path: Pa
     run = autodenoise.train(
         None,
         tmp_path / "run",
-        own=OwnData("noisy-only", folder),
+        own_data=OwnData("noisy-only", folder),
         settings=SMALL,
         epochs=1,
         device="cpu",
@@ -65,14 +65,14 @@ def test_a_run_is_not_scored_on_what_it_learnt_from_when_there_are_other_picture
     folder = micrographs(tmp_path / "in", np.uint16, 900, 2100)
     own = OwnData("clean", folder)
     settings = ["data.crop=16", "data.samples=8", "phase.denoise.batch_size=4", "figures=[]"]
-    run = autodenoise.train(None, tmp_path / "run", own=own, settings=settings, epochs=1)
+    run = autodenoise.train(None, tmp_path / "run", own_data=own, settings=settings, epochs=1)
     scores = autodenoise.evaluate(run.folder)
     (folder / "3.tif").write_bytes((folder / "0.tif").read_bytes()[::-1] + b"no picture")
     (folder / "0.denoised.tif").write_bytes((folder / "0.tif").read_bytes())
     assert autodenoise.evaluate(run.folder).denoised == scores.denoised
     (folder / "3.tif").write_bytes((folder / "0.tif").read_bytes())
     for asked in (autodenoise.evaluate, autodenoise.resume):
-        with pytest.raises(InputError, match="holds other pictures than when"):
+        with pytest.raises(InputError, match="have changed since"):
             asked(run.folder)
     (folder / "3.tif").rename(folder / "3.old")
     assert autodenoise.evaluate(run.folder).denoised == scores.denoised
@@ -87,14 +87,14 @@ def test_what_streams_learns_what_memory_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = micrographs(tmp_path / "in", np.uint16, 900, 2100)
-    monkeypatch.setattr("autodenoise.runs.training._hand_over", lambda _: None)
+    monkeypatch.setattr("autodenoise.runs.training._write_outputs", lambda _: None)
     rows = []
     for name, memory in (("here", 1e9), ("there", 1.0)):
         monkeypatch.setattr(data, "_memory", lambda memory=memory: memory)
         run = autodenoise.train(
             None,
             tmp_path / name,
-            own=OwnData("noisy-only", folder),
+            own_data=OwnData("noisy-only", folder),
             settings=SMALL,
             epochs=2,
             device="cpu",

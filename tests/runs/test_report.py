@@ -20,7 +20,7 @@ from autodenoise.evaluation.outliers import Outliers
 from autodenoise.evaluation.scores import Comparison, Method, Scores
 from autodenoise.images import from_float
 from autodenoise.runs import Run, report, results
-from autodenoise.runs.listeners import Listeners
+from autodenoise.runs.callbacks import CallbackList
 from autodenoise.training.history import EpochRow
 from tests.helpers.report_pages import Page, pixels, text
 
@@ -118,7 +118,7 @@ def test_its_numbers_are_those_of_the_folder(run: Run) -> None:
 
 def test_its_pictures_are_the_images_that_are_scored(run: Run) -> None:
     page = page_of(run)
-    held = run.held_back(run.data())
+    held = run.evaluation_images(run.data())
     denoised = run.model().batch(held.noisy)
     byte = np.dtype(np.uint8)
     columns = page.all("fieldset//label")
@@ -126,7 +126,7 @@ def test_its_pictures_are_the_images_that_are_scored(run: Run) -> None:
     assert held.labels is not None
     for index, column in enumerate(columns):
         noisy, network, clean = (pixels(image.get("src")) for image in column.findall("img"))
-        np.testing.assert_array_equal(clean, from_float(held.known("a test")[index], byte))
+        np.testing.assert_array_equal(clean, from_float(held.require_clean("a test")[index], byte))
         np.testing.assert_array_equal(noisy, from_float(held.noisy[index], byte))
         # ONNX Runtime's sums depend on the size of a batch.
         levels = from_float(denoised[index], byte).astype(int) - network
@@ -196,15 +196,15 @@ def test_other_results_are_shown(run: Run) -> None:
         ("[]", "cannot be read"),
         (json.dumps({**asdict(CLASSIFIER), "images": "many"}), "cannot be read"),
         (json.dumps({**asdict(CLASSIFIER), "images": float("nan")}), "cannot be read"),
-        (json.dumps(asdict(CLASSIFIER)), "stale"),
-        (json.dumps({**asdict(CLASSIFIER), "model_sha256": "0" * 64}), "stale"),
+        (json.dumps(asdict(CLASSIFIER)), "outdated"),
+        (json.dumps({**asdict(CLASSIFIER), "model_sha256": "0" * 64}), "outdated"),
     ],
 )
 def test_a_result_that_is_damaged_or_stale_is_a_note(run: Run, content: str, says: str) -> None:
     (run.folder / "classifier.json").write_text(content)
     page = page_of(run)
     note = text(page.one("ul[@class='note']"))
-    assert note.startswith("classifier.json is passed over")
+    assert note.startswith("classifier.json is skipped")
     assert says in note
     assert not page.all("section[@aria-labelledby='classifier-title']")
 
@@ -216,7 +216,7 @@ def test_damaged_metrics_are_a_note(run: Run, old: str, new: str) -> None:
     metrics.write_text(whole.decode().replace(old, new))
     page = page_of(run)
     metrics.write_bytes(whole)
-    assert "The losses are passed over" in text(page.one("ul[@class='note']"))
+    assert "The losses are skipped" in text(page.one("ul[@class='note']"))
     assert not page.all("div[@class='chart']")
 
 
@@ -231,10 +231,10 @@ def test_every_figure_is_in_the_gallery(run: Run) -> None:
     for image, name in zip(images, ("losses.svg", "pairs.png"), strict=True):
         content = base64.b64decode(image.get("src").partition(",")[2])
         assert content == (run.folder / "figures" / name).read_bytes()
-    assert "figures/huge.png is left out" in text(page.one("ul[@class='note']"))
+    assert "figures/huge.png is not shown" in text(page.one("ul[@class='note']"))
 
 
-class StopAfterTheFirstEpoch(Listeners):
+class StopAfterTheFirstEpoch(CallbackList):
     def epoch(self, row: EpochRow) -> None:
         super().epoch(row)
         signal.raise_signal(signal.SIGINT)

@@ -162,7 +162,7 @@ def test_the_divider_and_the_choice_change_what_is_seen(browser: str, run: Run, 
     assert begun["images"] == third["images"]
     assert not set(other["images"]) & set(begun["images"])
     # To the pixel: noisy left of the divider, denoised right of it.
-    held = run.held_back(run.data(), image + 1)
+    held = run.evaluation_images(run.data(), image + 1)
     clean = run.model().batch(held.noisy)[image]
     byte = np.dtype(np.uint8)
     left, right = (from_float(array, byte)[..., 0] for array in (held.noisy[image], clean))

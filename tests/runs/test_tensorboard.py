@@ -15,7 +15,7 @@ from PIL import Image
 
 import autodenoise
 from autodenoise.errors import Interrupted, MissingExtra
-from autodenoise.runs.listeners import Listeners
+from autodenoise.runs.callbacks import CallbackList
 from autodenoise.runs.tensorboard import Tracking
 from autodenoise.training.checkpoint import load_state
 from autodenoise.training.history import EpochRow
@@ -89,7 +89,7 @@ def test_tracking_changes_nothing_of_the_training() -> None:
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
-class StopsAfter(Listeners):
+class StopsAfter(CallbackList):
     def __init__(self, epochs: int) -> None:
         super().__init__()
         self.left = epochs
@@ -130,7 +130,7 @@ def training(folder: Path, training_alone: None) -> Training:
     del folder, training_alone
     heard: list[Training] = []
 
-    class Hears(Listeners):
+    class Hears(CallbackList):
         def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
             super().begin(training, rows)
             heard.append(training)

@@ -95,7 +95,7 @@ def signalled(number, step):
 
 run("two", "quick.toml", "--out", "two")
 # The model file and the report take longer than the training.
-training._hand_over = lambda _: None
+training._write_outputs = lambda _: None
 signalled(signal.SIGTERM, 22)
 run("stopped", "quick.toml", "--out", "stopped")
 if rank == 0:
@@ -152,7 +152,7 @@ def outputs(folder: Path) -> Outputs:
 def one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Change to that folder, to train in a single process without export and report."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("autodenoise.runs.training._hand_over", lambda _: None)
+    monkeypatch.setattr("autodenoise.runs.training._write_outputs", lambda _: None)
     return folder
 
 
@@ -215,7 +215,7 @@ def test_one_process_resumes_a_run_of_two(one: Path) -> None:
     ("name", "expected", "error"),
     [
         ("misspelt", 2, "did you mean 'sigma'?"),
-        ("in use", 4, "stopped exists already; go on with it by"),
+        ("in use", 4, "stopped exists already; resume it with"),
         ("different", 3, "the processes do not train the same thing"),
         ("missing", 3, "cannot read the recipe quick.toml"),
     ],

@@ -29,7 +29,7 @@ from autodenoise.errors import (
     UsageError,
 )
 from autodenoise.runs import Run
-from autodenoise.runs.listeners import Listeners
+from autodenoise.runs.callbacks import CallbackList
 from autodenoise.training.history import EpochRow
 from autodenoise.training.state import TrainingStatus
 from autodenoise.tuning.search import TuningResult
@@ -42,7 +42,7 @@ RATE, WIDTH = "phase.denoise.optimizer.learning_rate", "network.width"
 BATCH = "phase.reconstruct.batch_size"
 
 
-class Recorder(Listeners):
+class Recorder(CallbackList):
     def __init__(self) -> None:
         super().__init__()
         self.notes: list[str] = []
@@ -326,7 +326,7 @@ def test_invalid_networks_do_not_end_tuning() -> None:
     for trial in search.trials:
         if trial.values["network.name"] == "blur":  # which takes images of 28x28
             assert trial.state == "failed"
-            assert "cannot work on images of 8x8" in trial.note
+            assert "does not accept images of 8x8" in trial.note
         else:
             assert trial.state == "complete"
     assert {trial.state for trial in search.trials} == {"complete", "failed"}

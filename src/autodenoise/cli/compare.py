@@ -15,40 +15,40 @@ __all__ = ["compare"]
 
 
 def compare(
-    before: Annotated[Path, typer.Argument(help="A picture, such as the noisy one.")],
-    after: Annotated[Path, typer.Argument(help="What became of it, such as the denoised one.")],
+    before: Annotated[Path, typer.Argument(help="An image file, such as the noisy one.")],
+    after: Annotated[Path, typer.Argument(help="The other version, such as the denoised one.")],
     output: Annotated[
         Path | None,
         typer.Option(
             "-o",
             "--output",
-            help="Show both and their difference side by side, and a detail enlarged, in this "
-            "picture.",
+            help="Write both images, their difference and an enlarged detail, side by side, to "
+            "this image file.",
         ),
     ] = None,
     crop: Annotated[
         str | None,
         typer.Option(
             metavar="X,Y,SIZE",
-            help="The detail: its upper left corner and its side, in pixels.  "
-            r"\[default: where much was changed on much structure]",
+            help="The detail: its upper left corner and its side, in pixels.",
+            show_default="where the images differ most in a structured region",
         ),
     ] = None,
-    limits: Annotated[
+    intensity_range: Annotated[
         tuple[float, float] | None,
         typer.Option(
             "--range",
-            metavar="BLACK WHITE",
-            help="The sample values that stand for black and white.  "
-            r"\[default: by the files' types]",
+            metavar="LOW HIGH",
+            help="The sample values of black and white.",
+            show_default="from the file types",
         ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the output if it is there.")
+        bool, typer.Option("--overwrite", help="Replace an existing output file.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Tell what changed between two pictures of one size, in numbers and for the eye."""
+    """Measure and show the difference between two images of the same size."""
     import dataclasses
     import json
 
@@ -63,20 +63,21 @@ def compare(
             after,
             output,
             crop=None if crop is None else _crop(crop),
-            intensity_range=None if limits is None else IntensityRange(*limits),
+            intensity_range=None if intensity_range is None else IntensityRange(*intensity_range),
             overwrite=overwrite,
         )
     if as_json:
-        said = {"before": str(before), "after": str(after), **dataclasses.asdict(change)}
+        content = {"before": str(before), "after": str(after), **dataclasses.asdict(change)}
         if composed is not None:
-            said["picture"] = str(output)
-            said["difference_gains"] = composed.gains
-            said["detail"] = {**composed.crop._asdict(), "zoom": composed.zoom}
-        typer.echo(json.dumps(said, indent=2))
+            content["output"] = str(output)
+            content["picture"] = str(output)  # the former name of "output"
+            content["difference_gains"] = composed.gains
+            content["detail"] = {**composed.crop._asdict(), "zoom": composed.zoom}
+        typer.echo(json.dumps(content, indent=2))
         return
     _print(change)
     if composed is not None:
-        typer.echo(f"picture: {output} ({_legend(composed)})")
+        typer.echo(f"image: {output} ({_legend(composed)})")
 
 
 def _crop(text: str) -> Crop:
@@ -86,7 +87,7 @@ def _crop(text: str) -> Crop:
     try:
         x, y, size = (int(number) for number in text.split(","))
     except ValueError:
-        raise UsageError(f"--crop takes three whole numbers, X,Y,SIZE; got '{text}'") from None
+        raise UsageError(f"--crop takes three integers, X,Y,SIZE; got '{text}'") from None
     return Crop(x, y, size, size)
 
 
@@ -94,7 +95,7 @@ def _print(change: Change) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    def level(value: float | None) -> str:
+    def rounded(value: float | None) -> str:
         return "-" if value is None else f"{value:.2f}"
 
     rows = (
@@ -102,11 +103,11 @@ def _print(change: Change) -> None:
         ("PSNR", *(("equal", "") if change.psnr is None else (f"{change.psnr:.2f}", "dB"))),
         ("SSIM", "-" if change.ssim is None else f"{change.ssim:.4f}", ""),
         ("pixels changed", f"{change.changed:.2%}", ""),
-        ("mean change", level(change.mean_change), "of 255"),
-        ("largest change", level(change.largest_change), "of 255"),
+        ("mean change", rounded(change.mean_change), "of 255"),
+        ("largest change", rounded(change.largest_change), "of 255"),
         ("brightness shift", f"{change.brightness_shift:+.2f}", "of 255"),
-        ("noise before", level(change.noise_before), "of 255, estimated"),
-        ("noise after", level(change.noise_after), "of 255, estimated"),
+        ("noise before", rounded(change.noise_before), "of 255, estimated"),
+        ("noise after", rounded(change.noise_after), "of 255, estimated"),
     )
     table = Table(box=None, pad_edge=False, show_header=False)
     for justify in ("left", "right", "left"):
@@ -119,5 +120,5 @@ def _print(change: Change) -> None:
 def _legend(composed: SideBySide) -> str:
     *whole, detail = (f"difference x{gain}" for gain in composed.gains)
     crop = composed.crop
-    place = f"{crop.width}x{crop.height} at {crop.x},{crop.y}, zoom {composed.zoom}x, {detail}"
-    return "; ".join([*whole, f"detail {place}"])
+    position = f"{crop.width}x{crop.height} at {crop.x},{crop.y}, zoom {composed.zoom}x, {detail}"
+    return "; ".join([*whole, f"detail {position}"])

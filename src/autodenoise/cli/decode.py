@@ -11,12 +11,14 @@ __all__ = ["decode"]
 
 
 def decode(
-    run: Annotated[Path, typer.Argument(help="The run folder or model file that encoded them.")],
-    codes: Annotated[Path, typer.Argument(help="A file that encode wrote.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The folder for the pictures.")],
+    run: Annotated[
+        Path, typer.Argument(help="The run folder or model file that encoded the images.")
+    ],
+    codes: Annotated[Path, typer.Argument(help="A file that autodenoise encode wrote.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder for the images.")],
 ) -> None:
-    """Turn codes back into pictures."""
+    """Turn codes back into images."""
     from autodenoise import runs
 
     files = runs.decode(run, codes, output)
-    typer.echo(f"{len(files):,} pictures in {output}")
+    typer.echo(f"{len(files):,} images in {output}")

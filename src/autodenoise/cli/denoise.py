@@ -14,11 +14,16 @@ __all__ = ["denoise"]
 
 
 def denoise(
-    pictures: Annotated[
-        list[Path], typer.Argument(metavar="PICTURE", help="Noisy pictures, or one folder.")
+    files: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE", help="Noisy image files, or one folder.")
     ],
     model: Annotated[
-        str | None, typer.Option(help="A model's name, a model file, or a run folder.")
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="The name of a shipped model, a model file, or a run folder.",
+            show_default="photo-real-color",
+        ),
     ] = None,
     output: Annotated[
         str | None,
@@ -26,66 +31,67 @@ def denoise(
             "-o",
             "--output",
             metavar="OUT",
-            help="The clean picture, or the folder for it.",
+            help="The denoised image file, or a folder.",
             show_default="photo.denoised.jpg, or in.denoised for a folder",
         ),
     ] = None,
     strength: Annotated[
-        float, typer.Option(help="From 0, the picture as it is, to 1, the model's answer.")
+        float,
+        typer.Option(help="How much noise to remove: 0 keeps the image, 1 is the model's output."),
     ] = 1.0,
     value_range: Annotated[
         tuple[float, float] | None,
         typer.Option(
             "--range",
             metavar="LOW HIGH",
-            help="The values of black and white.",
-            show_default="by the file's type and metadata",
+            help="The sample values of black and white.",
+            show_default="from the file type and metadata",
         ),
     ] = None,
     axes: Annotated[
         str | None,
         typer.Option(
             metavar="LETTERS",
-            help="What the dimensions of a stack are, such as ZYX or TYXS.",
-            show_default="pages are pictures, samples are colours",
+            help="The dimensions of a stack, such as ZYX or TYXS.",
+            show_default="pages are images, samples are colors",
         ),
     ] = None,
     file_format: Annotated[
         str | None,
         typer.Option(
             "--format",
-            metavar="ENDING",
-            help="Write png, jpg, tif, webp or avif.",
-            show_default="each picture's own",
+            metavar="FORMAT",
+            help="The output format: png, jpg, tif, webp or avif.",
+            show_default="that of each image",
         ),
     ] = None,
     strip_metadata: Annotated[
         bool,
-        typer.Option("--strip-metadata", help="Keep only the colour profile and the resolution."),
+        typer.Option("--strip-metadata", help="Keep only the color profile and the resolution."),
     ] = False,
     memory: Annotated[
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="What each picture in work may take, such as 512M or 2G.",
-            show_default="by what is free",
+            help="The memory for each image in progress, such as 512M or 2G.",
+            show_default="depends on the free memory",
         ),
     ] = None,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", help="Take the folders within the folder too.")
-    ] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Include subfolders.")] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that are in the way.")
+        bool, typer.Option("--overwrite", help="Replace existing output files.")
     ] = False,
-    jobs: Annotated[int, typer.Option(help="How many pictures to clean at once.")] = 2,
+    jobs: Annotated[
+        int, typer.Option(help="The number of images to denoise at the same time.")
+    ] = 2,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done, and how long it takes.")
+        bool, typer.Option("--dry-run", help="Print what would be done and how long it would take.")
     ] = False,
 ) -> None:
-    """Clean pictures with a trained model.
+    """Denoise image files with a trained model.
 
-    A folder's results go to another folder; the same command again does only what is missing or
-    has changed.
+    The results of a folder go to another folder. Running the same command again processes only new
+    and changed files.
     """
     from rich.console import Console
 
@@ -94,9 +100,9 @@ def denoise(
     from autodenoise.errors import UsageError
     from autodenoise.images import IntensityRange
 
-    folder = next((picture for picture in pictures if picture.is_dir()), None)
-    if folder is not None and len(pictures) > 1:
-        raise UsageError(f"{folder} is a folder; name one folder, or any number of pictures")
+    folder = next((file for file in files if file.is_dir()), None)
+    if folder is not None and len(files) > 1:
+        raise UsageError(f"{folder} is a folder; name one folder, or any number of image files")
     options = runtime.DenoiseOptions(
         strength=strength,
         intensity_range=None if value_range is None else IntensityRange(*value_range),
@@ -110,14 +116,14 @@ def denoise(
         target = runtime.beside(folder) if output is None else Path(output)
     if dry_run:
         runtime.check_suffix(suffix)
-        sources = pictures
+        sources = files
         if folder is not None:
             sources = runtime.find_images(folder, recursive=recursive, exclude=target)
-        _preview(loaded, sources, options)
+        _print_plan(loaded, sources, options)
         return
-    where = "" if folder is None else f"{folder} -> {target}"
-    how = f"with {loaded.card.name}, strength {strength:g}"
-    with DenoisingProgress(Console(), where, how) as report:
+    paths = "" if folder is None else f"{folder} -> {target}"
+    settings = f"with {loaded.card.name}, strength {strength:g}"
+    with DenoisingProgress(Console(), paths, settings) as report:
         if folder is not None:
             summary = runtime.denoise_folder(
                 loaded,
@@ -133,7 +139,7 @@ def denoise(
         else:
             summary = runtime.denoise_files(
                 loaded,
-                runtime.place(pictures, output, suffix),
+                runtime.place(files, output, suffix),
                 options,
                 overwrite=overwrite,
                 jobs=jobs,
@@ -143,7 +149,7 @@ def denoise(
         raise summary.error
 
 
-def _preview(model: Model, sources: list[Path], options: DenoiseOptions) -> None:
+def _print_plan(model: Model, sources: list[Path], options: DenoiseOptions) -> None:
     from autodenoise import runtime
     from autodenoise.errors import AutodenoiseError, InputError
 
@@ -157,7 +163,7 @@ def _preview(model: Model, sources: list[Path], options: DenoiseOptions) -> None
             typer.echo(str(error))
             failed += 1
             continue
-        # One tile is timed, for all.
+        # Time one tile for all files.
         pace = runtime.pace(model, seen.plan) if pace is None else pace
         took = pace * seen.fed_pixels
         seconds += took
@@ -171,9 +177,9 @@ def _preview(model: Model, sources: list[Path], options: DenoiseOptions) -> None
         )
     if len(sources) > 1:
         rest = len(sources) - failed
-        typer.echo(f"{rest:,} pictures, about {_time(seconds)} with {model.card.name}")
+        typer.echo(f"{rest:,} images, about {_time(seconds)} with {model.card.name}")
     if failed:
-        raise InputError(f"{failed:,} of {len(sources):,} pictures could not be denoised")
+        raise InputError(f"{failed:,} of {len(sources):,} images could not be denoised")
 
 
 def _time(seconds: float) -> str:
@@ -183,13 +189,13 @@ def _time(seconds: float) -> str:
 
 
 def _bytes(size: str) -> int:
-    """Read a size as people write it: 512M, 2G, 1.5GiB; 2GB is the disk makers' 2,000,000,000."""
+    """Parse a memory size: 512M, 2G and 1.5GiB are binary units, 2GB is 2,000,000,000 bytes."""
     import re
 
     from autodenoise.errors import UsageError
 
-    said = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)\s*([KMGT]?)(I?B)?", size.strip().upper())
-    if said is None:
+    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)\s*([KMGT]?)(I?B)?", size.strip().upper())
+    if match is None:
         raise UsageError(f"memory is '{size}'; expected a size such as 512M, 2G or 1.5GiB")
-    number, unit, ending = said.groups()
-    return int(float(number) * (1000 if ending == "B" else 1024) ** " KMGT".index(unit or " "))
+    number, unit, suffix = match.groups()
+    return int(float(number) * (1000 if suffix == "B" else 1024) ** " KMGT".index(unit or " "))

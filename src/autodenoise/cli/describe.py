@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autodenoise.cli.layers import images_in_words, layers_table, size_in_words
+from autodenoise.cli.layers import format_image_sizes, format_network_size, layers_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,10 +23,11 @@ def describe(
         typer.Argument(help="A built-in recipe's name, a .toml file, or a run folder."),
     ],
     diagram: Annotated[
-        Path | None, typer.Option(help="Draw the network too: a new .png, .svg or .pdf file.")
+        Path | None,
+        typer.Option(help="Also draw the network, into this new .png, .svg or .pdf file."),
     ] = None,
 ) -> None:
-    """Explain a recipe: its data, noise and phases, and its network layer by layer."""
+    """Describe a recipe: its data, noise, phases, and network layer by layer."""
     from rich.console import Console
 
     from autodenoise import runs
@@ -37,10 +38,10 @@ def describe(
         description = runs.describe(recipe, on_bytes=downloads)
     if diagram is not None:
         description.save_diagram(diagram)
-    told = description.recipe
-    console.print(f"{told.name}: {told.title}", style="bold")
-    if told.about:
-        console.print(" ".join(told.about.split()))
+    shown = description.recipe
+    console.print(f"{shown.name}: {shown.title}", style="bold")
+    if shown.about:
+        console.print(" ".join(shown.about.split()))
     console.print()
     console.print(_facts(description))
     console.print()
@@ -68,10 +69,10 @@ def _facts(description: Description) -> Table:
         facts[f"printed {name}"] = f"validation loss after epoch {printed}"
     arguments = ", ".join(f"{key} = {value}" for key, value in recipe.network.arguments.items())
     facts["network"] = recipe.network.name + (f" with {arguments}" if arguments else "")
-    facts["size"] = size_in_words(summary)
+    facts["size"] = format_network_size(summary)
     facts["code"] = summary.code_in_words
-    facts["images"] = images_in_words(summary, description.multiple, description.halo)
+    facts["images"] = format_image_sizes(summary, description.multiple, description.halo)
     table = Table(box=None, pad_edge=False, show_header=False)
-    for name, told in facts.items():
-        table.add_row(name, told)
+    for name, value in facts.items():
+        table.add_row(name, value)
     return table

@@ -14,15 +14,16 @@ def encode(
     run: Annotated[
         Path, typer.Argument(help="A run folder or a model file whose network has a bottleneck.")
     ],
-    images: Annotated[
-        str, typer.Argument(help="A folder of pictures, or a data set as recipes name it.")
-    ],
+    images: Annotated[str, typer.Argument(help="A folder of images, or the name of a dataset.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .npz file to write.")],
     chart: Annotated[
-        Path | None, typer.Option("--map", help="Draw a 2-D map of the codes, .png or .svg.")
+        Path | None,
+        typer.Option(
+            "--map", help="Also draw a 2-D map of the codes, into this .png or .svg file."
+        ),
     ] = None,
 ) -> None:
-    """Write the codes of images: what is left of them in the narrow middle of a network."""
+    """Write the codes of images: the output of the network's bottleneck."""
     import math
 
     from rich.console import Console
@@ -38,7 +39,7 @@ def encode(
         f"{codes.ratio:.1f} to 1"
     )
     typer.echo(
-        f"in bytes: {values:,} of 8-bit pixels -> {4 * numbers:,} of 32-bit numbers an image, "
+        f"in bytes: {values:,} of 8-bit pixels -> {4 * numbers:,} of 32-bit numbers per image, "
         f"{values / (4 * numbers):.1f} to 1; {output} takes {codes.file_bytes / codes.count:,.0f}"
     )
     if chart is not None:

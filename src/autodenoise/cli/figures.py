@@ -13,28 +13,33 @@ __all__ = ["figures"]
 
 
 def figures(
-    run: Annotated[Path, typer.Argument(help="A run folder that train has made.")],
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Which: pairs, reconstructed, denoised, classes, triptychs, degradation, losses, "
-            "diagram.",
+            help="The figures: pairs, reconstructed, denoised, classes, triptychs, degradation, "
+            "losses, diagram.",
             show_default="those of the recipe",
         ),
     ] = None,
     image: Annotated[
         list[int] | None,
-        typer.Option(help="Show this held-back image, by its number from 0. Can be repeated."),
+        typer.Option(help="Show the test image with this index, from 0. Can be repeated."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Choose other random images.", show_default="the recipe's")
+        int | None,
+        typer.Option(
+            help="Random seed of the choice of images.", show_default="that of the recipe"
+        ),
     ] = None,
     form: Annotated[
         Literal["png", "svg"], typer.Option("--format", help="The file format.")
     ] = "png",
-    show: Annotated[bool, typer.Option("--show", help="Open them in the system's viewer.")] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="Open the figures in the system's viewer.")
+    ] = False,
 ) -> None:
-    """Draw the tutorial's own figures of a run."""
+    """Draw figures of a run, such as those of its tutorial."""
     from rich.console import Console
 
     from autodenoise import runs
@@ -53,10 +58,10 @@ def figures(
     for file in files:
         typer.echo(file)
     if show:
-        # On Linux the viewer starts, or fails to, behind our back.
+        # On Linux the viewer starts in the background, and its failure is not reported.
         displays = ("DISPLAY", "WAYLAND_DISPLAY")
         if sys.platform.startswith("linux") and not any(map(os.environ.get, displays)):
-            raise UsageError("there is no display here to show them on; open the files elsewhere")
+            raise UsageError("no display found; open the files yourself")
         for file in files:
             if typer.launch(str(file)) != 0:
-                raise UsageError(f"no viewer can be started for {file}; open it yourself")
+                raise UsageError(f"no viewer could be started for {file}; open it yourself")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autodenoise.cli.layers import images_in_words, layers_table, size_in_words
+from autodenoise.cli.layers import format_image_sizes, format_network_size, layers_table
 
 __all__ = ["import_"]
 
@@ -15,44 +15,54 @@ __all__ = ["import_"]
 def import_(
     source: Annotated[
         Path,
-        typer.Argument(metavar="MODEL", help="A .keras file, or an .h5 file of a whole model."),
+        typer.Argument(
+            metavar="MODEL", help="A .keras file, or an .h5 file that holds a whole model."
+        ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The .onnx file to make; by default beside the model."),
+        typer.Option(
+            "-o", "--output", help="The .onnx file to write.", show_default="next to MODEL"
+        ),
     ] = None,
-    name: Annotated[str, typer.Option(help="The model's name; by default the file's.")] = "",
-    takes: Annotated[
+    name: Annotated[
+        str, typer.Option(help="The model's name.", show_default="that of the file")
+    ] = "",
+    input_range: Annotated[
         tuple[float, float],
         typer.Option(
-            metavar="BLACK WHITE", help="The values of black and white that it was trained to take."
+            metavar="LOW HIGH", help="The values of black and white in the network's input."
         ),
     ] = (0.0, 1.0),
-    gives: Annotated[
+    output_range: Annotated[
         tuple[float, float] | None,
         typer.Option(
-            metavar="BLACK WHITE", help="Those that it answers with; by default as it takes them."
+            metavar="LOW HIGH",
+            help="The values of black and white in the network's output.",
+            show_default="the input range",
         ),
     ] = None,
 ) -> None:
-    """Make a model file of a network that was trained in Keras."""
+    """Convert a Keras model into a model file."""
     from rich.console import Console
 
     from autodenoise.files import printable, quoted
     from autodenoise.runs.imports import import_keras
 
-    made = import_keras(source, output, name=name, takes=takes, gives=gives)
+    made = import_keras(
+        source, output, name=name, input_range=input_range, output_range=output_range
+    )
     card, summary = made.card, made.summary
     console = Console(highlight=False, markup=False, emoji=False)
     console.print(f"{card.name}: {card.source}", style="bold")
-    console.print(size_in_words(summary))
+    console.print(format_network_size(summary))
     console.print(
-        images_in_words(summary, card.size_multiple if card.size is None else None, card.halo)
+        format_image_sizes(summary, card.size_multiple if card.size is None else None, card.halo)
     )
     console.print()
     console.print(layers_table(summary))
-    for doubt in made.doubts:
-        console.print(f"\n{doubt}")
+    for warning in made.warnings:
+        console.print(f"\n{warning}")
     path = printable(str(made.path))
     typer.echo(f"\nmodel file: {path}")
-    typer.echo(f"try it: autodenoise denoise PICTURE --model {quoted(made.path)}")
+    typer.echo(f"try it: autodenoise denoise IMAGE --model {quoted(made.path)}")

@@ -1,4 +1,4 @@
-"""A network as the command line shows it."""
+"""Print networks."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ if TYPE_CHECKING:
 
     from autodenoise.nets.summary import Summary
 
-__all__ = ["images_in_words", "layers_table", "size_in_words"]
+__all__ = ["format_image_sizes", "format_network_size", "layers_table"]
 
 
-def size_in_words(summary: Summary) -> str:
-    """Say how large a network is."""
+def format_network_size(summary: Summary) -> str:
+    """Format the number of parameters and operations of a network."""
     return (
         f"{summary.parameters:,} parameters, {summary.parameters * 4 / 1024:,.1f} KiB; "
-        f"{summary.macs / 1e6:.2f} million multiply-adds an image"
+        f"{summary.macs / 1e6:.2f} million multiply-adds per image"
     )
 
 
-def images_in_words(summary: Summary, multiple: int | None, halo: int | None) -> str:
-    """Say which sizes of images a network takes."""
+def format_image_sizes(summary: Summary, multiple: int | None, halo: int | None) -> str:
+    """Format the image sizes that a network accepts."""
     height, width = summary.layers[0].shape[1:]
     if multiple is None:
         return f"{width}x{height} pixels only"
-    return f"any size that {multiple} divides; an output sees {halo} pixels around it"
+    return (
+        f"sides that {multiple} divides; an output pixel depends on inputs up to {halo} pixels away"
+    )
 
 
 def layers_table(summary: Summary) -> Table:
-    """Lay out a network, a layer a line."""
+    """Return a table of a network, one layer per row."""
     from rich.table import Table
 
     from autodenoise.nets.summary import in_words

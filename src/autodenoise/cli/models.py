@@ -20,12 +20,13 @@ def models(
         list[Path] | None,
         typer.Argument(
             metavar="FOLDER",
-            help="Where to look, instead of in this folder and in runs/.",
+            help="The folders to search.",
+            show_default="this folder and runs/",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it for a program.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the models that can be used: shipped ones, model files and runs."""
+    """List the available models: shipped ones, model files and runs."""
     import dataclasses
     import json
 
@@ -35,8 +36,8 @@ def models(
 
     entries = runtime.list_models(folders or ())
     if as_json:
-        told = [{**dataclasses.asdict(entry), "path": str(entry.path)} for entry in entries]
-        typer.echo(json.dumps(told, indent=2))
+        content = [{**dataclasses.asdict(entry), "path": str(entry.path)} for entry in entries]
+        typer.echo(json.dumps(content, indent=2))
         return
     console = Console(highlight=False, markup=False, emoji=False)
     if any(entry.card for entry in entries):
@@ -52,7 +53,7 @@ def _table(entries: list[ModelEntry]) -> Table:
     from autodenoise.runtime import card_words
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
-    # Names in one piece, as long as they are no sentences: they are there to be copied.
+    # Keep names of a usual length on one line: users copy them.
     longest = max(len(entry.name) for entry in entries)
     table.add_column("model", overflow="fold", min_width=min(longest, 32))
     table.add_column("network", no_wrap=True)
@@ -78,5 +79,5 @@ def _lines(*lines: str) -> str:
 
 
 def _printable(text: str) -> str:
-    # A file's name may hold anything, also what makes a terminal do things.
+    # A file name may contain control characters of the terminal.
     return text if text.isprintable() else ascii(text)

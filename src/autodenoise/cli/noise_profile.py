@@ -17,62 +17,61 @@ def noise_profile(
     source: Annotated[
         Path,
         typer.Argument(
-            help="Shots of one view: a folder of them, a folder of such folders, or a stack.",
+            help="Shots of a static scene: a folder, a folder of such folders, or a stack.",
             show_default=False,
         ),
     ],
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", help="The .toml file to make; a figure goes beside it."),
+        typer.Option(
+            "-o", "--output", help="The .toml file to write; a figure is written next to it."
+        ),
     ],
     flat: Annotated[
         bool,
-        typer.Option(
-            "--flat", help="Each picture is a flat field, evenly lit, that was shot once."
-        ),
+        typer.Option("--flat", help="Each image is a flat field: evenly lit, and shot once."),
     ] = False,
     black: Annotated[
         float | None,
         typer.Option(
-            help="The sample value without light.  "
-            r"\[default: that of shots in a folder called dark]",
-            show_default=False,
+            help="The sample value without light.",
+            show_default="measured on the shots in a folder named dark",
         ),
     ] = None,
-    limits: Annotated[
+    intensity_range: Annotated[
         tuple[float, float] | None,
         typer.Option(
             "--range",
-            metavar="BLACK WHITE",
-            help="The sample values that stand for black and white.  "
-            r"\[default: by the files' types]",
+            metavar="LOW HIGH",
+            help="The sample values of black and white.",
+            show_default="from the file types",
         ),
     ] = None,
 ) -> None:
-    """Measure the noise of a camera, scanner or microscope, to train with it."""
+    """Measure the noise of a camera, scanner or microscope, for training."""
     from rich.console import Console
 
     from autodenoise.files import quoted
     from autodenoise.images import IntensityRange
     from autodenoise.noise_estimation.profile_file import profile_noise
 
-    with Console(stderr=True).status("looking for scenes") as status:
+    with Console(stderr=True).status("finding scenes") as status:
         profile, written, notes = profile_noise(
             source,
             output,
             flat=flat,
             black=black,
-            intensity_range=None if limits is None else IntensityRange(*limits),
+            intensity_range=None if intensity_range is None else IntensityRange(*intensity_range),
             on_step=status.update,
         )
     _print(profile)
     for warning in (*profile.warnings, *notes):
         typer.echo(f"note: {warning}", err=True)
-    for passed in profile.passed_over:
-        typer.echo(f"passed over: {passed.name}: {passed.reason}", err=True)
+    for skipped in profile.passed_over:
+        typer.echo(f"skipped {skipped.name}: {skipped.reason}", err=True)
     names = ", ".join(map(str, written))
     if profile.own_unit:
-        typer.echo(f"written: {names}; to train with it, measure anew with --range LOW HIGH")
+        typer.echo(f"written: {names}; to train with it, measure it again with --range LOW HIGH")
     else:
         typer.echo(f"written: {names}; train with it:")
         typer.echo(f"  autodenoise train --clean photos/ --noise {quoted(output)}")
@@ -92,7 +91,7 @@ def _print(profile: Profile) -> None:
     law = "; variance = gain * mean + floor" if profile.law == "line" else ""
     typer.echo(f"Standard deviations in samples {unit}{law}:")
 
-    def told(value: float | None, start: float = 0) -> str:
+    def in_samples(value: float | None, start: float = 0) -> str:
         return "-" if value is None else samples(start + (high - low) * value)
 
     def fitted(channel: Channel, name: str) -> str:
@@ -104,7 +103,7 @@ def _print(profile: Profile) -> None:
 
     channels = profile.channels
     rows = {
-        "noise": [f"{told(min(row))} to {told(max(row))}" for row in profile.sigmas],
+        "noise": [f"{in_samples(min(row))} to {in_samples(max(row))}" for row in profile.sigmas],
         "gain": [fitted(channel, "gain") for channel in channels],
         "floor": [fitted(channel, "floor") for channel in channels],
         "R²": [
@@ -113,9 +112,9 @@ def _print(profile: Profile) -> None:
             else f"{channel.line.r_squared:.4f}"
             for channel in channels
         ],
-        "black": [told(channel.black, low) for channel in channels],
-        "read noise": [told(channel.read) for channel in channels],
-        "fixed pattern": [told(channel.fixed_pattern) for channel in channels],
+        "black": [in_samples(channel.black, low) for channel in channels],
+        "read noise": [in_samples(channel.read) for channel in channels],
+        "fixed pattern": [in_samples(channel.fixed_pattern) for channel in channels],
     }
     table = Table(box=None, pad_edge=False)
     table.add_column("")

@@ -1,4 +1,4 @@
-"""How long work is shown: a live line on a terminal, plain lines elsewhere."""
+"""Show progress: a live bar in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
     from autodenoise.tuning.study import Trial
 
 __all__ = [
+    "BenchmarkProgress",
     "DenoisingProgress",
     "Downloads",
     "SearchProgress",
     "Steps",
-    "TableProgress",
     "TrainingProgress",
     "clock",
 ]
 
-_NAMED = 5
+_MAX_NAMES = 5
 _SECONDS_BETWEEN_LINES = 10
 
 
 class _Bars:
-    """Progress bars that come up when there is something to show, and only on a terminal."""
+    """Progress bars, shown from the first update on and only in a terminal."""
 
     def __init__(self, console: Console, *columns: ProgressColumn) -> None:
         self._console = console
@@ -71,16 +71,16 @@ class _Bars:
 
 
 class _TrainingBar(_Bars):
-    """The bar of an epoch, with loss and throughput."""
+    """A bar of one epoch, with loss and throughput."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(
             console,
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[status]}"),
         )
-        self._task = self._bars.add_task("", total=None, told="")
+        self._task = self._bars.add_task("", total=None, status="")
 
     def _show_training(self, status: TrainingStatus, before: str, left: str) -> None:
         self._show(
@@ -88,22 +88,23 @@ class _TrainingBar(_Bars):
             description=f"{before}{status.phase} {status.epoch + 1}/{status.epochs}",
             total=status.steps,
             completed=status.step,
-            told=f"loss {loss_text(status.loss)}  {status.images_per_second:,.0f} images/s  {left}",
+            status=f"loss {loss_text(status.loss)}  "
+            f"{status.images_per_second:,.0f} images/s  {left}",
         )
 
 
 class TrainingProgress(_TrainingBar):
-    """A report of training: phase, epoch, loss, throughput and time left."""
+    """Progress of training: phase, epoch, loss, throughput and time left."""
 
     def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
-        """Print what is worth knowing of the pictures."""
+        """Print the notes about the data."""
         del rows
         for note in training.notes:
             for line in f"note: {note}".splitlines():
                 self._print(line)
 
     def step(self, status: TrainingStatus) -> None:
-        """Show the state of things."""
+        """Update the bar."""
         self._show_training(status, "", f"{clock(status.eta)} left")
 
     def epoch(self, row: EpochRow) -> None:
@@ -116,7 +117,7 @@ class TrainingProgress(_TrainingBar):
 
 
 class SearchProgress(_TrainingBar):
-    """A report of a search: a line a trial, and how the present one's training goes."""
+    """Progress of a search: one line per trial, and a bar of the current one."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -125,19 +126,19 @@ class SearchProgress(_TrainingBar):
         self._took: list[float] = []
 
     def note(self, sentence: str) -> None:
-        """Print something worth knowing."""
+        """Print a note."""
         self._print(sentence)
 
     def start(self, number: int, trials: int) -> None:
-        """Remember which trial is trained."""
+        """Begin a trial."""
         self._number, self._trials = number, trials
         self._begun = time.monotonic()
 
     def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
-        """Wait for the first step."""
+        """Do nothing before the first step."""
 
     def step(self, status: TrainingStatus) -> None:
-        """Show the state of things; the time of later trials is that of earlier ones."""
+        """Update the bar; estimate the time of later trials from earlier ones."""
         left = f"{clock(status.eta)} left"
         if self._took:
             later = self._trials - 1 - self._number
@@ -148,125 +149,125 @@ class SearchProgress(_TrainingBar):
         )
 
     def epoch(self, row: EpochRow) -> None:
-        """Wait for the trial's end."""
+        """Do nothing before the end of the trial."""
 
     def trial(self, trial: Trial, best: Trial | None) -> None:
         """Print a finished trial."""
-        # Denoising, whose progress is here too, needs no recipes.
+        # Imported here because denoising, whose progress is in this module too, must not load it.
         from autodenoise.recipes.search_space import short_names
 
         self._took.append(time.monotonic() - self._begun)
         result = trial.note if trial.value is None else f"val_loss {loss_text(trial.value)}"
         names = short_names(trial.values)
-        tried = ", ".join(f"{names[key]} {_brief(value)}" for key, value in trial.values.items())
+        settings = ", ".join(f"{names[key]} {_brief(value)}" for key, value in trial.values.items())
         known = ""
         if best is not None and best.value is not None:
             known = f"; best {loss_text(best.value)} (trial {best.number})"
-        self._print(f"trial {trial.number}: {result}{known}; {tried}")
+        self._print(f"trial {trial.number}: {result}{known}; {settings}")
 
 
 class DenoisingProgress(_Bars):
-    """A report of pictures that are cleaned, one or many.
+    """Progress of denoising one or many image files.
 
     Parameters
     ----------
     console
-        Where to.
-    where
-        What is cleaned into what, if that is a folder: "in -> out".
-    how
-        With what: "with NAME, strength 1".
+        The console to print on.
+    paths
+        The input and output folder, "in -> out"; empty for single files.
+    settings
+        The model and settings, "with NAME, strength 1".
     """
 
-    def __init__(self, console: Console, where: str, how: str) -> None:
+    def __init__(self, console: Console, paths: str, settings: str) -> None:
         super().__init__(
             console,
             TextColumn("denoising"),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[status]}"),
         )
-        self._where, self._how = where, how
-        self._task = self._bars.add_task("", total=None, told="")
+        self._paths, self._settings = paths, settings
+        self._task = self._bars.add_task("", total=None, status="")
         self._begun = time.monotonic()
-        self._pictures = self._over = self._pixels = 0
-        # Time goes by pixels; the bytes of the files are a guess of those that costs nothing.
-        self._bytes = self._bytes_over = 0.0
-        self._in_work: dict[str, tuple[FileTask, int, int]] = {}
+        self._files = self._finished = self._pixels = 0
+        # The time depends on the pixels; file sizes estimate them without opening the files.
+        self._bytes = self._bytes_finished = 0.0
+        self._in_progress: dict[str, tuple[FileTask, int, int]] = {}
 
     def found(self, tasks: Sequence[FileTask]) -> None:
-        """Show how many there are."""
-        self._pictures = len(tasks)
+        """Show the number of files."""
+        self._files = len(tasks)
         self._bytes = sum(task.size for task in tasks)
         self._show_work()
 
     def started(self, task: FileTask) -> None:
-        """Wait for its first pixels."""
+        """Do nothing before the first pixels."""
 
     def pixels(self, task: FileTask, done: int, total: int) -> None:
-        """Show how far the pictures in work are."""
-        self._in_work[task.name] = (task, done, total)
+        """Update the bar."""
+        self._in_progress[task.name] = (task, done, total)
         self._show_work()
 
     def finished(self, task: FileTask, result: DenoiseResult | None) -> None:
-        """Count a picture, and print it where there is no live line."""
+        """Count a file; print it if there is no live bar."""
         if result is None:
-            self._bytes -= task.size  # took no time, so it tells nothing of what is left
+            self._bytes -= task.size  # took no time, so it must not count in the estimate
             self._end(task)
             return
         pixels = result.width * result.height * result.pages
         self._pixels += pixels
-        self._bytes_over += task.size
+        self._bytes_finished += task.size
         self._end(task, f"{_megapixels(pixels)}, {result.seconds:.2f} s")
 
     def failed(self, task: FileTask, error: AutodenoiseError) -> None:
-        """Count a failure, and print it where there is no live line."""
+        """Count a failure; print it if there is no live bar."""
         self._bytes -= task.size
         self._end(task, f"failed: {error}")
 
     def ended(self, summary: BatchSummary) -> None:
-        """Print what became of all pictures."""
+        """Print a summary."""
         self._hide()
         if summary.results:
-            made = summary.results[0]
-            alone = self._pictures == 1 and not self._where
+            first = summary.results[0]
+            single = self._files == 1 and not self._paths
             speed = summary.pixels / max(summary.seconds, 1e-3)
-            what = f"{made.source} -> {made.target}" if alone else self._where
-            count = "" if alone else f"{_number(len(summary.results), 'picture')}, "
+            what = f"{first.source} -> {first.target}" if single else self._paths
+            count = "" if single else f"{_number(len(summary.results), 'image')}, "
             self._print(
-                f"{what}{': ' if what else ''}{count}{_megapixels(summary.pixels)} {self._how}, "
-                f"{summary.seconds:.2f} s, {_megapixels(speed)}/s"
+                f"{what}{': ' if what else ''}{count}{_megapixels(summary.pixels)} "
+                f"{self._settings}, {summary.seconds:.2f} s, {_megapixels(speed)}/s"
             )
         if summary.kept:
-            self._print(f"{_number(summary.kept, 'picture')} done before, nothing changed")
-        others: dict[str, list[str]] = {}
-        for passed in summary.passed_over:
-            others.setdefault(passed.reason, []).append(passed.name)
-        for reason, names in others.items():
-            more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-            self._print(f"passed over {', '.join(names[:_NAMED])}{more}: {reason}")
+            self._print(f"{_number(summary.kept, 'image')} unchanged since the last run")
+        skipped: dict[str, list[str]] = {}
+        for file in summary.passed_over:
+            skipped.setdefault(file.reason, []).append(file.name)
+        for reason, names in skipped.items():
+            more = f" and {len(names) - _MAX_NAMES:,} more" if len(names) > _MAX_NAMES else ""
+            self._print(f"skipped {', '.join(names[:_MAX_NAMES])}{more}: {reason}")
 
-    def _end(self, task: FileTask, told: str = "") -> None:
-        self._over += 1
-        self._in_work.pop(task.name, None)
+    def _end(self, task: FileTask, outcome: str = "") -> None:
+        self._finished += 1
+        self._in_progress.pop(task.name, None)
         self._show_work()
-        if told and self._pictures > 1 and not self._console.is_terminal:
-            self._print(f"{self._over:,}/{self._pictures:,} {task.name}: {told}")
+        if outcome and self._files > 1 and not self._console.is_terminal:
+            self._print(f"{self._finished:,}/{self._files:,} {task.name}: {outcome}")
 
     def _show_work(self) -> None:
-        pixels, size = float(self._pixels), self._bytes_over
-        for task, done, total in self._in_work.values():
+        pixels, size = float(self._pixels), self._bytes_finished
+        for task, done, total in self._in_progress.values():
             pixels += done
             size += task.size * done / max(total, 1)
         elapsed = time.monotonic() - self._begun
-        told = f"{self._over:,}/{self._pictures:,}"
+        status = f"{self._finished:,}/{self._files:,}"
         if size:
             left = elapsed * (self._bytes / size - 1)
-            told += f"  {_megapixels(pixels / elapsed)}/s  {clock(max(left, 0))} left"
-        self._show(self._task, total=max(self._bytes, 1), completed=size, told=told)
+            status += f"  {_megapixels(pixels / elapsed)}/s  {clock(max(left, 0))} left"
+        self._show(self._task, total=max(self._bytes, 1), completed=size, status=status)
 
 
 class _Steps(_Bars):
-    """A bar for work of a known number of steps, and the time that is left."""
+    """A bar with the time left, for a known number of steps."""
 
     def __init__(self, console: Console, description: str) -> None:
         super().__init__(
@@ -279,22 +280,22 @@ class _Steps(_Bars):
 
 
 class Steps(_Steps):
-    """How far one thing is."""
+    """Progress of one task."""
 
     def __call__(self, done: int, total: int) -> None:
-        """Show how much is done."""
+        """Update the bar."""
         self._show(self._task, completed=done, total=total)
 
 
-class TableProgress(_Steps):
-    """How a table of scores grows: a bar with the time left, or now and then a line."""
+class BenchmarkProgress(_Steps):
+    """Progress of a benchmark: a bar with the time left, or a line every few seconds."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console, "scoring")
-        self._begun = self._told = time.monotonic()
+        self._begun = self._printed = time.monotonic()
 
     def __call__(self, row: ResultRow, done: int, total: int) -> None:
-        """Show that there is one more row."""
+        """Count a row."""
         self._show(
             self._task,
             description=f"{row.image} {row.noise} {row.denoiser}",
@@ -302,19 +303,19 @@ class TableProgress(_Steps):
             total=total,
         )
         now = time.monotonic()
-        if not self._console.is_terminal and now - self._told > _SECONDS_BETWEEN_LINES:
-            self._told = now
+        if not self._console.is_terminal and now - self._printed > _SECONDS_BETWEEN_LINES:
+            self._printed = now
             left = clock((now - self._begun) * (total / done - 1))
             self._print(f"{done:,} of {total:,} rows, {left} left")
 
 
 class Downloads(_Bars):
-    """A progress bar for each file that is fetched."""
+    """A progress bar for each download."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(
             console,
-            TextColumn("fetching {task.description}", markup=False),
+            TextColumn("downloading {task.description}", markup=False),
             BarColumn(bar_width=24),
             DownloadColumn(),
             TransferSpeedColumn(),
@@ -322,7 +323,7 @@ class Downloads(_Bars):
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, name: str, done: int, total: int | None) -> None:
-        """Show how much of a file is here."""
+        """Update the bar of a file."""
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=total)
         self._show(self._tasks[name], completed=done, total=total)
@@ -342,7 +343,7 @@ def _megapixels(pixels: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Say a time as on a clock: minutes and seconds, and hours where there are some."""
+    """Format a duration as M:SS or H:MM:SS."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

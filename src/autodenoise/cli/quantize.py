@@ -11,17 +11,21 @@ __all__ = ["quantize"]
 
 
 def quantize(
-    model: Annotated[str, typer.Argument(help="A model in float32: a name, a file or a run.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The .onnx file to make.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A float32 model: the name of a shipped model, a model file or a run folder."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .onnx file to write.")],
     data: Annotated[
         str,
         typer.Option(
-            help="The data the model was trained on, as recipes name them; as the model's card "
-            "names them by default.",
+            help="The training data, as in a recipe.", show_default="as in the model's card"
         ),
     ] = "",
 ) -> None:
-    """Make a model's 8-bit variant: faster on CPUs with VNNI, and nearly as good."""
+    """Quantize a model to 8 bits: faster on CPUs with VNNI, and nearly as good."""
     from rich.console import Console
 
     from autodenoise import runs
@@ -30,7 +34,7 @@ def quantize(
     with Downloads(Console()) as downloads:
         made = runs.quantize(model, output, data=data, on_bytes=downloads)
     typer.echo(
-        f"on {made.calibration}, for which its ranges were chosen:\n"
+        f"on the calibration data, {made.calibration}:\n"
         f"PSNR {made.before:.2f} dB in float32, {made.after:.2f} dB in int8\n"
         f"model file: {made.path}"
     )

@@ -10,7 +10,7 @@ _LINE = "{:<25} {:<8} {:>10} {:>9}  {}"
 
 
 def recipes() -> None:
-    """List the built-in recipes, a line each."""
+    """List the built-in recipes."""
     from autodenoise import runs
     from autodenoise.data import dataset as data
     from autodenoise.nets import parameter_count

@@ -17,74 +17,84 @@ __all__ = ["train"]
 def train(
     recipe: Annotated[
         str | None,
-        typer.Argument(help="A built-in recipe's name (see: autodenoise recipes) or a .toml file."),
+        typer.Argument(
+            help="The name of a built-in recipe (see autodenoise recipes) or a .toml file.",
+            show_default=False,
+        ),
     ] = None,
     clean: Annotated[
         Path | None,
-        typer.Option(help="Learn from these clean pictures, with noise put on them (see --noise)."),
+        typer.Option(help="Train on a folder of clean images, with noise added (see --noise)."),
     ] = None,
     pairs: Annotated[
         tuple[Path, Path] | None,
         typer.Option(
-            metavar="NOISY CLEAN", help="Learn from two folders: pictures of one name are pairs."
+            metavar="NOISY CLEAN", help="Train on two folders: images with the same name are pairs."
         ),
     ] = None,
     repeats: Annotated[
         Path | None,
-        typer.Option(help="Learn from several noisy shots of each scene: a folder for each."),
+        typer.Option(help="Train on several noisy shots of each scene: one subfolder per scene."),
     ] = None,
     noisy: Annotated[
         Path | None,
-        typer.Option(help="Learn from noisy pictures alone: a folder, or one file."),
+        typer.Option(help="Train on noisy images alone: a folder, or one file."),
     ] = None,
     noise: Annotated[
         str | None,
         typer.Option(
-            help="What is put on clean pictures, or what noisy ones have: gaussian:25, "
-            "gaussian:0-55, poisson:30, or the file of a noise profile."
+            help="The noise to add to clean images, or that noisy images have: gaussian:25, "
+            "gaussian:0-55, poisson:30, or a noise profile (see autodenoise noise-profile)."
         ),
     ] = None,
     resume: Annotated[
         Path | None,
-        typer.Option(help="Go on with this run folder instead, exactly where it stopped."),
+        typer.Option(help="Resume this run from its last checkpoint."),
     ] = None,
     start: Annotated[
         str | None,
         typer.Option(
             "--from",
             metavar="MODEL",
-            help="Start from this model's weights: a shipped model, a model file or a run folder.",
+            help="Start from the weights of a shipped model, a model file or a run folder.",
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run folder to make.", show_default="runs/RECIPE")
+        Path | None, typer.Option(help="The run folder to create.", show_default="runs/RECIPE")
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Change one value of the recipe, such as noise.sigma=0.5. Can be repeated.",
+            help="Set one value of the recipe, such as noise.sigma=0.5. Can be repeated.",
         ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs for each phase.")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Epochs of each phase.", show_default="those of the recipe"),
+    ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(help="Train for so long instead; the learning rate follows the clock."),
+        typer.Option(
+            help="Train for this time instead of a number of epochs; the learning rate schedule "
+            "follows the clock."
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="What every random choice follows from.")] = (
-        None
-    ),
+    seed: Annotated[
+        int | None, typer.Option(help="Random seed.", show_default="that of the recipe")
+    ] = None,
     device: Annotated[
-        str | None, typer.Option(help="cpu or cuda.", show_default="cuda where there is one")
+        str | None, typer.Option(help="cpu or cuda.", show_default="cuda if available")
     ] = None,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write curves and pictures for TensorBoard.")
+        bool, typer.Option("--tensorboard", help="Write curves and images for TensorBoard.")
     ] = False,
 ) -> None:
-    """Train a denoising autoencoder. Ctrl-C stops it and keeps what was learnt.
+    """Train a denoising autoencoder.
 
-    By a recipe, or from pictures of yours: --clean, --pairs, --repeats or --noisy.
+    Train a recipe, or on your own images: --clean, --pairs, --repeats or --noisy. Ctrl-C stops the
+    training and keeps its checkpoint and model file.
     """
     import json
 
@@ -94,7 +104,7 @@ def train(
     from autodenoise.cli.progress import Downloads, TrainingProgress
     from autodenoise.errors import UsageError
     from autodenoise.files import quoted
-    from autodenoise.noise_estimation import summary as verdict
+    from autodenoise.noise_estimation import summary
     from autodenoise.noise_estimation.estimate import QualityEstimate
     from autodenoise.runs import report, results
     from autodenoise.training.distributed import join_world
@@ -106,19 +116,19 @@ def train(
         "noisy-only": (noisy,),
     }
     given = {
-        supervision: tuple(path for path in paths if path is not None)
-        for supervision, paths in sources.items()
+        kind: tuple(path for path in paths if path is not None)
+        for kind, paths in sources.items()
         if paths[0] is not None
     }
-    # Also around what is wrong with the words: one process says it for all.
+    # Around the checks of the arguments too, so that only the first process reports an error.
     with join_world() as world:
         changes = (recipe, noise, start, out, settings, epochs, minutes, seed, *given.values())
         if resume is not None and any(change is not None for change in changes):
             raise UsageError(
-                "--resume goes on with the run's own recipe, pictures and folder; leave out all "
-                "but --device and --tensorboard"
+                "--resume continues with the recipe, data and folder of the run; remove all "
+                "options but --device and --tensorboard"
             )
-        own = _own(given, noise, start)
+        own_data = _own_data(given, noise, start)
         console = Console(quiet=not world.is_main)
         with Downloads(console) as downloads, TrainingProgress(console) as progress:
             if resume is not None:
@@ -131,13 +141,15 @@ def train(
                     world=world,
                 )
             else:
-                # TOML takes no surrogate pairs, which JSON writes for what is beyond ASCII.
-                begin = [] if start is None or own else [json.dumps(start, ensure_ascii=False)]
+                # TOML does not allow the surrogate pairs that JSON writes by default.
+                start_settings = (
+                    [] if start is None or own_data else [json.dumps(start, ensure_ascii=False)]
+                )
                 run = runs.train(
                     recipe,
                     out,
-                    own=own,
-                    settings=[*(settings or ()), *(f"start={model}" for model in begin)],
+                    own_data=own_data,
+                    settings=[*(settings or ()), *(f"start={model}" for model in start_settings)],
                     epochs=epochs,
                     minutes=minutes,
                     seed=seed,
@@ -149,35 +161,34 @@ def train(
                 )
         if not world.is_main:
             return
-        tracked = run.folder / runs.TENSORBOARD_NAME
-        if tracked.is_dir():
-            typer.echo(f"see how it went with:\n  tensorboard --logdir {quoted(tracked)}")
-        likely = results.read(run.folder, results.ESTIMATE_NAME, QualityEstimate).result
-        if likely is not None:
-            typer.echo(verdict.headline(likely))
+        events = run.folder / runs.TENSORBOARD_NAME
+        if events.is_dir():
+            typer.echo(f"see the curves with:\n  tensorboard --logdir {quoted(events)}")
+        estimate = results.read(run.folder, results.ESTIMATE_NAME, QualityEstimate).result
+        if estimate is not None:
+            typer.echo(summary.headline(estimate))
         typer.echo(
-            f"{run.folder} holds the model file, and {report.REPORT_NAME} to look at; score it "
-            "with:"
+            f"the model file and {report.REPORT_NAME} are in {run.folder}; score the model with:"
         )
         typer.echo(f"  autodenoise evaluate {quoted(run.folder)}")
 
 
-def _own(
+def _own_data(
     given: dict[Supervision, tuple[Path, ...]], noise: str | None, start: str | None
 ) -> OwnData | None:
-    """Make one of the options that name somebody's own pictures."""
+    """Combine the options about the user's own images."""
     from autodenoise.errors import UsageError
     from autodenoise.recipes import OwnData
 
     if not given:
         if noise is not None:
             raise UsageError(
-                "--noise is of --clean or --noisy pictures; in a recipe, use --set noise=..."
+                "--noise belongs to --clean or --noisy; to change a recipe, use --set noise=..."
             )
         return None
     if len(given) > 1:
-        raise UsageError("name one of --clean, --pairs, --repeats and --noisy")
-    ((supervision, (source, *targets)),) = given.items()
+        raise UsageError("use only one of --clean, --pairs, --repeats and --noisy")
+    ((kind, (source, *targets)),) = given.items()
     return OwnData(
-        supervision, source, targets[0] if targets else None, noise=noise or "", start=start or ""
+        kind, source, targets[0] if targets else None, noise=noise or "", start=start or ""
     )

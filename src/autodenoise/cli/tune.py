@@ -12,16 +12,20 @@ __all__ = ["tune"]
 
 def tune(
     recipe: Annotated[
-        str, typer.Argument(help="A built-in recipe's name, or a .toml file, with a [search].")
+        str,
+        typer.Argument(
+            help="The name of a built-in recipe or a .toml file, with a [search] table."
+        ),
     ],
-    trials: Annotated[int, typer.Option(help="How many trials there are to be in all.")] = 30,
+    trials: Annotated[int, typer.Option(help="The total number of trials.")] = 30,
     out: Annotated[
-        Path | None, typer.Option(help="The study folder.", show_default="tune/RECIPE")
+        Path | None,
+        typer.Option(help="The study folder to create or continue.", show_default="tune/RECIPE"),
     ] = None,
     storage: Annotated[
         str | None,
         typer.Option(
-            help="Where the study is kept: a URL such as sqlite:///search.db, or a .journal file.",
+            help="Where to store the study: a URL such as sqlite:///search.db, or a .journal file.",
             show_default="a journal in the study folder",
         ),
     ] = None,
@@ -30,21 +34,23 @@ def tune(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Change one value of the recipe, and do not search it. Can be repeated.",
+            help="Set one value of the recipe instead of searching it. Can be repeated.",
         ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs for each phase.")] = None,
-    seed: Annotated[int | None, typer.Option(help="What every random choice follows from.")] = (
-        None
-    ),
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs of each phase.", show_default="those of the recipe")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Random seed.", show_default="that of the recipe")
+    ] = None,
     device: Annotated[
-        str | None, typer.Option(help="cpu or cuda.", show_default="cuda where there is one")
+        str | None, typer.Option(help="cpu or cuda.", show_default="cuda if available")
     ] = None,
 ) -> None:
     """Search a recipe's settings for the lowest validation loss.
 
-    The same command goes on after a stop; started twice, it shares the work. Never sees the test
-    images.
+    Running the same command again continues the search; running it twice at once shares the work.
+    The test images are never used.
     """
     from rich.console import Console
 
@@ -73,7 +79,7 @@ def tune(
         typer.echo(f"best: trial {best.number}, val_loss {loss_text(best.value)}")
         for key, value in best.values.items():
             typer.echo(f"  {key} = {value}")
-        typer.echo("train it on all training images, and score it on the test images, with:")
+        typer.echo("train the best settings on all training images with:")
         typer.echo(f"  autodenoise train {quoted(found.folder / search.BEST_NAME)}")
-    typer.echo(f"{found.folder} holds the trials and their figures; compare them with:")
+    typer.echo(f"the trials and their figures are in {found.folder}; compare them with:")
     typer.echo(f"  tensorboard --logdir {quoted(found.folder / TENSORBOARD_NAME)}")

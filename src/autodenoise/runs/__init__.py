@@ -1,21 +1,21 @@
-"""Runs: where a recipe meets learning and evaluation.
+"""Runs: train a recipe into a run folder, and evaluate it.
 
 A run folder holds::
 
-    recipe.toml              the recipe in full
-    environment.json         versions and machine
-    metrics.csv              an epoch a line
-    checkpoint.safetensors   where training stands
-    best.safetensors         the weights of the lowest validation loss
-    PHASE.safetensors        the weights at the end of a phase, the last one's excepted
-    model.onnx               the model file, once training is over or was stopped
-    tensorboard/             curves and pictures of training, where they were asked for
-    evaluation.json          scores on the test images, once evaluated; classifier.json,
-                             outliers.json and comparison.json where they were asked for
-    estimate.json            how good it is likely to be, where nobody has clean images
-    figures/                 pictures
-    report.html              a page that shows all of it, for anybody to open
-    against/                 other recipes' runs on the same data and noise, to compare with
+    recipe.toml              the complete recipe
+    environment.json         package versions and machine
+    metrics.csv              one row per epoch
+    checkpoint.safetensors   the training state
+    best.safetensors         the weights with the lowest validation loss
+    PHASE.safetensors        the weights at the end of each phase but the last
+    model.onnx               the model file, once training has ended or was stopped
+    tensorboard/             curves and images of training, if requested
+    evaluation.json          scores on the test images; also classifier.json, outliers.json and
+                             comparison.json, if requested
+    estimate.json            the estimated quality, if there are no clean images
+    figures/                 figures
+    report.html              a web page that shows all of it
+    against/                 runs of other recipes on the same data and noise
 """
 
 from autodenoise.runs.codes import Codes, decode, encode
@@ -29,16 +29,16 @@ from autodenoise.runs.evaluation import (
 )
 from autodenoise.runs.figures import draw
 from autodenoise.runs.networks import network, trained
-from autodenoise.runs.quantization import Quantised, quantize
-from autodenoise.runs.run import HeldBack, Run
+from autodenoise.runs.quantization import QuantizedModel, quantize
+from autodenoise.runs.run import EvaluationImages, Run
 from autodenoise.runs.training import TENSORBOARD_NAME, resume, train
 
 __all__ = [
     "TENSORBOARD_NAME",
     "Codes",
     "Description",
-    "HeldBack",
-    "Quantised",
+    "EvaluationImages",
+    "QuantizedModel",
     "Run",
     "classify",
     "compare",

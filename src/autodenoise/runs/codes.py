@@ -1,4 +1,4 @@
-"""Codes: images to the narrow middle of a network, and back."""
+"""Encode images into the bottleneck of a network, and decode them."""
 
 from __future__ import annotations
 
@@ -41,25 +41,25 @@ if TYPE_CHECKING:
 
 __all__ = ["Codes", "decode", "encode"]
 
-_BATCH = 500
+_BATCH_SIZE = 500
 
 _Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Codes:
-    """What `encode` made.
+    """The result of `encode`.
 
     Attributes
     ----------
     count
-        How many images.
+        The number of images.
     code
-        The shape of one's code, 32-bit floating numbers.
+        The shape of one code, of 32-bit floating-point numbers.
     image
-        (channels, height, width) of one.
+        (channels, height, width) of one image.
     file_bytes
-        How large the file is.
+        The size of the file.
     """
 
     count: int
@@ -69,13 +69,13 @@ class Codes:
 
     @property
     def ratio(self) -> float:
-        """How many values of an image come on one number of its code."""
+        """The number of values in an image per number in its code."""
         return math.prod(self.image) / math.prod(self.code)
 
 
 @dataclass(frozen=True)
 class _Coder:
-    """A run, or a model file alone, as what makes codes."""
+    """A run folder or a model file that encodes images."""
 
     source: Path
     name: str
@@ -96,13 +96,13 @@ def _fitting(network: Autoencoder, card: Card, shape: _Shape) -> Autoencoder:
     channels, height, width = shape
     if channels != card.channels:
         raise InputError(
-            f"the model {card.name} takes {card.channels} channel(s), the images have {channels}"
+            f"the model {card.name} expects {card.channels} channel(s), the images have {channels}"
         )
     check_size(card, height, width)
     if height % card.size_multiple or width % card.size_multiple:
         raise InputError(
-            f"the model {card.name} makes codes of images whose sides are multiples of "
-            f"{card.size_multiple}, these have {width}x{height}"
+            f"the model {card.name} encodes images whose sides are multiples of "
+            f"{card.size_multiple}; these have {width}x{height} pixels"
         )
     return network
 
@@ -115,30 +115,31 @@ def encode(
     chart: str | os.PathLike[str] | None = None,
     on_bytes: OnBytes | None = None,
 ) -> Codes:
-    """Write the codes of images.
+    """Encode images, and write their codes to a file.
 
     The file is a compressed ``.npz`` with the arrays ``codes`` (N, ...) float32, ``names`` (N,),
-    ``shape`` (channels, height, width), ``network``, the digest of the weights that made them, and
-    ``labels`` (N,) where the images have any.
+    ``shape`` (channels, height, width), ``network``, the digest of the weights, and ``labels`` (N,)
+    if the images have labels.
 
     Parameters
     ----------
     folder
         The run folder, or a model file.
     source
-        A folder of pictures or anything else that a recipe's data may be, whose test part is
-        taken. They are brought to the size that the recipe, or the model file, has.
+        A folder of images, or a dataset as in a recipe, whose test images are used. They are
+        resized to the size in the recipe or the model file.
     out
         The file to write.
     chart
         Draw a map of the codes into this ``.png`` or ``.svg``.
     on_bytes
-        Hears of a download's progress.
+        Callback for the progress of downloads.
 
     Raises
     ------
     UsageError
-        The network has no bottleneck: its code is no smaller than the image, or more than one.
+        The network has no bottleneck: its code is as large as the image, or consists of several
+        tensors.
     InputError
         There are no images, or they do not fit the network.
     OutputError
@@ -154,8 +155,8 @@ def encode(
     network, code = _with_bottleneck(coder, shape)
     codes = np.concatenate(
         [
-            network.encoder(as_float(part.images[start : start + _BATCH])).numpy()
-            for start in range(0, len(part.images), _BATCH)
+            network.encoder(as_float(part.images[start : start + _BATCH_SIZE])).numpy()
+            for start in range(0, len(part.images), _BATCH_SIZE)
         ]
     )
     labels = None if part.labels is None else part.labels.numpy()
@@ -170,7 +171,7 @@ def encode(
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     if chart is not None:
-        # First, so that a map that cannot be drawn leaves no codes behind to be in the way.
+        # Before the codes, so that an error leaves no file.
         shown = to_images(part.images)
         figure = code_map(codes, shown, labels, classes, coder.name)
         figures.save(figure, targets[1])
@@ -181,28 +182,28 @@ def encode(
 def decode(
     folder: str | os.PathLike[str], codes: str | os.PathLike[str], out: str | os.PathLike[str]
 ) -> list[Path]:
-    """Turn codes back into pictures.
+    """Decode codes into image files.
 
     Parameters
     ----------
     folder
-        The run folder, or the model file, whose network made the codes.
+        The run folder or model file that encoded the images.
     codes
         A file that `encode` wrote.
     out
-        The folder for the pictures, 8-bit PNG, each named as what it is of.
+        The folder for the images: 8-bit PNG files with the names of the originals.
 
     Returns
     -------
     list of Path
-        The pictures.
+        The files.
 
     Raises
     ------
     InputError
-        The file is damaged, or its codes are of another network.
+        The file is damaged, or another network wrote it.
     OutputError
-        A picture exists already or cannot be written.
+        A file exists already or cannot be written.
     """
     coder = _Coder.open(folder)
     path = Path(codes)
@@ -212,27 +213,27 @@ def decode(
     values = arrays["codes"]
     if str(arrays["network"]) != _digest(network) or values.shape[1:] != code:
         raise InputError(
-            f"{path} holds codes of another network than that of {coder.source}, or of the same "
-            "before it was trained on; decode with the run that encoded"
+            f"{path} was written by another network than {coder.source}, or before more training; "
+            "decode with the run that encoded the images"
         )
-    # A name may come from anywhere: only its last part decides where a file goes.
+    # Names are untrusted: use only their last component.
     stems = [Path(str(name)).name for name in arrays["names"]]
     if len(set(stems)) != len(values) or not all(stems):
-        raise InputError(f"{path} does not name each of its {len(values)} images differently")
+        raise InputError(f"the names of the {len(values)} images in {path} are not unique")
     targets = [_free(Path(out) / f"{stem}.png", ".png") for stem in stems]
     make_folder(Path(out))
-    for start in range(0, len(values), _BATCH):
-        answer = network.decoder(torch.from_numpy(values[start : start + _BATCH]))
-        image = torch.sigmoid(answer) if network.answers == "logits" else answer.clamp(0, 1)
+    for start in range(0, len(values), _BATCH_SIZE):
+        output = network.decoder(torch.from_numpy(values[start : start + _BATCH_SIZE]))
+        image = torch.sigmoid(output) if network.answers == "logits" else output.clamp(0, 1)
         decoded = to_images(image.float())
-        for target, image in zip(targets[start : start + _BATCH], decoded, strict=True):
+        for target, image in zip(targets[start : start + _BATCH_SIZE], decoded, strict=True):
             pictures.write(target, pictures.from_float(image, np.dtype(np.uint8)))
     return targets
 
 
 def _free(path: Path, *suffixes: str) -> Path:
     if path.suffix not in suffixes:
-        raise UsageError(f"{path} should end in {' or '.join(suffixes)}")
+        raise UsageError(f"{path} must end in {' or '.join(suffixes)}")
     if path.exists():
         raise OutputError(f"{path} exists already; choose another name")
     return path
@@ -241,10 +242,10 @@ def _free(path: Path, *suffixes: str) -> Path:
 def _read(
     size: tuple[int, int] | None, source: str, on_bytes: OnBytes | None
 ) -> tuple[list[str], Part, tuple[str, ...]]:
-    """Give the names, the images and labels, and the classes of a source."""
+    """Return the names, the images with their labels, and the classes of a source."""
     if Path(source).is_dir() and not (Path(source) / "train").is_dir():
         files, part = read_images(Path(source), size)
-        # Two files of one stem keep apart by their endings.
+        # Files with the same stem keep their suffixes.
         stems = [file.stem for file in files]
         unique = len(set(stems)) == len(stems)
         return stems if unique else [file.name for file in files], part, ()
@@ -260,17 +261,17 @@ def _with_bottleneck(coder: _Coder, shape: _Shape) -> tuple[Autoencoder, tuple[i
     code = nets.code_shape(network, shape)
     values = math.prod(shape)
     if code is None or math.prod(code) >= values:
-        found = "hands more than one tensor on" if code is None else f"has {_said(code)}"
+        found = "has several outputs" if code is None else f"outputs {_format(code)}"
         raise UsageError(
-            f"the network of {coder.source} has no bottleneck: its encoder {found} for the image's "
-            f"{values:,} values, so nothing would be compressed. Choose a run of dense-mnist, "
-            "dense-fashion, blur-mnist or bottleneck-mnist-program, or of a recipe of yours with "
-            "such a network"
+            f"the network of {coder.source} has no bottleneck: its encoder {found} for an image of "
+            f"{values:,} values, so codes would not be smaller. Use a run of dense-mnist, "
+            "dense-fashion, blur-mnist or bottleneck-mnist-program, or of another recipe whose "
+            "network has a bottleneck"
         )
     return network, code
 
 
-def _said(code: tuple[int, ...]) -> str:
+def _format(code: tuple[int, ...]) -> str:
     return f"{'x'.join(str(side) for side in code)} = {math.prod(code):,} numbers"
 
 
@@ -283,7 +284,7 @@ def _digest(network: Autoencoder) -> str:
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        # Read whole first: NumPy leaves a damaged file open.
+        # Read the whole file first, since NumPy leaves a damaged file open.
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             arrays = dict(archive)
     except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as error:
@@ -296,5 +297,5 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
         or shapes.get("network") != ()
         or arrays["codes"].dtype != np.float32
     ):
-        raise InputError(f"{path} holds no codes that autodenoise encode has written")
+        raise InputError(f"{path} is not a file that autodenoise encode wrote")
     return arrays

@@ -1,4 +1,4 @@
-"""Describing: what a recipe trains, before or after it has."""
+"""Describe a recipe and its network."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ __all__ = ["Description", "describe"]
 
 @dataclass(frozen=True)
 class Description:
-    """What a recipe trains.
+    """A recipe and a summary of its network.
 
     Attributes
     ----------
     recipe
         The recipe.
     summary
-        Its network, layer for layer, at the size of its images.
+        Its network, layer by layer, at the size of its images.
     multiple
-        Sides must be multiples of this; None where only the trained size works.
+        Image sides must be multiples of this; None if only the trained size works.
     halo
-        How many pixels away an input can still change an output; None where all may.
+        The radius of the receptive field in pixels; None if it is the whole image.
     """
 
     recipe: Recipe
@@ -50,12 +50,12 @@ class Description:
         return diagram(self.summary, f"{self.recipe.name}: the network {self.recipe.network.name}")
 
     def save_diagram(self, target: Path) -> None:
-        """Draw the network into a new file, in the format of its ending.
+        """Draw the network into a new file, in the format of its suffix.
 
         Raises
         ------
         UsageError
-            The ending is of no format.
+            The suffix is unknown.
         OutputError
             The file exists already, or cannot be written.
         """
@@ -70,16 +70,16 @@ def describe(recipe: str | Path | Recipe, *, on_bytes: OnBytes | None = None) ->
     Parameters
     ----------
     recipe
-        A built-in name, the path of a ``.toml`` file or of a run folder, or a `Recipe`. A built-in
-        name is that recipe even where a folder has the same name.
+        The name of a built-in recipe, the path of a ``.toml`` file or of a run folder, or a
+        `Recipe`. A built-in name takes precedence over a folder with the same name.
     on_bytes
-        Hears of a download's progress: the layers depend on the images' size, for which data that
-        have no name of their own are read.
+        Callback for the progress of downloads: the layers depend on the size of the images, which
+        is read from the data unless the dataset is a named one.
 
     Raises
     ------
     UsageError
-        No recipe has this name, or it cannot mean anything.
+        The recipe is unknown or invalid.
     InputError
         The recipe or its data are missing or damaged.
     """

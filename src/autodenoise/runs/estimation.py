@@ -1,4 +1,4 @@
-"""How good a run is likely to be where nobody has the clean images."""
+"""Estimate the quality of a run without clean images, and warn about unsuitable noise."""
 
 from __future__ import annotations
 
@@ -27,24 +27,25 @@ if TYPE_CHECKING:
     from autodenoise.runs.run import Run
     from autodenoise.training.phases import Phase
 
-__all__ = ["assess", "caution"]
+__all__ = ["estimate_quality", "noise_warnings"]
 
-# So many are enough, and take no longer than validation does.
+# Enough pixels for an estimate, which takes no longer than validation.
 _PIXELS = 1_000_000
-_ALSO = 64
-_LEVELS, _FLAT = 17, 128
-_LITTLE = 0.5
-_BLIND = ("neighbor2neighbor", "noise2void", "noise2void2")
+_MAX_TRAINING_IMAGES = 64
+_BRIGHTNESSES = 17
+_FLAT_SIDE = 128  # pixels
+_NARROW_RANGE = 0.5
+_SELF_SUPERVISED = ("neighbor2neighbor", "noise2void", "noise2void2")
 
 
-def assess(run: Run, splits: Splits) -> QualityEstimate | None:
-    """Estimate how good a run's model file is on its held-back images, and note it in the folder.
+def estimate_quality(run: Run, splits: Splits) -> QualityEstimate | None:
+    """Estimate the quality of a run on its test images, and write it to the folder.
 
     Returns
     -------
-    Estimate or None
-        None where there are clean images, which tell it for certain, and where the images are too
-        small for anything to be told.
+    QualityEstimate or None
+        None if there are clean images to measure the quality with, or if the images are too small
+        for an estimate.
 
     Raises
     ------
@@ -56,17 +57,19 @@ def assess(run: Run, splits: Splits) -> QualityEstimate | None:
     if run.has_clean:
         return None
     _, height, width = splits.shape
-    held = run.held_back(splits, max(1, _PIXELS // (height * width)))
+    test = run.evaluation_images(splits, max(1, _PIXELS // (height * width)))
     model, span = run.model(), splits.normalization[1] - splits.normalization[0]
     found: QualityEstimate | None
-    if held.again is not None and held.others is not None:
-        found = unsupervised.from_repeats(model, held.noisy, held.again, held.others, span=span)
+    if test.second_shot is not None and test.mean_of_others is not None:
+        found = unsupervised.from_repeats(
+            model, test.noisy, test.second_shot, test.mean_of_others, span=span
+        )
     else:
         found = unsupervised.from_noisy(
             model,
-            held.noisy,
+            test.noisy,
             np.random.default_rng(run.recipe.seed),
-            also=to_images(splits.train.images[:_ALSO]),
+            also=to_images(splits.train.images[:_MAX_TRAINING_IMAGES]),
             known=_known(run.recipe, splits),
             span=span,
         )
@@ -75,54 +78,55 @@ def assess(run: Run, splits: Splits) -> QualityEstimate | None:
     return found
 
 
-def caution(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
-    """Say what about the noise is likely to go wrong, before anything is trained.
+def noise_warnings(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
+    """Return warnings about noise that is unsuitable for the recipe, before training.
 
     Returns
     -------
     tuple of str
-        Warnings; empty where all is well, or nothing can be told.
+        Empty if there is no problem, or none can be detected.
     """
-    return (*_kept(recipe, splits), *_strong(recipe, splits))
+    return (*_correlated_noise(recipe, splits), *_strong_noise(recipe, splits))
 
 
-def _kept(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
-    """Say it if the noise is such that a recipe's objectives would keep it.
+def _correlated_noise(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
+    """Warn about noise that the objectives of a recipe would not remove.
 
-    They take what neighbours have in common for structure, if nobody tells them about the noise.
+    Self-supervised objectives take what neighboring pixels have in common for structure.
     """
-    blind = [
+    self_supervised = [
         phase
         for phase in recipe.phase.values()
-        if phase.objective in _BLIND or (phase.objective == "recorrupted" and not recipe.noise)
+        if phase.objective in _SELF_SUPERVISED
+        or (phase.objective == "recorrupted" and not recipe.noise)
     ]
-    found = _independence(recipe, splits) if blind else None
+    found = _independence(recipe, splits) if self_supervised else None
     if found is None or found.direction is None:
         return ()
-    if all(_hides(phase, found.direction) for phase in blind):
+    if all(_hides(phase, found.direction) for phase in self_supervised):
         return ()
-    instead = ["learn from repeats (Noise2Noise)", "start from photo-real-color"]
+    instead = ["train on repeats (Noise2Noise)", "start from photo-real-color"]
     if found.direction != "all":
-        instead.insert(1, f'hide lines (noise2void2 with lines = "{found.direction}")')
+        instead.insert(1, f'mask lines (noise2void2 with lines = "{found.direction}")')
     better = ", or ".join(instead)
-    said = (
-        f"the noise {found.verdict}. What is learnt from noisy pictures alone takes it to be "
-        f"independent from pixel to pixel, and will leave it in. Better {better}"
+    warning = (
+        f"the noise {found.verdict}. Training on noisy images alone assumes that noise is "
+        f"independent between pixels, and will not remove this noise. Instead, {better}"
     )
-    return (said,)
+    return (warning,)
 
 
-def _strong(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
-    """Say it if noise of a set strength is put on pictures that use little of their range."""
+def _strong_noise(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
+    """Warn about noise of a given strength on images that use a small part of their range."""
     low, high = splits.normalization
-    if recipe.data.supervision != "clean" or high - low > _LITTLE:
+    if recipe.data.supervision != "clean" or high - low > _NARROW_RANGE:
         return ()
-    said = (
-        f"the pictures reach from {low:.3g} to {high:.3g} of what their files could hold, and the "
-        "noise that is put on them is told in units of the whole (gaussian:25 is 25/255 of it); "
-        "it may be far too strong: choose it by --noise, or measure it with noise-profile"
+    warning = (
+        f"the images use only {low:.3g} to {high:.3g} of the range of their files, but the "
+        "strength of the noise is relative to the whole range (gaussian:25 is 25/255 of it), so it "
+        "may be far too strong; choose it with --noise, or measure it with noise-profile"
     )
-    return (said,)
+    return (warning,)
 
 
 def _hides(phase: Phase, direction: str) -> bool:
@@ -130,7 +134,7 @@ def _hides(phase: Phase, direction: str) -> bool:
 
 
 def _independence(recipe: Recipe, splits: Splits) -> Autocorrelation | None:
-    """Look at the noise of some training images, in the most certain way that they allow."""
+    """Return the autocorrelation of the noise in some training images."""
     _, height, width = splits.shape
     part, some = splits.train, slice(max(1, _PIXELS // (height * width)))
     images = to_images(part.images[some])
@@ -143,7 +147,7 @@ def _independence(recipe: Recipe, splits: Splits) -> Autocorrelation | None:
 
 
 def _known(recipe: Recipe, splits: Splits) -> unsupervised.KnownNoise | None:
-    """Give the noise that a recipe says its noisy pictures have, if that is one and the same."""
+    """Return the noise that a recipe declares for noisy images, unless it varies between images."""
     if not recipe.noise or not all(map(adds_alike, recipe.noise)):
         return None
     noise, random = uncut(Compose(recipe.noise)), generator(recipe.seed, "probes")
@@ -152,8 +156,8 @@ def _known(recipe: Recipe, splits: Splits) -> unsupervised.KnownNoise | None:
         clean = torch.from_numpy(images.astype(np.float32).transpose(0, 3, 1, 2)).contiguous()
         return to_images(noise(clean, random) - clean)
 
-    means = np.linspace(*splits.normalization, _LEVELS)
-    flat = np.ones((1, _FLAT, _FLAT, splits.shape[0]), np.float32)
+    means = np.linspace(*splits.normalization, _BRIGHTNESSES)
+    flat = np.ones((1, _FLAT_SIDE, _FLAT_SIDE, splits.shape[0]), np.float32)
     drawn = np.concatenate([draw(mean * flat) for mean in means]).astype(np.float64)
     variances = np.square(drawn).mean((1, 2)).T.tolist()
     curves = (Curve(tuple(means.tolist()), tuple(channel)) for channel in variances)

@@ -1,4 +1,4 @@
-"""Scoring: from a run folder to numbers on the images that it was not trained on."""
+"""Score a run on images that it was not trained on."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from autodenoise.noise import Compose
 from autodenoise.plots import images as figures
 from autodenoise.recipes.overrides import first_difference
 from autodenoise.runs import results
-from autodenoise.runs.estimation import assess
-from autodenoise.runs.figures import Scene, draw_scene
+from autodenoise.runs.estimation import estimate_quality
+from autodenoise.runs.figures import FigureContext, draw_figures
 from autodenoise.runs.networks import network
 from autodenoise.runs.report import write as write_report
 from autodenoise.runs.run import FIGURES_FOLDER, RECIPE_NAME, Run, to_images
@@ -40,62 +40,61 @@ if TYPE_CHECKING:
 
 __all__ = ["classify", "compare", "estimate", "evaluate", "find_outliers"]
 
-_SHOWN = 10
-_CHOOSING = 5000
+_MAX_SHOWN = 10
+_MAX_PCA_IMAGES = 5000
 
 
 def evaluate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None) -> Evaluation:
-    """Score a run's model file on its test images, and draw ten of them.
+    """Score a run on its test images, and draw ten of them.
 
-    The noise is the images' own, or the recipe's, drawn as validation drew it where both are the
-    same images. The scores go to ``evaluation.json`` and the picture to ``figures/denoised.png`` in
-    the folder.
-
-    Raises
-    ------
-    UsageError
-        Nobody has the clean images; see `estimate`.
-    InputError
-        The folder is no run, its training is not over, or its data are missing.
-    OutputError
-        The folder cannot be written.
-    """
-    run = Run.open(folder)
-    scene = Scene(run, (), run.recipe.seed, on_bytes)
-    evaluation, _ = score(scene.model, scene.held.noisy, scene.held.known("a score"))
-    results.write(run.folder, results.EVALUATION_NAME, evaluation)
-    draw_scene(scene, ["denoised"])
-    write_report(run, scene.splits)
-    return evaluation
-
-
-def estimate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None) -> QualityEstimate:
-    """Estimate how good a run's model file is where nobody has the clean images.
-
-    What can be told goes to ``estimate.json``, ten images and what was taken out of them to
+    The noise is that of the images, or that of the recipe: the same as in validation if there is no
+    separate test split. The scores are written to ``evaluation.json`` in the folder, the figure to
     ``figures/denoised.png``.
 
     Raises
     ------
     UsageError
-        There are clean images, which tell it for certain; see `evaluate`.
+        The data include no clean images; see `estimate`.
     InputError
-        The images are too small or too few to tell anything; else as `evaluate`.
+        The folder is not a run folder, has no model file yet, or its data are missing.
+    OutputError
+        The folder cannot be written.
+    """
+    run = Run.open(folder)
+    context = FigureContext(run, (), run.recipe.seed, on_bytes)
+    evaluation, _ = score(context.model, context.test.noisy, context.test.require_clean("a score"))
+    results.write(run.folder, results.EVALUATION_NAME, evaluation)
+    draw_figures(context, ["denoised"])
+    write_report(run, context.splits)
+    return evaluation
+
+
+def estimate(folder: str | os.PathLike[str], *, on_bytes: OnBytes | None = None) -> QualityEstimate:
+    """Estimate the quality of a run without clean images.
+
+    The estimate is written to ``estimate.json`` in the folder; ten images and their removed noise
+    are drawn into ``figures/denoised.png``.
+
+    Raises
+    ------
+    UsageError
+        The data include clean images; see `evaluate`.
+    InputError
+        The images are too small or too few for an estimate; else as in `evaluate`.
     OutputError
         The folder cannot be written.
     """
     run = Run.open(folder)
     if run.has_clean:
-        raise UsageError(f"the data of {run.folder} hold clean images; evaluate the run on those")
-    scene = Scene(run, (), run.recipe.seed, on_bytes)
-    found = assess(run, scene.splits)
+        raise UsageError(f"the data of {run.folder} include clean images; use evaluate instead")
+    context = FigureContext(run, (), run.recipe.seed, on_bytes)
+    found = estimate_quality(run, context.splits)
     if found is None:
         raise InputError(
-            f"the images of {run.folder} are too small or too few to tell anything without clean "
-            "ones"
+            f"the images of {run.folder} are too small or too few to estimate its quality"
         )
-    draw_scene(scene, ["denoised"])
-    write_report(run, scene.splits)
+    draw_figures(context, ["denoised"])
+    write_report(run, context.splits)
     return found
 
 
@@ -105,32 +104,33 @@ def classify(
     on_step: Callable[[int, int], None] | None = None,
     on_bytes: OnBytes | None = None,
 ) -> Accuracy:
-    """Ask a classifier what it sees on clean, noisy and denoised images.
+    """Measure the accuracy of a classifier on clean, noisy and denoised images.
 
-    It is trained on the run's clean training images alone; the result goes to ``classifier.json``.
+    The classifier is trained on the clean training images of the run. The result is written to
+    ``classifier.json``.
 
     Raises
     ------
     UsageError
         The data have no labels.
     InputError, OutputError
-        As `evaluate`.
+        As in `evaluate`.
     """
     run = Run.open(folder)
     model = run.model()
     splits = run.data(on_bytes)
-    held = run.held_back(splits)
-    if splits.train.labels is None or held.labels is None:
+    test = run.evaluation_images(splits)
+    if splits.train.labels is None or test.labels is None:
         raise UsageError(
-            f"the data of {run.folder} have no labels, so there are no classes to recognise"
+            f"the data of {run.folder} have no labels, so there is nothing to classify"
         )
-    clean = held.known("a classifier")
+    clean = test.require_clean("a classifier")
     classifier = Classifier(splits.train, run.recipe.seed, on_step)
     accuracy = Accuracy(
         images=len(clean),
-        clean=classifier.accuracy(clean, held.labels),
-        noisy=classifier.accuracy(np.clip(held.noisy, 0, 1), held.labels),
-        denoised=classifier.accuracy(run_denoiser(model, held.noisy), held.labels),
+        clean=classifier.accuracy(clean, test.labels),
+        noisy=classifier.accuracy(np.clip(test.noisy, 0, 1), test.labels),
+        denoised=classifier.accuracy(run_denoiser(model, test.noisy), test.labels),
     )
     results.write(run.folder, results.CLASSIFIER_NAME, accuracy)
     write_report(run, splits)
@@ -140,26 +140,27 @@ def classify(
 def find_outliers(
     folder: str | os.PathLike[str], source: str, *, on_bytes: OnBytes | None = None
 ) -> Outliers:
-    """Tell another data set's images from the run's own by their reconstruction error.
+    """Detect out-of-distribution images by reconstruction error.
 
-    Neither gets noise: the network is an autoencoder here. The result goes to ``outliers.json``,
-    its histogram and the least familiar of the run's own images to the folder's figures.
+    No noise is added: the network serves as an autoencoder. The result is written to
+    ``outliers.json``; a histogram, and the test images with the largest error, are drawn into the
+    folder's figures.
 
     Parameters
     ----------
     folder
         The run folder.
     source
-        A data set as a recipe names it; its test part, brought to the size of the run's images.
+        The other dataset, as in a recipe. Its test images are resized to the size of the run's.
 
     Raises
     ------
     UsageError
-        No data set has this name.
+        The dataset does not exist.
     InputError
-        Its images have other channels; else as `evaluate`.
+        Its images have another number of channels; else as in `evaluate`.
     OutputError
-        As `evaluate`.
+        As in `evaluate`.
     """
     run = Run.open(folder)
     model = run.model()
@@ -171,31 +172,34 @@ def find_outliers(
             f"{source} has images of {others.shape[0]} channel(s), {run.folder} was trained on "
             f"{splits.shape[0]}"
         )
-    inside, outside = run.held_back(splits).known("outliers"), to_images(others.test.images)
+    inside, outside = (
+        run.evaluation_images(splits).require_clean("outliers"),
+        to_images(others.test.images),
+    )
     errors = [reconstruction_error(model, images) for images in (inside, outside)]
-    greys = [images.mean((1, 2, 3)) for images in (inside, outside)]
+    brightnesses = [images.mean((1, 2, 3)) for images in (inside, outside)]
     name = Path(source).name
     found = Outliers(
         against=name,
         images=len(inside),
         outliers=len(outside),
         auc=auc(*errors),
-        brightness_auc=auc(*greys),
+        brightness_auc=auc(*brightnesses),
     )
     results.write(run.folder, results.OUTLIERS_NAME, found)
     make_folder(run.folder / FIGURES_FOLDER)
-    own = Path(run.recipe.data.source).name
-    title = f"{run.recipe.name}: {name} among {own}, AUC {found.auc:.4f}"
+    own_name = Path(run.recipe.data.source).name
+    title = f"{run.recipe.name}: {name} among {own_name}, AUC {found.auc:.4f}"
     figures.save(
-        histogram(errors[0], errors[1], (own, name), title),
+        histogram(errors[0], errors[1], (own_name, name), title),
         run.folder / FIGURES_FOLDER / "outliers.png",
     )
-    rows = np.argsort(-errors[0], kind="stable")[:_SHOWN]
-    pictures = {"image": inside[rows], "reconstructed": model.batch(inside[rows])}
+    rows = np.argsort(-errors[0], kind="stable")[:_MAX_SHOWN]
+    shown = {"image": inside[rows], "reconstructed": model.batch(inside[rows])}
     headings = [f"{error:.3f}" for error in errors[0][rows]]
-    title = f"{run.recipe.name}: the least familiar of {own}, by excess cross-entropy"
+    title = f"{run.recipe.name}: {own_name} with the largest excess cross-entropy"
     figures.save(
-        figures.image_rows(pictures, title, headings=headings),
+        figures.image_rows(shown, title, headings=headings),
         run.folder / FIGURES_FOLDER / "unfamiliar.png",
     )
     write_report(run, splits)
@@ -209,53 +213,55 @@ def compare(
     report: TrainingCallback | None = None,
     on_bytes: OnBytes | None = None,
 ) -> Comparison:
-    """Score other methods on a run's held-back images, with the very same noise on them.
+    """Score other denoisers on a run's test images, with exactly the same noise.
 
-    The table goes to ``comparison.json``.
+    The table is written to ``comparison.json``.
 
     Parameters
     ----------
     folder
         The run folder.
     others
-        Each is ``pca``: the principal components of the clean training images, as many as the
-        network's code has numbers, or, where that is no fewer than the image has, as many as leave
-        the least error; the name of a built-in recipe or a ``.toml`` file: its network and
-        schedule are trained on this run's data, noise and seed, in the run's folder ``against``
-        (or gone on with there); or a run folder or model file, which is taken as it is.
+        Each is one of:
+
+        - ``pca``: principal components of the clean training images, as many as the network's code
+          has numbers; without a bottleneck, the number with the smallest error.
+        - A built-in recipe or a ``.toml`` file: its network and schedule are trained on this run's
+          data, noise and seed in the folder ``against``, or resumed there.
+        - A run folder or a model file.
     report, on_bytes
-        Hear how training and downloads go.
+        Callbacks for the progress of training and of downloads.
 
     Returns
     -------
     Comparison
-        The noisy images themselves, the run, then the others as they were named.
+        The noisy images, the run, and the others in their order.
 
     Raises
     ------
     UsageError
-        A name is neither of these, or a recipe does not fit the run's images.
+        A name is unknown, or a recipe does not fit the run's images.
     InputError
-        A model file does not fit the run's images; else as `evaluate`.
+        A model file does not fit the run's images; else as in `evaluate`.
     OutputError
-        As `evaluate`.
+        As in `evaluate`.
     """
     run = Run.open(folder)
     model = run.model()
     splits = run.data(on_bytes)
-    held = run.held_back(splits)
-    clean = held.known("a comparison")
-    # All are made before the first is scored: a name that is wrong is told at once.
+    test = run.evaluation_images(splits)
+    clean = test.require_clean("a comparison")
+    # Report an unknown name before anything is trained.
     for other in others:
         _check_known(other)
     methods: list[tuple[str, int | None, Denoiser]] = [
         (run.recipe.name, model.card.parameters, model)
     ]
     methods += [_method(run, splits, other, report, on_bytes) for other in others]
-    noisy = average(clean, np.clip(held.noisy, 0, 1))
+    noisy = average(clean, np.clip(test.noisy, 0, 1))
     rows = [Method("noisy", None, noisy)]
     for name, parameters, denoiser in methods:
-        scores = average(clean, run_denoiser(denoiser, held.noisy))
+        scores = average(clean, run_denoiser(denoiser, test.noisy))
         rows.append(Method(name, parameters, scores))
     comparison = Comparison(len(clean), tuple(rows))
     results.write(run.folder, results.COMPARISON_NAME, comparison)
@@ -295,10 +301,10 @@ def _method(
     )
     target = run.folder / "against" / recipe.name
     if (target / RECIPE_NAME).exists():
-        there, here = (target / RECIPE_NAME).read_text("utf-8"), recipes.dump(recipe)
-        if there != here:
+        stored, current = (target / RECIPE_NAME).read_text("utf-8"), recipes.dump(recipe)
+        if stored != current:
             raise UsageError(
-                f"{target} holds another recipe of this name{first_difference(there, here)}; "
+                f"{target} holds another recipe with this name{first_difference(stored, current)}; "
                 f"remove it, or rename {name}"
             )
         trained = resume(target, report=report, on_bytes=on_bytes)
@@ -315,5 +321,5 @@ def _principal_components(run: Run, splits: datasets.Splits) -> LinearDenoiser:
         numbers = None
     clean, noisy = splits.train.images, splits.train.noisy
     if noisy is None:
-        noisy = corrupt(Compose(run.recipe.noise), clean[:_CHOOSING], run.recipe.seed, "pca")
-    return LinearDenoiser(to_images(clean), to_images(noisy[:_CHOOSING]), numbers)
+        noisy = corrupt(Compose(run.recipe.noise), clean[:_MAX_PCA_IMAGES], run.recipe.seed, "pca")
+    return LinearDenoiser(to_images(clean), to_images(noisy[:_MAX_PCA_IMAGES]), numbers)

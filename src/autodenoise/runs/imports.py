@@ -1,4 +1,4 @@
-"""Networks that were trained elsewhere become model files."""
+"""Convert Keras models into model files."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
 
     from autodenoise.keras_import import ImportedNetwork, ValueRange
 
-__all__ = ["Imported", "import_keras"]
+__all__ = ["ImportedModel", "import_keras"]
 
-_LONGEST_NAME = 100
+_MAX_NAME_LENGTH = 100
 
 
 @dataclass(frozen=True)
-class Imported:
-    """What `import_keras` made.
+class ImportedModel:
+    """The result of `import_keras`.
 
     Attributes
     ----------
     path
         The model file.
     card
-        What it says of itself.
+        Its card.
     summary
-        Its network, layer for layer, at a size that it takes.
-    doubts
-        What the file does not tell and the network looks like, in sentences.
+        Its network, layer by layer, at a size that it accepts.
+    warnings
+        Signs that the intensity range is another one, in sentences.
     """
 
     path: Path
     card: runtime.Card
     summary: Summary
-    doubts: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def import_keras(
@@ -53,61 +53,63 @@ def import_keras(
     output: str | os.PathLike[str] | None = None,
     *,
     name: str = "",
-    takes: ValueRange = (0.0, 1.0),
-    gives: ValueRange | None = None,
-) -> Imported:
-    """Make a model file of a network that was trained in Keras.
+    input_range: ValueRange = (0.0, 1.0),
+    output_range: ValueRange | None = None,
+) -> ImportedModel:
+    """Convert a Keras model into a model file.
 
-    Neither Keras nor TensorFlow is needed, and nothing of the file is run.
+    Neither Keras nor TensorFlow is needed, and no code in the file is run.
 
     Parameters
     ----------
     source
-        A ``.keras`` file, or an ``.h5`` file of a whole model.
+        A ``.keras`` file, or an ``.h5`` file that holds a whole model.
     output
-        The file to make, which ends in ``.onnx``; by default beside the source. Must not exist.
+        The new ``.onnx`` file; by default next to the source.
     name
-        The model's; by default the source's, without its ending.
-    takes
-        What the network takes for black and for white.
-    gives
-        What it answers with for black and for white; by default as it takes them.
+        The name of the model; by default that of the file, without suffix.
+    input_range
+        The values of black and white in the network's input.
+    output_range
+        The values of black and white in its output; by default the input range.
 
     Raises
     ------
     InputError
-        The file is missing or damaged, or its network holds what we do not know: a
-        layer, an option, a second input, Python code.
+        The file is missing or damaged, or its network has something unsupported: a layer, an
+        option, a second input, Python code.
     OutputError
-        The output is there already, is called otherwise, or cannot be written.
+        The output exists already, does not end in ``.onnx``, or cannot be written.
     UsageError
-        Black and white are the same value, or the name is none.
+        Black and white are the same value, or the name is invalid.
     """
     path = Path(source)
     target = path.with_suffix(".onnx") if output is None else Path(output)
-    gives = takes if gives is None else gives
-    for values in (takes, gives):
+    output_range = input_range if output_range is None else output_range
+    for values in (input_range, output_range):
         if not all(map(math.isfinite, values)) or values[0] == values[1]:
             raise UsageError(
                 f"black is {values[0]:g} and white is {values[1]:g}; expected two different numbers"
             )
     if target.suffix != ".onnx":
-        raise OutputError(f"model files end in .onnx; {target} does not")
+        raise OutputError(f"the output is {target}; expected a name that ends in .onnx")
     if target.exists():
-        raise OutputError(f"{target} is there already; choose another name, or remove it")
-    name = name or printable(path.stem)[:_LONGEST_NAME]
-    if not name.isprintable() or {"/", "\\"} & set(name) or len(name) > _LONGEST_NAME:
+        raise OutputError(f"{target} exists already; choose another name, or remove it")
+    name = name or printable(path.stem)[:_MAX_NAME_LENGTH]
+    if not name.isprintable() or {"/", "\\"} & set(name) or len(name) > _MAX_NAME_LENGTH:
         raise UsageError(
-            f"the name is {name!a}; expected at most {_LONGEST_NAME} characters without / and \\"
+            f"the name is {name!a}; expected at most {_MAX_NAME_LENGTH} characters without / and \\"
         )
     try:
-        found = read_network(path, takes, gives)
+        found = read_network(path, input_range, output_range)
         card, summary = _card(found, name), summarise(found.network, found.shape)
         export(found.network, card, target)
     except InputError as error:
         raise InputError(f"{path} cannot be imported: {error}") from None
     _, written = checking.read(target)
-    return Imported(target, written, summary, _doubts(found, takes, gives))
+    return ImportedModel(
+        target, written, summary, _range_warnings(found, input_range, output_range)
+    )
 
 
 def _card(found: ImportedNetwork, name: str) -> runtime.Card:
@@ -126,19 +128,21 @@ def _card(found: ImportedNetwork, name: str) -> runtime.Card:
     )
 
 
-def _doubts(found: ImportedNetwork, takes: ValueRange, gives: ValueRange) -> tuple[str, ...]:
-    """Say where it looks as if black and white were not 0 and 1."""
+def _range_warnings(
+    found: ImportedNetwork, input_range: ValueRange, output_range: ValueRange
+) -> tuple[str, ...]:
+    """Warn if the layers suggest that black and white are not 0 and 1."""
     kinds = [layer["kind"] for layer in found.network.arguments["layers"]]
     kinds = [kind for kind in kinds if kind not in ("flatten", "reshape")]
-    doubts = []
-    if takes == (0, 1) and kinds[0] == "rescale":
-        doubts.append(
-            "Its first layer changes the scale of the values. If it was trained on images from 0 "
-            "to 255, import it with --takes 0 255."
+    warnings = []
+    if input_range == (0, 1) and kinds[0] == "rescale":
+        warnings.append(
+            "The first layer rescales its input. If the network was trained on images from 0 to "
+            "255, import it with --input-range 0 255."
         )
-    if gives == (0, 1) and kinds[-1] == "tanh":
-        doubts.append(
-            "Its last layer is a tanh. If it was trained on images from -1 to 1, import it with "
-            "--takes -1 1."
+    if output_range == (0, 1) and kinds[-1] == "tanh":
+        warnings.append(
+            "The last layer is a tanh. If the network was trained on images from -1 to 1, import "
+            "it with --input-range -1 1."
         )
-    return tuple(doubts)
+    return tuple(warnings)

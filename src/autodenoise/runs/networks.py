@@ -1,4 +1,4 @@
-"""Networks as recipes and runs have them: made for images of a shape, untrained or trained."""
+"""Build the network of a recipe or a run, untrained or trained."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ if TYPE_CHECKING:
     from autodenoise.recipes import Recipe
     from autodenoise.runs.run import Run
 
-__all__ = ["check_sides", "network", "origin", "trained"]
+__all__ = ["check_sides", "fingerprint", "network", "trained"]
 
 
 def network(
     recipe: Recipe, shape: tuple[int, int, int], span: tuple[float, float] = (0.0, 1.0)
 ) -> Autoencoder:
-    """Make a recipe's untrained network for images of a shape.
+    """Build the untrained network of a recipe.
 
     Parameters
     ----------
     recipe
-        Says which network, and seeds its weights.
+        Names the network and the seed of its weights.
     shape
-        (channels, height, width).
+        (channels, height, width) of the images.
     span
-        What the images reach from and to, nominally.
+        The range of values in the images.
 
     Raises
     ------
     UsageError
-        The network cannot be made with these arguments, or cannot work on such images.
+        The arguments are invalid, or the network does not accept images of this shape.
     """
     channels, height, width = shape
-    # What the data decide, unless the recipe says otherwise.
+    # Defaults from the data; the recipe may override them.
     accepted = signature(nets.NETWORKS[recipe.network.name]).parameters
     inferred = {"channels": channels, "size": (height, width)}
     if span != (0, 1):
         if "black" not in accepted:
             raise UsageError(
-                f"the network {recipe.network.name} takes images from 0 to 1 alone; leave "
-                "normalize out of [data], or use unet"
+                f"the network {recipe.network.name} expects images from 0 to 1; remove normalize "
+                "from [data], or use unet"
             )
         inferred |= dict(zip(("black", "white"), span, strict=True))
     arguments = {key: value for key, value in inferred.items() if key in accepted}
@@ -66,7 +66,7 @@ def network(
         )
     except (ArithmeticError, RuntimeError, ValueError) as error:
         raise UsageError(
-            f"the network {recipe.network.name} cannot be made with {arguments}: {error}"
+            f"the network {recipe.network.name} cannot be built with {arguments}: {error}"
         ) from None
     image = torch.zeros(1, *shape)
     try:
@@ -76,11 +76,11 @@ def network(
         fits = False
     if not fits:
         sides = f"; its sides must be multiples of {built.multiple}" if built.multiple else ""
-        advice = "learn from larger pictures"
+        advice = "train on larger images"
         if recipe.data.crop is None:
-            advice = "bring the images to a size with [data] size = [height, width]"
+            advice = "resize the images with [data] size = [height, width]"
         raise UsageError(
-            f"the network {recipe.network.name} cannot work on images of {width}x{height} pixels "
+            f"the network {recipe.network.name} does not accept images of {width}x{height} pixels "
             f"and {channels} channel(s){sides}. Choose another network, or {advice}"
         )
     return built
@@ -88,15 +88,15 @@ def network(
 
 @torch.no_grad()
 def check_sides(recipe: Recipe, untrained: Autoencoder, shape: tuple[int, int, int]) -> None:
-    """Check that a network can work on images or crops of the sides that a recipe feeds it.
+    """Check that a network accepts the images or crops that a recipe trains it on.
 
     Raises
     ------
     UsageError
-        It cannot.
+        It does not.
     """
     name, multiple = recipe.network.name, untrained.multiple
-    # It learns from images of half the sides.
+    # neighbor2neighbor trains on images of half the size.
     halved = any(phase.objective == "neighbor2neighbor" for phase in recipe.phase.values())
     if recipe.data.crop is None:
         channels, height, width = shape
@@ -105,28 +105,29 @@ def check_sides(recipe: Recipe, untrained: Autoencoder, shape: tuple[int, int, i
                 untrained(torch.zeros(1, channels, height // 2, width // 2))
         except RuntimeError:
             raise UsageError(
-                f"the network {name} works on images of {height}x{width} alone, and "
-                "neighbor2neighbor learns from images of half the sides; choose another objective"
+                f"the network {name} accepts only images of {width}x{height} pixels, but "
+                "neighbor2neighbor trains on images of half the size; choose another objective"
             ) from None
         return
     if multiple is None:
         raise UsageError(
-            f"the network {name} works on images of one size alone; leave crop out of [data]"
+            f"the network {name} accepts images of one size only; remove crop from [data]"
         )
     sides = {f"phase.{key}.crop": phase.crop for key, phase in recipe.phase.items()}
     multiple *= 2 if halved else 1
     for key, side in {"data.crop": recipe.data.crop, **sides}.items():
         if side is not None and side % multiple:
             raise UsageError(
-                f"{key} is {side}; the network {name} takes multiples of {multiple}, such as "
+                f"{key} is {side}; the network {name} needs a multiple of {multiple}, such as "
                 f"{max(multiple, side - side % multiple)}"
             )
 
 
-def origin(recipe: Recipe) -> str:
-    """Sum up what of a recipe decides how its training goes on. Pictures may have been moved.
+def fingerprint(recipe: Recipe) -> str:
+    """Return a fingerprint of the settings that determine training, to check before resuming.
 
-    Defaults are left out, so that runs can be gone on with when there are new keys.
+    It omits default values, so that runs can be resumed when there are new keys, and paths, since
+    images may have been moved.
     """
     data, keywords = recipe.data, signature(nets.NETWORKS[recipe.network.name]).parameters
     if data.source not in SOURCES:
@@ -148,7 +149,7 @@ def origin(recipe: Recipe) -> str:
 
 
 def _differing(value: Any) -> Any:
-    """Give what differs from its default, with the kinds, as JSON takes it."""
+    """Return the values that differ from their default, and all kinds, as JSON types."""
     if is_dataclass(value):
         value = {
             entry.name: getattr(value, entry.name)
@@ -170,7 +171,7 @@ def trained(
     phase: str | None = None,
     span: tuple[float, float] = (0.0, 1.0),
 ) -> Autoencoder:
-    """Make the network that a run has trained: what its model file holds, alive.
+    """Return the trained network of a run, with the weights of its model file.
 
     Parameters
     ----------
@@ -179,21 +180,21 @@ def trained(
     shape
         (channels, height, width) of its images.
     phase
-        As it was at the end of this phase, which is not the last; by default as it is now.
+        Use the weights at the end of this phase, other than the last; by default the current ones.
     span
-        What its images reach from and to, nominally.
+        The range of values in its images.
 
     Raises
     ------
     InputError
         The weights are missing or damaged.
     """
-    made = network(run.recipe, shape, span)
+    built = network(run.recipe, shape, span)
     if phase is not None:
-        load_weights(run.folder / weights_name(phase), made)
+        load_weights(run.folder / weights_name(phase), built)
     elif run.recipe.keep == "best":
-        load_weights(run.folder / BEST_NAME, made)
+        load_weights(run.folder / BEST_NAME, built)
     else:
         checkpoint = run.folder / CHECKPOINT_NAME
-        restore_trained(checkpoint, load_state(checkpoint)[1], made)
-    return made.eval()
+        restore_trained(checkpoint, load_state(checkpoint)[1], built)
+    return built.eval()

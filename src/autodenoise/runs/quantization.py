@@ -1,4 +1,4 @@
-"""A model file for CPUs that multiply bytes: where its card's data and noise meet quantisation."""
+"""Quantize a model file to 8 bits, calibrated on the data and noise of its card."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
     Images = NDArray[np.float32]
 
-__all__ = ["Quantised", "quantize"]
+__all__ = ["QuantizedModel", "quantize"]
 
-_IMAGES = 64
-_SIDE = 128
+_CALIBRATION_IMAGES = 64
+_CALIBRATION_SIDE = 128  # pixels
 _NOISES: TypeAdapter[list[AnyNoise]] = TypeAdapter(list[AnyNoise])
 
 
-class Quantised(NamedTuple):
-    """What `quantize` made.
+class QuantizedModel(NamedTuple):
+    """The result of `quantize`.
 
     Attributes
     ----------
     path
         The new model file.
     calibration
-        What its ranges were found on.
+        The images that it was calibrated on.
     before, after
-        PSNR in dB on these images of the file in float32 and of the one in 8 bits, averaged.
+        The mean PSNR in dB of the float32 and of the 8-bit model on these images.
     """
 
     path: Path
@@ -59,44 +59,43 @@ def quantize(
     *,
     data: str = "",
     on_bytes: OnBytes | None = None,
-) -> Quantised:
-    """Make the variant of a model whose inner convolutions are computed in 8 bits.
+) -> QuantizedModel:
+    """Quantize the inner convolutions of a model to 8 bits.
 
-    Its ranges are found on 64 training images, spread over the data set, or on their middles of
-    128x128 where the model takes any size; with the noise that the model was trained on, drawn
-    anew, but the same each time.
+    The model is calibrated on 64 training images, or on their 128x128 centers if it takes images of
+    any size, with new noise of the kind that it was trained on. The result is deterministic.
 
     Parameters
     ----------
     model
-        As `autodenoise.load` takes it; in float32.
+        A float32 model, as in `autodenoise.load`.
     output
-        The file to make, which ends in ``.onnx``. Must not exist.
+        The new ``.onnx`` file.
     data
-        What the model was trained on, as recipes name it; by default the card's name for it, which
-        is enough for a data set that has a name. Never what the new file shall be judged on.
+        The training data, as in a recipe; by default as in the model's card, which suffices for
+        named datasets. Never use test images here.
     on_bytes
-        Hears of a download's progress.
+        Callback for the progress of downloads.
 
     Raises
     ------
     InputError
-        The model or the data cannot be used or do not fit each other, the card does not tell of
-        noise, or the network has nothing that can be computed in 8 bits.
+        The model or the data cannot be used or do not fit each other, the card names no noise, or
+        the network has no layer that can be quantized.
     OutputError
-        The output is there already, is called otherwise, or cannot be written.
+        The output exists already, does not end in ``.onnx``, or cannot be written.
     UsageError
-        No model or data set has this name, or the card has none.
+        The model or the dataset is unknown, or the card names no dataset.
     """
     source, target = runtime.find(model), Path(output)
     if target.suffix != ".onnx":
-        raise OutputError(f"model files end in .onnx; {target} does not")
+        raise OutputError(f"the output is {target}; expected a name that ends in .onnx")
     if target.exists():
-        raise OutputError(f"{target} is there already; choose another name, or remove it")
+        raise OutputError(f"{target} exists already; choose another name, or remove it")
     before = runtime.Model(source)
     card, name = before.card, data or before.card.data
     if not name:
-        raise UsageError("the model's card does not tell its data; name them with --data")
+        raise UsageError("the model's card names no training data; name them with --data")
     clean, noisy = _images(card, name, on_bytes)
     calibration = f"{len(clean)} images of {Path(name).name}, {clean.shape[2]}x{clean.shape[1]}"
     quantize_model(source, target, noisy, calibration)
@@ -104,51 +103,54 @@ def quantize(
         float(metrics.psnr(clean, denoiser.batch(noisy)).mean())
         for denoiser in (before, runtime.Model(target))
     )
-    return Quantised(target, calibration, *scores)
+    return QuantizedModel(target, calibration, *scores)
 
 
 def _images(card: Card, name: str, on_bytes: OnBytes | None) -> tuple[Images, Images]:
-    """Give clean training images and what the card's noise makes of them, (N, H, W, C)."""
+    """Return clean training images, and the same with the noise of the card, (N, H, W, C)."""
     any_size = card.size is None
     data = datasets.DataSpec(
-        name, validation="last", crop=_SIDE if any_size else None, gray=card.channels == 1
+        name,
+        validation="last",
+        crop=_CALIBRATION_SIDE if any_size else None,
+        gray=card.channels == 1,
     )
-    learnt = datasets.load(data, on_bytes).train
-    rows = np.unique(np.linspace(0, learnt.size - 1, _IMAGES).astype(np.int64))
+    train = datasets.load(data, on_bytes).train
+    rows = np.unique(np.linspace(0, train.size - 1, _CALIBRATION_IMAGES).astype(np.int64))
     if any_size:
-        pixels = center_crops([learnt.full_images[row][0] for row in rows], _SIDE)
+        pixels = center_crops([train.full_images[row][0] for row in rows], _CALIBRATION_SIDE)
         side = pixels.shape[2] // card.size_multiple * card.size_multiple
         pixels = center_crops(list(pixels), side)
     else:
-        pixels = learnt.images[rows]
+        pixels = train.images[rows]
     _check_fit(card, name, tuple(pixels.shape[1:]))
     clean = as_float(pixels)
     if not card.noise:
-        raise InputError("the model's card does not tell what noise it was trained on")
+        raise InputError("the model's card names no training noise")
     try:
         noise = Compose(tuple(_NOISES.validate_python(card.noise)))
     except ValidationError:
         raise InputError(
-            "the model's card tells of noise that this version of autodenoise does not know"
+            "this version of autodenoise does not know the noise in the model's card"
         ) from None
     noisy = noise(clean, generator(0, "calibration"))
     return to_images(clean), to_images(noisy)
 
 
 def _check_fit(card: Card, name: str, shape: tuple[int, ...]) -> None:
-    """Check that a model takes images (C, H, W) as they are."""
+    """Check that a model accepts images of a shape (C, H, W)."""
     channels, height, width = shape
     if channels != card.channels:
         raise InputError(
-            f"the model takes {card.channels} channel(s), the images of {name} have {channels}"
+            f"the model expects {card.channels} channel(s), the images of {name} have {channels}"
         )
     if card.size is not None and card.size != (height, width):
         raise InputError(
-            f"the model takes {card.size[1]}x{card.size[0]} pixels alone, the images of {name} "
+            f"the model accepts only {card.size[1]}x{card.size[0]} pixels, the images of {name} "
             f"have {width}x{height}"
         )
     if min(height, width) == 0:
         raise InputError(
-            f"the model takes multiples of {card.size_multiple} pixels, and a side of an image of "
-            f"{name} is shorter than that"
+            f"image sides must be multiples of {card.size_multiple} pixels, and an image of {name} "
+            "has a shorter side"
         )

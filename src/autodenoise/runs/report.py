@@ -1,4 +1,4 @@
-"""The report: one page that shows a run, for anybody to open."""
+"""Write the report of a run: one self-contained web page."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from autodenoise.evaluation.outliers import Outliers
 from autodenoise.evaluation.scores import Comparison, Evaluation
 from autodenoise.files import printable, write_text
 from autodenoise.metrics import loss_text
-from autodenoise.noise_estimation import summary as verdict
+from autodenoise.noise_estimation import summary
 from autodenoise.noise_estimation.autocorrelation import REACH
 from autodenoise.noise_estimation.estimate import QualityEstimate
 from autodenoise.plots.loss_layout import lay_out
 from autodenoise.plots.noise_layout import correlation_map, variance_chart
 from autodenoise.recipes import description as words
-from autodenoise.runs import page_images as samples
 from autodenoise.runs import results
+from autodenoise.runs.report_images import data_uri, report_images
 from autodenoise.runs.run import FIGURES_FOLDER
 
 if TYPE_CHECKING:
@@ -45,27 +45,27 @@ __all__ = ["REPORT_NAME", "write"]
 
 REPORT_NAME = "report.html"
 
-_LARGEST_FIGURE = 2_000_000
+_MAX_FIGURE_BYTES = 2_000_000
 _MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
 def write(run: Run, splits: Splits) -> Path:
-    """Write ``report.html`` into a run folder, from what the folder holds at the moment.
+    """Write ``report.html`` into a run folder, from the files in it.
 
-    The page carries all its pictures, styles and its program in itself; nothing is fetched. Equal
-    folders give equal bytes.
+    The page embeds its images, styles and script, and loads nothing. Equal folders give equal
+    bytes.
 
     Parameters
     ----------
     run
-        With its model file.
+        The run; it must have a model file.
     splits
-        The run's data, of which the first held-back images are shown.
+        The data of the run; the page shows the first test images.
 
     Returns
     -------
     Path
-        The page.
+        The file.
 
     Raises
     ------
@@ -76,11 +76,11 @@ def write(run: Run, splits: Splits) -> Path:
     """
     model = run.model()
     notes = [_without_folders(note, run.recipe) for note in splits.notes]
-    curves, rows, over = [], [], True
+    curves, rows, finished = [], [], True
     try:
-        curves, rows, over = run.curves(), run.rows, run.is_over
+        curves, rows, finished = run.curves(), run.rows, run.is_finished
     except InputError as error:
-        notes.append(f"The losses are passed over: {error}.")
+        notes.append(f"The losses are skipped: {error}.")
     find = partial(results.read, run.folder)
     evaluation = find(results.EVALUATION_NAME, Evaluation)
     classifier = find(results.CLASSIFIER_NAME, Accuracy)
@@ -102,12 +102,12 @@ def write(run: Run, splits: Splits) -> Path:
         toml=_toml(run.recipe),
         card=model.card,
         splits=splits,
-        pictures=samples.take(run, splits, model),
+        images=report_images(run, splits, model),
         phases=_phases(run, rows, curves),
         rows=rows,
         gallery=gallery,
         notes=notes + left_out,
-        over=over,
+        finished=finished,
         environment=run.environment(),
         folder=printable(str(run.folder)),
     )
@@ -117,7 +117,7 @@ def write(run: Run, splits: Splits) -> Path:
 
 
 class _Figure(NamedTuple):
-    """A picture of the gallery."""
+    """A figure in the gallery."""
 
     name: str
     caption: str
@@ -125,7 +125,7 @@ class _Figure(NamedTuple):
 
 
 def _gallery(folder: Path) -> tuple[list[_Figure], list[str]]:
-    """Give the figures that were drawn of a run, and notes about those that are left out."""
+    """Return the figures in a folder, and notes about those that are too large."""
     figures, notes = [], []
     files = sorted(folder.iterdir()) if folder.is_dir() else []
     for file in files:
@@ -133,21 +133,18 @@ def _gallery(folder: Path) -> tuple[list[_Figure], list[str]]:
         if kind is None or not file.is_file():
             continue
         place = f"{FIGURES_FOLDER}/{file.name}"
-        if file.stat().st_size > _LARGEST_FIGURE:
+        if file.stat().st_size > _MAX_FIGURE_BYTES:
             megabytes = file.stat().st_size / 1e6
-            notes.append(f"{place} is left out: its {megabytes:.1f} MB would swell this page.")
+            notes.append(f"{place} is not shown: it is too large ({megabytes:.1f} MB).")
             continue
         caption = file.stem.replace("-", " ").replace("_", " ")
-        address = samples.data_uri(kind, file.read_bytes())
+        address = data_uri(kind, file.read_bytes())
         figures.append(_Figure(place, caption[:1].upper() + caption[1:], address))
     return figures, notes
 
 
 def _without_folders(text: str, recipe: Recipe) -> str:
-    """Leave of the data's places their names alone, as on the model's card.
-
-    A page is passed on, and where its maker keeps the data is nobody's business.
-    """
+    """Replace the paths of the data by their names: reports are shared, and paths are private."""
     for path in filter(None, (recipe.data.source, recipe.data.targets)):
         text = text.replace(path, Path(path).name)
     return text
@@ -161,7 +158,7 @@ def _toml(recipe: Recipe) -> str:
 
 
 class _Printed(NamedTuple):
-    """A validation loss that the source prints, and what this run had at its place."""
+    """A validation loss that the source published, and that of this run."""
 
     epoch: int
     printed: float
@@ -170,10 +167,7 @@ class _Printed(NamedTuple):
 
 
 class _Phase(NamedTuple):
-    """A stretch of training, as far as it has come; no curve before its first epoch is over.
-
-    One that is given minutes has no number of epochs that are `planned`.
-    """
+    """A phase of training so far; `planned` is None if the phase is limited by time."""
 
     name: str
     words: list[str]
@@ -189,20 +183,20 @@ def _phases(run: Run, rows: list[EpochRow], curves: list[Curve]) -> list[_Phase]
     drawn = {curve.name: curve for curve in curves}
     phases = []
     for name, phase in run.recipe.phase.items():
-        own = [row for row in rows if row.phase == name]
-        reached = {row.epoch: row.val_loss for row in own}
+        of_phase = [row for row in rows if row.phase == name]
+        reached = {row.epoch: row.val_loss for row in of_phase}
         curve = drawn.get(name)
         phases.append(
             _Phase(
                 name=name,
                 words=words.phase(phase, run.recipe.data),
-                done=len(own),
+                done=len(of_phase),
                 planned=phase.epochs if phase.minutes is None else None,
-                seconds=sum(row.seconds for row in own),
+                seconds=sum(row.seconds for row in of_phase),
                 curve=curve,
                 chart=curve and lay_out(curve),
                 printed=[
-                    _Printed(epoch, loss, reached.get(epoch), _minus(reached.get(epoch), loss))
+                    _Printed(epoch, loss, reached.get(epoch), _difference(reached.get(epoch), loss))
                     for epoch, loss in run.recipe.printed.get(name, {}).items()
                 ],
             )
@@ -210,11 +204,11 @@ def _phases(run: Run, rows: list[EpochRow], curves: list[Curve]) -> list[_Phase]
     return phases
 
 
-def _minus(reached: float | None, printed: float) -> float | None:
+def _difference(reached: float | None, printed: float) -> float | None:
     return None if reached is None else reached - printed
 
 
-# --- how things are written -----------------------------------------------------------------------
+# --- formatting -----------------------------------------------------------------------
 
 
 def _environment() -> Environment:
@@ -235,11 +229,11 @@ def _environment() -> Environment:
         argument=_argument,
         noises=words.noises,
         holds=words.holds,
-        headline=verdict.headline,
-        assumption=verdict.assumption,
-        cautions=verdict.cautions,
-        parts=verdict.parts,
-        taken_out=verdict.taken_out,
+        headline=summary.headline,
+        assumption=summary.assumption,
+        cautions=summary.cautions,
+        parts=summary.parts,
+        taken_out=summary.taken_out,
         variance_chart=variance_chart,
         correlation_map=correlation_map,
         place=_place,
@@ -252,17 +246,17 @@ def _environment() -> Environment:
 
 
 def _number(value: float | None, digits: int, sign: Literal["", "+"] = "") -> str:
-    """Write a number rounded; a dash where there is none."""
+    """Format a number with a fixed number of digits, None as a dash."""
     return _data(value, lambda number: f"{number:{sign}.{digits}f}")
 
 
 def _loss(value: float | None) -> str:
-    """Write a loss; a dash where there is none."""
+    """Format a loss, None as a dash."""
     return _data(value, loss_text)
 
 
 def _data(value: float | None, write: Callable[[float], str]) -> str:
-    """Write a number so that programs find all its digits."""
+    """Format a number as an element that also holds its exact value."""
     if value is None or not math.isfinite(value):
         return "\N{EN DASH}"
     text = write(value).replace("-", "\N{MINUS SIGN}")
@@ -270,14 +264,14 @@ def _data(value: float | None, write: Callable[[float], str]) -> str:
 
 
 def _argument(value: object) -> str:
-    """Write a value of a network's argument."""
+    """Format an argument of a network."""
     if isinstance(value, list | tuple):
         return ", ".join(str(entry) for entry in value)
     return str(value)
 
 
 def _place(cell: Cell) -> str:
-    """Say where a pixel lies."""
+    """Describe the position of a cell."""
     if not (cell.down or cell.across):
         return "the pixel itself"
     steps = (

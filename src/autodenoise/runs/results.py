@@ -1,4 +1,4 @@
-"""Results: the JSON files in a run folder, each with the digest of the model file it is of."""
+"""Result files: JSON in a run folder, with the digest of the scored model file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
     "ESTIMATE_NAME",
     "EVALUATION_NAME",
     "OUTLIERS_NAME",
-    "Found",
+    "StoredResult",
     "read",
     "write",
 ]
@@ -38,13 +38,13 @@ _DIGEST_KEY = "model_sha256"
 T = TypeVar("T")
 
 
-class Found(NamedTuple, Generic[T]):
-    """A result that a folder was searched for.
+class StoredResult(NamedTuple, Generic[T]):
+    """A result read from a folder.
 
     Attributes
     ----------
     result
-        None if it is not there, or cannot be used.
+        None if the file is missing or cannot be used.
     note
         Why it cannot be used.
     """
@@ -54,35 +54,37 @@ class Found(NamedTuple, Generic[T]):
 
 
 def write(folder: Path, name: str, result: DataclassInstance) -> None:
-    """Write a result of the folder's model file."""
+    """Write a result, with the digest of the folder's model file."""
     content = {**dataclasses.asdict(result), _DIGEST_KEY: digest(folder / MODEL_NAME)}
     write_text(folder / name, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def read(folder: Path, name: str, kind: type[T]) -> Found[T]:
-    """Read a result of the folder's model file; one that is damaged or of another is passed over.
+def read(folder: Path, name: str, kind: type[T]) -> StoredResult[T]:
+    """Read a result; skip it if it is damaged or belongs to another model file.
 
     Parameters
     ----------
     folder
         The run folder.
     name
-        Of the file.
+        The file name.
     kind
-        The dataclass that it holds.
+        The dataclass to read.
     """
     path = folder / name
     if not path.exists():
-        return Found(None)
+        return StoredResult(None)
     try:
         content = json.loads(path.read_text("utf-8"), parse_constant=_refuse)
         result = TypeAdapter(kind).validate_python(content)
     except (OSError, ValueError, ValidationError):
-        return Found(None, f"{name} is passed over: it cannot be read.")
+        return StoredResult(None, f"{name} is skipped: it cannot be read.")
     if content.get(_DIGEST_KEY) != digest(folder / MODEL_NAME):
-        return Found(None, f"{name} is passed over: it is stale, of another model file than this.")
-    return Found(result)
+        return StoredResult(
+            None, f"{name} is skipped: it is outdated, since the model file has changed."
+        )
+    return StoredResult(result)
 
 
 def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no score")
+    raise ValueError(f"{constant} is not a finite score")

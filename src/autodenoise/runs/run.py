@@ -1,4 +1,4 @@
-"""A run folder and what can be read from it."""
+"""A run folder, and the objects in it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,14 @@ if TYPE_CHECKING:
     from autodenoise.data.download import OnBytes
     from autodenoise.recipes import Recipe
 
-__all__ = ["ENVIRONMENT_NAME", "FIGURES_FOLDER", "RECIPE_NAME", "HeldBack", "Run", "to_images"]
+__all__ = [
+    "ENVIRONMENT_NAME",
+    "FIGURES_FOLDER",
+    "RECIPE_NAME",
+    "EvaluationImages",
+    "Run",
+    "to_images",
+]
 
 RECIPE_NAME = "recipe.toml"
 ENVIRONMENT_NAME = "environment.json"
@@ -39,46 +46,46 @@ FIGURES_FOLDER = "figures"
 
 
 @dataclass(frozen=True)
-class HeldBack:
+class EvaluationImages:
     """The images that a run is scored on.
 
     Attributes
     ----------
     clean
-        (N, H, W, C) in [0, 1]; None where nobody has them.
+        (N, H, W, C) in [0, 1]; None if the data include no clean images.
     noisy
-        The noisy version that the data bring; else `clean` with the recipe's noise, drawn as
-        validation drew it where both are the same images. May reach outside [0, 1].
+        The noisy images of the data, or `clean` with the recipe's noise: the same noise as in
+        validation if these are the validation images. May exceed [0, 1].
     labels
-        (N,); None where the data set has none.
+        (N,); None if the dataset has none.
     classes
-        What the labels 0, 1, ... mean.
-    part
-        ``"test"``; ``"validation"`` where the data set has no test part of its own.
-    again, others
-        Of repeats, a second shot, and the mean of all shots but the first, which is `noisy`.
+        The meaning of labels 0, 1, ...
+    split
+        ``"test"``, or ``"validation"`` if the dataset has no test split.
+    second_shot, mean_of_others
+        For repeats, where `noisy` is the first shot: the second, and the mean of all others.
     """
 
     clean: NDArray[np.float32] | None
     noisy: NDArray[np.float32]
     labels: NDArray[np.int64] | None
     classes: tuple[str, ...]
-    part: Literal["test", "validation"]
-    again: NDArray[np.float32] | None = None
-    others: NDArray[np.float32] | None = None
+    split: Literal["test", "validation"]
+    second_shot: NDArray[np.float32] | None = None
+    mean_of_others: NDArray[np.float32] | None = None
 
-    def known(self, what: str) -> NDArray[np.float32]:
-        """Give the clean images to what cannot do without.
+    def require_clean(self, purpose: str) -> NDArray[np.float32]:
+        """Return the clean images.
 
         Raises
         ------
         UsageError
-            Nobody has them; `what` says what would need them.
+            There are none; the message names the purpose.
         """
         if self.clean is None:
             raise UsageError(
-                f"{what} needs clean images, and this run's data hold none; autodenoise evaluate "
-                "alone says how good the run is likely to be"
+                f"{purpose} needs clean images, but the data of this run include none; autodenoise "
+                "evaluate without options estimates the quality of the run"
             )
         return self.clean
 
@@ -90,9 +97,9 @@ class Run:
     Attributes
     ----------
     folder
-        Where it is.
+        Its path.
     recipe
-        What was, or is being, trained.
+        Its recipe.
     """
 
     folder: Path
@@ -105,11 +112,11 @@ class Run:
         Raises
         ------
         InputError
-            It is none.
+            It is not a run folder.
         """
         path = Path(folder)
         if not (path / RECIPE_NAME).is_file():
-            raise InputError(f"{path} is no run folder: it has no {RECIPE_NAME}")
+            raise InputError(f"{path} is not a run folder: it has no {RECIPE_NAME}")
         with warnings.catch_warnings():
             # Runs of earlier versions have keys that were renamed since.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -117,69 +124,71 @@ class Run:
 
     @property
     def rows(self) -> list[EpochRow]:
-        """The epochs that are done."""
+        """The finished epochs."""
         metrics = self.folder / METRICS_NAME
         return read_metrics(metrics) if metrics.exists() else []
 
     @property
     def has_clean(self) -> bool:
-        """Whether there are clean images to score it on."""
+        """Whether its data include clean images."""
         return self.recipe.data.supervision in ("clean", "paired")
 
     @property
-    def is_over(self) -> bool:
-        """Whether every phase has had all its epochs, or has run out of patience."""
+    def is_finished(self) -> bool:
+        """Whether every phase has trained all its epochs or was stopped early."""
         rows = self.rows
         return all(is_over(rows, name, phase) for name, phase in self.recipe.phase.items())
 
     def curves(self) -> list[Curve]:
-        """Give the losses of each phase that has finished an epoch."""
+        """Return the loss curve of each phase with a finished epoch."""
         rows = self.rows
         return [
             Curve(
                 name=name,
                 unit=words.LOSS_NAMES[phase.loss],
-                loss=[row.loss for row in own],
-                val_loss=[row.val_loss for row in own],
+                loss=[row.loss for row in of_phase],
+                val_loss=[row.val_loss for row in of_phase],
                 printed=self.recipe.printed.get(name, {}),
             )
             for name, phase in self.recipe.phase.items()
-            if (own := [row for row in rows if row.phase == name])
+            if (of_phase := [row for row in rows if row.phase == name])
         ]
 
     def environment(self) -> dict[str, str | int]:
-        """Read the versions and the machine that it was begun with; empty if nobody can tell."""
+        """Return the package versions and the machine; empty if they were not recorded."""
         try:
-            told = json.loads((self.folder / ENVIRONMENT_NAME).read_text())
+            content = json.loads((self.folder / ENVIRONMENT_NAME).read_text())
         except (OSError, ValueError):
             return {}
-        return told if isinstance(told, dict) else {}
+        return content if isinstance(content, dict) else {}
 
     def model(self) -> runtime.Model:
         """Load the model file."""
         return runtime.load(self.folder)
 
     def data(self, on_bytes: OnBytes | None = None) -> datasets.Splits:
-        """Read the images that it was trained, watched and is scored on.
+        """Load the training, validation and test images.
 
         Raises
         ------
         InputError
-            They are missing or damaged, or there are others now: what was learnt from could be
-            among those that are held back.
+            They are missing or damaged, or the files have changed since the run began: training
+            images could now be among the test images.
         """
         splits = datasets.load(self.recipe.data, on_bytes)
         if splits.digest != self.environment().get("division", splits.digest):
             raise InputError(
-                f"{self.recipe.data.source} holds other pictures than when {self.folder} began, "
-                "so what it has learnt from could be among those held back. Put them back, or "
-                "score it on pictures that it has never seen: autodenoise evaluate --data FOLDER "
+                f"the images in {self.recipe.data.source} have changed since {self.folder} began, "
+                "so training images could be among the test images. Restore them, or score the run "
+                "on images that it was not trained on: autodenoise benchmark FOLDER "
                 f"--models {quoted(self.folder)}"
             )
         return splits
 
-    def held_back(self, splits: datasets.Splits, count: int | None = None) -> HeldBack:
-        """Give the images that it is scored on, or the first so many, with their noise."""
+    def evaluation_images(
+        self, splits: datasets.Splits, count: int | None = None
+    ) -> EvaluationImages:
+        """Return the test images, or the first `count` of them, with their noise."""
         part = splits.test.take(slice(count))
         clean = to_images(part.images) if self.has_clean else None
         if part.noisy is not None:
@@ -189,18 +198,18 @@ class Run:
         else:
             noise, seed = Compose(self.recipe.noise), self.recipe.seed
             noisy = to_images(corrupt(noise, splits.test.images, seed, "test", count))
-        return HeldBack(
+        return EvaluationImages(
             clean=clean,
             noisy=noisy,
             labels=None if part.labels is None else part.labels.numpy(),
             classes=splits.classes,
-            part="test" if splits.has_test else "validation",
-            again=None if part.again is None else to_images(part.again),
-            others=to_images(part.images) if part.again is not None else None,
+            split="test" if splits.has_test else "validation",
+            second_shot=None if part.again is None else to_images(part.again),
+            mean_of_others=to_images(part.images) if part.again is not None else None,
         )
 
 
 def to_images(tensor: Tensor) -> NDArray[np.float32]:
-    """Turn (N, C, H, W), bytes or floats, into float32 images (N, H, W, C)."""
+    """Convert (N, C, H, W), bytes or floats, to float32 images (N, H, W, C)."""
     samples = tensor.permute(0, 2, 3, 1).numpy()
     return samples if tensor.is_floating_point() else to_float(samples)

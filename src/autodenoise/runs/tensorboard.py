@@ -1,4 +1,4 @@
-"""Training as TensorBoard shows it: curves, pictures and the table of hyperparameters."""
+"""Write TensorBoard events: curves, images and hyperparameters."""
 
 from __future__ import annotations
 
@@ -37,34 +37,32 @@ if TYPE_CHECKING:
 
 __all__ = ["Tracking", "hyperparameters"]
 
-_IMAGES = 8
-_PICTURES = 10
+_MAX_IMAGES = 8
+_IMAGE_EVENTS = 10
 _EVENTS = "events.out.tfevents"
-_SIDE, _GAP = 84, 6  # pixels
+_MIN_SIDE, _GAP = 84, 6  # pixels
 
 
 class Tracking:
-    """A report of training that writes TensorBoard's event files.
+    """A training callback that writes TensorBoard event files.
 
-    A step there is an epoch, counted over all phases. Losses, learning rate and images a second
-    are drawn after each, and some ten times a run the same few validation images: a row of them
-    clean where anybody has them so, a row noisy, a row denoised. The table of hyperparameters has
-    the last losses beside them.
+    A step is an epoch, counted over all phases. Losses, learning rate and images per second are
+    written after each epoch; about ten times per run, so are the same few validation images: clean
+    if available, noisy and denoised.
 
-    A later sitting goes on where the checkpoint is: what was drawn beyond is taken back, what is
-    missing is made up for.
+    A resumed run continues at its checkpoint: later events are superseded, missing ones are added.
 
     Parameters
     ----------
     folder
-        For the event files; made where it is missing.
+        The folder for the event files; created if missing.
     values
-        The hyperparameters: numbers, words and truth values by name.
+        The hyperparameters by name.
 
     Raises
     ------
     OutputError
-        The folder cannot be made.
+        The folder cannot be created.
     """
 
     def __init__(self, folder: Path, values: Mapping[str, bool | int | float | str]) -> None:
@@ -80,36 +78,36 @@ class Tracking:
         self._files.close()
 
     def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
-        """Open the files, and bring them to where training stands."""
+        """Open the event file, and add the epochs that are missing."""
         self._step = min(_last_step(self._folder), len(rows))
         self._events = self._files.enter_context(_EventFile(self._folder, len(rows)))
         if self._events.is_first:
-            # Without a list of columns, for which TensorBoard would take one run's for all's.
+            # No list of columns: TensorBoard would apply that of one run to all runs.
             self._events.add(summary=hparams_pb(dict(self._values)))
         for row in rows[self._step :]:
-            self._draw_curves(row)
+            self._write_scalars(row)
         self._training = training
-        # Of a phase that is given minutes nobody knows: a picture an epoch.
+        # The number of epochs is unknown if a phase is limited by time: write images in every one.
         timed = any(phase.minutes is not None for phase in training.phases.values())
         epochs = 0 if timed else sum(phase.epochs for phase in training.phases.values())
-        self._every = max(1, epochs // _PICTURES)
+        self._every = max(1, epochs // _IMAGE_EVENTS)
         clean, noisy, _ = training.validation.map(lambda images: images.to(training.device))
         if noisy is None and clean is not None:
             noisy = corrupt(training.noise, clean, training.seed, training.validation_split)
         assert noisy is not None
-        self._rows = {} if clean is None else {"clean": as_float(clean[:_IMAGES])}
-        self._rows["noisy"] = as_float(noisy[:_IMAGES])
+        self._rows = {} if clean is None else {"clean": as_float(clean[:_MAX_IMAGES])}
+        self._rows["noisy"] = as_float(noisy[:_MAX_IMAGES])
 
     def step(self, status: TrainingStatus) -> None:
-        """Wait for the epoch's end."""
+        """Do nothing before the end of the epoch."""
 
     def epoch(self, row: EpochRow) -> None:
-        """Draw an epoch."""
-        self._draw_curves(row)
+        """Write an epoch."""
+        self._write_scalars(row)
         if self._step % self._every == 0 or self._step == 1:
-            self._draw_images()
+            self._write_images()
 
-    def _draw_curves(self, row: EpochRow) -> None:
+    def _write_scalars(self, row: EpochRow) -> None:
         self._step += 1
         values = [
             Summary.Value(tag=f"{row.phase}/{name}", simple_value=getattr(row, name))
@@ -118,28 +116,28 @@ class Tracking:
         self._events.add(summary=Summary(value=values), step=self._step)
 
     @torch.no_grad()
-    def _draw_images(self) -> None:
+    def _write_images(self) -> None:
         denoised = self._training.network.denoise(self._rows["noisy"])
         rows = {**self._rows, "denoised": denoised}
         sheet = _contact_sheet([to_images(row.cpu()) for row in rows.values()])
-        picture = Image.fromarray((sheet * 255).round().astype(np.uint8).squeeze())
+        image = Image.fromarray((sheet * 255).round().astype(np.uint8).squeeze())
         png = io.BytesIO()
-        picture.save(png, "png")
-        image = Summary.Image(
-            height=picture.height,
-            width=picture.width,
-            colorspace=len(picture.getbands()),
+        image.save(png, "png")
+        summary = Summary.Image(
+            height=image.height,
+            width=image.width,
+            colorspace=len(image.getbands()),
             encoded_image_string=png.getvalue(),
         )
-        value = Summary.Value(tag=", ".join(rows), image=image)
+        value = Summary.Value(tag=", ".join(rows), image=summary)
         self._events.add(summary=Summary(value=[value]), step=self._step)
 
 
 class _EventFile:
-    """One sitting's events.
+    """The event file of one process.
 
     TensorBoard reads the files of a folder in the order of their names. Its own writer names them
-    by the second, in which a sitting may end and the next begin; these are counted.
+    by the second, in which one process may end and the next begin; these are numbered.
     """
 
     def __init__(self, folder: Path, done: int) -> None:
@@ -151,7 +149,7 @@ class _EventFile:
             self._file = RecordWriter(self._path.open("xb"))
         self.add(file_version="brain.Event:2")
         if earlier:
-            # Takes back what was drawn from here on.
+            # Supersedes the events from here on.
             self.add(step=done + 1, session_log=SessionLog(status=SessionLog.START))
 
     def __enter__(self) -> Self:
@@ -160,10 +158,10 @@ class _EventFile:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def add(self, **what: object) -> None:
-        """Write an event of these fields."""
+    def add(self, **fields: object) -> None:
+        """Write an event."""
         with self._writing():
-            self._file.write(Event(wall_time=time.time(), **what).SerializeToString())
+            self._file.write(Event(wall_time=time.time(), **fields).SerializeToString())
             self._file.flush()
 
     @contextlib.contextmanager
@@ -175,12 +173,12 @@ class _EventFile:
 
 
 def _contact_sheet(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Put rows of images (N, H, W, C) under each other: (H', W', 3) or (H', W', 1)."""
+    """Arrange rows of images (N, H, W, C) in one image, (H', W', 3) or (H', W', 1)."""
     shown = np.clip(np.stack(rows), 0, 1)
     shown = shown if shown.shape[-1] == 3 else shown[..., :1]
-    # TensorBoard blurs what it enlarges.
-    times = math.ceil(_SIDE / min(shown.shape[2:4]))
-    shown = shown.repeat(times, axis=2).repeat(times, axis=3)
+    # TensorBoard blurs small images when it enlarges them.
+    factor = math.ceil(_MIN_SIDE / min(shown.shape[2:4]))
+    shown = shown.repeat(factor, axis=2).repeat(factor, axis=3)
     gap = ((0, 0), (0, 0), (0, _GAP), (0, _GAP), (0, 0))
     framed = np.pad(shown, gap, constant_values=1)
     sheet = np.concatenate(np.concatenate(framed, axis=1), axis=1)
@@ -188,14 +186,14 @@ def _contact_sheet(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
 
 
 def hyperparameters(recipe: Recipe) -> dict[str, bool | int | float | str]:
-    """Give a recipe's settings by their path, but for what is only told of it."""
-    decisive = ("data", "noise", "network", "phase", "validation", "keep", "seed")
+    """Return the settings of a recipe that affect training, by their path."""
+    effective = ("data", "noise", "network", "phase", "validation", "keep", "seed")
     values = {
         path: label(value)
         for path, value in settings_of(recipe).items()
-        if path.split(".")[0] in decisive
+        if path.split(".")[0] in effective
     }
-    # The name alone: event files are passed on.
+    # Only the names: event files are shared, and paths are private.
     folders = {"data.source": recipe.data.source, "data.targets": recipe.data.targets}
     return {**values, **{key: Path(path).name for key, path in folders.items()}}
 

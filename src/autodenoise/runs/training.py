@@ -24,12 +24,12 @@ from autodenoise.export.to_onnx import export
 from autodenoise.files import make_folder, quoted, write_text
 from autodenoise.journal import Journal
 from autodenoise.noise import Compose
-from autodenoise.runs.estimation import assess, caution
-from autodenoise.runs.listeners import Listeners
-from autodenoise.runs.measured_noise import noise_of
-from autodenoise.runs.networks import check_sides, network, origin
+from autodenoise.runs.callbacks import CallbackList
+from autodenoise.runs.estimation import estimate_quality, noise_warnings
+from autodenoise.runs.networks import check_sides, fingerprint, network
 from autodenoise.runs.report import write as write_report
 from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
+from autodenoise.runs.training_noise import training_noise
 from autodenoise.runtime.card import as_name
 from autodenoise.training.checkpoint import (
     load_weights,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TENSORBOARD_NAME",
-    "Sitting",
+    "PreparedRun",
     "choose_device",
     "reopen",
     "resolve",
@@ -61,16 +61,16 @@ __all__ = [
 
 
 TENSORBOARD_NAME = "tensorboard"
-# What a run that does not start from random weights starts from, wherever that goes later.
+# A copy of the start weights: the original may change or move later.
 _START_NAME = "start.safetensors"
-_REHEARSED = 256
+_TRIAL_IMAGES = 256
 
 
 def train(
     recipe: str | Path | Recipe | None = None,
     out: str | os.PathLike[str] | None = None,
     *,
-    own: OwnData | None = None,
+    own_data: OwnData | None = None,
     settings: Iterable[str] = (),
     epochs: int | None = None,
     minutes: float | None = None,
@@ -81,27 +81,27 @@ def train(
     on_bytes: OnBytes | None = None,
     world: World = SINGLE_PROCESS,
 ) -> Run:
-    """Train what a recipe says, or what one's own pictures allow.
+    """Train a recipe, or a model for the user's own images.
 
     Parameters
     ----------
     recipe
-        A built-in name, the path of a ``.toml`` file, or a `Recipe`; None: the one for pictures
-        like `own`.
+        The name of a built-in recipe, the path of a ``.toml`` file, or a `Recipe`. By default the
+        built-in recipe for `own_data`.
     out
-        The run folder to make; by default ``runs/`` and the recipe's name. Must not exist, or be
-        empty.
-    own
-        Pictures to learn from; not with a `Recipe` object.
+        The run folder to create, by default ``runs/`` and the name of the recipe. It must be empty
+        or not exist.
+    own_data
+        The user's own images to train on; not with a `Recipe` object.
     settings, epochs, minutes, seed
         Changes to the recipe, see `autodenoise.recipes.load`; not with a `Recipe` object.
     device
-        ``"cpu"`` or ``"cuda"``; by default CUDA where there is a device.
+        ``"cpu"`` or ``"cuda"``; by default CUDA if available.
     tensorboard
-        Write curves, pictures and hyperparameters for TensorBoard, in the run folder's
-        ``tensorboard/``.
+        Write curves, images and hyperparameters for TensorBoard, to ``tensorboard/`` in the run
+        folder.
     report, on_bytes
-        Hear how training and downloads go.
+        Callbacks for the progress of training and of downloads.
     world
         The processes that train together, from `autodenoise.training.distributed.join_world`. Only
         the main one writes and reports.
@@ -114,31 +114,33 @@ def train(
     Raises
     ------
     UsageError
-        The recipe or a setting cannot mean anything.
+        The recipe or a setting is invalid.
     InputError
         The data are missing or damaged.
     OutputError
         The folder is in use or cannot be written.
     Interrupted
-        SIGINT or SIGTERM came; `resume` goes on.
+        SIGINT or SIGTERM was received; `resume` continues.
     TrainingDiverged
-        The loss is no longer a number.
+        The loss became NaN or infinite.
     """
-    resolved = resolve(recipe, settings, own=own, epochs=epochs, minutes=minutes, seed=seed)
+    resolved = resolve(
+        recipe, settings, own_data=own_data, epochs=epochs, minutes=minutes, seed=seed
+    )
     folder = Path("runs") / resolved.name if out is None else Path(out)
     in_use = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if world.is_main and in_use:
         advice = (
-            f"go on with it by: autodenoise train --resume {quoted(folder)}; "
-            "or choose another with --out"
+            f"resume it with: autodenoise train --resume {quoted(folder)}; "
+            "or choose another folder with --out"
             if (folder / RECIPE_NAME).exists()
-            else "choose another with --out"
+            else "choose another folder with --out"
         )
         raise OutputError(f"{folder} exists already; {advice}")
     if tensorboard:
         _find_tensorboard()
-    sitting = start(resolved, folder, device, on_bytes, world)
-    return _finish(sitting, report, tensorboard=tensorboard)
+    prepared = start(resolved, folder, device, on_bytes, world)
+    return _finish(prepared, report, tensorboard=tensorboard)
 
 
 def resume(
@@ -150,22 +152,22 @@ def resume(
     on_bytes: OnBytes | None = None,
     world: World = SINGLE_PROCESS,
 ) -> Run:
-    """Go on with a run that was stopped or killed; a finished one is exported again.
+    """Resume a run from its last checkpoint; export a finished one again.
 
-    Parameters and errors are those of `train`, but that a run begun on the CPU stays there by
-    default: only so does it end bit for bit as if it had not been stopped. One that was begun with
-    `tensorboard` goes on with it.
+    The parameters and errors are those of `train`. A run that began on the CPU stays there by
+    default, so that the result is bit for bit that of an uninterrupted run. A run that began with
+    `tensorboard` continues with it.
     """
     path = Path(folder)
     tensorboard = tensorboard or (path / TENSORBOARD_NAME).is_dir()
     if tensorboard:
         _find_tensorboard()
-    sitting = reopen(path, device, on_bytes, world)
-    return _finish(sitting, report, tensorboard=tensorboard)
+    prepared = reopen(path, device, on_bytes, world)
+    return _finish(prepared, report, tensorboard=tensorboard)
 
 
-class Sitting(NamedTuple):
-    """A run and what it takes to train it."""
+class PreparedRun(NamedTuple):
+    """A run that is ready to train."""
 
     run: Run
     training: Training
@@ -178,50 +180,55 @@ def start(
     device: str | None,
     on_bytes: OnBytes | None,
     world: World = SINGLE_PROCESS,
-) -> Sitting:
-    """Make the run folder of a recipe that is to be trained.
+) -> PreparedRun:
+    """Create the run folder of a recipe.
 
     Raises
     ------
     UsageError, InputError, OutputError
-        As `train`; nothing is made of what cannot be trained.
+        As in `train`; no folder is created for a recipe that cannot be trained.
     """
     chosen = choose_device(device, world)
     with world.local_main_first():
         splits = datasets.load(recipe.data, on_bytes)
     training = _build(recipe, splits, chosen, world)
-    begun = ""
+    started_from = ""
     if recipe.start:
         card = initialize_from(runtime.find(recipe.start), training.network)
-        # A card has a line for it: of very many sittings the first are not told.
-        begun = card.name + (f" ({card.compute})" if 0 < len(card.compute) < 700 else "")
-    sitting = Sitting(Run(folder, recipe), training, splits)
-    # Until the others can train it too.
+        # Leave out a long history, since a card has one line for all of it.
+        started_from = card.name + (f" ({card.compute})" if 0 < len(card.compute) < 700 else "")
+    prepared = PreparedRun(Run(folder, recipe), training, splits)
+    # Wait until all processes are ready, before anything is written.
     world.barrier()
     if not world.is_main:
-        return sitting
+        return prepared
     make_folder(folder)
     if (folder / RECIPE_NAME).exists():
-        raise OutputError(f"another training has begun in {folder}; choose another with --out")
+        raise OutputError(
+            f"another process has begun to train in {folder}; choose another folder with --out"
+        )
     if recipe.start:
         save_weights(folder / _START_NAME, training.network)
     write_text(folder / RECIPE_NAME, recipes.dump(recipe))
-    environment = {**_environment(training), **({"begun_from": begun} if begun else {})}
+    environment = {
+        **_environment(training),
+        **({"begun_from": started_from} if started_from else {}),
+    }
     if splits.digest:
         environment["division"] = splits.digest
     write_text(folder / ENVIRONMENT_NAME, json.dumps(environment, indent=2) + "\n")
-    return sitting
+    return prepared
 
 
 def reopen(
     folder: Path, device: str | None, on_bytes: OnBytes | None, world: World = SINGLE_PROCESS
-) -> Sitting:
-    """Open a run that is to be gone on with.
+) -> PreparedRun:
+    """Open a run to resume it.
 
     Raises
     ------
     UsageError, InputError
-        As `resume`.
+        As in `resume`.
     """
     run = Run.open(folder)
     if device is None and run.environment().get("device") == "cpu":
@@ -231,75 +238,77 @@ def reopen(
     training = _build(run.recipe, splits, choose_device(device, world), world)
     if run.recipe.start:
         load_weights(run.folder / _START_NAME, training.network)
-    return Sitting(run, training, splits)
+    return PreparedRun(run, training, splits)
 
 
 def resolve(
     recipe: str | Path | Recipe | None,
     settings: Iterable[str] = (),
     *,
-    own: OwnData | None = None,
+    own_data: OwnData | None = None,
     epochs: int | None = None,
     minutes: float | None = None,
     seed: int | None = None,
 ) -> Recipe:
-    """Read a recipe with changes; a `Recipe` is taken as it is.
+    """Load a recipe with changed settings; return a `Recipe` unchanged.
 
     Raises
     ------
     UsageError
-        There are changes to a `Recipe`, or a name or value means nothing.
+        There are changes to a `Recipe`, or a name or value is invalid.
     InputError
-        The file is missing or is not TOML.
+        The file is missing or is not valid TOML.
     """
     if not isinstance(recipe, recipes.Recipe):
-        return recipes.load(recipe, settings, own=own, epochs=epochs, minutes=minutes, seed=seed)
-    if settings or any(value is not None for value in (own, epochs, minutes, seed)):
+        return recipes.load(
+            recipe, settings, own=own_data, epochs=epochs, minutes=minutes, seed=seed
+        )
+    if settings or any(value is not None for value in (own_data, epochs, minutes, seed)):
         raise UsageError(
-            "own, settings, epochs, minutes and seed change a recipe as it is read; change a "
-            "Recipe object with dataclasses.replace"
+            "own_data, settings, epochs, minutes and seed apply to recipes loaded by name; change "
+            "a Recipe object with dataclasses.replace"
         )
     return recipe
 
 
 def choose_device(name: str | None, world: World = SINGLE_PROCESS) -> torch.device:
-    """Give the device of this name; without one CUDA's where there is any.
+    """Return a device by name, by default CUDA if available.
 
-    Each of several processes on a machine gets a CUDA device of its own.
+    Each process on a machine gets a CUDA device of its own.
 
     Raises
     ------
     UsageError
-        There is no such device.
+        The device does not exist.
     """
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name not in ("cpu", "cuda"):
         raise UsageError(f"device is '{name}'; expected cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("no CUDA device can be used here; train on --device cpu")
+        raise UsageError("no CUDA device is available; use --device cpu")
     if name == "cuda" and world.size > 1:
         if world.local_rank >= torch.cuda.device_count():
             raise UsageError(
-                f"this machine has {torch.cuda.device_count()} CUDA device(s); start no more "
-                "processes on it, or train on --device cpu"
+                f"this machine has {torch.cuda.device_count()} CUDA device(s); start at most that "
+                "many processes on it, or use --device cpu"
             )
         torch.cuda.set_device(world.local_rank)
     return torch.device(name)
 
 
 def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device, world: World) -> Training:
-    data, noise = recipe.data, Compose(noise_of(recipe, splits))
+    data, noise = recipe.data, Compose(training_noise(recipe, splits))
     for name, phase in recipe.phase.items():
         if phase.batch_size < world.size:
             raise UsageError(
-                f"phase.{name}.batch_size is {phase.batch_size}, which {world.size} processes "
-                "cannot share; start fewer, or take a larger one"
+                f"phase.{name}.batch_size is {phase.batch_size}, too small for {world.size} "
+                "processes; start fewer processes or use a larger batch_size"
             )
     untrained = network(recipe, splits.shape, splits.normalization)
-    # Whatever corrupting an image cannot do shows before a folder is made; with so many small ones,
-    # each way of a mixture does.
-    few = splits.train.images[:1, :, :16, :16].expand(_REHEARSED, -1, -1, -1)
+    # Apply the noise before a folder is created, so that errors show early. The number of images
+    # is large enough that a mixture draws each of its parts.
+    few = splits.train.images[:1, :, :16, :16].expand(_TRIAL_IMAGES, -1, -1, -1)
     noise(as_float(few), generator(recipe.seed, "rehearsal"))
     same = splits.validation is splits.test
     train: torch.Tensor | Crops = splits.train.images
@@ -333,8 +342,8 @@ def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device, world:
         samples=data.samples or data.copies * len(train),
         seed=recipe.seed,
         device=device,
-        recipe_text=origin(recipe),
-        notes=(*splits.notes, *caution(recipe, splits)),
+        recipe_text=fingerprint(recipe),
+        notes=(*splits.notes, *noise_warnings(recipe, splits)),
         world=world,
     )
 
@@ -344,13 +353,13 @@ def _find_tensorboard() -> None:
         raise MissingExtra("tensorboard", extra_of("tensorboard"))
 
 
-def _finish(sitting: Sitting, report: TrainingCallback | None, *, tensorboard: bool) -> Run:
-    run, is_first = sitting.run, sitting.training.world.is_main
+def _finish(prepared: PreparedRun, report: TrainingCallback | None, *, tensorboard: bool) -> Run:
+    run, is_first = prepared.run, prepared.training.world.is_main
     reports = [report] if report is not None and is_first else []
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as lock:
         if is_first:
-            # Two that write the same checkpoints would undo each other's steps.
-            held.enter_context(Journal(run.folder / ".lock"))
+            # Two processes that write the same checkpoints would undo each other's steps.
+            lock.enter_context(Journal(run.folder / ".lock"))
         try:
             with contextlib.ExitStack() as files:
                 if tensorboard and is_first:
@@ -358,31 +367,35 @@ def _finish(sitting: Sitting, report: TrainingCallback | None, *, tensorboard: b
 
                     tracking = Tracking(run.folder / TENSORBOARD_NAME, hyperparameters(run.recipe))
                     reports.append(files.enter_context(tracking))
-                fit(sitting.training, run.folder, Listeners(*reports))
+                fit(prepared.training, run.folder, CallbackList(*reports))
         except Interrupted:
-            # What was learnt so far can be scored and used.
-            _hand_over(sitting)
+            # The model so far can be scored and used.
+            _write_outputs(prepared)
             raise
-        _hand_over(sitting)
+        _write_outputs(prepared)
     return run
 
 
-def _hand_over(sitting: Sitting) -> None:
-    """Make what a run leaves for others: its model file, how good it is, and its report."""
-    world = sitting.training.world
+def _write_outputs(prepared: PreparedRun) -> None:
+    """Write the model file, the quality estimate and the report."""
+    world = prepared.training.world
     if world.is_main:
-        splits, train = sitting.splits, sitting.training.train
-        _export(sitting)
-        assess(sitting.run, splits)
+        splits, train = prepared.splits, prepared.training.train
+        _export(prepared)
+        estimate_quality(prepared.run, splits)
         if isinstance(train, Crops):
             splits = splits._replace(notes=(*splits.notes, *train.notes))
-        write_report(sitting.run, splits)
-    # A process that leaves early is taken by torchrun for one that failed.
+        write_report(prepared.run, splits)
+    # torchrun takes a process that exits early for a failed one.
     world.barrier()
 
 
-def _export(sitting: Sitting) -> None:
-    run, training, scale = sitting.run, sitting.training, sitting.splits.intensity_range
+def _export(prepared: PreparedRun) -> None:
+    run, training, intensity_range = (
+        prepared.run,
+        prepared.training,
+        prepared.splits.intensity_range,
+    )
     network, recipe, rows = training.network, run.recipe, run.rows
     if recipe.keep == "best" and (run.folder / BEST_NAME).exists():
         load_weights(run.folder / BEST_NAME, network)
@@ -399,10 +412,10 @@ def _export(sitting: Sitting) -> None:
         size=(height, width) if fixed else None,
         size_multiple=network.multiple or 1,
         halo=nets.halo(network),
-        range=None if scale is None else (scale.low, scale.high),
+        range=None if intensity_range is None else (intensity_range.low, intensity_range.high),
         parameters=nets.parameter_count(network),
-        noise=[dataclasses.asdict(part) for part in noise_of(recipe, sitting.splits)],
-        # The name alone: a model file is passed on, and its maker's folders are nobody's business.
+        noise=[dataclasses.asdict(part) for part in training_noise(recipe, prepared.splits)],
+        # Only the name: model files are shared, and paths are private.
         data=as_name(Path(recipe.data.source).name),
         scores={"loss": rows[-1].loss, "val_loss": rows[-1].val_loss} if rows else {},
         compute=_compute(run, training),
@@ -415,8 +428,8 @@ def _export(sitting: Sitting) -> None:
 
 
 def _compute(run: Run, training: Training) -> str:
-    """Say what training has taken so far."""
-    rows, told = run.rows, run.environment()
+    """Describe the compute that training has used so far."""
+    rows, environment = run.rows, run.environment()
     _, height, width = training.validation.shape
     pixels = 0.0
     for name, phase in run.recipe.phase.items():
@@ -424,11 +437,13 @@ def _compute(run: Run, training: Training) -> str:
         area = height * width if side is None else side**2
         pixels += area * sum(r.images_per_second * r.seconds for r in rows if r.phase == name)
     minutes = sum(row.seconds for row in rows) / 60
-    machine = f"{told.get('device', 'cpu')}, {told.get('threads', '?')} thread(s)"
-    if "processes" in told:
-        machine = f"{told['processes']} processes, each on {machine}"
-    said = f"{minutes:.0f} minutes on {machine}, {pixels:.3g} pixels"
-    return f"{said}, begun from {told['begun_from']}" if "begun_from" in told else said
+    machine = f"{environment.get('device', 'cpu')}, {environment.get('threads', '?')} thread(s)"
+    if "processes" in environment:
+        machine = f"{environment['processes']} processes, each on {machine}"
+    text = f"{minutes:.0f} minutes on {machine}, {pixels:.3g} pixels"
+    return (
+        f"{text}, begun from {environment['begun_from']}" if "begun_from" in environment else text
+    )
 
 
 def _environment(training: Training) -> dict[str, str | int]:

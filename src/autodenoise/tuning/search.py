@@ -20,12 +20,12 @@ from autodenoise.metrics import loss_text
 from autodenoise.plots import images as figures
 from autodenoise.plots import tuning as search_figures
 from autodenoise.recipes.search_space import Range, label, short_names
-from autodenoise.runs.listeners import Listeners
+from autodenoise.runs.callbacks import CallbackList
 from autodenoise.runs.run import RECIPE_NAME
 from autodenoise.runs.tensorboard import Tracking
 from autodenoise.runs.training import (
     TENSORBOARD_NAME,
-    Sitting,
+    PreparedRun,
     choose_device,
     reopen,
     resolve,
@@ -103,7 +103,7 @@ class TuningCallback(TrainingCallback, Protocol):
         ...
 
 
-class _NoReport(Listeners):
+class _NoReport(CallbackList):
     """A callback that does nothing."""
 
     def note(self, message: str) -> None:
@@ -270,10 +270,10 @@ def _run_trial(
     name = f"{claim.number:04}"
     values = {key: label(value) for key, value in claim.values.items()}
     try:
-        sitting = _open_run(claim, recipe, folder / TRIALS_NAME / name, device, on_bytes)
+        prepared = _open_run(claim, recipe, folder / TRIALS_NAME / name, device, on_bytes)
         with Tracking(folder / TENSORBOARD_NAME / name, values) as tracking:
-            callbacks = Listeners(report, tracking, _Pruning(claim, stop))
-            rows = fit(sitting.training, sitting.run.folder, callbacks)
+            callbacks = CallbackList(report, tracking, _Pruning(claim, stop))
+            rows = fit(prepared.training, prepared.run.folder, callbacks)
         claim.complete(rows[-1].val_loss)
     except optuna.TrialPruned as pruned:
         claim.prune(str(pruned))
@@ -291,7 +291,7 @@ def _run_trial(
 
 def _open_run(
     claim: ClaimedTrial, recipe: Recipe, folder: Path, device: str | None, on_bytes: OnBytes | None
-) -> Sitting:
+) -> PreparedRun:
     """Create the run of a trial, or open it if the trial was interrupted."""
     if (folder / RECIPE_NAME).exists():
         return reopen(folder, device, on_bytes)

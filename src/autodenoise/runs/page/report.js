@@ -9,7 +9,7 @@ function compare() {
   const move = () => {
     const at = Number(divider.value);
     stage.style.setProperty("--at", `${at}%`);
-    // A tag goes when its picture does.
+    // Hide a label with its image.
     one(".tag.before").style.opacity = at < 12 ? 0 : 1;
     one(".tag.now").style.opacity = at > 88 ? 0 : 1;
     divider.setAttribute("aria-valuetext", `left ${at} % noisy, right ${100 - at} % denoised`);
@@ -20,18 +20,18 @@ function compare() {
       shown.src = one(`.${kind}`, radio.parentElement).src;
       shown.alt = `${kind}: ${radio.dataset.name}`;
     }
-    one("#chosen").textContent = radio.dataset.told;
+    one("#chosen").textContent = radio.dataset.caption;
   };
   divider.addEventListener("input", move);
   for (const radio of all(".strip input")) {
     radio.addEventListener("change", () => choose(radio));
   }
-  // A browser that reloads a page may keep what was chosen on it.
+  // A browser may restore the previous choice when it reloads the page.
   move();
   choose(one(".strip input:checked"));
 }
 
-/* Reads the epoch nearest to the pointer: places from the drawn lines, numbers from the table. */
+/* Shows the losses of the epoch nearest to the pointer, from the table. */
 function readOut(chart) {
   const drawing = one("svg", chart);
   const guide = one(".guide", drawing);
@@ -53,7 +53,7 @@ function readOut(chart) {
     guide.setAttribute("x1", places[nearest]);
     guide.setAttribute("x2", places[nearest]);
     const [epoch, loss, valLoss, printed] = [...rows[nearest].cells].map((c) => c.textContent);
-    const source = printed === "–" ? "" : `, printed ${printed}`;
+    const source = printed === "–" ? "" : `, published ${printed}`;
     readout.textContent = `Epoch ${epoch}: training ${loss}, validation ${valLoss}${source}`;
   });
   drawing.addEventListener("pointerleave", leave);

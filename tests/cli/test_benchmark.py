@@ -1,4 +1,4 @@
-"""``autodenoise evaluate`` with --data and --pairs, as a user meets it."""
+"""``autodenoise benchmark``, and ``evaluate`` as it was spelled formerly."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_lists_of_noise_models_and_baselines(
     identity(Path(":cat:.onnx"), channels=3)
     lists = ["--noise", "gaussian:15", "gaussian:25", "--models", "box.onnx", ":cat:.onnx"]
     lists += ["--baselines", "tv", "wavelet", "--noise", "poisson:30"]
-    assert run(monkeypatch, "evaluate", "--data", "clean", *lists, "-o", "table") == 0
+    assert run(monkeypatch, "benchmark", "clean", *lists, "-o", "table") == 0
     said = capsys.readouterr().out
     for noise in ("gaussian:15", "gaussian:25", "poisson:30"):
         assert f"clean, 2 images, {noise}" in said
@@ -52,37 +52,37 @@ def test_pairs_and_all_models(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     box_blur(Path("gray.onnx"))
-    assert run(monkeypatch, "evaluate", "--pairs", "noisy", "clean") == 0
+    assert run(monkeypatch, "benchmark", "--pairs", "noisy", "clean") == 0
     said = capsys.readouterr().out
     assert "noisy and clean, 2 images, real" in said
     assert "skipped gray.onnx: it takes gray images" in said
     assert Path("report/report.md").exists()
-    # Again: what is there is shown.
-    assert run(monkeypatch, "evaluate", "--pairs", "noisy", "clean") == 0
+    # The same command again prints the same table.
+    assert run(monkeypatch, "benchmark", "--pairs", "noisy", "clean") == 0
     assert capsys.readouterr().out == said
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        ([], 2, "name either a run folder, or what to score on"),
-        (["--data", "clean", "--pairs", "noisy", "clean"], 2, "name either"),
-        (["runs/x", "--data", "clean"], 2, "leave out RUN"),
-        (["runs/x", "--models", "box.onnx"], 2, "leave out RUN"),
-        (["--data", "clean", "--noise", "gaussian:25", "--classifier"], 2, "leave out RUN"),
-        (["--classifier"], 2, "name either"),
-        (["--data", "", "--noise", "gaussian:25"], 2, "name either"),
-        (["--data", "clean"], 2, "clean images need noise"),
-        (["--data", "clean", "--noise", "gaussian"], 2, "noise is 'gaussian'; expected gaussian:"),
-        (["--pairs", "noisy", "clean", "--noise", "gaussian:3"], 2, "pairs bring their own"),
-        (["--data", "nowhere", "--noise", "gaussian:25"], 3, "cannot read the folder nowhere"),
-        (["--data", "clean", "--noise", "gaussian:25", "--models", "n.onnx"], 3, "no such model"),
-        (["--data", "clean", "--noise", "gaussian:25", "--baselines", "nln"], 2, "mean 'nlm'"),
+        (["evaluate"], 2, "name a run folder"),
+        (["evaluate", "--classifier"], 2, "name a run folder"),
+        (["evaluate", "runs/x", "--data", "clean"], 2, "use autodenoise benchmark"),
+        (["evaluate", "runs/x", "--models", "box.onnx"], 2, "use autodenoise benchmark"),
+        (["benchmark"], 2, "name what to score on"),
+        (["benchmark", "clean", "--pairs", "noisy", "clean"], 2, "name what to score on"),
+        (["benchmark", "", "--noise", "gaussian:25"], 2, "name what to score on"),
+        (["benchmark", "clean"], 2, "noise"),
+        (["benchmark", "clean", "--noise", "gaussian"], 2, "noise is 'gaussian'; expected"),
+        (["benchmark", "--pairs", "noisy", "clean", "--noise", "gaussian:3"], 2, "noise"),
+        (["benchmark", "nowhere", "--noise", "gaussian:25"], 3, "nowhere"),
         (
-            ["--data", "clean", "--noise", "gaussian:25", "-o", "noisy"],
-            4,
-            "not a benchmark's",
+            ["benchmark", "clean", "--noise", "gaussian:25", "--models", "n.onnx"],
+            3,
+            "no such model",
         ),
+        (["benchmark", "clean", "--noise", "gaussian:25", "--baselines", "nln"], 2, "mean 'nlm'"),
+        (["benchmark", "clean", "--noise", "gaussian:25", "-o", "noisy"], 4, "noisy"),
     ],
 )
 def test_mistakes_get_one_message_and_their_exit_code(
@@ -93,12 +93,23 @@ def test_mistakes_get_one_message_and_their_exit_code(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = sorted(Path.cwd().rglob("*"))
-    assert run(monkeypatch, "evaluate", *arguments) == code
+    assert run(monkeypatch, *arguments) == code
     said = capsys.readouterr()
     assert says in said.err
     assert said.err.startswith("autodenoise: ")
     assert not said.out
     assert sorted(Path.cwd().rglob("*")) == before
+
+
+def test_the_former_spelling_scores_with_a_note(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lists = ["--noise", "gaussian:15", "poisson:30", "--models", "box.onnx"]
+    assert run(monkeypatch, "evaluate", "--data", "clean", *lists, "-o", "table") == 0
+    printed = capsys.readouterr()
+    assert printed.err == "note: evaluate --data is deprecated; use autodenoise benchmark\n"
+    assert "clean, 2 images, poisson:30" in printed.out
+    assert Path("table/report.md").exists()
 
 
 _NOT_INSTALLED = """
@@ -127,7 +138,7 @@ def without(
     """Run the command line where some modules are not installed."""
     program = how.format(names=names)
     return subprocess.run(
-        [sys.executable, "-c", program, "evaluate", *arguments],
+        [sys.executable, "-c", program, "benchmark", *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
@@ -151,6 +162,6 @@ def test_models_are_scored_without_any_extra() -> None:
 
 def test_baselines_need_no_torch() -> None:
     lists = ["--noise", "gaussian:25", "--models", "box.onnx", "--baselines", "wavelet"]
-    done = without(("torch",), "--data", "clean", *lists, how=_NEVER_LOADED)
+    done = without(("torch",), "clean", *lists, how=_NEVER_LOADED)
     assert done.returncode == 0, done.stderr
     assert Path("report/speed.png").exists()

@@ -11,7 +11,7 @@ from autodenoise.data.splits import Part, Splits
 from autodenoise.errors import UsageError
 from autodenoise.noise import Gaussian, Measured, Noise, PoissonGaussian
 from autodenoise.recipes import OwnData, load
-from autodenoise.runs.measured_noise import noise_of
+from autodenoise.runs.training_noise import training_noise
 
 
 def smooth(count: int, channels: int, side: int, seed: int) -> torch.Tensor:
@@ -32,7 +32,7 @@ def test_the_noise_of_noisy_pictures_is_measured(
     noise: Noise, channels: int, tmp_path: Path
 ) -> None:
     recipe = load(None, own=OwnData("noisy-only", tmp_path))
-    (found,) = noise_of(recipe, splits(noise, smooth(6, channels, 256, 0)))
+    (found,) = training_noise(recipe, splits(noise, smooth(6, channels, 256, 0)))
     assert isinstance(found, Measured)
     for level in (0.25, 0.75):
         flat = torch.full((1, channels, 200, 200), level)
@@ -49,20 +49,20 @@ def test_noise_is_measured_on_what_is_noisy_of_pairs(tmp_path: Path) -> None:
     clean = smooth(12, 1, 256, 0)
     noisy = Gaussian(0.1)(clean, torch.Generator().manual_seed(4))
     part = Part(clean, noisy=noisy)
-    (found,) = noise_of(recipe, Splits(part, part, part))
+    (found,) = training_noise(recipe, Splits(part, part, part))
     assert isinstance(found, Measured)
     assert 0.08 < min(found.sigmas[0]) <= max(found.sigmas[0]) < 0.12
 
 
 def test_noise_that_is_told_is_not_measured(tmp_path: Path) -> None:
     recipe = load(None, own=OwnData("noisy-only", tmp_path, noise="gaussian:25"))
-    assert noise_of(recipe, splits(Gaussian(0.3), smooth(1, 1, 64, 0))) == recipe.noise
+    assert training_noise(recipe, splits(Gaussian(0.3), smooth(1, 1, 64, 0))) == recipe.noise
 
 
 def test_too_little_to_measure_says_what_to_name(tmp_path: Path) -> None:
     recipe = load(None, own=OwnData("noisy-only", tmp_path))
     with pytest.raises(UsageError, match="--noise gaussian:25"):
-        noise_of(recipe, splits(Gaussian(0.1), smooth(1, 1, 160, 0)))
+        training_noise(recipe, splits(Gaussian(0.1), smooth(1, 1, 160, 0)))
 
 
 def test_a_noisy_picture_gets_better_by_what_it_teaches(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_noisy_picture_gets_better_by_what_it_teaches(tmp_path: Path) -> None:
     noisy = PoissonGaussian(15.0, 0.05)(clean, torch.Generator().manual_seed(1))[0, 0].numpy()
     np.save(tmp_path / "one.npy", noisy)
     own = OwnData("noisy-only", tmp_path / "one.npy", start="photo-fast-gray")
-    run = autodenoise.train(None, tmp_path / "run", own=own, settings=["data.samples=480"])
+    run = autodenoise.train(None, tmp_path / "run", own_data=own, settings=["data.samples=480"])
     model = run.model()
     assert [part["kind"] for part in model.card.noise] == ["measured"]
     truth = clean[0, 0].numpy()
