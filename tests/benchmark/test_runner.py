@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import doctest
+import importlib
 import json
 import math
 import os
@@ -371,3 +372,13 @@ def test_nan_output_names_model_and_image(monkeypatch: pytest.MonkeyPatch) -> No
 def test_examples_in_docstrings_run(module: ModuleType) -> None:
     assert doctest.testmod(module).failed == 0
     assert doctest.testmod(module).attempted > 0
+
+
+def test_former_module_still_works_with_a_warning() -> None:
+    photo_folder("in", 1)
+    with pytest.warns(DeprecationWarning, match="use autodenoise.benchmark.run_benchmark"):
+        former = importlib.import_module("autodenoise.evaluation.benchmark")
+    dataset = former.ReferenceSet.open("in")
+    chosen = former.choose([], ["tv"], dataset)
+    made = former.score(dataset, chosen, Path("out"), [former.AddedNoise("gaussian", 25)])
+    assert made == run_benchmark("in", "out", models=[], baselines=["tv"], noises=[NOISE])
