@@ -22,8 +22,8 @@ from _results import FOLDER as RESULTS
 from keys_page import keys
 
 from autodenoise import runs, weights
-from autodenoise.plots import images as figures
-from autodenoise.plots.network import diagram
+from autodenoise.plots import figure as figures
+from autodenoise.plots.network_diagram import diagram
 from autodenoise.recipes import Recipe, builtin_names
 from autodenoise.recipes import description as words
 from autodenoise.runs import Description

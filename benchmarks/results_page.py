@@ -22,8 +22,8 @@ from _results import FOLDER as RESULTS
 
 from autodenoise.benchmark.baselines import BASELINES, INPUT
 from autodenoise.benchmark.report import markdown_table
-from autodenoise.plots import images as figures
-from autodenoise.plots.scores import Point, quality_against_speed
+from autodenoise.plots import figure as figures
+from autodenoise.plots.score_plot import Point, quality_against_speed
 
 DOCS = Path(__file__).parent.parent / "docs"
 PUBLISHED = Path(__file__).with_name("published.toml")

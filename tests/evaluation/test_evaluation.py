@@ -10,7 +10,9 @@ from PIL import Image
 
 from autodenoise import metrics
 from autodenoise.evaluation.scores import evaluate
-from autodenoise.plots import images as figures
+from autodenoise.plots import figure as figures
+from autodenoise.plots import image_grid
+from autodenoise.plots.loss_curves import LossCurve, draw_loss_curves
 
 
 class Known:
@@ -68,20 +70,20 @@ def test_images_too_small_for_ssim_have_none() -> None:
 def test_the_same_figure_gives_the_same_bytes(tmp_path: Path, suffix: str) -> None:
     clean, noisy = images(4)
     for name in ("a", "b"):
-        figure = figures.image_rows({"clean": clean, "noisy": noisy}, "Four")
+        figure = image_grid.image_rows({"clean": clean, "noisy": noisy}, "Four")
         figures.save(figure, tmp_path / f"{name}{suffix}")
     assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_any_number_of_channels_can_be_drawn(channels: int) -> None:
-    figures.image_rows({"a": np.zeros((2, 8, 9, channels), np.float32)}, "")
+    image_grid.image_rows({"a": np.zeros((2, 8, 9, channels), np.float32)}, "")
 
 
 def test_a_row_shows_its_pixels(tmp_path: Path) -> None:
     black, white = np.zeros((2, 8, 8, 1), np.float32), np.ones((2, 8, 8, 3), np.float32)
-    figures.save(figures.image_rows({"b": black}, ""), tmp_path / "b.png")
-    figures.save(figures.image_rows({"w": white}, ""), tmp_path / "w.png")
+    figures.save(image_grid.image_rows({"b": black}, ""), tmp_path / "b.png")
+    figures.save(image_grid.image_rows({"w": white}, ""), tmp_path / "w.png")
     dark = np.asarray(Image.open(tmp_path / "b.png").convert("L"))
     assert dark[dark.shape[0] * 3 // 4, dark.shape[1] * 3 // 4] == 0
     assert np.asarray(Image.open(tmp_path / "w.png").convert("L"))[-40, -40] == 255
@@ -93,7 +95,7 @@ def cells(figure: Figure) -> list[NDArray[np.float32]]:
 
 def test_rows_hold_their_images_in_order() -> None:
     clean, noisy = images(3)
-    figure = figures.image_rows({"clean": clean, "noisy": noisy}, "", headings=["a", "b", "c"])
+    figure = image_grid.image_rows({"clean": clean, "noisy": noisy}, "", headings=["a", "b", "c"])
     for cell, image in zip(cells(figure), [*clean, *noisy.clip(0, 1)], strict=True):
         np.testing.assert_array_equal(cell, image[..., 0])
     assert {"clean", "noisy", "a", "b", "c"} <= {text.get_text() for text in figure.texts}
@@ -104,7 +106,7 @@ def test_groups_hold_their_images_beside_each_other(count: int) -> None:
     clean, noisy = images(count)
     names = [f"class {n}" for n in range(count)]
     groups = np.stack([noisy, clean], 1)
-    figure = figures.image_groups(groups, "", captions=("noisy", "clean"), headings=names)
+    figure = image_grid.image_groups(groups, "", captions=("noisy", "clean"), headings=names)
     order = groups.reshape(-1, *clean.shape[1:]).clip(0, 1)
     for cell, image in zip(cells(figure), order, strict=True):
         np.testing.assert_array_equal(cell, image[..., 0])
@@ -123,11 +125,11 @@ def test_no_text_of_a_figure_overlaps_another_or_an_image(wide: bool) -> None:
     headings = ["ankle\nboot", "T-shirt", "trousers", "pullover", "sandal", "sneaker"]
     rows = {"clean": clean, "denoised\n20.1 dB": clean, "\nankle boot (image 6001)": clean}
     for figure in (
-        figures.image_rows(rows, "A long title of a small figure", headings=headings),
-        figures.image_groups(
+        image_grid.image_rows(rows, "A long title of a small figure", headings=headings),
+        image_grid.image_groups(
             clean[:, None], "Six", captions=["noisy"], headings=["ankle boot"] * 6
         ),
-        figures.image_rows({"a": clean[:1]}, "A title that is wider than one image"),
+        image_grid.image_rows({"a": clean[:1]}, "A title that is wider than one image"),
     ):
         figure.draw_without_rendering()
         page = figure.bbox
@@ -140,8 +142,8 @@ def test_no_text_of_a_figure_overlaps_another_or_an_image(wide: bool) -> None:
 
 
 def test_curves_are_the_losses_and_what_was_printed() -> None:
-    curve = figures.Curve("denoise", "bce", [3.0, 2.0], [2.5, 1.5], {2: 1.6, 84: 0.1})
-    figure = figures.curves([curve, curve], "Two phases")
+    curve = LossCurve("denoise", "bce", [3.0, 2.0], [2.5, 1.5], {2: 1.6, 84: 0.1})
+    figure = draw_loss_curves([curve, curve], "Two phases")
     assert len(figure.axes) == 2
     training, validation, printed = figure.axes[0].lines
     np.testing.assert_array_equal(training.get_ydata(), [3.0, 2.0])
@@ -156,6 +158,6 @@ def test_curves_are_the_losses_and_what_was_printed() -> None:
 def test_a_name_is_drawn_as_it_is(tmp_path: Path) -> None:
     clean, _ = images(1)
     name = r"$\nosuchcommand$"
-    figure = figures.image_rows({name: clean}, name, headings=[name])
+    figure = image_grid.image_rows({name: clean}, name, headings=[name])
     figures.save(figure, tmp_path / "a.svg")
     assert (tmp_path / "a.svg").read_text().count(name) == 3

@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from autodenoise.plots import images as figures
+from autodenoise.plots import figure as figures
 from autodenoise.plots.tuning import Axis, importances, parallel_coordinates
 
 RATE = Axis("learning_rate", (1e-4, 1e-3, 1e-2), 1e-4, 1e-2, log=True)

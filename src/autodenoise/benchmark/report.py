@@ -177,8 +177,8 @@ def _machine(environment: dict[str, Any]) -> str:
 
 
 def _plot(path: Path, dataset: BenchmarkDataset, averages: Sequence[ResultAverage]) -> None:
-    from autodenoise.plots import images as figures
-    from autodenoise.plots.scores import Point, quality_against_speed
+    from autodenoise.plots import figure as figures
+    from autodenoise.plots.score_plot import Point, quality_against_speed
 
     panels: dict[str, list[Point]] = {}
     for one in averages:

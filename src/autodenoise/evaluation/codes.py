@@ -11,7 +11,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
-from autodenoise.plots import images as figures
+from autodenoise.plots import figure as figures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from autodenoise.evaluation.scores import run_denoiser
 from autodenoise.metrics import bce, bce_floor
-from autodenoise.plots import images as figures
+from autodenoise.plots import figure as figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -94,6 +94,6 @@ def histogram(
         )
     axes.set_xscale("log")
     axes.legend(frameon=False, fontsize=8, labelcolor=figures.INK)
-    figures.quiet_axes(axes, "excess cross-entropy, nats", "% of the images")
+    figures.style_axes(axes, "excess cross-entropy, nats", "% of the images")
     figures.write_title(figure, title)
     return figure

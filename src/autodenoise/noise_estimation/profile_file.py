@@ -101,10 +101,10 @@ def profile_noise(
 
 
 def _plot(profile: Profile, name: str, target: Path) -> None:
-    from autodenoise.plots.images import save
-    from autodenoise.plots.noise import noise_figure
+    from autodenoise.plots.figure import save
+    from autodenoise.plots.noise import draw_noise_profile
 
-    save(noise_figure(profile, f"{name}: noise in {profile.shots} shots"), target)
+    save(draw_noise_profile(profile, f"{name}: noise in {profile.shots} shots"), target)
 
 
 def as_toml(profile: Profile, source: str, file: str) -> str:

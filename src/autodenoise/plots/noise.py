@@ -1,43 +1,50 @@
-"""Noise, as a figure: its variance by brightness, and how alike neighbours are."""
+"""Noise: its variance by brightness, and its autocorrelation."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from autodenoise.noise_estimation.profile import samples
 from autodenoise.noise_estimation.statistics import REACH, pairs
-from autodenoise.plots.images import (
+from autodenoise.plots.figure import (
     FAINT,
+    GRID,
     INK,
     ORANGE,
     TEAL,
     blank,
-    quiet_axes,
+    set_tooltip,
+    style_axes,
     write_title,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
+    from autodenoise.noise_estimation.autocorrelation import Autocorrelation
+    from autodenoise.noise_estimation.estimate import QualityEstimate
     from autodenoise.noise_estimation.profile import Profile
 
-__all__ = ["noise_figure"]
+__all__ = ["draw_autocorrelation", "draw_noise_profile", "draw_variances"]
 
 # Inches: the axes of the curve, those of the map, and what is around them.
 _WIDE, _TALL, _LEFT, _BETWEEN, _RIGHT, _ABOVE, _BELOW = 4.2, 3.0, 0.95, 0.75, 0.75, 0.95, 0.6
-_COLOURS = {"red": "#c0392b", "green": "#3d8b3d", "blue": "#2d6fb5"}
-_ALIKE = LinearSegmentedColormap.from_list("alike", [ORANGE, "#ffffff", TEAL]).with_extremes(
-    bad="#e8e9eb"
-)
-_LEAST_SHOWN = 0.1
+_COLORS = {"red": "#c0392b", "green": "#3d8b3d", "blue": "#2d6fb5"}
+_CORRELATIONS = LinearSegmentedColormap.from_list("correlations", [ORANGE, "#ffffff", TEAL])
+_MIN_FULL_SCALE = 0.1
+# Full color on the report page; most correlations that matter are weaker.
+_FULL_SCALE = 0.5
 
 
-def noise_figure(profile: Profile, title: str) -> Figure:
+def draw_noise_profile(profile: Profile, title: str) -> Figure:
     """Draw the variance against the mean, with errors and the fit, and the autocorrelation."""
     width, height = _LEFT + _WIDE + _BETWEEN + _TALL + _RIGHT, _BELOW + _TALL + _ABOVE
     figure = blank(width, height)
@@ -66,7 +73,7 @@ def _draw_curve(axes: Axes, profile: Profile) -> None:
         profile.intensity_range.high - profile.intensity_range.low,
     )
     for channel, sigmas in zip(profile.channels, profile.sigmas, strict=True):
-        color = _COLOURS.get(channel.name, TEAL)
+        color = _COLORS.get(channel.name, TEAL)
         means, variances, errors, _ = channel.points
         axes.errorbar(
             low + unit * means,
@@ -78,17 +85,17 @@ def _draw_curve(axes: Axes, profile: Profile) -> None:
             elinewidth=1,
             label=channel.name,
         )
-        # The curve is linear in the variance between its means.
+        # Between its means, the curve is linear in the variance.
         shown = np.linspace(means[0], means[-1], 200)
         curve = np.interp(shown, profile.means, np.square(sigmas))
-        axes.plot(low + unit * shown, unit**2 * curve, color=color, linewidth=1.2)
+        _draw_variance(axes, low + unit * shown, unit**2 * curve, color)
     axes.set_ylim(bottom=0)
     axes.set_title("variance by brightness, in samples", size=8, color=INK, loc="left")
     if len(profile.channels) > 1:
         axes.legend(frameon=False, fontsize=8, labelcolor=INK)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: samples(value)))
-    quiet_axes(axes, "mean", "variance")
+    style_axes(axes, "mean", "variance")
 
 
 def _draw_lags(axes: Axes, bar: Axes, profile: Profile) -> None:
@@ -96,20 +103,94 @@ def _draw_lags(axes: Axes, bar: Axes, profile: Profile) -> None:
         number for number, (one, other) in enumerate(pairs(len(profile.channels))) if one == other
     ]
     lags = profile.correlation.maps[own].mean(0)
-    # Of a value with itself, it would hide all else.
-    lags[REACH, REACH] = np.nan
-    most = max(_LEAST_SHOWN, float(np.nanmax(np.abs(lags))))
-    edge = REACH + 0.5
-    shown = axes.imshow(lags, cmap=_ALIKE, vmin=-most, vmax=most, extent=(-edge, edge, edge, -edge))
+    lags[REACH, REACH] = 0
+    full = max(_MIN_FULL_SCALE, float(np.abs(lags).max()))
+    _draw_correlations(axes, lags, full)
+    axes.add_patch(Rectangle((-0.5, -0.5), 1, 1, facecolor=GRID))
     axes.text(0, 0, "1", size=8, color=INK, ha="center", va="center")
     axes.set_title("correlation with neighbours", size=8, color=INK, loc="left")
-    quiet_axes(axes, "pixels across", "pixels down")
+    style_axes(axes, "pixels across", "pixels down")
     axes.grid(visible=False)
     scale = axes.figure.colorbar(
-        shown, cax=bar, ticks=MaxNLocator(7), format=FuncFormatter(lambda value, _: _signed(value))
+        ScalarMappable(Normalize(-full, full), _CORRELATIONS),
+        cax=bar,
+        ticks=MaxNLocator(7),
+        format=FuncFormatter(lambda value, _: _signed(value)),
     )
     scale.outline.set_visible(False)
     bar.tick_params(labelsize=8, color=FAINT, labelcolor=INK)
+
+
+def draw_variances(estimate: QualityEstimate) -> Figure:
+    """Draw the variance of the noise and of the removed part by brightness, without a title."""
+    figure = blank(4.9, 2.9)
+    axes = figure.add_axes((0.16, 0.19, 0.82, 0.73))
+    for number, curve in enumerate(estimate.level.channels):
+        label = "" if number else "noise"
+        _draw_variance(axes, curve.means, curve.variances, TEAL, label)
+    for number, curve in enumerate(estimate.residual):
+        label = "" if number else "removed"
+        axes.plot(
+            curve.means,
+            curve.variances,
+            "o",
+            color=ORANGE,
+            label=label,
+            markersize=4,
+            gid="removed",
+        )
+    axes.patch.set_facecolor("none")
+    axes.margins(x=0.03, y=0.08)
+    axes.set_ylim(bottom=0)
+    axes.ticklabel_format(axis="y", scilimits=(-2, 3))
+    axes.yaxis.get_offset_text().set(size=8, color=INK)
+    axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+    style_axes(axes, "brightness", "variance")
+    return figure
+
+
+def _draw_variance(
+    axes: Axes, means: ArrayLike, variances: ArrayLike, color: str, label: str = ""
+) -> None:
+    axes.plot(means, variances, color=color, linewidth=1.4, label=label)
+
+
+def draw_autocorrelation(found: Autocorrelation) -> Figure:
+    """Draw an autocorrelation without axes, with the value of each lag as a tooltip."""
+    figure = blank(2.5, 2.5)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    _draw_correlations(axes, found.map, _FULL_SCALE)
+    return figure
+
+
+def _draw_correlations(axes: Axes, lags: ArrayLike, full: float) -> None:
+    """Draw a square for each lag: teal is positive, orange negative, full color is `full`."""
+    values = np.asarray(lags)
+    reach = len(values) // 2
+    for (row, column), value in np.ndenumerate(values):
+        down, across = row - reach, column - reach
+        color = INK if not (down or across) else TEAL if value > 0 else ORANGE
+        square = Rectangle(
+            (across - 0.47, down - 0.47),
+            0.94,
+            0.94,
+            facecolor=color,
+            alpha=min(1, abs(value) / full),
+        )
+        set_tooltip(square, f"{_position(down, across)}: {_signed(value)}")
+        axes.add_patch(square)
+    edge = reach + 0.5
+    axes.set(xlim=(-edge, edge), ylim=(edge, -edge), aspect="equal")
+
+
+def _position(down: int, across: int) -> str:
+    """Describe the position of a pixel relative to another."""
+    steps = (
+        (down, "below" if down > 0 else "above"),
+        (across, "right" if across > 0 else "left"),
+    )
+    return ", ".join(f"{abs(step)} {side}" for step, side in steps if step) or "the pixel itself"
 
 
 def _signed(value: float) -> str:

@@ -10,7 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patheffects import withStroke
 
 from autodenoise.metrics import loss_text
-from autodenoise.plots.images import INK, ORANGE, TEAL, blank, write_title
+from autodenoise.plots.figure import INK, ORANGE, TEAL, blank, write_title
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -24,7 +24,7 @@ from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.evaluation.codes import code_map
 from autodenoise.export.from_onnx import load_network
 from autodenoise.files import make_folder, write_bytes
-from autodenoise.plots import images as figures
+from autodenoise.plots import figure as figures
 from autodenoise.runs.networks import trained
 from autodenoise.runs.run import Run, to_images
 from autodenoise.runtime.tiling import check_size

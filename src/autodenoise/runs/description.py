@@ -10,8 +10,8 @@ from autodenoise import nets, recipes
 from autodenoise.data import dataset as datasets
 from autodenoise.errors import OutputError
 from autodenoise.nets.summary import Summary, summarise
-from autodenoise.plots import images as figures
-from autodenoise.plots.network import diagram
+from autodenoise.plots import figure as figures
+from autodenoise.plots.network_diagram import diagram
 from autodenoise.recipes import Recipe
 from autodenoise.runs.networks import network
 from autodenoise.runs.run import Run

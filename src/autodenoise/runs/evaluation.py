@@ -18,7 +18,8 @@ from autodenoise.evaluation.scores import Comparison, Evaluation, Method, averag
 from autodenoise.evaluation.scores import evaluate as score
 from autodenoise.files import make_folder
 from autodenoise.noise import Compose
-from autodenoise.plots import images as figures
+from autodenoise.plots import figure as figures
+from autodenoise.plots import image_grid
 from autodenoise.recipes.overrides import first_difference
 from autodenoise.runs import results
 from autodenoise.runs.estimation import estimate_quality
@@ -199,7 +200,7 @@ def find_outliers(
     headings = [f"{error:.3f}" for error in errors[0][rows]]
     title = f"{run.recipe.name}: {own_name} with the largest excess cross-entropy"
     figures.save(
-        figures.image_rows(shown, title, headings=headings),
+        image_grid.image_rows(shown, title, headings=headings),
         run.folder / FIGURES_FOLDER / "unfamiliar.png",
     )
     write_report(run, splits)

@@ -16,7 +16,9 @@ from autodenoise.evaluation.comparison import gain
 from autodenoise.files import make_folder
 from autodenoise.metrics import psnr
 from autodenoise.noise import Blur, Uniform
-from autodenoise.plots import images as figures
+from autodenoise.plots import figure as figures
+from autodenoise.plots import image_grid
+from autodenoise.plots.loss_curves import draw_loss_curves
 from autodenoise.runs.description import describe
 from autodenoise.runs.networks import trained
 from autodenoise.runs.report import REPORT_NAME
@@ -203,7 +205,7 @@ def draw_figures(
 
 def _pairs(context: FigureContext) -> Figure:
     rows, test = context.chosen(_IMAGES), context.test
-    return figures.image_rows(
+    return image_grid.image_rows(
         {"clean": test.require_clean("the figure 'pairs'")[rows], "noisy": test.noisy[rows]},
         context.title(f"{test.split} images and their noise"),
         headings=context.class_names(rows),
@@ -227,7 +229,7 @@ def _reconstructed(context: FigureContext) -> Figure:
     else:
         output = context.model.batch(clean)
         what = "reconstructions of clean images"
-    return figures.image_rows(
+    return image_grid.image_rows(
         {"clean": clean, _label("reconstructed", clean, output): output},
         context.title(what),
         headings=context.class_names(rows),
@@ -254,7 +256,7 @@ def _denoised(context: FigureContext) -> Figure:
             _label("noisy", clean, noisy): context.visible(noisy),
             _label("denoised", clean, output): context.visible(output),
         }
-    return figures.image_rows(
+    return image_grid.image_rows(
         shown,
         context.title(f"{len(rows)} {test.split} images"),
         headings=context.class_names(rows),
@@ -263,7 +265,7 @@ def _denoised(context: FigureContext) -> Figure:
 
 def _classes(context: FigureContext) -> Figure:
     rows, test = context.one_of_each_class("classes"), context.test
-    return figures.image_rows(
+    return image_grid.image_rows(
         {"clean": test.require_clean("the figure 'classes'")[rows], "noisy": test.noisy[rows]},
         context.title("one image of each class"),
         headings=context.class_names(rows),
@@ -275,7 +277,7 @@ def _triptychs(context: FigureContext) -> Figure:
     output = context.model.batch(test.noisy[rows])
     clean = test.require_clean("the figure 'triptychs'")[rows]
     parts = np.stack([test.noisy[rows], clean, output], 1)
-    return figures.image_groups(
+    return image_grid.image_groups(
         parts,
         context.title("noisy, clean and denoised"),
         headings=[name.replace("\n", " ") for name in context.class_names(rows)],
@@ -304,7 +306,7 @@ def _degradation(context: FigureContext) -> Figure:
     headings = [
         f"blur {0.5 * step:.1f}\nnoise ±{0.4 * step:.1f}" for step in range(_DEGRADATION_STEPS)
     ]
-    return figures.image_rows(
+    return image_grid.image_rows(
         shown, context.title("six steps of blur and noise"), headings=headings
     )
 
@@ -318,7 +320,7 @@ def losses(run: Run) -> Figure:
     curves = run.curves()
     if not curves:
         raise UsageError(f"{run.folder} has not finished an epoch yet, so there is no loss curve")
-    return figures.curves(curves, f"{run.recipe.name}: losses")
+    return draw_loss_curves(curves, f"{run.recipe.name}: losses")
 
 
 def _diagram(context: FigureContext) -> Figure:

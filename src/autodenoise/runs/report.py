@@ -23,8 +23,9 @@ from autodenoise.metrics import loss_text
 from autodenoise.noise_estimation import summary
 from autodenoise.noise_estimation.autocorrelation import REACH
 from autodenoise.noise_estimation.estimate import QualityEstimate
-from autodenoise.plots.loss_layout import lay_out
-from autodenoise.plots.noise_layout import correlation_map, variance_chart
+from autodenoise.plots.figure import inline_svg
+from autodenoise.plots.loss_curves import draw_loss_curve
+from autodenoise.plots.noise import draw_autocorrelation, draw_variances
 from autodenoise.recipes import description as words
 from autodenoise.runs import results
 from autodenoise.runs.report_images import data_uri, report_images
@@ -34,9 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autodenoise.data.splits import Splits
-    from autodenoise.plots.images import Curve
-    from autodenoise.plots.loss_layout import Chart
-    from autodenoise.plots.noise_layout import Cell
+    from autodenoise.plots.loss_curves import LossCurve
     from autodenoise.recipes import Recipe
     from autodenoise.runs.run import Run
     from autodenoise.training.history import EpochRow
@@ -174,12 +173,12 @@ class _Phase(NamedTuple):
     done: int
     planned: int | None
     seconds: float
-    curve: Curve | None
-    chart: Chart | None
+    curve: LossCurve | None
+    chart: Markup | None
     printed: list[_Printed]
 
 
-def _phases(run: Run, rows: list[EpochRow], curves: list[Curve]) -> list[_Phase]:
+def _phases(run: Run, rows: list[EpochRow], curves: list[LossCurve]) -> list[_Phase]:
     drawn = {curve.name: curve for curve in curves}
     phases = []
     for name, phase in run.recipe.phase.items():
@@ -194,7 +193,7 @@ def _phases(run: Run, rows: list[EpochRow], curves: list[Curve]) -> list[_Phase]
                 planned=phase.epochs if phase.minutes is None else None,
                 seconds=sum(row.seconds for row in of_phase),
                 curve=curve,
-                chart=curve and lay_out(curve),
+                chart=curve and Markup(inline_svg(draw_loss_curve(curve), f"losses-{name}")),
                 printed=[
                     _Printed(epoch, loss, reached.get(epoch), _difference(reached.get(epoch), loss))
                     for epoch, loss in run.recipe.printed.get(name, {}).items()
@@ -234,10 +233,10 @@ def _environment() -> Environment:
         cautions=summary.cautions,
         parts=summary.parts,
         taken_out=summary.taken_out,
-        variance_chart=variance_chart,
-        correlation_map=correlation_map,
-        place=_place,
-        signed=lambda number: str(number).replace("-", "\N{MINUS SIGN}"),
+        variances=lambda estimate: Markup(inline_svg(draw_variances(estimate), "variances")),
+        autocorrelation=lambda found, name: Markup(
+            inline_svg(draw_autocorrelation(found), f"autocorrelation-{name}")
+        ),
         source=words.source,
         shell=shlex.quote,
         literal=lambda text: json.dumps(text, ensure_ascii=False),
@@ -268,17 +267,6 @@ def _argument(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(str(entry) for entry in value)
     return str(value)
-
-
-def _place(cell: Cell) -> str:
-    """Describe the position of a cell."""
-    if not (cell.down or cell.across):
-        return "the pixel itself"
-    steps = (
-        (cell.down, "below" if cell.down > 0 else "above"),
-        (cell.across, "right" if cell.across > 0 else "left"),
-    )
-    return ", ".join(f"{abs(step)} {side}" for step, side in steps if step)
 
 
 def _duration(seconds: float) -> str:

@@ -14,7 +14,7 @@ from autodenoise.errors import InputError, UsageError
 from autodenoise.files import quoted
 from autodenoise.images import to_float
 from autodenoise.noise import Compose
-from autodenoise.plots.images import Curve
+from autodenoise.plots.loss_curves import LossCurve
 from autodenoise.recipes import description as words
 from autodenoise.training.history import EpochRow, read_metrics
 from autodenoise.training.loop import METRICS_NAME
@@ -139,11 +139,11 @@ class Run:
         rows = self.rows
         return all(is_over(rows, name, phase) for name, phase in self.recipe.phase.items())
 
-    def curves(self) -> list[Curve]:
-        """Return the loss curve of each phase with a finished epoch."""
+    def curves(self) -> list[LossCurve]:
+        """Return the losses of each phase that has finished an epoch."""
         rows = self.rows
         return [
-            Curve(
+            LossCurve(
                 name=name,
                 unit=words.LOSS_NAMES[phase.loss],
                 loss=[row.loss for row in of_phase],

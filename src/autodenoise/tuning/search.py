@@ -17,7 +17,7 @@ from autodenoise.data import dataset as datasets
 from autodenoise.errors import Interrupted, OutputError, TrainingDiverged, UsageError
 from autodenoise.files import write_text
 from autodenoise.metrics import loss_text
-from autodenoise.plots import images as figures
+from autodenoise.plots import figure as figures
 from autodenoise.plots import tuning as search_figures
 from autodenoise.recipes.search_space import Range, label, short_names
 from autodenoise.runs.callbacks import CallbackList

@@ -34,12 +34,18 @@ function compare() {
 /* Shows the losses of the epoch nearest to the pointer, from the table. */
 function readOut(chart) {
   const drawing = one("svg", chart);
-  const guide = one(".guide", drawing);
+  const guide = drawing.appendChild(document.createElementNS(drawing.namespaceURI, "line"));
+  guide.classList.add("guide");
   const readout = one(".readout", chart);
   const resting = readout.textContent;
   const rows = one("tbody", chart).rows;
-  const lines = ["training", "validation"].map((name) => one(`polyline.${name}`, drawing));
-  const places = [...lines[1].points].map((point) => point.x);
+  const [first, last] = chart.dataset.epochs.split(" ").map(Number);
+  const field = one(".field", drawing).getBBox();
+  const places = [...rows].map(
+    (_, index) => field.x + ((index + 1 - first) / (last - first)) * field.width,
+  );
+  guide.setAttribute("y1", field.y);
+  guide.setAttribute("y2", field.y + field.height);
   const leave = () => {
     guide.setAttribute("visibility", "hidden");
     readout.textContent = resting;
@@ -57,6 +63,7 @@ function readOut(chart) {
     readout.textContent = `Epoch ${epoch}: training ${loss}, validation ${valLoss}${source}`;
   });
   drawing.addEventListener("pointerleave", leave);
+  leave();
 }
 
 compare();

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from autodenoise.plots.images import FAINT, INK, ORANGE, TEAL, blank, quiet_axes, write_title
+from autodenoise.plots.figure import FAINT, INK, ORANGE, TEAL, blank, style_axes, write_title
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,7 +87,7 @@ def _draw(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(which="minor", color=FAINT)
-    quiet_axes(axes, "megapixels a second", "PSNR, dB")
+    style_axes(axes, "megapixels a second", "PSNR, dB")
     axes.legend(
         frameon=False,
         fontsize=8,

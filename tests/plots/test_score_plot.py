@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from matplotlib.text import Annotation
 
-from autodenoise.plots import images as figures
-from autodenoise.plots.scores import Point, quality_against_speed
+from autodenoise.plots import figure as figures
+from autodenoise.plots.score_plot import Point, quality_against_speed
 
 CROWD = [
     Point("photo-fast", 2.4, 31.12, True),

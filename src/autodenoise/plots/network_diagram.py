@@ -10,7 +10,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
 from autodenoise.nets.summary import in_words
-from autodenoise.plots.images import FAINT, INK, ORANGE, TEAL, blank
+from autodenoise.plots.figure import FAINT, INK, ORANGE, TEAL, blank
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,8 +12,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from autodenoise import nets
 from autodenoise.nets.summary import Summary, in_words, summarise
-from autodenoise.plots.images import save
-from autodenoise.plots.network import diagram
+from autodenoise.plots.figure import save
+from autodenoise.plots.network_diagram import diagram
 
 # Every network as it is, and some of unusual size.
 NETWORKS: list[tuple[str, dict[str, Any]]] = [
