@@ -16,7 +16,7 @@ from autodenoise.errors import InputError, UsageError
 
 
 def ramp(channels: int, height: int, width: int, first: float = 0) -> torch.Tensor:
-    """Make a picture in which every value is another one."""
+    """Make an image in which all values differ."""
     values = torch.arange(first, first + channels * height * width)
     return values.reshape(channels, height, width) / 1e6
 
@@ -26,7 +26,7 @@ def draw(seed: int) -> torch.Generator:
 
 
 def views(square: np.ndarray) -> list[np.ndarray]:
-    """Give a (C, side, side) array in its eight orientations."""
+    """Return a (C, side, side) array in its eight orientations."""
     turned = [np.rot90(square, quarter, (1, 2)) for quarter in range(4)]
     return [*turned, *(view[:, :, ::-1] for view in turned)]
 
@@ -46,7 +46,7 @@ def test_crop_is_a_window_of_its_image_in_one_of_eight_orientations(
     crops = ImageCrops([one[None] for one in whole], side).crops(rows, draw(seed))[0]
     assert crops.shape == (len(rows), channels, side, side)
     for row, crop in zip(rows.tolist(), crops.numpy(), strict=True):
-        # NumPy's symmetric padding says what a picture is beyond its edge.
+        # NumPy's symmetric padding defines the image beyond its edge.
         around = [(0, 0), (0, side), (0, side)]
         padded = np.pad(whole[row].numpy(), around, mode="symmetric")
         found = any(
@@ -70,27 +70,27 @@ def test_all_positions_and_orientations_are_drawn() -> None:
 
 
 def test_crops_follow_from_the_generator_for_any_side() -> None:
-    pictures = ImageCrops(
+    image_crops = ImageCrops(
         [ramp(3, 20, 30)[None], ramp(3, 25, 9, 5000)[None]], 8, shuffle_channels=True
     )
     rows = torch.tensor([0, 1, 1])
-    assert torch.equal(pictures.crops(rows, draw(1)), pictures.crops(rows, draw(1)))
-    assert not torch.equal(pictures.crops(rows, draw(1)), pictures.crops(rows, draw(2)))
-    assert pictures.crops(rows, draw(1), 12).shape == (1, 3, 3, 12, 12)
+    assert torch.equal(image_crops.crops(rows, draw(1)), image_crops.crops(rows, draw(1)))
+    assert not torch.equal(image_crops.crops(rows, draw(1)), image_crops.crops(rows, draw(2)))
+    assert image_crops.crops(rows, draw(1), 12).shape == (1, 3, 3, 12, 12)
 
 
 @pytest.mark.parametrize("count", [3, 7, 10, 14])
 def test_epoch_of_any_length_uses_all_images_evenly(count: int) -> None:
-    pictures = ImageCrops(list(torch.zeros(7, 1, 1, 16, 16)), 8)
-    assert len(pictures) == 7
+    image_crops = ImageCrops(list(torch.zeros(7, 1, 1, 16, 16)), 8)
+    assert len(image_crops) == 7
     total = torch.zeros(7, dtype=torch.int64)
     for epoch in range(200):
-        order = pictures.order(count, torch.Generator().manual_seed(epoch))
+        order = image_crops.order(count, torch.Generator().manual_seed(epoch))
         taken = torch.bincount(order, minlength=7)
         assert taken.sum() == count
         assert taken.max() - taken.min() <= (count % 7 != 0)
         total += taken
-    # No picture is favoured by its place.
+    # The position of an image does not matter.
     assert (total - 200 * count / 7).abs().max() < 5 * (200 * count / 7) ** 0.5
 
 
@@ -105,21 +105,21 @@ def test_shuffled_channels_are_permuted_as_a_whole() -> None:
 
 
 def test_shrink_adds_crops_of_smaller_versions() -> None:
-    # Stripes of one pixel: gone where the picture is shrunk to half its sides.
+    # Stripes of one pixel disappear when the image is shrunk to half its sides.
     stripes = torch.zeros(1, 64, 64, dtype=torch.uint8)
     stripes[:, ::2] = 255
     rows = torch.zeros(200, dtype=torch.int64)
     contrast = ImageCrops([stripes[None]], 16, shrink=0.5).crops(rows, draw(0))[0]
     spread = contrast.float().std((1, 2, 3))
-    assert 20 < int((spread > 120).sum()) < 70  # a fifth of 200 are of the picture itself
+    assert 20 < int((spread > 120).sum()) < 70  # a fifth of 200 are of the full-size image
     assert spread.min() < 20
 
 
 def test_center_crops_fit_the_smallest_image() -> None:
     whole = [ramp(1, 10, 14), ramp(1, 9, 30, 1000)]
-    middles = center_crops(whole, 256)
-    assert middles.shape == (2, 1, 9, 9)
-    assert torch.equal(middles[0], whole[0][:, :9, 2:11])
+    centers = center_crops(whole, 256)
+    assert centers.shape == (2, 1, 9, 9)
+    assert torch.equal(centers[0], whole[0][:, :9, 2:11])
     assert center_crops(whole, 4).shape == (2, 1, 4, 4)
 
 
@@ -130,7 +130,7 @@ def test_photos_of_both_orientations_load() -> None:
     assert len(splits.train.full_images) == 400
     assert len(splits.validation.images) == 32
     assert splits.test is splits.validation
-    assert {tuple(picture.shape) for picture in splits.train.full_images} == {
+    assert {tuple(image.shape) for image in splits.train.full_images} == {
         (1, 3, 321, 481),
         (1, 3, 481, 321),
     }
@@ -139,10 +139,10 @@ def test_photos_of_both_orientations_load() -> None:
 def test_gray_equals_pillows_luma(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (6, 12, 14, 3), np.uint8)
     np.save(tmp_path / "some.npy", pixels)
-    grey = load(DataSpec(str(tmp_path / "some.npy"), validation="last", gray=True)).train.images
+    gray = load(DataSpec(str(tmp_path / "some.npy"), validation="last", gray=True)).train.images
     expected = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in pixels])
     # Pillow computes in 16 bits of fixed point.
-    np.testing.assert_allclose(grey[:, 0].numpy(), expected[: len(grey)], atol=1)
+    np.testing.assert_allclose(gray[:, 0].numpy(), expected[: len(gray)], atol=1)
 
 
 def test_images_of_different_sizes_need_crop(tmp_path: Path) -> None:
@@ -161,8 +161,8 @@ def test_images_of_different_sizes_need_crop(tmp_path: Path) -> None:
 def test_16_bit_images_stay_uint16() -> None:
     values = torch.arange(3 * 20 * 30).reshape(3, 20, 30).to(torch.uint16)
     rows = torch.zeros(50, dtype=torch.int64)
-    pictures = ImageCrops([values[None]], 8, shuffle_channels=True)
-    cut = pictures.crops(rows, draw(0))[0]
+    image_crops = ImageCrops([values[None]], 8, shuffle_channels=True)
+    cut = image_crops.crops(rows, draw(0))[0]
     wide = ImageCrops([values[None].float()], 8, shuffle_channels=True).crops(rows, draw(0))[0]
     assert cut.dtype == torch.uint16
     assert torch.equal(cut.float(), wide)

@@ -95,7 +95,7 @@ def test_damaged_archives_are_errors(tmp_path: Path) -> None:
     (tmp_path / "b.csv.gz").write_bytes(whole[:12] + b"\xff" * 20 + whole[32:])
     with zipfile.ZipFile(tmp_path / "odd.zip", "w") as archive:
         archive.writestr("a.csv", "label")
-    # Compressed by a method that nobody knows.
+    # An unknown compression method.
     odd = bytearray((tmp_path / "odd.zip").read_bytes())
     odd[8] = odd[odd.index(b"PK\1\2") + 10] = 99
     (tmp_path / "odd.zip").write_bytes(odd)

@@ -67,8 +67,8 @@ def test_resize_equals_pillows_bicubic() -> None:
     assert large.train.images.shape == (1437, 1, 28, 28)
     for before, after in zip(small.train.images[:20, 0], large.train.images[:20, 0], strict=True):
         # In float, since on bytes Pillow rounds and clips between its two passes.
-        picture = Image.fromarray(before.numpy().astype(np.float32))
-        theirs = np.asarray(picture.resize((28, 28), Image.Resampling.BICUBIC))
+        image = Image.fromarray(before.numpy().astype(np.float32))
+        theirs = np.asarray(image.resize((28, 28), Image.Resampling.BICUBIC))
         np.testing.assert_allclose(after.numpy(), theirs.clip(0, 255), atol=0.51)
 
 
@@ -91,14 +91,14 @@ def test_npz_with_keras_names_and_floats(tmp_path: Path) -> None:
 
 def test_load_folders_of_images(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    pictures = random.integers(0, 256, (4, 6, 5, 3), np.uint8)
+    pixels = random.integers(0, 256, (4, 6, 5, 3), np.uint8)
     for part, count in (("train", 4), ("validation", 2), ("test", 1)):
         (tmp_path / part).mkdir()
         for index in range(count):
-            Image.fromarray(pictures[index]).save(tmp_path / part / f"{index}.png")
-        (tmp_path / part / "notes.txt").write_text("no picture")
+            Image.fromarray(pixels[index]).save(tmp_path / part / f"{index}.png")
+        (tmp_path / part / "notes.txt").write_text("not an image")
     splits = load(DataSpec(str(tmp_path)))
-    np.testing.assert_array_equal(splits.train.images.numpy(), pictures.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(splits.train.images.numpy(), pixels.transpose(0, 3, 1, 2))
     assert [len(part.images) for part in splits[:3]] == [4, 2, 1]
 
 

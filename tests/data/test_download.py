@@ -20,7 +20,7 @@ SECONDS = 2  # how long a stalled connection is waited for
 
 
 class Mirror:
-    """A file server that behaves as its list of moods says, one a request, the last for good."""
+    """A file server with a list of failures, one per request; the last one repeats."""
 
     def __init__(self, *moods: str, files: dict[str, bytes] | None = None) -> None:
         self.moods, self.files = list(moods), files or {"file.gz": CONTENT}

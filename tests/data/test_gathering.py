@@ -40,7 +40,7 @@ def test_denoised_outputs_are_not_shots(tmp_path: Path) -> None:
 def test_skipped_names_that_are_not_utf8_can_be_printed(tmp_path: Path) -> None:
     name = os.fsdecode(b"\xe9t\xe9.png")
     try:
-        (tmp_path / name).write_bytes(b"no picture")
+        (tmp_path / name).write_bytes(b"not an image")
     except OSError:
         pytest.skip("this file system takes text alone")
     for other in ("a.png", "b.png"):
@@ -60,7 +60,7 @@ def test_figures_of_training_runs_are_skipped(tmp_path: Path) -> None:
         Image.new("L", (48, 48)).save(tmp_path / name)
     for name in ("recipe.toml", "environment.json"):
         (tmp_path / "runs/one" / name).write_text("")
-    # One that learnt from a part of this folder, or from another, may be shown inside it.
+    # Run folders may be inside the folder of images.
     (tmp_path / "runs/two/recipe.toml").write_text("")
     found = find_originals(tmp_path)
     assert [str(name) for name in found.images] == ["a.png", "runs/two/a.png"]

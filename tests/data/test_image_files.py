@@ -27,7 +27,7 @@ Array = NDArray[Any]
 
 
 def places(height: int = 72, width: int = 90, first: int = 0) -> Array:
-    """Make a 16-bit picture in which every pixel tells its place."""
+    """Make a 16-bit image in which the value of a pixel is its position."""
     return (np.arange(height * width) + first).reshape(height, width).astype(np.uint16)
 
 
@@ -63,13 +63,13 @@ def load(
 
 
 def crops(splits: Splits, supervision: Supervision, count: int = 40) -> Any:
-    pictures = ImageCrops(tuple(splits.train.full_images), 16, supervision=supervision)
-    rows = torch.arange(count) % len(pictures)
-    return pictures.batch(rows, torch.Generator().manual_seed(0))
+    image_crops = ImageCrops(tuple(splits.train.full_images), 16, supervision=supervision)
+    rows = torch.arange(count) % len(image_crops)
+    return image_crops.batch(rows, torch.Generator().manual_seed(0))
 
 
 def whole(tensor: torch.Tensor) -> Array:
-    """Give what can be computed with: PyTorch knows little of uint16."""
+    """Convert to int64: PyTorch supports few operations on uint16."""
     return tensor.numpy().astype(np.int64)
 
 
@@ -85,20 +85,20 @@ def test_clean_images_of_any_folder_size_and_format(tmp_path: Path) -> None:
     pixels = {name: photo(seed, *size, 3) for seed, (name, size) in enumerate(sizes.items())}
     for name, values in pixels.items():
         save(tmp_path / name, values)
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("not an image")
     splits = load(tmp_path)
     assert len(splits.train.full_images) == 3
     assert splits.shape == shape(own(tmp_path)) == (3, 64, 64)
     assert splits.validation is splits.test
     assert not splits.has_test
-    # 8 bits stay as they are, so that weights that were learnt from such can be gone on with.
+    # 8-bit images are not normalized, so that training can start from weights for such images.
     assert splits.normalization == (0, 1)
     assert splits.intensity_range is None
     assert splits.notes == ()
     held = [name for name, values in pixels.items() if name.endswith(("png", "tif"))]
-    learnt = [picture.numpy()[0].transpose(1, 2, 0) for picture in splits.train.full_images]
+    training = [image.numpy()[0].transpose(1, 2, 0) for image in splits.train.full_images]
     for name in held:
-        found = any(np.array_equal(pixels[name], other) for other in learnt)
+        found = any(np.array_equal(pixels[name], other) for other in training)
         height, width = sizes[name]
         top, left = (height - 64) // 2, (width - 64) // 2
         middle = pixels[name][top : top + 64, left : left + 64]
@@ -116,9 +116,9 @@ def test_crops_of_a_pair_are_aligned(tmp_path: Path) -> None:
     assert batch.clean.shape == (40, 1, 16, 16)
     assert batch.clean.dtype == torch.uint16
     np.testing.assert_array_equal(whole(batch.clean), 65535 - whole(batch.noisy))
-    watched = splits.validation
-    assert watched.noisy is not None
-    np.testing.assert_array_equal(whole(watched.images), 65535 - whole(watched.noisy))
+    validation = splits.validation
+    assert validation.noisy is not None
+    np.testing.assert_array_equal(whole(validation.images), 65535 - whole(validation.noisy))
 
 
 def test_pair_may_have_two_depths(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_two_files_are_a_pair_regardless_of_names(tmp_path: Path) -> None:
 
 
 def test_repeats_are_folders_stacks_and_arrays(tmp_path: Path) -> None:
-    # Shots are told apart by their last decimal, and places by all before.
+    # The last decimal is the shot, and the others are the position.
     scenes = [10 * places(64, 80, 7 * number) for number in range(5)]
     shots = [[scene + shot for shot in range(3)] for scene in scenes]
     for number in (0, 1):
@@ -154,18 +154,18 @@ def test_repeats_are_folders_stacks_and_arrays(tmp_path: Path) -> None:
     save(tmp_path / "scene3.npy", np.stack(shots[3]))
     save(tmp_path / "scene4.zarr", np.stack(shots[4]))
     splits = load(tmp_path, "repeats")
-    assert [len(picture) for picture in splits.train.full_images] == [3] * 4
+    assert [len(image) for image in splits.train.full_images] == [3] * 4
     batch = crops(splits, "repeats")
     one, other = whole(batch.noisy), whole(batch.again)
     np.testing.assert_array_equal(one // 10, other // 10)
     assert (one % 10 != other % 10).all()
-    watched = splits.validation
-    assert watched.noisy is not None
-    assert watched.again is not None
-    first = whole(watched.noisy)
-    np.testing.assert_array_equal(whole(watched.again), first + 1)
+    validation = splits.validation
+    assert validation.noisy is not None
+    assert validation.again is not None
+    first = whole(validation.noisy)
+    np.testing.assert_array_equal(whole(validation.again), first + 1)
     # What is nearest to clean is the mean of all shots but the first.
-    np.testing.assert_allclose(watched.images.numpy() * 65535, first + 1.5, atol=0.01)
+    np.testing.assert_allclose(validation.images.numpy() * 65535, first + 1.5, atol=0.01)
 
 
 @pytest.mark.parametrize("name", ["stack.tif", "stack.npy", "stack.zarr"])
@@ -174,7 +174,7 @@ def test_planes_of_a_stack_are_separate_samples(tmp_path: Path, name: str) -> No
     splits = load(save(tmp_path / name, pages), "noisy-only")
     assert len(splits.train.full_images) == 9
     known = {page.tobytes() for page in pages}
-    assert {picture.numpy()[0, 0].tobytes() for picture in splits.train.full_images} <= known
+    assert {image.numpy()[0, 0].tobytes() for image in splits.train.full_images} <= known
     assert splits.train.full_images[0].dtype == torch.uint16
     assert splits.validation.noisy is splits.validation.images
     assert crops(splits, "noisy-only").noisy.dtype == torch.uint16
@@ -186,8 +186,8 @@ def test_last_axes_of_a_volume_are_rows_and_columns(tmp_path: Path) -> None:
     # Two leading axes make six planes, and transparency is dropped.
     assert len(splits.train.full_images) == 5
     known = {plane[..., :3].tobytes() for plane in values.reshape(6, 40, 48, 4)}
-    for picture in splits.train.full_images:
-        assert picture.numpy()[0].transpose(1, 2, 0).tobytes() in known
+    for image in splits.train.full_images:
+        assert image.numpy()[0].transpose(1, 2, 0).tobytes() in known
 
 
 def test_ome_zarr_is_read_at_full_resolution(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_ome_zarr_is_read_at_full_resolution(tmp_path: Path) -> None:
     group.create_array("1", data=large[:, ::2, ::2])
     group.attrs["ome"] = {"multiscales": [{"datasets": [{"path": "0"}, {"path": "1"}]}]}
     splits = load(tmp_path / "image.zarr", "noisy-only")
-    assert [tuple(picture.shape) for picture in splits.train.full_images] == [(1, 1, 64, 64)] * 4
+    assert [tuple(image.shape) for image in splits.train.full_images] == [(1, 1, 64, 64)] * 4
 
 
 def test_folder_with_a_folder_per_split(tmp_path: Path) -> None:
@@ -218,12 +218,12 @@ def test_folder_with_a_folder_per_split(tmp_path: Path) -> None:
 def test_single_image_is_split_into_bands(tmp_path: Path) -> None:
     code = places(120, 300)
     splits = load(save(tmp_path / "one.tif", code), "noisy-only")
-    (picture,) = splits.train.full_images
-    assert picture.shape == (1, 1, 120, 260)
+    (image,) = splits.train.full_images
+    assert image.shape == (1, 1, 120, 260)
     squares = splits.validation.images
     assert squares.shape == (3, 1, 40, 40)
-    # No pixel is both learnt from and watched.
-    assert not set(picture.numpy().ravel().tolist()) & set(squares.numpy().ravel().tolist())
+    # No pixel is in both splits.
+    assert not set(image.numpy().ravel().tolist()) & set(squares.numpy().ravel().tolist())
     assert "only one image" in notes_of(splits)
     high = load(save(tmp_path / "high.tif", code.T), "noisy-only")
     assert high.train.full_images[0].shape == (1, 1, 260, 120)
@@ -246,7 +246,7 @@ def test_number_of_validation_squares_is_limited(tmp_path: Path) -> None:
     assert len(splits.train.full_images) == 100
     assert len(splits.validation.images) == 64
     few = load(save(tmp_path / "few.npy", pages[:10].repeat(2, 1).repeat(3, 2)), share=0.2)
-    # Two are held back: each gives several squares, as large as the others are high.
+    # Two are held out, with several squares each, as large as the others are high.
     assert few.validation.images.shape == (2, 1, 128, 128)
 
 
@@ -319,9 +319,9 @@ def test_declared_intensity_range_is_used(tmp_path: Path) -> None:
 
 
 def test_images_of_different_depths_are_scaled_separately(tmp_path: Path) -> None:
-    grey = photo(0, 64, 64)
-    save(tmp_path / "a.png", grey)
-    save(tmp_path / "b.png", grey.astype(np.uint16) * 257)
+    gray = photo(0, 64, 64)
+    save(tmp_path / "a.png", gray)
+    save(tmp_path / "b.png", gray.astype(np.uint16) * 257)
     splits = load(tmp_path)
     assert "1 of uint8, 1 of uint16" in notes_of(splits)
     values = [whole(splits.train.full_images[0])[0, 0], whole(splits.validation.images)[0, 0]]
@@ -360,8 +360,8 @@ def test_split_is_repeated_if_all_held_out_images_are_damaged(tmp_path: Path) ->
         path
         for path in sorted(tmp_path.iterdir())
         if not any(
-            np.array_equal(np.asarray(Image.open(path)), picture.numpy()[0].transpose(1, 2, 0))
-            for picture in whole_ones.train.full_images
+            np.array_equal(np.asarray(Image.open(path)), image.numpy()[0].transpose(1, 2, 0))
+            for image in whole_ones.train.full_images
         )
     )
     content = held.read_bytes()
@@ -381,12 +381,12 @@ def test_named_datasets_and_archives_are_clean(tmp_path: Path) -> None:
     splits = datasets.load(
         DataSpec(str(tmp_path / "a.npz"), crop=8, validation="random", share=0.5)
     )
-    assert [tuple(picture.shape) for picture in splits.train.full_images] == [(1, 1, 64, 64)] * 2
+    assert [tuple(image.shape) for image in splits.train.full_images] == [(1, 1, 64, 64)] * 2
 
 
 @pytest.mark.parametrize("names", ["a", "ab"])
 def test_truncated_images_are_skipped(tmp_path: Path, names: str) -> None:
-    # The middles of JPEG files can be decoded, as can the second picture.
+    # The centers of the JPEG files can be decoded, and so can the second image.
     for name in names:
         Image.fromarray(photo(0, 300, 400, 3)).save(tmp_path / f"{name}.jpg", quality=95)
     content = (tmp_path / "a.jpg").read_bytes()
@@ -401,7 +401,7 @@ def test_truncated_images_are_skipped(tmp_path: Path, names: str) -> None:
 def test_held_out_band_leaves_enough_to_train_on(tmp_path: Path) -> None:
     save(tmp_path / "a.png", photo(0, 96, 70))
     splits = load(tmp_path / "a.png", share=0.9999)
-    assert [tuple(picture.shape[2:]) for picture in splits.train.full_images] == [(32, 70)]
+    assert [tuple(image.shape[2:]) for image in splits.train.full_images] == [(32, 70)]
 
 
 def test_missing_target_folder_is_an_error(tmp_path: Path) -> None:
@@ -457,11 +457,11 @@ def test_most_common_number_of_channels_wins(tmp_path: Path) -> None:
     splits = load(tmp_path)
     assert splits.shape[0] == 3
     assert "grey.png: it has 1 channel(s), most have 3" in notes_of(splits)
-    # Of the luma, all can be learnt from.
-    grey = load(tmp_path, gray=True)
-    assert grey.shape[0] == 1
-    assert len(grey.train.full_images) == 4
-    assert grey.notes == ()
+    # With luma, all images are used.
+    gray = load(tmp_path, gray=True)
+    assert gray.shape[0] == 1
+    assert len(gray.train.full_images) == 4
+    assert gray.notes == ()
 
 
 def test_unmatched_files_are_listed(tmp_path: Path) -> None:
@@ -518,10 +518,12 @@ def test_misaligned_versions_are_warned_about(tmp_path: Path, supervision: Super
             place = f"{name}/{number}" if supervision == "paired" else f"{number}/{name}"
             save(tmp_path / f"{place}.png", noisy)
     both = (tmp_path / "noisy", tmp_path / "clean") if supervision == "paired" else (tmp_path, "")
-    # Any may be held back: what is watched is not looked at.
-    told = [notes_of(load(both[0], supervision, both[1], split_seed=seed)) for seed in range(4)]
-    assert any("2.00 down" in notes and "3.00 across" in notes for notes in told)
-    assert all(notes.count("not aligned with") <= 1 for notes in told)
+    # Any sample may be held out, and held-out samples are not inspected.
+    notes_by_seed = [
+        notes_of(load(both[0], supervision, both[1], split_seed=seed)) for seed in range(4)
+    ]
+    assert any("2.00 down" in notes and "3.00 across" in notes for notes in notes_by_seed)
+    assert all(notes.count("not aligned with") <= 1 for notes in notes_by_seed)
 
 
 def test_unusable_shots_are_listed(tmp_path: Path) -> None:
@@ -548,7 +550,7 @@ def test_images_with_nan_are_skipped(tmp_path: Path) -> None:
     splits = load(save(tmp_path / "a.npy", pages), "noisy-only")
     assert "a.npy, page 3" in notes_of(splits)
     assert "NaN or infinite" in notes_of(splits)
-    assert all(bool(picture.isfinite().all()) for picture in splits.train.full_images)
+    assert all(bool(image.isfinite().all()) for image in splits.train.full_images)
 
 
 # --- volumes --------------------------------------------------------------------------------------
@@ -614,11 +616,11 @@ def test_large_image_is_cut_into_patches(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("autodenoise.data.dataset.MAX_PATCH_BYTES", 10_000)
     for memory in (1e9, 1e4):
         splits = datasets.load(own(tmp_path / "a.tif", "noisy-only"), memory=memory)
-        parts = [picture.numpy() for picture in splits.train.full_images]
+        parts = [image.numpy() for image in splits.train.full_images]
         assert all(part.nbytes <= 11_000 for part in parts)
-        # Together they are what was not held back, each pixel once.
-        learnt = np.concatenate([part.ravel() for part in parts])
-        assert sorted(learnt.tolist()) == sorted(code[:, :228].ravel().tolist())
+        # Together they contain each pixel that was not held out once.
+        training = np.concatenate([part.ravel() for part in parts])
+        assert sorted(training.tolist()) == sorted(code[:, :228].ravel().tolist())
 
 
 def test_dataset_larger_than_memory_stays_on_disk(tmp_path: Path) -> None:

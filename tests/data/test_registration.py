@@ -48,22 +48,22 @@ def test_no_shift_is_measured_in_pure_noise() -> None:
     assert shift_between(noisy(shading, 0.02), noisy(shading, 0.02)) is None
 
 
-@pytest.mark.parametrize(("shift", "said"), [(0.5, "0.50 pixels"), (0.1, None)])
+@pytest.mark.parametrize(("shift", "message"), [(0.5, "0.50 pixels"), (0.1, None)])
 def test_shift_of_half_a_pixel_is_warned_about(
-    tmp_path: Path, shift: float, said: str | None
+    tmp_path: Path, shift: float, message: str | None
 ) -> None:
-    # Structure lies at the right border of a picture that is wider than the window.
+    # The structure is at the right border of an image wider than the window.
     empty = np.full((480, 600), 0.5)
     shots = [np.hstack([empty, moved(VIEW, 0, across)]) for across in (0, 0, shift)]
     pixels = [np.clip(noisy(shot, 0.02) * 255, 0, 255).astype(np.uint8) for shot in shots]
     tifffile.imwrite(tmp_path / "a.tif", np.stack(pixels), photometric="minisblack")
     warning = misalignment(find_series(tmp_path).series[0])
-    if said is None:
+    if message is None:
         assert warning is None
     else:
         assert warning is not None
         assert "1 of 2 shots" in warning
-        assert said in warning
+        assert message in warning
 
 
 def test_faint_fixed_pattern_is_not_a_shift(tmp_path: Path) -> None:

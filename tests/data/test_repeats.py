@@ -63,10 +63,10 @@ def test_rows_equal_the_files(tmp_path: Path) -> None:
 
 def test_shots_are_upright(tmp_path: Path) -> None:
     for number in range(2):
-        picture = Image.fromarray(shots(1)[0])
+        image = Image.fromarray(shots(1)[0])
         turned = Image.Exif()
         turned[0x0112] = 6
-        picture.save(tmp_path / f"{number}.jpg", exif=turned)
+        image.save(tmp_path / f"{number}.jpg", exif=turned)
     (series,) = find_series(tmp_path).series
     assert (series.info.width, series.info.height) == (20, 30)
 
@@ -76,7 +76,7 @@ def test_shots_of_other_form_are_skipped_and_listed(tmp_path: Path) -> None:
     images.write(tmp_path / "a" / "size.png", shots(1, (20, 31, 3))[0])
     images.write(tmp_path / "a" / "depth.png", shots(1, dtype=np.uint16)[0])
     images.write(tmp_path / "a" / "grey.png", shots(1, (20, 30, 1))[0])
-    (tmp_path / "a" / "corrupt.png").write_bytes(b"not a picture")
+    (tmp_path / "a" / "corrupt.png").write_bytes(b"not a image")
     save(tmp_path / "lonely", shots(1))
     found = find_series(tmp_path)
     (series,) = found.series

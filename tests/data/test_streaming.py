@@ -69,7 +69,7 @@ def test_streamed_crops_equal_crops_in_memory(
     assert here.shape == there.shape
     skip = min(skip, -(-count // batch))
     whole = epochs(here, count, batch)
-    # Gone on with in the middle of an epoch, by a fresh one.
+    # Resume in the middle of an epoch, with a new object.
     for one, other in zip(whole[skip:], epochs(there, count, batch, skip), strict=True):
         assert torch.equal(one, other)
 
@@ -84,14 +84,14 @@ def test_streamed_crops_equal_crops_in_memory(
 def test_window_is_used_up_before_the_next(
     sizes: list[int], window: int, count: int, seed: int
 ) -> None:
-    pictures = ImageCrops(
+    image_crops = ImageCrops(
         [torch.zeros(1, 1, 1, size, dtype=torch.uint8) for size in sizes], 1, window_bytes=window
     )
-    order = pictures.order(count, draw(seed)).tolist()
+    order = image_crops.order(count, draw(seed)).tolist()
     assert len(order) == count
     assert {*order} <= {*range(len(sizes))}
     times = [order.count(piece) for piece in {*order}]
-    # As evenly as may be, but for the last picture.
+    # As evenly as may be, but for the last image.
     assert len({*times} - {min(times)}) <= 1
     if sum(sizes) <= window:
         assert max(times) - min(times) <= 1
@@ -107,8 +107,8 @@ def test_window_is_used_up_before_the_next(
 
 
 def test_every_image_is_used() -> None:
-    pictures = ImageCrops([torch.zeros(1, 1, 4, 4)] * 50, 2, window_bytes=5 * 64)
-    orders = [pictures.order(160, draw(epoch)) for epoch in range(40)]
+    image_crops = ImageCrops([torch.zeros(1, 1, 4, 4)] * 50, 2, window_bytes=5 * 64)
+    orders = [image_crops.order(160, draw(epoch)) for epoch in range(40)]
     assert {len(order.unique()) for order in orders} == {10}
     counts = torch.cat(orders).bincount(minlength=50)
     assert counts.min() > 0
