@@ -58,7 +58,7 @@ _LIMITATIONS = """\
   through demosaicing and JPEG compression, and is correlated between neighboring pixels. A network
   trained on white noise leaves much of it in the image, so a higher score here does not imply a
   better photograph. If you have noisy images and clean versions of them, measure on those:
-  `autodenoise evaluate --pairs noisy/ clean/ --baselines all`. On real noise a 3x3 median beats
+  `autodenoise benchmark --pairs noisy/ clean/ --baselines all`. On real noise a 3x3 median beats
   several published methods, which is why every table includes it.
 - **PSNR favors smooth images.** It rewards averaging over unknown detail, so sharper images may
   score lower. The result files also contain SSIM, and the crops of a report show what both numbers
@@ -83,7 +83,7 @@ errors over pixels and channels, and includes borders; scores are averaged over 
 datasets are scored on their gray files, color datasets in RGB. The noisy image itself is scored
 without clamping and rounding. To measure such a table yourself:
 
-    autodenoise evaluate --data set12 --noise gaussian:25 --models all --baselines all -o report/
+    autodenoise benchmark set12 --noise gaussian:25 --models all --baselines all -o report/
 """
 
 
