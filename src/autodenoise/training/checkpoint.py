@@ -29,7 +29,6 @@ __all__ = [
     "load_state",
     "load_weights",
     "restore",
-    "restore_ema",
     "restore_trained",
     "save_state",
     "save_weights",
@@ -99,8 +98,9 @@ def restore(
     tensors: dict[str, Tensor],
     network: nn.Module,
     optimizers: list[torch.optim.Optimizer],
+    ema: EMA | None = None,
 ) -> None:
-    """Load the tensors of `load_state` into a network and its optimizers.
+    """Load the tensors of `load_state` into a network, its optimizers and its EMA.
 
     Raises
     ------
@@ -123,12 +123,10 @@ def restore(
     for optimizer, state in zip(optimizers, saved, strict=True):
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def restore_ema(tensors: dict[str, Tensor], ema: EMA) -> None:
-    """Load the tensors of `load_state` into an EMA. At the start of a phase there are none."""
-    if _EMA_STEPS in tensors:
+    if ema is not None and _EMA_STEPS in tensors:
         ema.restore(_with_prefix(_EMA, tensors), int(tensors[_EMA_STEPS]))
+    elif ema is not None:  # the phase begins
+        ema.restore(dict(network.named_parameters()), 0)
 
 
 def restore_trained(path: Path, tensors: dict[str, Tensor], network: nn.Module) -> None:

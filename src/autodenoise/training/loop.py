@@ -16,32 +16,23 @@ from autodenoise.errors import InputError, Interrupted, TrainingDiverged
 from autodenoise.files import quoted
 from autodenoise.signals import stop_requests
 from autodenoise.training.batches import Batches
-from autodenoise.training.checkpoint import (
-    load_state,
-    restore,
-    restore_ema,
-    save_state,
-    save_weights,
-)
+from autodenoise.training.checkpoint import load_state, restore, save_state, save_weights
 from autodenoise.training.ema import EMA
 from autodenoise.training.gradients import Gradients
 from autodenoise.training.history import EpochRow, write_metrics
 from autodenoise.training.optimizers import set_learning_rate
-from autodenoise.training.phases import Phase, is_over
+from autodenoise.training.phases import is_over
 from autodenoise.training.process import keep_freed_memory
 from autodenoise.training.randomness import generator
-from autodenoise.training.state import (
-    Training,
-    TrainingCallback,
-    TrainingState,
-    TrainingStatus,
-)
+from autodenoise.training.state import Training, TrainingState, TrainingStatus
 from autodenoise.training.validation import Validation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from autodenoise.nets import Autoencoder
+    from autodenoise.training.phases import Phase
+    from autodenoise.training.state import TrainingCallback
 
 __all__ = ["BEST_NAME", "CHECKPOINT_NAME", "METRICS_NAME", "fit", "weights_name"]
 
@@ -98,8 +89,11 @@ def fit(training: Training, folder: Path, callback: TrainingCallback) -> list[Ep
 
     with stop_requests(repeated=world.size > 1) as stop:
         for index, (name, phase) in islice(enumerate(training.phases.items()), state.phase, None):
-            optimizers, ema = _begin_phase(network, phase, checkpoint, saved)
-            saved = None
+            optimizers = phase.optimizer.build(network)
+            ema = None if phase.ema is None else EMA(network, phase.ema)
+            if saved is not None:
+                restore(checkpoint, saved, network, optimizers, ema)
+                saved = None
             batches, gradients = Batches(training, index), Gradients(training, phase)
             steps, saved_at = training.steps(phase), time.monotonic()
             # On the device: reading it at every step would make the step wait for its loss.
@@ -219,19 +213,6 @@ def _load_or_begin(
             "and data; to resume, all need access to the same run folder"
         )
     return state, saved
-
-
-def _begin_phase(
-    network: nn.Module, phase: Phase, checkpoint: Path, saved: dict[str, Tensor] | None
-) -> tuple[list[torch.optim.Optimizer], EMA | None]:
-    """Return a phase's optimizers and EMA, restored from the checkpoint's tensors if given."""
-    optimizers = phase.optimizer.build(network)
-    if saved is not None:
-        restore(checkpoint, saved, network, optimizers)
-    ema = None if phase.ema is None else EMA(network, phase.ema)
-    if saved is not None and ema is not None:
-        restore_ema(saved, ema)
-    return optimizers, ema
 
 
 def _averaged(ema: EMA | None) -> contextlib.AbstractContextManager[None]:

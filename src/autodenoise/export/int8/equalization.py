@@ -14,7 +14,7 @@ import numpy as np
 from onnx import numpy_helper
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
     from onnx import GraphProto, NodeProto, TensorProto
@@ -33,14 +33,6 @@ class ChannelRange(NamedTuple):
 
     low: NDArray[np.float32]
     high: NDArray[np.float32]
-
-
-class _Group(NamedTuple):
-    """Values that must have the same scale, and the convolutions before and after them."""
-
-    values: set[str]
-    producers: list[NodeProto]
-    consumers: list[NodeProto]
 
 
 def equalize(graph: GraphProto, ranges: Mapping[str, ChannelRange]) -> dict[str, ChannelRange]:
@@ -65,24 +57,27 @@ def equalize(graph: GraphProto, ranges: Mapping[str, ChannelRange]) -> dict[str,
     """
     weights = {tensor.name: tensor for tensor in graph.initializer}
     changed = dict(ranges)
-    for group in _groups(graph):
-        known = [changed[name] for name in group.values if name in changed]
+    for values, producers, consumers in _groups(graph):
+        known = [changed[name] for name in values if name in changed]
         if not known:
             continue
         width = np.max([np.maximum(-low, high) for low, high in known], axis=0)
         # The square root: full equalization of the feature maps would unbalance the weights.
         factors = np.sqrt(width.max() / np.maximum(width, _MIN_RELATIVE_RANGE * width.max()))
-        for node in group.producers:
+        for node in producers:
             _multiply(weights[node.input[1]], factors, 0 if node.op_type == "Conv" else 1)
-        for node in group.consumers:
+        for node in consumers:
             _multiply(weights[node.input[1]], 1 / factors, 1 if node.op_type == "Conv" else 0)
-        for name in group.values & changed.keys():
+        for name in values & changed.keys():
             changed[name] = ChannelRange(*(end * factors for end in changed[name]))
     return changed
 
 
-def _groups(graph: GraphProto) -> list[_Group]:
-    """Return the values that sums and ReLUs connect, if only convolutions surround them."""
+def _groups(graph: GraphProto) -> Iterator[tuple[set[str], list[NodeProto], list[NodeProto]]]:
+    """Yield values that must have one scale, and the convolutions before and after them.
+
+    They are connected by sums and ReLUs. Groups with other nodes around them are skipped.
+    """
     connected: dict[str, set[str]] = {}
     for node in graph.node:
         if node.op_type in ("Add", "Relu"):
@@ -92,24 +87,18 @@ def _groups(graph: GraphProto) -> list[_Group]:
         else:
             for value in node.output:
                 connected.setdefault(value, {value})
-    distinct = {id(values): values for values in connected.values()}.values()
-    groups = (_group(graph, values) for values in distinct)
-    return [group for group in groups if group is not None]
-
-
-def _group(graph: GraphProto, values: set[str]) -> _Group | None:
-    """Return the convolutions around some values; None if there are other nodes around them."""
-    producers, consumers, produced = [], [], set()
-    for node in graph.node:
-        reads = bool(values & set(node.input))
-        outputs = values & set(node.output)
-        produced |= outputs
-        if node.op_type in CONVOLUTIONS and len(node.input) == 2:
-            producers += [node] * bool(outputs)
-            consumers += [node] * reads
-        elif (reads or outputs) and node.op_type not in ("Add", "Relu"):
-            return None
-    return _Group(values, producers, consumers) if produced == values and consumers else None
+    for values in {id(values): values for values in connected.values()}.values():
+        producers, consumers, produced, only_convolutions = [], [], set(), True
+        for node in graph.node:
+            reads, outputs = bool(values & set(node.input)), values & set(node.output)
+            produced |= outputs
+            if node.op_type in CONVOLUTIONS and len(node.input) == 2:
+                producers += [node] * bool(outputs)
+                consumers += [node] * reads
+            elif (reads or outputs) and node.op_type not in ("Add", "Relu"):
+                only_convolutions = False
+        if only_convolutions and produced == values and consumers:
+            yield values, producers, consumers
 
 
 def _multiply(weights: TensorProto, factors: NDArray[np.float32], axis: int) -> None:

@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from autodenoise.training.objectives.objective import (
-    DenoisingNetwork,
-    TrainingTask,
-    noisy_images,
-)
+from autodenoise.training.objectives.objective import DenoisingNetwork, TrainingTask, noisy_images
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,11 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autodenoise.data.crops import Batch
-from autodenoise.training.objectives.objective import (
-    DenoisingNetwork,
-    TrainingTask,
-    noisy_images,
-)
+from autodenoise.training.objectives.objective import DenoisingNetwork, TrainingTask, noisy_images
 
 if TYPE_CHECKING:
     import torch

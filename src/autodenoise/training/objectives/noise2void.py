@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from autodenoise.training.objectives.objective import (
-    DenoisingNetwork,
-    TrainingTask,
-    noisy_images,
-)
+from autodenoise.training.objectives.objective import DenoisingNetwork, TrainingTask, noisy_images
 
 if TYPE_CHECKING:
     from autodenoise.data.crops import Batch

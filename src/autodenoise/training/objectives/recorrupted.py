@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING
 
 from autodenoise.data.crops import Batch
 from autodenoise.noise.mixture import uncut
-from autodenoise.training.objectives.objective import (
-    DenoisingNetwork,
-    TrainingTask,
-    noisy_images,
-)
+from autodenoise.training.objectives.objective import DenoisingNetwork, TrainingTask, noisy_images
 
 if TYPE_CHECKING:
     import torch

@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autodenoise.training.objectives.objective import (
-    DenoisingNetwork,
-    TrainingTask,
-    noisy_images,
-)
+from autodenoise.training.objectives.objective import DenoisingNetwork, TrainingTask, noisy_images
 
 if TYPE_CHECKING:
     import torch
