@@ -220,7 +220,7 @@ def test_images_too_small_to_tell(tmp_path: Path) -> None:
         autodenoise.estimate(run.folder)
     page = Page(report.write(run, run.data()))
     section = text(page.one("section[@aria-labelledby='estimate-title']"))
-    assert "nothing was estimated yet" in section
+    assert "has not been estimated yet" in section
 
 
 def test_the_noise_that_a_recipe_names_is_believed_but_compared(home: Path) -> None:

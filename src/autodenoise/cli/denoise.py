@@ -167,12 +167,12 @@ def _print_plan(model: Model, sources: list[Path], options: DenoiseOptions) -> N
         pace = runtime.pace(model, seen.plan) if pace is None else pace
         took = pace * seen.fed_pixels
         seconds += took
-        picture, plan = seen.picture, seen.plan
-        pages = f", {picture.pages:,} pages" if picture.pages > 1 else ""
-        tiles = plan.tiles * picture.pages
+        image, plan = seen.picture, seen.plan
+        pages = f", {image.pages:,} pages" if image.pages > 1 else ""
+        tiles = plan.tiles * image.pages
         typer.echo(
-            f"{source}: {picture.format.name}, {picture.width}x{picture.height}{pages}, "
-            f"{picture.bands} x {picture.bits} bits; {tiles:,} tile{'s' if tiles > 1 else ''} of "
+            f"{source}: {image.format.name}, {image.width}x{image.height}{pages}, "
+            f"{image.bands} x {image.bits} bits; {tiles:,} tile{'s' if tiles > 1 else ''} of "
             f"{plan.tile[1]}x{plan.tile[0]}, {plan.memory / 2**20:,.0f} MiB, about {_time(took)}"
         )
     if len(sources) > 1:

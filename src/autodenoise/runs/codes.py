@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from autodenoise import images as pictures
+from autodenoise import images as image_files
 from autodenoise import nets
 from autodenoise.data import dataset as datasets
 from autodenoise.data.arrays import read_images
@@ -227,7 +227,7 @@ def decode(
         image = torch.sigmoid(output) if network.answers == "logits" else output.clamp(0, 1)
         decoded = to_images(image.float())
         for target, image in zip(targets[start : start + _BATCH_SIZE], decoded, strict=True):
-            pictures.write(target, pictures.from_float(image, np.dtype(np.uint8)))
+            image_files.write(target, image_files.from_float(image, np.dtype(np.uint8)))
     return targets
 
 

@@ -29,7 +29,7 @@ __all__ = ["check_sides", "fingerprint", "network", "trained"]
 
 
 def network(
-    recipe: Recipe, shape: tuple[int, int, int], span: tuple[float, float] = (0.0, 1.0)
+    recipe: Recipe, shape: tuple[int, int, int], normalization: tuple[float, float] = (0.0, 1.0)
 ) -> Autoencoder:
     """Build the untrained network of a recipe.
 
@@ -39,7 +39,7 @@ def network(
         Names the network and the seed of its weights.
     shape
         (channels, height, width) of the images.
-    span
+    normalization
         The range of values in the images.
 
     Raises
@@ -51,13 +51,13 @@ def network(
     # Defaults from the data; the recipe may override them.
     accepted = signature(nets.NETWORKS[recipe.network.name]).parameters
     inferred = {"channels": channels, "size": (height, width)}
-    if span != (0, 1):
+    if normalization != (0, 1):
         if "black" not in accepted:
             raise UsageError(
                 f"the network {recipe.network.name} expects images from 0 to 1; remove normalize "
                 "from [data], or use unet"
             )
-        inferred |= dict(zip(("black", "white"), span, strict=True))
+        inferred |= dict(zip(("black", "white"), normalization, strict=True))
     arguments = {key: value for key, value in inferred.items() if key in accepted}
     arguments.update(recipe.network.arguments)
     try:
@@ -169,7 +169,7 @@ def trained(
     run: Run,
     shape: tuple[int, int, int],
     phase: str | None = None,
-    span: tuple[float, float] = (0.0, 1.0),
+    normalization: tuple[float, float] = (0.0, 1.0),
 ) -> Autoencoder:
     """Return the trained network of a run, with the weights of its model file.
 
@@ -181,7 +181,7 @@ def trained(
         (channels, height, width) of its images.
     phase
         Use the weights at the end of this phase, other than the last; by default the current ones.
-    span
+    normalization
         The range of values in its images.
 
     Raises
@@ -189,7 +189,7 @@ def trained(
     InputError
         The weights are missing or damaged.
     """
-    built = network(run.recipe, shape, span)
+    built = network(run.recipe, shape, normalization)
     if phase is not None:
         load_weights(run.folder / weights_name(phase), built)
     elif run.recipe.keep == "best":

@@ -79,8 +79,8 @@ def _images(part: Part) -> NDArray[np.float32]:
         pixels += chosen[-1][0].numel()
         if pixels >= _PIXELS:
             break
-    largest = max(min(picture.shape[1:]) for picture in chosen)
-    chosen = [picture for picture in chosen if min(picture.shape[1:]) > largest // 2]
+    largest = max(min(image.shape[1:]) for image in chosen)
+    chosen = [image for image in chosen if min(image.shape[1:]) > largest // 2]
     if len(chosen) == 1:
         return to_images(chosen[0][None])
     return to_images(center_crops(chosen, largest))
