@@ -11,7 +11,7 @@ from autodenoise.noise_estimation.autocorrelation import (
     REACH,
     Autocorrelation,
     Direction,
-    check_independence,
+    of_flat_areas,
     of_residual,
     of_shots,
 )
@@ -66,7 +66,7 @@ def judged(found: Autocorrelation | None) -> tuple[Direction | None, bool]:
 def test_noise_on_photos(real_data: Path, kind: str, direction: Direction, sigma: int) -> None:
     clean = photos(real_data, 20)
     noisy = clean + sigma / 255 * draw(kind, clean.shape)
-    assert judged(check_independence(noisy)) == (direction, True)
+    assert judged(of_flat_areas(noisy)) == (direction, True)
 
 
 @pytest.mark.parametrize("clip", [False, True])
@@ -76,7 +76,7 @@ def test_noise_that_depends_on_brightness(kind: str, direction: Direction, clip:
     noisy = clean + np.sqrt(clean / 60 + 0.02**2) * draw(kind, clean.shape)
     if clip:
         noisy = np.round(255 * noisy.clip(0, 1)) / 255
-    found = check_independence(noisy.astype(np.float32))
+    found = of_flat_areas(noisy.astype(np.float32))
     assert found is not None
     assert found.direction == direction
 
@@ -101,7 +101,9 @@ def test_the_map_is_the_autocorrelation() -> None:
     np.testing.assert_allclose(lags, middle, atol=1e-4)
     # An autoregressive process forgets by half from pixel to pixel.
     np.testing.assert_allclose(lags[REACH, REACH:][:4], 0.5 ** np.arange(4), atol=0.06)
-    assert found.verdict == f"is correlated along rows ({found.correlation:.2f} at 1 px)"
+    with pytest.warns(DeprecationWarning, match="use description"):
+        assert found.verdict == found.description
+    assert found.description == f"is correlated along rows ({found.correlation:.2f} at 1 px)"
     assert (found.down, found.across) == (0, 1)
 
 
@@ -111,11 +113,11 @@ def test_texture_is_not_taken_for_noise_with_certainty() -> None:
     grain = gaussian_filter(random.standard_normal((1, 256, 256, 1)), (0, 1, 1, 0))
     strength = np.kron(random.uniform(0.05, 0.5, (1, 16, 16, 1)), np.ones((1, 16, 16, 1)))
     textured = 0.5 + strength * grain + 0.01 * white(grain.shape)
-    found = check_independence(textured.astype(np.float32))
+    found = of_flat_areas(textured.astype(np.float32))
     assert found is not None
     assert found.direction == "all"
     assert not found.certain
-    assert found.verdict.endswith("unless that is texture of the pictures")
+    assert found.description.endswith("unless that is image texture")
 
 
 def test_what_was_taken_out_may_differ_from_pixel_to_pixel_but_not_be_alike() -> None:
@@ -134,8 +136,8 @@ def test_what_was_taken_out_may_differ_from_pixel_to_pixel_but_not_be_alike() ->
 
 
 def test_too_little_to_tell() -> None:
-    assert check_independence(white((5, 28, 28, 1))) is None
-    assert check_independence(np.zeros((2, 64, 64, 1), np.float32)) is None
+    assert of_flat_areas(white((5, 28, 28, 1))) is None
+    assert of_flat_areas(np.zeros((2, 64, 64, 1), np.float32)) is None
     same = white((2, 16, 16, 1))
     assert of_shots(same, same) is None
     assert of_residual(white((9, 6, 40, 1)), np.zeros((9, 6, 40, 1), np.float32)) is None

@@ -1,8 +1,9 @@
-"""Whether noise is independent from pixel to pixel: its autocorrelation, and what that means."""
+"""The autocorrelation of noise, and whether it is independent between pixels."""
 
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -22,58 +23,58 @@ __all__ = [
     "REACH",
     "Autocorrelation",
     "Direction",
-    "check_independence",
+    "of_flat_areas",
     "of_residual",
     "of_shots",
 ]
 
 REACH = 6
-"""As many pixels away the correlation is looked at."""
+"""Largest lag of the autocorrelation, in pixels."""
 
 Direction = Literal["rows", "columns", "all"]
 
-# What correlates less changes little in what is learnt, and could be faint texture.
-_TOLERATED = 0.1
-# So many standard deviations are more than chance gives, at the best of 84 places.
+# Weaker correlation has little effect on training, and may be faint texture.
+_MIN_CORRELATION = 0.1
+# In standard deviations: beyond chance, even for the largest of 84 lags.
 _SIGNIFICANT = 5.0
 _ASIDE = 0.5
 
 # A patch of 2x2 blocks of 8 pixels is flat if the ring of blocks around it is. The patch itself
-# has no say: choosing calm noise would be choosing noise that correlates less.
+# is not examined: selecting patches with little noise would select less correlated noise.
 _BLOCK = 8
 _SIDE = 2 * _BLOCK
 _SHARE = 0.01
-_LEAST = 40
-_FEWEST = 6
+_MIN_FLAT_PATCHES = 40
+_MIN_PATCHES = 6
 _CALMEST = 0.7
-_MOST = 20_000
-# Patches of about one brightness: so many darker, and so many brighter.
+_MAX_PATCHES = 20_000
+# Neighbors in order of brightness, on either side, for the running median.
 _AROUND = 12
-# Where much is cut off at black or white, there is less noise.
-_CUT_OFF = 0.05
-# Patches of noise differ in strength by chance, those of texture by far more.
+# Clipping at black or white reduces the noise: patches with a larger share are skipped.
+_MAX_CLIPPED = 0.05
+# The strength of noise patches varies by chance, that of texture patches far more.
 _UNEVEN = 1.6
 _DECILES = 2.563  # from the first decile to the last, in standard deviations of normal values
 
 
 @dataclass(frozen=True)
 class Autocorrelation:
-    """How the noise of pixels hangs together.
+    """The autocorrelation of noise.
 
     Attributes
     ----------
     map
-        The autocorrelation up to 6 rows and columns away, 13 rows of 13; 1 in the middle.
+        The autocorrelation up to 6 rows and columns away: 13 rows of 13, with 1 at the center.
     correlation
-        The one that is farthest from 0, apart from the middle.
+        The value that is farthest from 0, except the center.
     down, across
-        Where that is, in pixels.
+        Lag of that value, in pixels.
     chance
-        The standard deviation that each of them has by chance.
+        Standard error of each value.
     direction
-        Along which lines pixels correlate; None where they are independent as far as can be seen.
+        Direction of the correlation; None if the noise looks independent between pixels.
     certain
-        False where it may be the texture of pictures without flat places that correlates.
+        False if the correlation may be texture, because the images have no flat areas.
     """
 
     map: tuple[tuple[float, ...], ...]
@@ -85,18 +86,25 @@ class Autocorrelation:
     certain: bool = True
 
     @property
-    def verdict(self) -> str:
-        """What was found of the noise, as the rest of a sentence."""
+    def description(self) -> str:
+        """The result, as the rest of a sentence that begins with "The noise"."""
         if self.direction is None:
-            return "looks independent from pixel to pixel"
+            return "looks independent between pixels"
         along = "in all directions" if self.direction == "all" else f"along {self.direction}"
         far = max(abs(self.down), abs(self.across))
         found = f"is correlated {along} ({self.correlation:.2f} at {far} px)"
-        return found if self.certain else f"{found}, unless that is texture of the pictures"
+        return found if self.certain else f"{found}, unless that is image texture"
+
+    @property
+    def verdict(self) -> str:
+        """Deprecated name of `description`."""
+        message = "Autocorrelation.verdict is deprecated; use description"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return self.description
 
 
-def check_independence(images: Images) -> Autocorrelation | None:
-    """Look at the noise in the flat places of images that nobody has cleaned.
+def of_flat_areas(images: Images) -> Autocorrelation | None:
+    """Estimate the autocorrelation of the noise in flat areas of noisy images.
 
     Parameters
     ----------
@@ -105,23 +113,23 @@ def check_independence(images: Images) -> Autocorrelation | None:
 
     Returns
     -------
-    Independence or None
-        None where the images are too small or too few to tell, or have no noise.
+    Autocorrelation or None
+        None if the images are too small or too few, or have no noise.
     """
     patches = _flat_patches(images)
-    if len(patches) < _FEWEST:
+    if len(patches) < _MIN_PATCHES:
         return None
     strength = np.square(patches).mean((1, 2))
     usual = _running_median(strength)
     if not usual.all():
         return None
-    # Brighter patches may have stronger noise, and count no more for it.
+    # Brighter patches may have stronger noise; all get the same weight.
     relative = strength / usual
     even = patches / np.sqrt(usual)[:, None, None]
     calm = even[relative <= np.quantile(relative, _CALMEST)]
     correlations = _autocorrelation(calm)
-    found = _judged(correlations, calm.size)
-    # The variance of the strength of normal noise that correlates so.
+    found = _summarize(correlations, calm.size)
+    # The variance of the strength of Gaussian noise with this autocorrelation.
     expected = 2 * np.square(correlations).sum() / _SIDE**2
     low, high = np.quantile(relative, (0.1, 0.9))
     uneven = ((high - low) / _DECILES) ** 2 > _UNEVEN * expected
@@ -129,7 +137,7 @@ def check_independence(images: Images) -> Autocorrelation | None:
 
 
 def of_shots(first: Images, again: Images) -> Autocorrelation | None:
-    """Look at what two shots of each scene differ by, which is noise alone.
+    """Return the autocorrelation of the difference of two shots, which is noise alone.
 
     Parameters
     ----------
@@ -138,19 +146,19 @@ def of_shots(first: Images, again: Images) -> Autocorrelation | None:
 
     Returns
     -------
-    Independence or None
-        None where the two are the same, or have sides of less than 8 pixels.
+    Autocorrelation or None
+        None if the shots are equal, or smaller than 8 pixels on a side.
     """
     planes = _differences(first, again)
-    return None if planes is None else _judged(_autocorrelation(planes), planes.size)
+    return None if planes is None else _summarize(_autocorrelation(planes), planes.size)
 
 
 def of_residual(noisy: Images, denoised: Images) -> Autocorrelation | None:
-    """Look at what a denoiser took out of images.
+    """Return the autocorrelation of what a denoiser removed.
 
-    Where it took out noise alone that is noise. Neighbours that are alike are either noise that
-    correlates, or structure that went with it. That they differ says nothing of the kind: so it is
-    with what is left when a pixel is averaged with those around.
+    A positive correlation between neighbors is either correlated noise or removed structure. A
+    negative one means neither: subtracting the average of a pixel's neighbors causes it too, so it
+    does not count.
 
     Parameters
     ----------
@@ -159,18 +167,18 @@ def of_residual(noisy: Images, denoised: Images) -> Autocorrelation | None:
 
     Returns
     -------
-    Independence or None
+    Autocorrelation or None
         As `of_shots`.
     """
     planes = _differences(noisy, denoised)
     if planes is None:
         return None
     correlations = _autocorrelation(planes)
-    return _judged(correlations, planes.size, alike=correlations.clip(min=0))
+    return _summarize(correlations, planes.size, relevant=correlations.clip(min=0))
 
 
 def _differences(one: Images, other: Images) -> Floats | None:
-    """Give the difference as planes (P, H, W) of mean 0; None where there is nothing to look at."""
+    """Return the difference as zero-mean planes (P, H, W); None if too small or all zero."""
     difference = (one - other).astype(np.float64)
     difference -= difference.mean((1, 2), keepdims=True)
     planes = difference.transpose(0, 3, 1, 2).reshape(-1, *difference.shape[1:3])
@@ -178,16 +186,13 @@ def _differences(one: Images, other: Images) -> Floats | None:
 
 
 def _flat_patches(images: Images) -> Floats:
-    """Cut the flattest patches out of images, (P, 16, 16), without their mean and slope.
-
-    They come in the order of their brightness.
-    """
+    """Return the flattest patches, (P, 16, 16), minus mean and slope, by rising brightness."""
     parts = list(_patches(images))
     if not parts:
         return np.empty((0, _SIDE, _SIDE))
-    restless, patches = map(np.concatenate, zip(*parts, strict=True))
-    count = max(_LEAST, int(_SHARE * len(patches)))
-    flat = patches[np.argsort(restless, kind="stable")[:count]].reshape(-1, _SIDE**2)
+    activity, patches = map(np.concatenate, zip(*parts, strict=True))
+    count = max(_MIN_FLAT_PATCHES, int(_SHARE * len(patches)))
+    flat = patches[np.argsort(activity, kind="stable")[:count]].reshape(-1, _SIDE**2)
     flat = flat[np.argsort(flat.mean(1), kind="stable")]
     down, across = np.mgrid[:_SIDE, :_SIDE].reshape(2, -1)
     slopes, _ = np.linalg.qr(np.stack([np.ones(_SIDE**2), down, across], axis=1))
@@ -196,16 +201,16 @@ def _flat_patches(images: Images) -> Floats:
 
 
 def _running_median(values: Floats) -> Floats:
-    """Give the median around each value."""
+    """Return the running median."""
     padded = np.pad(values, min(_AROUND, len(values) - 1), mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, len(padded) - len(values) + 1)
     return np.asarray(np.median(windows, axis=1))
 
 
 def _patches(images: Images) -> Iterator[tuple[Floats, Floats]]:
-    """Give how restless it is around patches, (P,), and the patches, (P, 16, 16); plane by plane.
+    """Yield the activity around patches, (P,), and the patches, (P, 16, 16), of each plane.
 
-    They overlap by half. It ends when there are plenty.
+    Patches overlap by half. Stops after `_MAX_PATCHES`.
     """
     rows, columns = (side // _BLOCK for side in images.shape[1:3])
     if min(rows, columns) < 4:
@@ -220,17 +225,17 @@ def _patches(images: Images) -> Iterator[tuple[Floats, Floats]]:
         energy = low_energy(blocks)
         ring = windows(energy, (4, 4)).sum((2, 3)) - windows(energy[1:-1, 1:-1], (2, 2)).sum((2, 3))
         cut_off = ((blocks <= darkest) | (blocks >= brightest)).mean((2, 3))
-        seen = windows(cut_off, (4, 4)).mean((2, 3)) < _CUT_OFF
+        seen = windows(cut_off, (4, 4)).mean((2, 3)) < _MAX_CLIPPED
         inside = whole[_BLOCK:-_BLOCK, _BLOCK:-_BLOCK]
         patches = windows(inside, (_SIDE, _SIDE))[::_BLOCK, ::_BLOCK]
         yield ring[seen], patches[seen]
         found += int(seen.sum())
-        if found > _MOST:
+        if found > _MAX_PATCHES:
             return
 
 
 def _autocorrelation(planes: Floats) -> Floats:
-    """Give the mean autocorrelation of planes (P, H, W), up to `REACH`: (13, 13)."""
+    """Return the mean autocorrelation of planes (P, H, W), up to `REACH`: (13, 13)."""
     height, width = planes.shape[1:]
     padded = height + REACH, width + REACH
     power = np.zeros((padded[0], padded[1] // 2 + 1))
@@ -245,18 +250,20 @@ def _autocorrelation(planes: Floats) -> Floats:
     return correlations
 
 
-def _judged(correlations: Floats, values: int, alike: Floats | None = None) -> Autocorrelation:
-    """Judge the autocorrelation of so many values by its size, or by another map."""
+def _summarize(
+    correlations: Floats, values: int, relevant: Floats | None = None
+) -> Autocorrelation:
+    """Find the strongest correlation and its direction, in `relevant` if it is given."""
     chance = 1 / np.sqrt(values)
-    apart = np.abs(correlations) if alike is None else alike.copy()
+    apart = np.abs(correlations) if relevant is None else relevant.copy()
     apart[REACH, REACH] = 0
     down, across = (int(place) - REACH for place in np.unravel_index(apart.argmax(), apart.shape))
-    # The map is the same read backwards; told is the half that lies below and right.
+    # The map is point-symmetric: report the half below and to the right.
     if (down, across) < (0, 0):
         down, across = -down, -across
     strongest = float(apart.max())
     direction: Direction | None = None
-    if strongest > max(_TOLERATED, _SIGNIFICANT * chance):
+    if strongest > max(_MIN_CORRELATION, _SIGNIFICANT * chance):
         row, column = float(apart[REACH].max()), float(apart[:, REACH].max())
         direction = "all"
         if down == 0 and column < _ASIDE * row:

@@ -12,7 +12,7 @@ from autodenoise.evaluation.scores import run_denoiser
 from autodenoise.noise_estimation import level as noise_level
 from autodenoise.noise_estimation.autocorrelation import (
     Autocorrelation,
-    check_independence,
+    of_flat_areas,
     of_residual,
     of_shots,
 )
@@ -212,7 +212,7 @@ def from_noisy(
         cut_off=_cut_off(noisy),
         level=level,
         residual=noise_level.curves(denoised, squares),
-        before=check_independence(measured),
+        before=of_flat_areas(measured),
         after=of_residual(noisy, denoised),
     )
 

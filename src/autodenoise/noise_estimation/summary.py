@@ -1,4 +1,4 @@
-"""What an estimate without clean images says, in plain words."""
+"""Sentences that explain a quality estimate to a user."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Part", "assumption", "cautions", "headline", "parts", "taken_out"]
 
-_TOO_MUCH, _TOO_LITTLE = 1.05, 0.5
-_CUT_OFF = 0.02
-_WRONG = 1.2
+# Variance of the removed part, as a multiple of the noise's.
+_MAX_REMOVED, _MIN_REMOVED = 1.05, 0.5
+_MAX_CLIPPED = 0.02
+_MAX_STRENGTH_RATIO = 1.2
 
 _CORRELATED = {
     "images": (
-        "What objectives for noisy images alone make of such noise is structure, which they leave "
-        "in and which is not counted here. Take repeats (Noise2Noise), hide lines (noise2void2), "
-        "or use photo-real-color."
+        "Objectives for noisy images alone take such noise for structure and keep it, and this "
+        "estimate does not count it. Train on repeats (Noise2Noise), hide lines (noise2void2), or "
+        "use photo-real-color."
     ),
-    "recipe": "That is counted above, as far as the noise that the recipe names is so too.",
+    "recipe": "The estimate is valid if the noise in the recipe has the same correlation.",
     "shots": (
-        "The number above holds all the same; but what is alike in every shot, such as a fixed "
-        "pattern of the sensor, is taken for the scene."
+        "The estimate is still valid, except for a fixed pattern of the sensor: it is the same in "
+        "every shot, so it counts as part of the image."
     ),
 }
 
@@ -34,13 +35,13 @@ class Part(NamedTuple):
     Attributes
     ----------
     name
-        What it is of.
+        What the error is measured on.
     percent
-        The root of its mean square, in % of what lies between black and white.
+        Root mean square, in % of the intensity range.
     psnr
-        What PSNR there would be with this error alone, in dB.
+        The PSNR with this error alone, in dB.
 
-    Both are None where the mean square came out at 0 or below, which chance can do to an estimate.
+    Both are None if the estimated mean square is 0 or negative, which happens by chance.
     """
 
     name: str
@@ -49,103 +50,102 @@ class Part(NamedTuple):
 
 
 def headline(estimate: QualityEstimate) -> str:
-    """Say how good the denoised images are likely to be, and how good the noisy ones are."""
+    """Return the estimated PSNR of the denoised and the noisy images, as a sentence."""
     if estimate.noisy_psnr is None:
-        return "The images have no noise that could be measured."
-    noisy = f"the noisy images: {estimate.noisy_psnr:.1f} dB"
+        return "No noise was found in the images."
+    noisy = f"noisy images: {estimate.noisy_psnr:.1f} dB"
     if estimate.worth == "none":
         assert estimate.before is not None
         return (
-            "How good it is cannot be told from these images alone: their noise "
-            f"{estimate.before.verdict}, and so looks like structure."
+            "The quality cannot be estimated from these images alone: their noise "
+            f"{estimate.before.description}, so it looks like structure."
         )
     worth = estimate.worth.capitalize()
     if estimate.psnr is None:
-        return f"{worth} better than can be measured here ({noisy})."
+        return f"{worth} too good to be measured on these images ({noisy})."
     return f"{worth} {estimate.psnr:.1f} dB ± {estimate.psnr_deviation:.1f} ({noisy})."
 
 
 def assumption(estimate: QualityEstimate) -> str:
-    """Say in one sentence what that rests on."""
+    """Return how the estimate was made and when it is valid, as one sentence."""
     match estimate.known_from:
         case "shots":
             return (
-                "Measured against other shots of the same scenes, less their own noise: right "
-                "where nothing moved between shots, and where the noise of one tells nothing of "
-                "the noise of another."
+                "Measured against other shots of the same scenes, minus their noise: valid if "
+                "nothing moved between the shots and their noise is independent."
             )
         case "recipe":
             return (
-                "Stein's unbiased risk estimate with the noise that the recipe names: right where "
-                "the images have that."
+                "Stein's unbiased risk estimate with the noise in the recipe: valid if the images "
+                "have that noise."
             )
         case "images":
             return (
-                "Stein's unbiased risk estimate with the noise as measured on the images: right "
-                "where it is independent from pixel to pixel, zero on average, and as strong in "
-                "one image as in the next at the same brightness."
+                "Stein's unbiased risk estimate with the noise measured on the images: valid if "
+                "the noise is independent between pixels, has zero mean, and has the same level in "
+                "all images at the same brightness."
             )
 
 
 def taken_out(estimate: QualityEstimate) -> str:
-    """Say whether what was taken out is as strong as the noise."""
+    """Return whether the removed part is as strong as the noise, as a sentence."""
     if estimate.noise <= 0:
-        return "There is no noise to compare with what was taken out."
+        return "There is no noise to compare the removed part with."
     ratio = estimate.removed / estimate.noise
-    said = f"What was taken out has {ratio:.2f} times the variance of the noise"
-    if ratio > _TOO_MUCH:
-        return f"{said}: structure of the images went with it."
-    if ratio < _TOO_LITTLE:
-        return f"{said}: much of the noise was left in."
-    return f"{said}: no more than the noise there is, and most of it."
+    removed = f"The removed part has {ratio:.2f} times the variance of the noise"
+    if ratio > _MAX_REMOVED:
+        return f"{removed}: image structure was removed too."
+    if ratio < _MIN_REMOVED:
+        return f"{removed}: much of the noise is left."
+    return f"{removed}: most of the noise, and no more."
 
 
 def cautions(estimate: QualityEstimate) -> list[str]:
-    """Say what these images give reason to doubt; nothing where there is none."""
+    """Return the reasons to doubt the estimate, as sentences; empty if there are none."""
     before, after = estimate.before, estimate.after
     correlated = before is not None and before.direction is not None
-    said = []
+    warnings = []
     if correlated:
         assert before is not None
-        said.append(f"The noise {before.verdict}. {_CORRELATED[estimate.known_from]}")
+        warnings.append(f"The noise {before.description}. {_CORRELATED[estimate.known_from]}")
     elif after is not None and after.direction is not None:
-        said.append(
-            f"What was taken out {after.verdict}, and the noise is not: some structure of the "
-            "images went with it."
+        warnings.append(
+            f"The removed part {after.description}, but the noise is not: some image structure was "
+            "removed too."
         )
-    if _is_told_wrong(estimate):
+    if _disagrees_with_recipe(estimate):
         assert estimate.seen is not None
         ratio = math.sqrt(estimate.seen / estimate.noise)
-        said.append(
-            f"The noise of the images looks {ratio:.2f} times as strong as that of the recipe. If "
-            "it is, nothing above holds, and the model has learnt another noise than theirs."
+        warnings.append(
+            f"The noise of the images seems to be {ratio:.2f} times as strong as the noise in the "
+            "recipe. If so, the estimate is wrong, and the model was trained for other noise."
         )
-    if estimate.cut_off > _CUT_OFF:
-        said.append(
-            f"{estimate.cut_off:.0%} of the noisy values are cut off at black or white. There the "
-            "noise is not zero on average: shadows come out too bright, lights too dark, and no "
-            "number here sees that."
+    if estimate.cut_off > _MAX_CLIPPED:
+        warnings.append(
+            f"{estimate.cut_off:.0%} of the noisy values are clipped at black or white. Clipped "
+            "noise does not have zero mean: shadows become too bright and highlights too dark, "
+            "which the estimate does not include."
         )
-    return said
+    return warnings
 
 
-def _is_told_wrong(estimate: QualityEstimate) -> bool:
-    """Whether the images speak against the noise that somebody named, as far as they can tell."""
+def _disagrees_with_recipe(estimate: QualityEstimate) -> bool:
+    """Return whether the noise measured on the images differs from that of the recipe."""
     if estimate.known_from != "recipe" or estimate.seen is None or estimate.noise <= 0:
         return False
     correlated = estimate.before is not None and estimate.before.direction is not None
     strength = math.sqrt(estimate.seen / estimate.noise)
-    return not correlated and not 1 / _WRONG < strength < _WRONG
+    return not correlated and not 1 / _MAX_STRENGTH_RATIO < strength < _MAX_STRENGTH_RATIO
 
 
 def parts(estimate: QualityEstimate) -> list[Part]:
-    """List the errors of an estimate."""
+    """Return the errors of an estimate, as rows of a table."""
     squares = {
         "noisy": estimate.noise,
         "denoised": estimate.error,
-        "of that, noise that is left": estimate.noise_left,
-        "of that, structure that is lost": estimate.structure_lost,
-        "at pixels that it is not shown": estimate.hidden,
+        "denoised: remaining noise": estimate.noise_left,
+        "denoised: lost structure": estimate.structure_lost,
+        "at hidden pixels": estimate.hidden,
     }
     return [
         _part(name, square / estimate.span**2)

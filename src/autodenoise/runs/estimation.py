@@ -10,7 +10,7 @@ import torch
 from autodenoise.noise import Compose, adds_alike
 from autodenoise.noise.mixture import uncut
 from autodenoise.noise_estimation import estimate as unsupervised
-from autodenoise.noise_estimation.autocorrelation import check_independence, of_shots
+from autodenoise.noise_estimation.autocorrelation import of_flat_areas, of_shots
 from autodenoise.noise_estimation.level import Curve, NoiseLevel
 from autodenoise.runs import results
 from autodenoise.runs.run import to_images
@@ -110,7 +110,7 @@ def _correlated_noise(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
         instead.insert(1, f'mask lines (noise2void2 with lines = "{found.direction}")')
     better = ", or ".join(instead)
     warning = (
-        f"the noise {found.verdict}. Training on noisy images alone assumes that noise is "
+        f"the noise {found.description}. Training on noisy images alone assumes that noise is "
         f"independent between pixels, and will not remove this noise. Instead, {better}"
     )
     return (warning,)
@@ -142,7 +142,7 @@ def _independence(recipe: Recipe, splits: Splits) -> Autocorrelation | None:
         noisy = to_images(corrupt(Compose(recipe.noise), part.images[some], recipe.seed, "train"))
         return of_shots(noisy, images)
     if recipe.data.supervision == "noisy-only":
-        return check_independence(images)
+        return of_flat_areas(images)
     return of_shots(to_images(part.noisy[some]), images)
 
 
