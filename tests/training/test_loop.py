@@ -16,9 +16,9 @@ from autodenoise.nets.tutorials import BottleneckAutoencoder
 from autodenoise.noise import Gaussian, Noise
 from autodenoise.training.checkpoint import (
     load_state,
+    load_trained,
     load_weights,
     restore,
-    restore_trained,
     save_state,
     save_weights,
 )
@@ -179,9 +179,8 @@ def test_ema_is_validated_saved_and_returned(tmp_path: Path) -> None:
     rows = fit(given, tmp_path, RecordingCallback())
     validation = Validation(given)
     assert validation.loss(given.network, phase) == pytest.approx(rows[-1].val_loss, rel=1e-5)
-    _, tensors = load_state(tmp_path / CHECKPOINT_NAME)
     other = nets.build("bottleneck", {"width": 8}, torch.Generator().manual_seed(9))
-    restore_trained(tmp_path / CHECKPOINT_NAME, tensors, other)
+    load_trained(tmp_path / CHECKPOINT_NAME, other)
     assert validation.loss(other, phase) == pytest.approx(rows[-1].val_loss, rel=1e-5)
 
 

@@ -14,7 +14,7 @@ from autodenoise import nets
 from autodenoise.data.arrays import SOURCES
 from autodenoise.errors import UsageError
 from autodenoise.recipes.renamed import with_old_keys
-from autodenoise.training.checkpoint import load_state, load_weights, restore_trained
+from autodenoise.training.checkpoint import load_trained, load_weights
 from autodenoise.training.loop import BEST_NAME, CHECKPOINT_NAME, weights_name
 from autodenoise.training.randomness import generator
 
@@ -195,6 +195,5 @@ def trained(
     elif run.recipe.keep == "best":
         load_weights(run.folder / BEST_NAME, built)
     else:
-        checkpoint = run.folder / CHECKPOINT_NAME
-        restore_trained(checkpoint, load_state(checkpoint)[1], built)
+        load_trained(run.folder / CHECKPOINT_NAME, built)
     return built.eval()

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "load_state",
+    "load_trained",
     "load_weights",
     "restore",
-    "restore_trained",
     "save_state",
     "save_weights",
 ]
@@ -129,14 +129,15 @@ def restore(
         ema.restore(dict(network.named_parameters()), 0)
 
 
-def restore_trained(path: Path, tensors: dict[str, Tensor], network: nn.Module) -> None:
-    """Load the weights to use into a network: the EMA if there is one.
+def load_trained(path: Path, network: nn.Module) -> None:
+    """Load the weights of a checkpoint into a network: the EMA if there is one.
 
     Raises
     ------
     InputError
-        They are from another network.
+        The file is missing, damaged, or from another network.
     """
+    tensors, _ = _read(path)
     weights = _with_prefix(_EMA, tensors) or _with_prefix(_NETWORK, tensors)
     _load_into(path, network, weights)
 

@@ -21,18 +21,16 @@ from autodenoise.training.ema import EMA
 from autodenoise.training.gradients import Gradients
 from autodenoise.training.history import EpochRow, write_metrics
 from autodenoise.training.optimizers import set_learning_rate
-from autodenoise.training.phases import is_over
+from autodenoise.training.phases import Phase, is_over
 from autodenoise.training.process import keep_freed_memory
 from autodenoise.training.randomness import generator
-from autodenoise.training.state import Training, TrainingState, TrainingStatus
+from autodenoise.training.state import Training, TrainingCallback, TrainingState, TrainingStatus
 from autodenoise.training.validation import Validation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from autodenoise.nets import Autoencoder
-    from autodenoise.training.phases import Phase
-    from autodenoise.training.state import TrainingCallback
 
 __all__ = ["BEST_NAME", "CHECKPOINT_NAME", "METRICS_NAME", "fit", "weights_name"]
 
@@ -102,12 +100,7 @@ def fit(training: Training, folder: Path, callback: TrainingCallback) -> list[Ep
             while not is_over(state.rows, name, phase):
                 network.train()
                 order = batches.order(state.epoch)
-                began, seconds_before, images, shown_at = (
-                    time.monotonic(),
-                    state.seconds,
-                    0,
-                    -math.inf,
-                )
+                epoch_began, shown_at = time.monotonic() - state.seconds, -math.inf
 
                 # A phase limited in minutes may end in the middle of an epoch, after a step.
                 while state.step < steps and not (state.step and _progress(training, state) == 1):
@@ -129,18 +122,15 @@ def fit(training: Training, folder: Path, callback: TrainingCallback) -> list[Ep
 
                     loss_sum += loss * len(rows)
                     state.step += 1
-                    images += len(rows)
                     now = time.monotonic()
-                    seconds = seconds_before + now - began
-                    state.seconds, stopped = world.all_max(seconds, stop.is_set())
+                    state.seconds, stopped = world.all_max(now - epoch_began, stop.is_set())
 
                     if now - shown_at > _STATUS_SECONDS or state.step == steps:
                         shown_at = now
                         _read_loss(training, state, loss_sum)
-                        callback.step(_status(training, state, images / (now - began)))
-                    due = time.monotonic() - saved_at >= _CHECKPOINT_SECONDS
-                    if world.is_main and (stopped or due):
-                        saved_at = time.monotonic()
+                        callback.step(_status(training, state))
+                    if world.is_main and (stopped or now - saved_at >= _CHECKPOINT_SECONDS):
+                        saved_at = now
                         _read_loss(training, state, loss_sum)
                         save_state(checkpoint, state, network, optimizers, ema)
                     if stopped:
@@ -277,9 +267,11 @@ def _finish_epoch(training: Training, state: TrainingState, val_loss: float) -> 
     return row
 
 
-def _status(training: Training, state: TrainingState, images_per_second: float) -> TrainingStatus:
+def _status(training: Training, state: TrainingState) -> TrainingStatus:
     name, phase = training.phase(state.phase)
     steps, progress = training.steps(phase), _progress(training, state)
+    images = _images_seen(training, state)
+    images_per_second = images / state.seconds
     epochs = phase.epochs
     if phase.minutes is not None:
         epochs = max(1, round((state.epoch + state.step / steps) / progress))
@@ -296,7 +288,7 @@ def _status(training: Training, state: TrainingState, images_per_second: float) 
         epochs=max(epochs, state.epoch + 1),
         step=state.step,
         steps=steps,
-        loss=state.loss_sum / _images_seen(training, state),
+        loss=state.loss_sum / images,
         images_per_second=images_per_second,
         eta=(1 - progress) * duration(phase) + sum(map(duration, later)),
     )
