@@ -1,4 +1,4 @@
-"""A small classifier of clean images: it tells whether denoising gives back what noise took."""
+"""A small classifier of clean images, to measure whether denoising restores recognizability."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _STEPS, _EPOCHS, _BATCH, _LEARNING_RATE = 1000, 30, 128, 3e-3
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The share of images whose class a classifier of clean images recognises."""
+    """The share of images that a classifier trained on clean images recognizes."""
 
     images: int
     clean: float
@@ -48,9 +48,9 @@ class Classifier:
     part
         Clean images and their labels.
     seed
-        What weights and batches follow from.
+        Random seed of weights and batches.
     on_step
-        Hears how many of how many steps are done.
+        Called with the finished and the total number of steps.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Classifier:
 
     @torch.no_grad()
     def accuracy(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-        """Give the share of images (N, H, W, C) in [0, 1] whose class is recognised."""
+        """Return the share of images (N, H, W, C) in [0, 1] that are classified correctly."""
         right = 0
         for start in range(0, len(images), 500):
             batch = torch.from_numpy(images[start : start + 500]).permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""Outliers: what a network that has never seen their like cannot reconstruct."""
+"""Detection of out-of-distribution images by reconstruction error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Outliers", "auc", "histogram", "reconstruction_error"]
 
 @dataclass(frozen=True)
 class Outliers:
-    """How well reconstruction errors tell two kinds of images apart.
+    """How well reconstruction errors separate two kinds of images.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Outliers:
 
 
 def reconstruction_error(denoiser: Denoiser, images: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Give each image's excess cross-entropy when it goes through untouched, in nats.
+    """Return the excess cross-entropy of each image's reconstruction, in nats.
 
     That is what training minimises, less the part that no network could avoid.
 
@@ -61,7 +61,7 @@ def reconstruction_error(denoiser: Denoiser, images: NDArray[np.float32]) -> NDA
 
 
 def auc(inside: NDArray[np.floating], outside: NDArray[np.floating]) -> float:
-    """Give the area under the ROC curve of scores that should be larger `outside`."""
+    """Return the area under the ROC curve of scores that should be larger for `outside`."""
     truth = np.concatenate([np.zeros(len(inside)), np.ones(len(outside))])
     return float(roc_auc_score(truth, np.concatenate([inside, outside])))
 

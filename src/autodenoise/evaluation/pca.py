@@ -1,4 +1,4 @@
-"""Principal components: the linear method that an autoencoder has to beat."""
+"""Denoising by principal components, the linear baseline for autoencoders."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class LinearDenoiser:
         return int(np.argmin(np.cumsum((b * b - 2 * a * b).mean(0)))) + 1
 
     def batch(self, images: Images) -> Images:
-        """Give the clean version of (N, H, W, C) images, in [0, 1]."""
+        """Return the denoised version of images (N, H, W, C), in [0, 1]."""
         back = self._codes(images, self._noisy_mean) @ self._basis + self._clean_mean
         clean: Images = np.clip(back, 0, 1).astype(np.float32).reshape(images.shape)
         return clean

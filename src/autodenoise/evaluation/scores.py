@@ -32,10 +32,10 @@ _SSIM_SIDE = 11
 
 
 class Denoiser(Protocol):
-    """What can be scored: a model file is one."""
+    """Anything that maps noisy images to denoised ones, such as a model file."""
 
     def batch(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give the clean version of (N, H, W, C) images."""
+        """Return the denoised version of images (N, H, W, C)."""
         ...
 
 
@@ -64,7 +64,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of the noisy images as they came, and of what the denoiser made of them."""
+    """Scores of the noisy and of the denoised images."""
 
     images: int
     noisy: Scores
@@ -73,7 +73,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Method:
-    """A denoiser beside others: its name, how many numbers it learnt, its scores."""
+    """A row of a comparison: a denoiser, its number of parameters and its scores."""
 
     name: str
     parameters: int | None
@@ -96,7 +96,7 @@ def evaluate(
     Parameters
     ----------
     denoiser
-        What is scored.
+        The denoiser to score.
     noisy, clean
         (N, H, W, C). Noise outside [0, 1] goes to the denoiser as it is, and is clamped for the
         noisy images' own scores.
@@ -114,11 +114,11 @@ def evaluate(
 
 
 def run_denoiser(denoiser: Denoiser, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Send any number of (N, H, W, C) images through a denoiser, some at a time."""
-    return np.concatenate([denoiser.batch(images[some]) for some in _portions(images)])
+    """Denoise any number of images (N, H, W, C), in batches."""
+    return np.concatenate([denoiser.batch(images[some]) for some in _batches(images)])
 
 
-def _portions(images: NDArray[np.float32]) -> Iterator[slice]:
+def _batches(images: NDArray[np.float32]) -> Iterator[slice]:
     _, height, width, _ = images.shape
     count = min(_BATCH, max(1, _PIXELS // (height * width)))
     for start in range(0, len(images), count):
@@ -129,7 +129,7 @@ def average(clean: NDArray[np.float32], other: NDArray[np.float32]) -> Scores:
     """Average the metrics of `other` against `clean`, both (N, H, W, C) in [0, 1]."""
     cross_entropy, floor, peak, structure = [], [], [], []
     large = min(clean.shape[1:3]) >= _SSIM_SIDE
-    for some in _portions(clean):
+    for some in _batches(clean):
         a, b = clean[some], other[some]
         cross_entropy.append(bce(a, b))
         floor.append(bce_floor(a))

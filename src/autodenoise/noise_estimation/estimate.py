@@ -1,4 +1,4 @@
-"""How good a denoiser is likely to be where nobody has the clean images."""
+"""Estimate the quality of a denoiser without clean images."""
 
 from __future__ import annotations
 
@@ -30,25 +30,26 @@ if TYPE_CHECKING:
 
 __all__ = ["KnownNoise", "QualityEstimate", "from_noisy", "from_repeats", "hidden_risk"]
 
-# Of the noise. A finite difference over less drowns in float32, over more sees other slopes.
+# Step of the finite difference, in units of the noise: a smaller one is lost in float32, a
+# larger one is not local.
 _PROBE = 0.05
 _GRID = 4
 _DRAWS = 2
-_NEIGHBOURS = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2))
-# With fewer images their parts tell how far the mean can be trusted.
-_FEW = 8
+_NEIGHBORS = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2))
+# With fewer images than this, the standard error is that over tiles.
+_MIN_IMAGES = 8
 _TILE = 64
 
 
 class KnownNoise(NamedTuple):
-    """Noise that somebody knows.
+    """Noise with known properties.
 
     Attributes
     ----------
     level
-        How strong it is.
+        Its variance by brightness.
     draw
-        Draws it for images (N, H, W, C), by itself: it may correlate from pixel to pixel.
+        Draws the noise alone for images (N, H, W, C); it may be correlated between pixels.
     """
 
     level: NoiseLevel
@@ -57,40 +58,40 @@ class KnownNoise(NamedTuple):
 
 @dataclass(frozen=True)
 class QualityEstimate:
-    """What can be said of a denoiser without clean images; squares are of the images' own unit.
+    """Quality of a denoiser, estimated without clean images. Squares are in the images' unit.
 
     Attributes
     ----------
     images
-        How many it is measured on.
+        Number of images it is measured on.
     known_from
-        What tells how strong the noise is: other ``shots`` of the same scenes, the ``recipe``, or
-        the noisy ``images`` themselves.
+        Where the noise level is from: other ``shots`` of the same scenes, the ``recipe``, or the
+        noisy ``images`` themselves.
     span
-        From black to white, for PSNR.
+        Peak value for PSNR: white minus black.
     noise
         Mean variance of the noise, the error of the noisy images.
     seen
-        The same as measured on the images alone; None where that cannot be, and with shots.
+        The same, measured on the images alone; None if that is impossible, and with shots.
     error
         Expected mean squared error of the denoised images.
     deviation
         The standard error of `error`, from image to image.
     noise_left, structure_lost
-        The two parts of `error`; None where shots tell of the whole alone.
+        The two parts of `error`; None with shots, which only give their sum.
     hidden
-        Expected mean squared error at pixels that are hidden from the denoiser; None with shots.
+        Expected mean squared error at pixels hidden from the denoiser; None with shots.
     removed
-        Mean square of what was taken out.
+        Mean square of the removed part.
     cut_off
-        Share of the noisy values that are the least or the largest of all. Noise was cut off there
-        by what the file can hold, and is no longer zero on average.
+        Share of the noisy values at the minimum or maximum. The noise is clipped there, and does
+        not have zero mean.
     level
-        The noise's variance by brightness.
+        Variance of the noise by brightness.
     residual
-        That of what was taken out, for each channel, against the denoised brightness.
+        Variance of the removed part by denoised brightness, for each channel.
     before, after
-        How the noise of the noisy images correlates, and what was taken out.
+        Autocorrelation of the noise, and of the removed part.
     """
 
     images: int
@@ -112,24 +113,24 @@ class QualityEstimate:
 
     @property
     def worth(self) -> Literal["likely", "perhaps", "none"]:
-        """What `error` is worth: noise that correlates is taken for structure."""
+        """How reliable `error` is: correlated noise is taken for structure."""
         if self.known_from != "images" or self.before is None or self.before.direction is None:
             return "likely"
         return "none" if self.before.certain else "perhaps"
 
     @property
     def noisy_psnr(self) -> float | None:
-        """Of the noisy images, in dB; None where they have no noise."""
+        """PSNR of the noisy images, in dB; None if they have no noise."""
         return self._psnr(self.noise)
 
     @property
     def psnr(self) -> float | None:
-        """Of the denoised images, in dB; None where the error is too small to be told."""
+        """PSNR of the denoised images, in dB; None if the error is too small to measure."""
         return self._psnr(self.error)
 
     @property
     def psnr_deviation(self) -> float:
-        """The standard error of `psnr`, in dB."""
+        """Standard error of `psnr`, in dB."""
         return 10 / math.log(10) * self.deviation / self.error if self.error > 0 else math.inf
 
     def _psnr(self, error: float) -> float | None:
@@ -147,35 +148,35 @@ def from_noisy(
 ) -> QualityEstimate | None:
     """Estimate a denoiser's error from noisy images alone: Stein's unbiased risk estimate.
 
-    With noise n of covariance S on a clean image x, y = x + n, the error of an answer f(y) is
+    With noise n of covariance S on a clean image x, y = x + n, the error of the output f(y) is
 
         E|f(y) - x|^2 = E|f(y) - y|^2 - tr S + 2 E tr(S J),
 
-    where J is the derivative of f, and the last trace is that of b' J b over probes b drawn as the
-    noise is. What passes f of such a probe is the noise left; the rest of the error is structure
-    lost. It holds for normal noise of zero mean, and nearly for others; what is cut off at black
-    and white is not of zero mean. Noise that is measured on the images themselves has to be
-    independent from pixel to pixel.
+    where J is the derivative of f. The last trace is estimated as b' J b with probes b drawn like
+    the noise. The part of a probe that f lets through is the remaining noise; the rest of the error
+    is lost structure. This holds for Gaussian noise of zero mean, and approximately for other
+    noise; clipped noise does not have zero mean. Noise that is measured on the images themselves
+    must be independent between pixels.
 
     Parameters
     ----------
     denoiser
-        What is judged.
+        The denoiser to evaluate.
     noisy
         (N, H, W, C), float.
     random
-        Draws the probes, and the pixels that are hidden.
+        Draws the probes and the hidden pixels.
     also
-        Other images of the same size with the same noise, to measure it on besides.
+        More images of the same size with the same noise, to measure the noise on.
     known
-        What the noise is; by default it is measured on the images.
+        The noise, if known; by default it is measured on the images.
     span
-        From black to white.
+        White minus black.
 
     Returns
     -------
-    Estimate or None
-        None where the images are too small to measure their noise.
+    QualityEstimate or None
+        None if the images are too small to measure their noise.
 
     References
     ----------
@@ -220,30 +221,30 @@ def from_noisy(
 def from_repeats(
     denoiser: Denoiser, noisy: Images, again: Images, others: Images, *, span: float = 1.0
 ) -> QualityEstimate:
-    """Estimate a denoiser's error from repeats: against other shots, without their own noise.
+    """Estimate a denoiser's error from repeats: against other shots, minus their noise.
 
     With y and z two shots, and m the mean of all but y, their noise independent,
 
         E|f(y) - x|^2 = E|f(y) - m|^2 - E|y - m|^2 + E|y - z|^2 / 2,
 
-    since the last two differ by the variance of m. Nothing else is asked of the noise: it may
-    correlate and depend on the signal.
+    since the last two differ by the variance of m. The noise may be correlated and depend on the
+    signal.
 
     Parameters
     ----------
     denoiser
-        What is judged.
+        The denoiser to evaluate.
     noisy, again
         A shot of each scene, and another: (N, H, W, C), float, aligned.
     others
         The mean of all shots but the first.
     span
-        From black to white.
+        White minus black.
 
     References
     ----------
-    Lehtinen et al., "Noise2Noise: Learning image restoration without clean data", ICML 2018, learn
-    by the first of these terms.
+    Lehtinen et al., "Noise2Noise: Learning image restoration without clean data", ICML 2018, train
+    with the first of these terms.
     """
     denoised = run_denoiser(denoiser, noisy)
     y, z, m, f = (images.astype(np.float64) for images in (noisy, again, others, denoised))
@@ -271,20 +272,20 @@ def from_repeats(
 
 
 def hidden_risk(denoiser: Denoiser, noisy: Images, random: np.random.Generator) -> float:
-    """Give the mean squared difference to pixels that a denoiser is not shown.
+    """Return the mean squared difference to pixels that are hidden from the denoiser.
 
-    One pixel of each square of 4x4 is replaced by the median of its eight neighbours. Noise that is
-    independent from pixel to pixel adds its variance to the error of the answer there, whatever
-    that variance is: so the least risk is the least error.
+    One pixel of each square of 4x4 is replaced by the median of its eight neighbors. Noise that is
+    independent between pixels adds its variance to the error of the output there, so the lowest
+    risk means the lowest error.
 
     Parameters
     ----------
     denoiser
-        What is judged.
+        The denoiser to evaluate.
     noisy
         (N, H, W, C), float.
     random
-        Draws which pixels.
+        Chooses the pixels.
 
     References
     ----------
@@ -300,7 +301,7 @@ def hidden_risk(denoiser: Denoiser, noisy: Images, random: np.random.Generator) 
             continue
         around = [
             padded[:, down : down + height, across : across + width][spots]
-            for down, across in _NEIGHBOURS
+            for down, across in _NEIGHBORS
         ]
         hidden = noisy.copy()
         hidden[spots] = np.median(around, axis=0)
@@ -310,15 +311,15 @@ def hidden_risk(denoiser: Denoiser, noisy: Images, random: np.random.Generator) 
 
 
 def _cut_off(images: Images) -> float:
-    """Give the share of values at the ends; of what was not cut off, at most one is at each."""
+    """Return the share of values at the minimum or maximum."""
     at_the_ends = (images == images.min()).sum() + (images == images.max()).sum()
     return min(1.0, float(at_the_ends / images.size))
 
 
 def _deviation(errors: Floats) -> float:
-    """Give the standard error of the mean of a map (N, H, W, C), from image to image."""
+    """Return the standard error, over images, of the mean of a map (N, H, W, C)."""
     each = errors.mean((1, 2, 3))
-    if len(errors) < _FEW:
+    if len(errors) < _MIN_IMAGES:
         height, width = errors.shape[1:3]
         parts = (
             errors[:, top : top + _TILE, left : left + _TILE].mean((1, 2, 3))
