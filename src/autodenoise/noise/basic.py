@@ -8,7 +8,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from autodenoise.noise.strength import Strength, check, draw, finish, normal_like, uniform_like
+from autodenoise.noise.strength import (
+    Strength,
+    check,
+    draw,
+    finish,
+    normal_like,
+    text,
+    uniform_like,
+)
 
 __all__ = ["Gaussian", "Poisson", "PoissonGaussian", "SaltPepper", "Speckle", "Uniform"]
 
@@ -23,6 +31,10 @@ class Gaussian:
 
     def __post_init__(self) -> None:
         check(self.kind, "sigma", self.sigma, low=0)
+
+    def describe(self) -> str:
+        """See `Noise`."""
+        return f"Gaussian noise of sigma {text(self.sigma)}"
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
@@ -41,6 +53,13 @@ class Uniform:
 
     def __post_init__(self) -> None:
         check(self.kind, "amplitude", self.amplitude, low=0)
+
+    def describe(self) -> str:
+        """See `Noise`."""
+        return (
+            f"{'symmetric ' if self.symmetric else ''}uniform noise of amplitude "
+            f"{text(self.amplitude)}"
+        )
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
@@ -64,6 +83,10 @@ class Poisson:
 
     def __post_init__(self) -> None:
         check(self.kind, "peak", self.peak, low=0, open_low=True)
+
+    def describe(self) -> str:
+        """See `Noise`."""
+        return f"Poisson noise at {text(self.peak)} photons for white"
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
@@ -89,6 +112,13 @@ class PoissonGaussian:
         check(self.kind, "peak", self.peak, low=0, open_low=True)
         check(self.kind, "sigma", self.sigma, low=0)
 
+    def describe(self) -> str:
+        """See `Noise`."""
+        return (
+            f"Poisson noise at {text(self.peak)} photons for white and Gaussian noise of sigma "
+            f"{text(self.sigma)}"
+        )
+
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
         shot = _photons(clean, self.peak, generator)
@@ -108,6 +138,10 @@ class SaltPepper:
         check(self.kind, "amount", self.amount, low=0, high=1)
         check(self.kind, "salt", self.salt, low=0, high=1)
 
+    def describe(self) -> str:
+        """See `Noise`."""
+        return f"salt and pepper noise in a fraction {text(self.amount)} of the values"
+
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
         amount = draw(self.amount, clean, generator)
@@ -126,6 +160,10 @@ class Speckle:
 
     def __post_init__(self) -> None:
         check(self.kind, "sigma", self.sigma, low=0)
+
+    def describe(self) -> str:
+        """See `Noise`."""
+        return f"speckle of sigma {text(self.sigma)}, proportional to the intensity"
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""

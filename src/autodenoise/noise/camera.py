@@ -12,7 +12,7 @@ from torch.nn import functional
 from autodenoise.errors import UsageError
 from autodenoise.noise.demosaicing import MARGIN, Bayer, demosaic, mosaic
 from autodenoise.noise.smoothing import blur_inside, gaussian_taps, reach
-from autodenoise.noise.strength import Strength, check, draw, for_each
+from autodenoise.noise.strength import Strength, check, draw, for_each, text
 
 __all__ = ["Camera"]
 
@@ -74,6 +74,13 @@ class Camera:
         check(self.kind, "smoothing", self.smoothing, low=0)
         check(self.kind, "chroma", self.chroma, low=0, high=1)
         check(self.kind, "tone", self.tone, low=0, high=1)
+
+    def describe(self) -> str:
+        """See `Noise`."""
+        return (
+            f"camera noise with a shot noise variance of 10^({text(self.log_shot)}) at white, "
+            f"smoothed over {text(self.smoothing)} pixels"
+        )
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`. One channel is the luma of a colour camera, three are RGB."""

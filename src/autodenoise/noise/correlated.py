@@ -15,7 +15,7 @@ from autodenoise.noise.smoothing import (
     unit_variance,
     white_around,
 )
-from autodenoise.noise.strength import Strength, check, draw, finish, for_each
+from autodenoise.noise.strength import Strength, check, draw, finish, for_each, text
 
 __all__ = ["CorrelatedGaussian", "Grain"]
 
@@ -45,6 +45,13 @@ class CorrelatedGaussian:
         check(self.kind, "sigma", self.sigma, low=0)
         check(self.kind, "smoothing", self.smoothing, low=0)
         check(self.kind, "channel_correlation", self.channel_correlation, low=0, high=1)
+
+    def describe(self) -> str:
+        """See `Noise`."""
+        return (
+            f"Gaussian noise of sigma {text(self.sigma)}, smoothed over {text(self.smoothing)} "
+            f"pixels, with a channel correlation of {text(self.channel_correlation)}"
+        )
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
@@ -86,6 +93,13 @@ class Grain:
         check(self.kind, "amplitude", self.amplitude, low=0)
         check(self.kind, "size", self.size, low=0.2)
         check(self.kind, "channel_correlation", self.channel_correlation, low=0, high=1)
+
+    def describe(self) -> str:
+        """See `Noise`."""
+        return (
+            f"film grain of amplitude {text(self.amplitude)} and size {text(self.size)} pixels, "
+            f"with a channel correlation of {text(self.channel_correlation)}"
+        )
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""

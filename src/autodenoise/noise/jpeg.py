@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from autodenoise.errors import UsageError
-from autodenoise.noise.strength import Strength, check, draw, for_each
+from autodenoise.noise.strength import Strength, check, draw, for_each, text
 
 __all__ = ["Jpeg"]
 
@@ -62,6 +62,10 @@ class Jpeg:
 
     def __post_init__(self) -> None:
         check(self.kind, "quality", self.quality, low=1, high=100)
+
+    def describe(self) -> str:
+        """See `Noise`."""
+        return f"JPEG compression at quality {text(self.quality)}"
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`. One channel is stored as grey, three as RGB."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autodenoise.errors import UsageError
-from autodenoise.noise.strength import Strength, check, draw, finish, normal_like
+from autodenoise.noise.strength import Strength, check, draw, finish, normal_like, text
 
 __all__ = ["LagMap", "Measured"]
 
@@ -102,6 +102,13 @@ class Measured:
                 )
             if not np.abs(lags).max() <= 1:
                 raise UsageError("measured noise: a correlation is not between -1 and 1")
+
+    def describe(self) -> str:
+        """See `Noise`."""
+        lowest, highest = (pick(map(pick, self.sigmas)) for pick in (min, max))
+        sigma = text(lowest if lowest == highest else (lowest, highest))
+        times = "" if self.scale == 1 else f" times {text(self.scale)}"
+        return f"measured noise of sigma {sigma}{times}"
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`. Raises UsageError for a number of channels that cannot be served."""

@@ -37,6 +37,10 @@ class Compose:
 
     parts: tuple[Noise, ...]
 
+    def describe(self) -> str:
+        """See `Noise`."""
+        return ", then ".join(part.describe() for part in self.parts) or "no noise"
+
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
         for part in self.parts:
@@ -94,6 +98,14 @@ class Mixture:
     def __post_init__(self) -> None:
         if not sum(part.weight for part in self.parts) > 0:
             raise UsageError("mixture noise: expected at least one part with a weight above 0")
+
+    def describe(self) -> str:
+        """See `Noise`."""
+        total = sum(part.weight for part in self.parts)
+        ways = (
+            f"{part.weight / total:.0%} {Compose(part.noise).describe()}" for part in self.parts
+        )
+        return f"one of ({'; '.join(ways)})"
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`. Each part runs on its own images alone."""

@@ -16,7 +16,7 @@ from autodenoise.noise.smoothing import (
     unit_variance,
     white_around,
 )
-from autodenoise.noise.strength import Strength, check, draw, for_each
+from autodenoise.noise.strength import Strength, check, draw, for_each, text
 
 __all__ = ["Scan"]
 
@@ -46,6 +46,13 @@ class Scan:
         check(self.kind, "dust", self.dust, low=0, high=0.5)
         check(self.kind, "scratches", self.scratches, low=0)
         check(self.kind, "banding", self.banding, low=0)
+
+    def describe(self) -> str:
+        """See `Noise`."""
+        return (
+            f"scan defects: dust on a fraction {text(self.dust)} of the area, "
+            f"{text(self.scratches)} scratches, banding of amplitude {text(self.banding)}"
+        )
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""

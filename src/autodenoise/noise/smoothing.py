@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from autodenoise.noise.strength import Strength, check, draw, finish, for_each
+from autodenoise.noise.strength import Strength, check, draw, finish, for_each, text
 
 __all__ = ["Blur", "blur_inside", "gaussian_taps", "reach", "unit_variance", "white_around"]
 
@@ -27,6 +27,10 @@ class Blur:
 
     def __post_init__(self) -> None:
         check(self.kind, "sigma", self.sigma, low=0)
+
+    def describe(self) -> str:
+        """See `Noise`."""
+        return f"Gaussian blur of sigma {text(self.sigma)} pixels"
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""

@@ -22,6 +22,7 @@ __all__ = [
     "finish",
     "for_each",
     "normal_like",
+    "text",
     "uniform_like",
     "varies",
 ]
@@ -31,10 +32,14 @@ Strength = float | tuple[float, float]
 
 
 class Noise(Protocol):
-    """What every corruption is."""
+    """A corruption."""
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
-        """Give the noisy version of a (B, C, H, W) batch."""
+        """Return the noisy version of a (B, C, H, W) batch."""
+        ...
+
+    def describe(self) -> str:
+        """Return one English phrase, such as "Gaussian noise of sigma 0.1"."""
         ...
 
 
@@ -57,6 +62,12 @@ def check(
             f"{kind} noise: {name} is {strength!r}; expected a number {least}{most}, "
             "or a pair (low, high) of such numbers"
         )
+
+
+def text(strength: Strength) -> str:
+    """Return a strength as it appears in a description: "0.1" or "0.1 to 0.5"."""
+    ends = strength if isinstance(strength, tuple) else (strength,)
+    return " to ".join(f"{end:.4g}" for end in ends)
 
 
 def draw(strength: Strength, clean: Tensor, generator: torch.Generator) -> Tensor | float:
