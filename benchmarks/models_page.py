@@ -18,7 +18,7 @@ from typing import Any
 from _results import FOLDER as RESULTS
 
 from autodenoise import recipes, runtime, weights
-from autodenoise.recipes import description as words
+from autodenoise.recipes import description
 from autodenoise.runtime import Card
 
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
@@ -119,8 +119,8 @@ def section(name: str, card: Card) -> str:
     below = f" and {deep} maps at 1/16" if deep else ""
     facts = {
         "what": recipe.title,
-        "data": words.data(recipe),
-        "noise": "<br>".join(words.noise(part) for part in recipe.noise),
+        "data": description.data(recipe),
+        "noise": "<br>".join(description.noise(part) for part in recipe.noise),
         "network": f"`{card.network}`, {size}{below}; halo {card.halo} pixels",
         "training": card.compute,
         "precision": card.precision,

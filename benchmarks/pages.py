@@ -24,8 +24,7 @@ from keys_page import keys
 from autodenoise import runs, weights
 from autodenoise.plots import figure as figures
 from autodenoise.plots.network_diagram import diagram
-from autodenoise.recipes import Recipe, builtin_names
-from autodenoise.recipes import description as words
+from autodenoise.recipes import Recipe, builtin_names, description
 from autodenoise.runs import Description
 
 PAGES = Path(__file__).parent.parent / "docs" / "recipes"
@@ -141,9 +140,12 @@ def page(one: Description, results: list[Result]) -> str:
     size = f"{summary.parameters:,} parameters, {summary.macs / 1e6:.2f} million multiply-adds"
     facts = {
         "source": recipe.source,
-        "data": words.data(recipe),
-        "noise": "<br>".join(words.noise(part) for part in recipe.noise),
-        **{f"phase {name}": " ".join(words.phase(part)) for name, part in recipe.phase.items()},
+        "data": description.data(recipe),
+        "noise": "<br>".join(description.noise(part) for part in recipe.noise),
+        **{
+            f"phase {name}": " ".join(description.phase(part))
+            for name, part in recipe.phase.items()
+        },
         "network": f"`{recipe.network.name}`, {size} an image",
         "code": summary.code_in_words,
     }
@@ -235,7 +237,7 @@ def index(described: list[Description], results: dict[str, list[Result]]) -> str
         rows.append(
             [
                 f"[{recipe.name}]({recipe.name}.md)",
-                words.source(recipe.data.source),
+                description.source(recipe.data.source),
                 f"`{recipe.network.name}`",
                 f"{one.summary.parameters:,}",
                 f"{one.summary.code_numbers:,}",

@@ -19,8 +19,7 @@ from autodenoise.errors import InputError, UsageError
 from autodenoise.noise import Gaussian, Measured
 from autodenoise.noise_estimation import summary
 from autodenoise.noise_estimation.estimate import QualityEstimate
-from autodenoise.recipes import OwnData
-from autodenoise.recipes import description as words
+from autodenoise.recipes import OwnData, description
 from autodenoise.runs import Run, report
 from autodenoise.runs import estimation as likely
 from autodenoise.runs.figures import draw
@@ -277,19 +276,19 @@ def test_training_tells_how_good_its_model_is_likely_to_be(
 
 def test_the_data_in_words(home: Path) -> None:
     recipe = Run.open(home / "of-pairs").recipe
-    assert words.data(recipe) == (
+    assert description.data(recipe) == (
         "noisy and targets, pairs of a noisy and a clean picture, random squares of 48 pixels, "
         "turned and mirrored, 2,000 an epoch, from the darkest value there is to the brightest, a "
         "random 50% held back for validation"
     )
-    assert words.noises(recipe) == ["That of the pictures themselves"]
+    assert description.noises(recipe) == ["That of the pictures themselves"]
     drawn = dataclasses.replace(recipe.data, supervision="clean", targets="", shots=2)
     learnt = {"denoise": dataclasses.replace(recipe.phase["denoise"], objective="noise2noise")}
     taken = dataclasses.replace(recipe, data=drawn, noise=(Gaussian(0.1),), phase=learnt)
-    assert words.data(taken).startswith("noisy, 2 noisy shots of each, taken once, random")
-    assert words.noises(taken) == ["Gaussian noise of sigma 0.1"]
+    assert description.data(taken).startswith("noisy, 2 noisy shots of each, taken once, random")
+    assert description.noises(taken) == ["Gaussian noise of sigma 0.1"]
     phase = dataclasses.replace(recipe.phase["denoise"], objective="noise2void2", lines="rows")
-    said = words.phase(phase, recipe.data)
+    said = description.phase(phase, recipe.data)
     assert "Hides pixels beside the hidden ones in their rows too." in said
     assert not any("new noise" in sentence for sentence in said)
-    assert any("new noise" in sentence for sentence in words.phase(phase))
+    assert any("new noise" in sentence for sentence in description.phase(phase))

@@ -383,6 +383,9 @@ def test_nonfinite_loss_stops_with_advice(tmp_path: Path) -> None:
             del generator
             return clean * float("nan")
 
+        def describe(self) -> str:
+            return "NaN"
+
     noise: Noise = Broken()
     phases = {"denoise": Phase(epochs=2, batch_size=32, optimizer=Adam(0.5))}
     with pytest.raises(TrainingDiverged, match=r"phase\.denoise\.optimizer\.learning_rate=0\.05"):

@@ -54,16 +54,16 @@ def _facts(description: Description) -> Table:
     from rich.table import Table
 
     from autodenoise.metrics import loss_text
-    from autodenoise.recipes import description as words
+    from autodenoise.recipes import description as recipe_text
 
     recipe, summary = description.recipe, description.summary
     facts = {
         "source": recipe.source or "-",
-        "data": words.data(recipe),
-        "noise": "\n".join(words.noises(recipe)),
+        "data": recipe_text.data(recipe),
+        "noise": "\n".join(recipe_text.noises(recipe)),
     }
     for name, phase in recipe.phase.items():
-        facts[f"phase {name}"] = " ".join(words.phase(phase, recipe.data))
+        facts[f"phase {name}"] = " ".join(recipe_text.phase(phase, recipe.data))
     for name, losses in recipe.printed.items():
         printed = ", ".join(f"{epoch}: {loss_text(loss)}" for epoch, loss in losses.items())
         facts[f"printed {name}"] = f"validation loss after epoch {printed}"

@@ -26,7 +26,7 @@ from autodenoise.noise_estimation.estimate import QualityEstimate
 from autodenoise.plots.figure import inline_svg
 from autodenoise.plots.loss_curves import draw_loss_curve
 from autodenoise.plots.noise import draw_autocorrelation, draw_variances
-from autodenoise.recipes import description as words
+from autodenoise.recipes import description
 from autodenoise.runs import results
 from autodenoise.runs.report_images import data_uri, report_images
 from autodenoise.runs.run import FIGURES_FOLDER
@@ -188,7 +188,7 @@ def _phases(run: Run, rows: list[EpochRow], curves: list[LossCurve]) -> list[_Ph
         phases.append(
             _Phase(
                 name=name,
-                words=words.phase(phase, run.recipe.data),
+                words=description.phase(phase, run.recipe.data),
                 done=len(of_phase),
                 planned=phase.epochs if phase.minutes is None else None,
                 seconds=sum(row.seconds for row in of_phase),
@@ -226,8 +226,8 @@ def _environment() -> Environment:
         duration=_duration,
         capitalize_first=lambda text: text[:1].upper() + text[1:],
         argument=_argument,
-        noises=words.noises,
-        holds=words.holds,
+        noises=description.noises,
+        holds=description.supervision,
         headline=summary.headline,
         assumption=summary.assumption,
         cautions=summary.cautions,
@@ -237,7 +237,7 @@ def _environment() -> Environment:
         autocorrelation=lambda found, name: Markup(
             inline_svg(draw_autocorrelation(found), f"autocorrelation-{name}")
         ),
-        source=words.source,
+        source=description.source,
         shell=shlex.quote,
         literal=lambda text: json.dumps(text, ensure_ascii=False),
     )

@@ -15,7 +15,7 @@ from autodenoise.files import quoted
 from autodenoise.images import to_float
 from autodenoise.noise import Compose
 from autodenoise.plots.loss_curves import LossCurve
-from autodenoise.recipes import description as words
+from autodenoise.recipes import description
 from autodenoise.training.history import EpochRow, read_metrics
 from autodenoise.training.loop import METRICS_NAME
 from autodenoise.training.phases import is_over
@@ -145,7 +145,7 @@ class Run:
         return [
             LossCurve(
                 name=name,
-                unit=words.LOSS_NAMES[phase.loss],
+                unit=description.LOSS_NAMES[phase.loss],
                 loss=[row.loss for row in of_phase],
                 val_loss=[row.val_loss for row in of_phase],
                 printed=self.recipe.printed.get(name, {}),
