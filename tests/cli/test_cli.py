@@ -173,7 +173,7 @@ def test_describe_explains_a_recipe_and_draws_its_network(
         (["describe", "conv-mnits"], 2, "did you mean 'conv-mnist'"),
         (["describe", "missing.toml"], 3, "cannot read the recipe"),
         (["describe", "."], 3, "not a run folder"),
-        (["describe", "digits", "--diagram", "net.jpg"], 2, "ends in .png, .svg, .pdf"),
+        (["describe", "digits", "--diagram", "net.jpg"], 2, "end in .png, .svg, .pdf"),
         (["describe", "digits", "--diagram", "quick.toml"], 4, "exists already"),
         (["describe", "digits", "--diagram", "nowhere/net.png"], 4, "cannot write"),
         (["evaluate", "nothing", "pca"], 2, "unexpected extra argument"),

@@ -59,7 +59,11 @@ def test_noise_is_measured_told_and_drawn(
         (("repeats", "-o", "a.yaml"), 2, "a noise profile ends in .toml; a.yaml does not"),
         (("repeats", "-o", "nowhere/a.toml"), 4, "cannot write nowhere/a.toml"),
         (("repeats", "-o", "a.toml", "--range", "9", "3"), 2, "black to white"),
-        (("one", "-o", "a.toml"), 3, "00.png: the only shot of its scene and form; at least 2"),
+        (
+            ("one", "-o", "a.toml"),
+            3,
+            "00.png: the only shot of its series with this size and depth; at least 2",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said(
@@ -93,7 +97,7 @@ def test_a_profile_without_black_and_white_is_not_for_training(
     for number, shot in enumerate(CAMERA.shoot(VIEW, 3)):
         tifffile.imwrite(f"floats/{number}.tif", shot.astype(np.float32), photometric="rgb")
     for options, said in (
-        ((), "own.toml, own.png; to train with it, measure anew with --range LOW HIGH"),
+        ((), "own.toml, own.png; to train with it, measure it again with --range LOW HIGH"),
         (("--range", "0", "65535"), "train --clean photos/ --noise own.toml"),
     ):
         assert run(monkeypatch, "noise-profile", "floats", "-o", "own.toml", *options) == 0

@@ -63,6 +63,6 @@ def test_a_diagram_takes_no_file_away(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="exists already"):
         described.save_diagram(tmp_path / "net.png")
     assert (tmp_path / "net.png").read_text() == "mine"
-    with pytest.raises(UsageError, match=r"ends in \.png, \.svg, \.pdf"):
+    with pytest.raises(UsageError, match=r"end in \.png, \.svg, \.pdf"):
         described.save_diagram(tmp_path / "net.jpg")
     assert [path.name for path in tmp_path.iterdir()] == ["net.png"]
