@@ -55,6 +55,11 @@ class World:
         """Divide a batch evenly into `parts` per process, and return those of this process.
 
         There are fewer, or none, if there are too few rows.
+
+        Examples
+        --------
+        >>> World(rank=1, size=2).parts(rows=10, parts=2)
+        [slice(5, 7, None), slice(7, 10, None)]
         """
         count = self.size * parts
         first = self.rank * parts

@@ -62,6 +62,13 @@ class Phase:
         instructions for it. Weights and losses stay float32.
     patience
         End the phase after this many epochs without a lower validation loss.
+
+    Examples
+    --------
+    >>> from autodenoise.noise import Gaussian
+    >>> phase = Phase(epochs=3, objective="noise2noise", loss="mse")
+    >>> phase.build_objective(Gaussian(0.1)).describe()
+    'Learns to map one noisy image to another of the same sample (Noise2Noise).'
     """
 
     epochs: int

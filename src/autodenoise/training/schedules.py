@@ -63,6 +63,12 @@ class Cosine:
     References
     ----------
     Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017.
+
+    Examples
+    --------
+    >>> schedule = Cosine(warmup=0.2, floor=0.1)
+    >>> [round(schedule.factor(progress), 2) for progress in (0, 0.1, 0.2, 0.6, 1)]
+    [0.0, 0.5, 1.0, 0.55, 0.1]
     """
 
     warmup: float = 0.02
