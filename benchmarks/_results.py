@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from autodenoise.environment import environment
+from autodenoise.system import environment
 
 FOLDER = Path(__file__).parent / "results"
 PACKAGES = ("autodenoise", "torch", "numpy", "onnxruntime")

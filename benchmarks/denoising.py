@@ -33,7 +33,7 @@ from _results import write
 from autodenoise import images, nets, runtime
 from autodenoise.export.to_onnx import export
 from autodenoise.images.streaming import RowStream
-from autodenoise.runtime.engine import onnxruntime
+from autodenoise.runtime.session import onnxruntime
 from autodenoise.runtime.tiling import denoise_rows
 
 HEIGHT, WIDTH = 3000, 4000
@@ -281,7 +281,7 @@ def main() -> None:
     """Run the chosen measurement."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["photo", "gigapixel"])
-    parser.add_argument("--model", action="append", type=runtime.find)
+    parser.add_argument("--model", action="append", type=runtime.find_model)
     options = parser.parse_args()
     if options.what == "gigapixel" and options.model and len(options.model) > 1:
         parser.error("gigapixel takes one model")

@@ -51,7 +51,7 @@ def test_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_python_example_uses_models_that_ship() -> None:
     for name in re.findall(r"photo-[a-z-]+(?:gray|color)", README):
-        assert runtime.find(name).is_file()
+        assert runtime.find_model(name).is_file()
 
 
 def test_readme_stays_short() -> None:

@@ -1,4 +1,4 @@
-"""How much memory there is, and how much of it a picture may take."""
+"""Free memory, and the budget for one image."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from autodenoise import system as memory
+from autodenoise import system
 
 
-def test_the_budget_is_less_where_little_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_budget_shrinks_when_little_memory_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     def budget(machine: int | None, group: int | None) -> float:
-        monkeypatch.setattr(memory, "_free", lambda: machine)
-        monkeypatch.setattr(memory, "_free_in_group", lambda: group)
-        return memory.memory_budget() / 2**20
+        monkeypatch.setattr(system, "_free_on_machine", lambda: machine)
+        monkeypatch.setattr(system, "_free_in_control_group", lambda: group)
+        return system.memory_budget() / 2**20
 
     assert budget(None, None) == 600
     assert budget(2**34, None) == 600
@@ -22,8 +22,8 @@ def test_the_budget_is_less_where_little_is_free(monkeypatch: pytest.MonkeyPatch
     assert budget(0, 0) == 9.375
 
 
-def test_what_is_free_is_found_out() -> None:
-    for free in (memory._free(), memory._free_in_group()):
+def test_free_memory_is_plausible() -> None:
+    for free in (system._free_on_machine(), system._free_in_control_group()):
         assert free is None or 0 <= free < 2**64
 
 
@@ -34,13 +34,13 @@ def test_what_is_free_is_found_out() -> None:
         ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ],
 )
-def test_files_that_a_container_has_read_take_no_memory(
+def test_cached_files_of_a_container_count_as_free_memory(
     tmp_path: Path, folder: str, limit: str, used: str, cached: str
 ) -> None:
     (tmp_path / folder).mkdir(exist_ok=True)
     (tmp_path / folder / "memory.stat").write_text(f"anon 200\n{cached} 300\n")
     (tmp_path / folder / used).write_text("990\n")
     (tmp_path / folder / limit).write_text("1000\n")
-    assert memory._free_in_group(tmp_path) == 310
+    assert system._free_in_control_group(tmp_path) == 310
     (tmp_path / folder / limit).write_text("max\n")
-    assert memory._free_in_group(tmp_path) is None
+    assert system._free_in_control_group(tmp_path) is None

@@ -1,38 +1,40 @@
-"""How much memory a picture may take, on this machine and within this container."""
+"""The machine: its free memory, its processor, and the versions of installed packages."""
 
 from __future__ import annotations
 
 import math
+import os
+import platform
+from importlib import metadata
 from pathlib import Path
 
-__all__ = ["free_memory", "memory_budget"]
+__all__ = ["environment", "free_memory", "memory_budget", "version"]
 
 _MIB = 2**20
-
-_BUDGET = 600 * _MIB
+_MAX_BUDGET = 600 * _MIB
+_MIN_BUDGET = 8 * _MIB
 
 
 def memory_budget() -> int:
-    """Give the bytes that a picture in work may take: 600 MiB, or less where little is free.
+    """Return the bytes that denoising one image may use: 600 MiB, or less if little is free.
 
-    Halved until it is at most half of what is free, so that runs on one machine mostly have the
-    same budget, and with it the same tiles.
+    The budget is halved until it is at most half of the free memory. Runs on one machine then
+    mostly have the same budget, and therefore the same tiles.
     """
-    budget, free = _BUDGET, free_memory()
-    while budget > max(free / 2, 16 * _MIB):
+    budget, free = _MAX_BUDGET, free_memory()
+    while budget > max(free / 2, 2 * _MIN_BUDGET):
         budget //= 2
     return budget
 
 
 def free_memory() -> float:
-    """Give the bytes that the process may still take; infinity where nobody can tell."""
-    return min(
-        (value for value in (_free(), _free_in_group()) if value is not None), default=math.inf
-    )
+    """Return the bytes that this process may still allocate; infinity if that is unknown."""
+    limits = (_free_on_machine(), _free_in_control_group())
+    return min((limit for limit in limits if limit is not None), default=math.inf)
 
 
-def _free() -> int | None:
-    """Give what the machine has free, where Linux says so."""
+def _free_on_machine() -> int | None:
+    """Return the free memory of the machine, which only Linux reports in a file."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
@@ -41,23 +43,56 @@ def _free() -> int | None:
     return int(sizes[0]) * 1024 if sizes else None
 
 
-def _free_in_group(groups: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Give what the process's control group leaves free, such as a container's limit."""
-    for folder, limit, used, cached in (
-        (groups, "memory.max", "memory.current", "inactive_file"),
+def _free_in_control_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Return the free memory of this process's control group, such as a container."""
+    v1 = root / "memory"
+    for limit, usage, stat, cache in (
+        (root / "memory.max", root / "memory.current", root / "memory.stat", "inactive_file"),
         (
-            groups / "memory",
-            "memory.limit_in_bytes",
-            "memory.usage_in_bytes",
+            v1 / "memory.limit_in_bytes",
+            v1 / "memory.usage_in_bytes",
+            v1 / "memory.stat",
             "total_inactive_file",
         ),
     ):
         try:
-            most, now = (int((folder / name).read_text()) for name in (limit, used))
-            told = dict(map(str.split, (folder / "memory.stat").read_text().splitlines()))
-            # Files that were read stay in memory until it is needed, and count as used meanwhile.
-            return most - now + int(told.get(cached, 0))
+            counters = dict(map(str.split, stat.read_text().splitlines()))
+            # Cached files count as used, but the kernel drops them when memory is needed.
+            return int(limit.read_text()) - int(usage.read_text()) + int(counters.get(cache, 0))
         except (OSError, ValueError):
-            # Not this version of control groups, or "max": no limit.
+            # The other version of control groups, or a limit of "max".
             continue
     return None
+
+
+def environment(*packages: str) -> dict[str, str | int | None]:
+    """Return a description of this machine and the versions of those packages that are installed.
+
+    Examples
+    --------
+    >>> sorted(environment("numpy"))
+    ['cores', 'numpy', 'processor', 'python', 'system']
+    """
+    processor = "unknown processor"
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                processor = line.partition(":")[2].strip()
+                break
+    versions = {package: version(package) for package in packages}
+    return {
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        **{package: found for package, found in versions.items() if found is not None},
+    }
+
+
+def version(package: str) -> str | None:
+    """Return the version of an installed package, or None if it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -31,9 +31,9 @@ from autodenoise.benchmark import (
 )
 from autodenoise.benchmark.protocol import PROTOCOL, score_output
 from autodenoise.benchmark.runner import REAL_NOISE
-from autodenoise.environment import environment
 from autodenoise.errors import InputError, Interrupted, OutputError, UsageError
 from autodenoise.images import open_image
+from autodenoise.system import environment
 from tests.helpers.benchmark_data import noisy_pairs, photo_folder
 from tests.helpers.model_files import box_blur, identity, ratio
 from tests.helpers.synthetic_images import photo

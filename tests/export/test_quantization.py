@@ -16,7 +16,7 @@ from autodenoise.export.int8.equalization import ChannelRange, equalize
 from autodenoise.export.int8.quantization import _inner_convolutions, quantize_model
 from autodenoise.export.to_onnx import export
 from autodenoise.images import IntensityRange
-from autodenoise.runtime.engine import onnxruntime
+from autodenoise.runtime.session import onnxruntime
 from autodenoise.runtime.tiling import denoise_rows, plan
 from tests.helpers.exported_models import card, measured_bytes_per_pixel
 from tests.helpers.model_files import box_blur

@@ -15,7 +15,7 @@ from autodenoise.export.int8.quantization import quantize_model
 from autodenoise.export.to_onnx import export
 from autodenoise.images import IntensityRange
 from autodenoise.nets.layered import SMALL
-from autodenoise.runtime import checking
+from autodenoise.runtime import model_file
 from autodenoise.runtime.tiling import denoise_rows, plan
 from tests.helpers.exported_models import card, measured_bytes_per_pixel
 
@@ -132,7 +132,7 @@ def test_networks_need_exactly_the_allowed_operators(tmp_path: Path) -> None:
         network = nets.build(name, {}, torch.Generator().manual_seed(1))
         path = tmp_path / f"{name}.onnx"
         export(network, card(network, name), path)
-        contents = checking.inspect(path.read_bytes())
+        contents = model_file.inspect(path.read_bytes())
         model = onnx.load(path)
         assert list(contents.operators) == [node.op_type for node in model.graph.node]
         assert contents.metadata == {entry.key: entry.value for entry in model.metadata_props}
@@ -152,8 +152,8 @@ def test_networks_need_exactly_the_allowed_operators(tmp_path: Path) -> None:
     arguments = {"layers": layers, "multiple": 2}
     network = nets.build("layers", arguments, torch.Generator().manual_seed(1))
     export(network, card(network, "layers"), tmp_path / "layers.onnx")
-    needed |= set(checking.inspect((tmp_path / "layers.onnx").read_bytes()).operators)
+    needed |= set(model_file.inspect((tmp_path / "layers.onnx").read_bytes()).operators)
     image = np.full((1, 32, 32, 1), 0.5, np.float32)
     quantize_model(tmp_path / "unet.onnx", tmp_path / "int8.onnx", image, "one image")
-    needed |= set(checking.inspect((tmp_path / "int8.onnx").read_bytes()).operators)
-    assert needed == checking.OPERATORS
+    needed |= set(model_file.inspect((tmp_path / "int8.onnx").read_bytes()).operators)
+    assert needed == model_file.OPERATORS

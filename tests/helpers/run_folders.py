@@ -33,5 +33,5 @@ def make(own: OwnData, folder: Path) -> Run:
     recipe = recipes.load(None, ["data.crop=48", "data.share=0.5"], own=own)
     folder.mkdir()
     (folder / "recipe.toml").write_text(recipes.dump(recipe))
-    shutil.copy(runtime.find("photo-fast-gray"), folder / "model.onnx")
+    shutil.copy(runtime.find_model("photo-fast-gray"), folder / "model.onnx")
     return Run.open(folder)

@@ -254,7 +254,7 @@ def test_training_tells_how_good_its_model_is_likely_to_be(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def export(prepared: PreparedRun) -> None:
-        shutil.copy(runtime.find("photo-fast-gray"), prepared.run.folder / "model.onnx")
+        shutil.copy(runtime.find_model("photo-fast-gray"), prepared.run.folder / "model.onnx")
 
     # The network that takes longer to export than all else here does not matter.
     monkeypatch.setattr("autodenoise.runs.training._export", export)

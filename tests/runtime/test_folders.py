@@ -12,8 +12,8 @@ from autodenoise import runtime
 from autodenoise.discovery import scan
 from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.runtime.manifest import MANIFEST_NAME
+from tests.helpers.image_files import Heard, content, picture
 from tests.helpers.model_files import box_blur
-from tests.helpers.pictures import Heard, content, picture
 
 
 def test_a_folder_gives_what_its_pictures_give_alone(

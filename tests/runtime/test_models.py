@@ -57,7 +57,7 @@ def test_a_shipped_model_is_what_its_card_says(name: str) -> None:
 
 
 def test_shipped_models_are_small_and_the_first_is_for_real_photos() -> None:
-    files = [runtime.find(name) for name in weights.FILES]
+    files = [runtime.find_model(name) for name in weights.FILES]
     assert {file.name for file in files} == {file.name for file in files[0].parent.glob("*.onnx")}
     assert sum(file.stat().st_size for file in files) < 25e6
     assert runtime.load().card.name == "photo-real-color"
@@ -70,23 +70,23 @@ def test_shipped_models_are_small_and_the_first_is_for_real_photos() -> None:
 @pytest.mark.usefixtures("here")
 def test_a_model_is_a_file_a_run_folder_or_the_name_of_a_run() -> None:
     file = run_folder(Path("runs/digits"))
-    assert runtime.find("runs/digits") == file
-    assert runtime.find("digits") == file
-    assert runtime.find("runs/digits/model.onnx") == file
-    assert runtime.find(Path("runs/digits").resolve()) == file.resolve()
+    assert runtime.find_model("runs/digits") == file
+    assert runtime.find_model("digits") == file
+    assert runtime.find_model("runs/digits/model.onnx") == file
+    assert runtime.find_model(Path("runs/digits").resolve()) == file.resolve()
     assert runtime.load("digits").card.name == "box"
     box_blur(Path("digits"))
-    assert runtime.find("digits") == file
+    assert runtime.find_model("digits") == file
 
 
 @pytest.mark.usefixtures("here")
 def test_a_folder_of_the_same_name_does_not_hide_a_run() -> None:
     file = run_folder(Path("runs/digits"))
     Path("digits").mkdir()
-    assert runtime.find("digits") == file
+    assert runtime.find_model("digits") == file
     run_folder(Path("digits/deeper"))
     shutil.copy(file, "digits")
-    assert runtime.find("digits") == Path("digits/model.onnx")
+    assert runtime.find_model("digits") == Path("digits/model.onnx")
 
 
 @pytest.mark.usefixtures("here")
@@ -94,16 +94,16 @@ def test_a_run_folder_without_a_model_file_says_how_to_get_it() -> None:
     Path("runs/half").mkdir(parents=True)
     for name in ("half", "runs/half"):
         with pytest.raises(InputError, match=r"runs/half holds no model\.onnx.*--resume runs/half"):
-            runtime.find(name)
+            runtime.find_model(name)
 
 
 @pytest.mark.usefixtures("here")
 def test_a_name_that_is_none_gets_the_nearest() -> None:
     with pytest.raises(UsageError, match="unknown model 'digits'"):
-        runtime.find("digits")
+        runtime.find_model("digits")
     run_folder(Path("runs/digits"))
     with pytest.raises(UsageError, match="unknown model 'digit'; did you mean 'digits'"):
-        runtime.find("digit")
+        runtime.find_model("digit")
     for path in ("missing.onnx", "runs/missing/model.onnx"):
         with pytest.raises(InputError, match=f"no such model file: {path}"):
             runtime.load(path)
@@ -111,12 +111,12 @@ def test_a_name_that_is_none_gets_the_nearest() -> None:
 
 @pytest.mark.usefixtures("here")
 def test_shipped_models_go_by_their_names(shipped: Path) -> None:
-    assert runtime.find() == runtime.find("photos") == shipped / "first.onnx"
+    assert runtime.find_model() == runtime.find_model("photos") == shipped / "first.onnx"
     assert runtime.load("scans").card.name == "box"
     with pytest.raises(UsageError, match="did you mean 'scans'"):
-        runtime.find("scan")
+        runtime.find_model("scan")
     # A path is still a path.
-    assert runtime.find("./scans.onnx") == Path("scans.onnx")
+    assert runtime.find_model("./scans.onnx") == Path("scans.onnx")
 
 
 @pytest.mark.usefixtures("shipped")
@@ -147,12 +147,12 @@ def test_the_listing_has_all_that_there_is_and_nothing_stops_it(
         card = found[name].card
         assert card is not None
         assert (card.name, found[name].problem) == ("box", "")
-        assert runtime.find(name) == found[name].path
+        assert runtime.find_model(name) == found[name].path
     # Names that are taken lead elsewhere: these are told in full.
     run_folder(Path("runs/scans"))
     run_folder(Path("a"))
     for entry in runtime.list_models()[2:]:
-        assert entry.problem or runtime.find(entry.name) == entry.path
+        assert entry.problem or runtime.find_model(entry.name) == entry.path
     shutil.rmtree("runs/scans")
     # A run with something else in its model file's place stops nothing either.
     Path("runs/odd/model.onnx").mkdir(parents=True)

@@ -14,7 +14,7 @@ import pytest
 from autodenoise import runtime
 from autodenoise.errors import Interrupted
 from autodenoise.runtime.manifest import MANIFEST_NAME
-from tests.helpers.pictures import Heard, content, picture
+from tests.helpers.image_files import Heard, content, picture
 
 # A process that sends itself a signal at its third finished picture, or within its third.
 _STOPPED = """
@@ -22,7 +22,7 @@ import os, signal, sys
 from pathlib import Path
 from autodenoise import runtime
 from autodenoise.errors import Interrupted
-from tests.helpers.pictures import Heard
+from tests.helpers.image_files import Heard
 
 number = getattr(signal, sys.argv[1])
 # Whoever runs the tests may have had it ignored, as nohup does, which is inherited.

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from autodenoise.environment import version
 from autodenoise.errors import MissingExtra, UsageError
 from autodenoise.images import IntensityRange
 from autodenoise.images.libvips import pyvips
+from autodenoise.system import version
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from autodenoise.benchmark.baselines import ALWAYS, BASELINES
 from autodenoise.errors import InputError, UsageError, unknown_name
 from autodenoise.files import digest, printable
 from autodenoise.images import IntensityRange
-from autodenoise.runtime import checking
+from autodenoise.runtime import model_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,7 +78,7 @@ def select_denoisers(
     dataset
         The images.
     models
-        Names that `runtime.find` takes, or `ALL`.
+        Names that `runtime.find_model` takes, or `ALL`.
     baselines
         Names in `BASELINES`, or `ALL`; those in `ALWAYS` are always included.
 
@@ -104,8 +104,8 @@ def select_denoisers(
     selected = []
     for name in model_names:
         if name != ALL:
-            path = runtime.find(name)
-            entries = [runtime.ModelEntry(name, path, checking.read(path)[1])]
+            path = runtime.find_model(name)
+            entries = [runtime.ModelEntry(name, path, model_file.read_card(path))]
         else:
             entries = runtime.list_models()
         for entry in entries:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Self
 from autodenoise.benchmark.baselines import BASELINES
 from autodenoise.benchmark.denoisers import is_model
 from autodenoise.benchmark.protocol import EARLIER_PROTOCOLS, PROTOCOL
-from autodenoise.environment import environment
 from autodenoise.errors import OutputError
 from autodenoise.files import make_folder, write_text
 from autodenoise.journal import Journal
+from autodenoise.system import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from autodenoise import nets
 from autodenoise.errors import InputError, UsageError
 from autodenoise.nets.residual_unet import ResidualUNet, grown, with_channels
-from autodenoise.runtime import Model, checking
+from autodenoise.runtime import Model, model_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,7 +102,7 @@ def _check_output(network: Autoencoder, model: Model) -> None:
 
 
 def _read(path: Path) -> tuple[bytes, Card]:
-    content, card = checking.read(path)
+    content, card = model_file.read(path)
     if card.precision != "float32":
         raise InputError(f"{path} is in {card.precision}; use the float32 file")
     return content, card

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from autodenoise.runtime.engine import onnxruntime
+from autodenoise.runtime.session import onnxruntime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,7 +22,7 @@ __all__ = ["ACTIVATION_FUNCTIONS", "translate"]
 
 _MAX_KERNEL: Final = 64
 _MAX_STRIDE: Final = 16
-"""The limits of `runtime.checking` for model files."""
+"""The limits of `runtime.model_file` for model files."""
 
 _MAX_BORDER = 1024
 _MAX_CHANNELS = 2**16

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from autodenoise.environment import version
 from autodenoise.errors import MissingExtra, OutputError, UsageError
 from autodenoise.files import printable, write_text
 from autodenoise.noise_estimation.profile import Channel, Profile, measure
 from autodenoise.noise_estimation.statistics import pairs
+from autodenoise.system import version
 
 if TYPE_CHECKING:
     import os

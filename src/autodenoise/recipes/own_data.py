@@ -16,7 +16,7 @@ from autodenoise.errors import UsageError
 from autodenoise.noise import Gaussian, Poisson
 from autodenoise.recipes.noise_profile import noise_from
 from autodenoise.recipes.renamed import RENAMED_VALUES
-from autodenoise.runtime import checking
+from autodenoise.runtime import model_file
 from autodenoise.runtime.card import as_name
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def template(own: OwnData) -> dict[str, Any]:
     file = resources.files(__package__).joinpath("own", f"{own.supervision}.toml")
     table = tomllib.loads(file.read_text("utf-8"))
     if own.start:
-        card = checking.read(runtime.find(own.start))[1]
+        card = model_file.read_card(runtime.find_model(own.start))
         inferred = ("channels", "size", "black", "white")
         known = {key: value for key, value in card.arguments.items() if key not in inferred}
         table["network"] = {"name": card.network, **known}

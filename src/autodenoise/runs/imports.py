@@ -14,7 +14,7 @@ from autodenoise.export.to_onnx import export
 from autodenoise.files import printable
 from autodenoise.keras_import import read_network
 from autodenoise.nets.summary import Summary, summarise
-from autodenoise.runtime import checking
+from autodenoise.runtime import model_file
 
 if TYPE_CHECKING:
     import os
@@ -106,7 +106,7 @@ def import_keras(
         export(found.network, card, target)
     except InputError as error:
         raise InputError(f"{path} cannot be imported: {error}") from None
-    _, written = checking.read(target)
+    written = model_file.read_card(target)
     return ImportedModel(
         target, written, summary, _range_warnings(found, input_range, output_range)
     )

@@ -87,7 +87,7 @@ def quantize(
     UsageError
         The model or the dataset is unknown, or the card names no dataset.
     """
-    source, target = runtime.find(model), Path(output)
+    source, target = runtime.find_model(model), Path(output)
     if target.suffix != ".onnx":
         raise OutputError(f"the output is {target}; expected a name that ends in .onnx")
     if target.exists():

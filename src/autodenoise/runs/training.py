@@ -194,7 +194,7 @@ def start(
     training = _build(recipe, splits, chosen, world)
     started_from = ""
     if recipe.start:
-        card = initialize_from(runtime.find(recipe.start), training.network)
+        card = initialize_from(runtime.find_model(recipe.start), training.network)
         # Leave out a long history, since a card has one line for all of it.
         started_from = card.name + (f" ({card.compute})" if 0 < len(card.compute) < 700 else "")
     prepared = PreparedRun(Run(folder, recipe), training, splits)

@@ -16,7 +16,7 @@ from autodenoise.runtime.denoising import (
 )
 from autodenoise.runtime.folders import beside, check_suffix, denoise_folder, place
 from autodenoise.runtime.model import MODEL_NAME, Model
-from autodenoise.runtime.models import ModelEntry, find, list_models, load
+from autodenoise.runtime.models import ModelEntry, find_model, list_models, load
 from autodenoise.runtime.reports import BatchProgress, BatchSummary, FileTask
 
 __all__ = [
@@ -39,8 +39,8 @@ __all__ = [
     "denoise_file",
     "denoise_files",
     "denoise_folder",
-    "find",
     "find_images",
+    "find_model",
     "list_models",
     "load",
     "pace",

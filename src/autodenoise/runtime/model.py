@@ -8,8 +8,8 @@ import numpy as np
 
 from autodenoise.errors import InputError
 from autodenoise.images import IntensityRange
-from autodenoise.runtime import checking
-from autodenoise.runtime.engine import onnxruntime
+from autodenoise.runtime import model_file
+from autodenoise.runtime.session import onnxruntime
 from autodenoise.runtime.tiling import check_size, denoise_rows, plan
 from autodenoise.system import memory_budget
 
@@ -61,7 +61,7 @@ class Model:
     """
 
     def __init__(self, path: Path) -> None:
-        content, self.card = checking.read(path)
+        content, self.card = model_file.read(path)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         # It would lay out a second arena beside the first: twice the memory, and no faster.

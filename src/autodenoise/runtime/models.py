@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from autodenoise import weights
 from autodenoise.errors import InputError, unknown_name
 from autodenoise.files import quoted
-from autodenoise.runtime import checking
+from autodenoise.runtime import model_file
 from autodenoise.runtime.model import MODEL_NAME, Model
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from autodenoise.runtime.card import Card
 
-__all__ = ["ModelEntry", "find", "list_models", "load"]
+__all__ = ["ModelEntry", "find_model", "list_models", "load"]
 
 _SHIPPED = Path(weights.__file__).parent
 _RUNS = Path("runs")
@@ -50,13 +50,13 @@ class ModelEntry:
     def read(cls, name: str, path: Path) -> ModelEntry:
         """Look at a model file without running anything of it."""
         try:
-            return cls(name, path, checking.read(path)[1])
+            return cls(name, path, model_file.read_card(path))
         except InputError as error:
             return cls(name, path, None, str(error))
 
 
 def load(model: str | os.PathLike[str] | None = None) -> Model:
-    """Read a model file that is named as `find` has it.
+    """Read a model file that is named as `find_model` has it.
 
     Raises
     ------
@@ -65,10 +65,10 @@ def load(model: str | os.PathLike[str] | None = None) -> Model:
     InputError
         There is no such file, it is damaged, or holds more than a denoiser needs.
     """
-    return Model(find(model))
+    return Model(find_model(model))
 
 
-def find(model: str | os.PathLike[str] | None = None) -> Path:
+def find_model(model: str | os.PathLike[str] | None = None) -> Path:
     """Find the model file that is meant.
 
     Parameters
@@ -135,7 +135,7 @@ def list_models(folders: Iterable[str | os.PathLike[str]] = ()) -> list[ModelEnt
 
 
 def _name_of_run(file: Path) -> str:
-    """Give the shortest name by which `find` comes upon a run's model file."""
+    """Give the shortest name by which `find_model` comes upon a run's model file."""
     run = file.parent
     taken = run.name in weights.FILES or (Path(run.name) / MODEL_NAME).is_file()
     return run.name if run.parent == _RUNS and not taken else str(run)

@@ -127,7 +127,7 @@ async def limits(queue: QueueDep) -> LimitsMessage:
 async def models() -> list[ModelMessage]:
     """List the available models: shipped ones, and those in the server's folder."""
     entries = await asyncio.to_thread(runtime.list_models)
-    default = runtime.find()
+    default = runtime.find_model()
     messages = (ModelMessage.of(entry, default=entry.path == default) for entry in entries)
     return [message for message in messages if message is not None]
 

@@ -62,7 +62,7 @@ class ModelCache:
             known = [entry.name for entry in runtime.list_models()]
             if name not in known:
                 raise unknown_name("model", name, known)
-        path = runtime.find(name)
+        path = runtime.find_model(name)
         # Without the lock, two threads could load the same file.
         with self._lock:
             return self._load(path, path.stat().st_mtime_ns)

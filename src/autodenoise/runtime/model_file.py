@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["LARGEST", "OPERATORS", "Contents", "inspect", "read"]
+__all__ = ["LARGEST", "OPERATORS", "Contents", "inspect", "read", "read_card"]
 
 LARGEST: Final = 512 * 1024**2
 """The most bytes that a model file may have: 134 million weights."""
@@ -247,6 +247,11 @@ def read(path: Path) -> tuple[bytes, Card]:
     except InputError as error:
         raise InputError(f"{path} is no model file that can be used: {error}") from None
     return content, card
+
+
+def read_card(path: Path) -> Card:
+    """Check a model file and return its card; see `read`."""
+    return read(path)[1]
 
 
 def _compare(card: Card, contents: Contents) -> None:

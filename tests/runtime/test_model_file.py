@@ -17,8 +17,8 @@ from onnx import TensorProto, helper
 
 from autodenoise import runtime
 from autodenoise.errors import InputError
-from autodenoise.runtime import checking
-from autodenoise.runtime.engine import onnxruntime
+from autodenoise.runtime import model_file
+from autodenoise.runtime.session import onnxruntime
 from tests.helpers.model_files import box_blur, rounded_blur
 
 if TYPE_CHECKING:
@@ -32,18 +32,18 @@ def good(tmp_path: Path) -> Any:
 
 def assert_refused(content: bytes, says: str) -> None:
     with pytest.raises(InputError, match=says) as raised:
-        checking.inspect(content)
+        model_file.inspect(content)
     assert str(raised.value).isprintable()
 
 
 def test_it_sees_what_the_onnx_package_sees(good: Any) -> None:
-    contents = checking.inspect(good.SerializeToString())
+    contents = model_file.inspect(good.SerializeToString())
     assert list(contents.operators) == [node.op_type for node in good.graph.node]
     assert contents.metadata == {entry.key: entry.value for entry in good.metadata_props}
     assert contents.shapes == ((None, 1, None, None), (None, 1, None, None))
     fixed = helper.make_tensor_value_info("noisy", TensorProto.FLOAT, ["n", 3, 28, 40])
     good.graph.input[0].CopyFrom(fixed)
-    assert checking.inspect(good.SerializeToString()).shapes[0] == (None, 3, 28, 40)
+    assert model_file.inspect(good.SerializeToString()).shapes[0] == (None, 3, 28, 40)
 
 
 def foreign_operators(model: Any) -> None:
@@ -257,11 +257,11 @@ def test_a_file_that_is_too_large_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = box_blur(tmp_path / "box.onnx")
-    monkeypatch.setattr(checking, "LARGEST", path.stat().st_size)
-    checking.read(path)
-    monkeypatch.setattr(checking, "LARGEST", path.stat().st_size - 1)
+    monkeypatch.setattr(model_file, "LARGEST", path.stat().st_size)
+    model_file.read(path)
+    monkeypatch.setattr(model_file, "LARGEST", path.stat().st_size - 1)
     with pytest.raises(InputError, match="more than"):
-        checking.read(path)
+        model_file.read(path)
 
 
 def test_every_error_names_the_file(tmp_path: Path, good: Any) -> None:
@@ -271,7 +271,7 @@ def test_every_error_names_the_file(tmp_path: Path, good: Any) -> None:
     with pytest.raises(InputError, match=r"spoilt\.onnx is no model file that can be used: its"):
         runtime.load(path)
     with pytest.raises(InputError, match=r"no such model file: .*none\.onnx"):
-        checking.read(tmp_path / "none.onnx")
+        model_file.read(tmp_path / "none.onnx")
 
 
 def test_a_card_that_tells_of_other_images_is_refused(tmp_path: Path, good: Any) -> None:
@@ -281,7 +281,7 @@ def test_a_card_that_tells_of_other_images_is_refused(tmp_path: Path, good: Any)
     onnx.save(good, path)
     says = r"3 channel\(s\) and 28x28 pixels, its network is for 1 channel\(s\) and anyxany pixels"
     with pytest.raises(InputError, match=says):
-        checking.read(path)
+        model_file.read(path)
 
 
 def test_a_card_with_escape_sequences_never_reaches_a_terminal(tmp_path: Path, good: Any) -> None:
@@ -290,7 +290,7 @@ def test_a_card_with_escape_sequences_never_reaches_a_terminal(tmp_path: Path, g
     helper.set_model_props(good, {runtime.CARD_KEY: card.to_json()})
     onnx.save(good, path)
     with pytest.raises(InputError, match="card's name is") as raised:
-        checking.read(path)
+        model_file.read(path)
     assert "\x1b" not in str(raised.value)
 
 
@@ -309,14 +309,14 @@ def test_the_bytes_that_were_checked_are_those_that_run(
     path, other = box_blur(tmp_path / "a.onnx"), box_blur(tmp_path / "b.onnx", radius=2)
     image = np.random.default_rng(0).random((1, 16, 16, 1), np.float32)
     expected = runtime.load(path).batch(image)
-    read = checking.read
+    read = model_file.read
 
     def swapped_behind_our_back(file: Path) -> tuple[bytes, runtime.Card]:
         checked = read(file)
         file.write_bytes(other.read_bytes())
         return checked
 
-    monkeypatch.setattr(checking, "read", swapped_behind_our_back)
+    monkeypatch.setattr(model_file, "read", swapped_behind_our_back)
     np.testing.assert_array_equal(runtime.load(path).batch(image), expected)
 
 
@@ -391,14 +391,14 @@ def test_a_file_that_ends_too_early_is_one_error(good: Any) -> None:
     content = good.SerializeToString()
     for end in range(len(content)):
         with pytest.raises(InputError):
-            checking.inspect(content[:end])
+            model_file.inspect(content[:end])
 
 
 @settings(max_examples=300)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_one_error(content: bytes) -> None:
     with pytest.raises(InputError):
-        checking.inspect(content)
+        model_file.inspect(content)
 
 
 @settings(max_examples=200)
@@ -422,7 +422,7 @@ def test_any_bytes_inside_are_one_error_or_a_file_that_onnx_reads_alike(
     inserted, removed = data.draw(st.binary(max_size=6)), data.draw(st.integers(0, 6))
     spoilt = content[:place] + inserted + content[place + removed :]
     try:
-        contents = checking.inspect(spoilt)
+        contents = model_file.inspect(spoilt)
     except InputError:
         return
     seen = onnx.load_from_string(spoilt)

@@ -12,9 +12,9 @@ from onnx import TensorProto, helper
 
 from autodenoise import runtime
 from autodenoise.errors import InputError
-from autodenoise.runtime import checking
+from autodenoise.runtime import model_file
 from tests.helpers.model_files import rounded_blur
-from tests.runtime.test_checking import assert_refused
+from tests.runtime.test_model_file import assert_refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +128,7 @@ def another_type_of_bytes(model: Any) -> None:
 def test_steps_that_no_denoiser_needs_are_refused(
     in_bytes: Any, spoil: Callable[[Any], None], says: str
 ) -> None:
-    checking.inspect(in_bytes.SerializeToString())
+    model_file.inspect(in_bytes.SerializeToString())
     spoil(in_bytes)
     assert_refused(in_bytes.SerializeToString(), says)
 
@@ -138,7 +138,7 @@ def test_scales_that_many_operators_share_are_parts_each_time(in_bytes: Any) -> 
     put(in_bytes, "kernel", np.ones((channels, 1, 1, 1), np.int8))
     put(in_bytes, "kernel.step", np.ones(channels, np.float32))
     put(in_bytes, "kernel.zero", np.zeros(channels, np.int8))
-    checking.inspect(in_bytes.SerializeToString())
+    model_file.inspect(in_bytes.SerializeToString())
     for number in range(3):
         again = onnx.NodeProto.FromString(in_bytes.graph.node[2].SerializeToString())
         again.output[0] = f"again {number}"
