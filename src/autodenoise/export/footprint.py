@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
+from onnx import ModelProto, NodeProto
 
 from autodenoise.export.session import session_returning
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from onnx import ModelProto, NodeProto
 
 __all__ = ["bytes_per_pixel"]
 

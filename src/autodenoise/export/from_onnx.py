@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
+from torch import Tensor
 
 from autodenoise import nets
 from autodenoise.errors import InputError, UsageError
+from autodenoise.nets import Autoencoder
 from autodenoise.nets.residual_unet import ResidualUNet, grown, with_channels
-from autodenoise.runtime import Model, model_file
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from torch import Tensor
-
-    from autodenoise.nets import Autoencoder
-    from autodenoise.runtime import Card
+from autodenoise.runtime import Card, Model, model_file
 
 __all__ = ["initialize_from", "load_network"]
 

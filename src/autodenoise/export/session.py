@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import onnx
+from onnx import ModelProto
 
 from autodenoise.runtime.session import onnxruntime
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from onnx import ModelProto
 
 __all__ = ["session_returning"]
 

@@ -7,27 +7,20 @@ import copy
 import dataclasses
 import logging
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
+from onnx import ModelProto
 from torch import Tensor, nn
 
 from autodenoise.export.footprint import bytes_per_pixel
 from autodenoise.files import replacing
-from autodenoise.nets import least_side
-from autodenoise.runtime import CARD_KEY, Model
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-    from onnx import ModelProto
-
-    from autodenoise.nets import Autoencoder
-    from autodenoise.runtime import Card
+from autodenoise.nets import Autoencoder, least_side
+from autodenoise.runtime import CARD_KEY, Card, Model
 
 __all__ = ["export", "write_model"]
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from autodenoise.data.crops import Batch, Crops, as_float
 from autodenoise.training.randomness import generator
-
-if TYPE_CHECKING:
-    from autodenoise.training.state import Training
+from autodenoise.training.state import Training
 
 __all__ = ["Batches"]
 

@@ -7,23 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor, nn
 
 from autodenoise.errors import InputError
 from autodenoise.files import write_bytes
+from autodenoise.training.ema import EMA
 from autodenoise.training.history import EpochRow
 from autodenoise.training.state import TrainingState
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from torch import Tensor, nn
-
-    from autodenoise.training.ema import EMA
 
 __all__ = [
     "load_state",

@@ -11,16 +11,13 @@ import contextlib
 import itertools
 import os
 import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, distributed
 
 from autodenoise.errors import ProcessLost
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 __all__ = ["SINGLE_PROCESS", "World", "join_world"]
 

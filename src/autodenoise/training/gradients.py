@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
+from torch import Tensor, nn
 
+from autodenoise.data.crops import Batch
+from autodenoise.nets import Autoencoder
 from autodenoise.training.losses import loss_for
+from autodenoise.training.phases import Phase
 from autodenoise.training.process import has_bfloat16
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from autodenoise.data.crops import Batch
-    from autodenoise.nets import Autoencoder
-    from autodenoise.training.phases import Phase
-    from autodenoise.training.state import Training
+from autodenoise.training.state import Training
 
 __all__ = ["Gradients"]
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from autodenoise.errors import InputError
 from autodenoise.files import write_text
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["EpochRow", "read_metrics", "write_metrics"]
 

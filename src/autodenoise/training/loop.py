@@ -7,13 +7,14 @@ import hashlib
 import math
 import time
 from itertools import islice
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from autodenoise.errors import InputError, Interrupted, TrainingDiverged
 from autodenoise.files import quoted
+from autodenoise.nets import Autoencoder
 from autodenoise.signals import stop_requests
 from autodenoise.training.batches import Batches
 from autodenoise.training.checkpoint import load_state, restore, save_state, save_weights
@@ -26,11 +27,6 @@ from autodenoise.training.process import keep_freed_memory
 from autodenoise.training.randomness import generator
 from autodenoise.training.state import Training, TrainingCallback, TrainingState, TrainingStatus
 from autodenoise.training.validation import Validation
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from autodenoise.nets import Autoencoder
 
 __all__ = ["BEST_NAME", "CHECKPOINT_NAME", "METRICS_NAME", "fit", "weights_name"]
 

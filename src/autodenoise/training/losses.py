@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from autodenoise.nets import Autoencoder
-    from autodenoise.training.phases import Phase
+from autodenoise.nets import Autoencoder
+from autodenoise.training.phases import Phase
 
 __all__ = [
     "LOSSES",

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from autodenoise.errors import UsageError, unknown_name
-from autodenoise.training.objectives import OBJECTIVES
+from autodenoise.noise import Noise
+from autodenoise.training.history import EpochRow
+from autodenoise.training.objectives import OBJECTIVES, Objective
 from autodenoise.training.objectives.noise2void import Lines
 from autodenoise.training.optimizers import Adam, Optimizer
 from autodenoise.training.schedules import Constant, Schedule
-
-if TYPE_CHECKING:
-    from autodenoise.noise import Noise
-    from autodenoise.training.history import EpochRow
-    from autodenoise.training.objectives import Objective
 
 __all__ = ["Phase", "is_over"]
 

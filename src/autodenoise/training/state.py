@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+import torch
+from torch import Tensor
+
+from autodenoise.data.crops import Batch, Crops
+from autodenoise.nets import Autoencoder
+from autodenoise.noise import Noise
 from autodenoise.training.distributed import SINGLE_PROCESS, World
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import torch
-    from torch import Tensor
-
-    from autodenoise.data.crops import Batch, Crops
-    from autodenoise.nets import Autoencoder
-    from autodenoise.noise import Noise
-    from autodenoise.training.history import EpochRow
-    from autodenoise.training.phases import Phase
+from autodenoise.training.history import EpochRow
+from autodenoise.training.phases import Phase
 
 __all__ = ["Training", "TrainingCallback", "TrainingState", "TrainingStatus"]
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 
 from autodenoise.data.crops import as_float
+from autodenoise.nets import Autoencoder
+from autodenoise.noise import Noise
 from autodenoise.training.losses import LOSSES
 from autodenoise.training.objectives import TrainingTask
+from autodenoise.training.phases import Phase
 from autodenoise.training.randomness import generator
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from autodenoise.nets import Autoencoder
-    from autodenoise.noise import Noise
-    from autodenoise.training.phases import Phase
-    from autodenoise.training.state import Training
+from autodenoise.training.state import Training
 
 __all__ = ["Validation", "corrupt", "draw_repeats"]
 

@@ -8,16 +8,12 @@ fits them better in 8 bits.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
-from onnx import numpy_helper
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from numpy.typing import NDArray
-    from onnx import GraphProto, NodeProto, TensorProto
+from numpy.typing import NDArray
+from onnx import GraphProto, NodeProto, TensorProto, numpy_helper
 
 __all__ = ["CONVOLUTIONS", "ChannelRange", "equalize"]
 

@@ -10,11 +10,14 @@ Runtime's own ``quantize_static`` rounds the sums too, and loses more than twice
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from numpy.typing import NDArray
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from autodenoise.errors import InputError
 from autodenoise.export.int8.equalization import CONVOLUTIONS, ChannelRange, equalize
@@ -24,17 +27,9 @@ from autodenoise.export.to_onnx import write_model
 from autodenoise.files import digest
 from autodenoise.runtime import Model
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
-    from typing import Any
-
-    from numpy.typing import NDArray
-    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
-
-    Floats = NDArray[np.float32]
-
 __all__ = ["quantize_model"]
+
+Floats = NDArray[np.float32]
 
 # The share of a channel's values that may be clipped at each end of its range. The finer steps for
 # all other values are worth more.

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from onnx import helper
+from numpy.typing import NDArray
+from onnx import NodeProto, helper
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
-
-    from numpy.typing import NDArray
-    from onnx import NodeProto
-
-    Floats = NDArray[np.float32]
-
 __all__ = ["attributes", "round_adaptively", "second_moments"]
+
+Floats = NDArray[np.float32]
 
 _MAX_SWEEPS = 20
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from autodenoise.training.objectives.neighbor2neighbor import Neighbor2Neighbor
 from autodenoise.training.objectives.noise2noise import Noise2Noise
@@ -12,9 +12,6 @@ from autodenoise.training.objectives.objective import DenoisingNetwork, Objectiv
 from autodenoise.training.objectives.reconstruction import Reconstruction
 from autodenoise.training.objectives.recorrupted import Recorrupted
 from autodenoise.training.objectives.supervised import Supervised
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = [
     "OBJECTIVES",

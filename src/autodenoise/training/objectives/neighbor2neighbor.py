@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
+from autodenoise.data.crops import Batch
+from autodenoise.noise import Noise
 from autodenoise.training.objectives.objective import DenoisingNetwork, TrainingTask, noisy_images
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from autodenoise.data.crops import Batch
-    from autodenoise.noise import Noise
 
 __all__ = ["Neighbor2Neighbor", "draw_pairs", "subsample"]
 

@@ -8,16 +8,14 @@ independent between pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from autodenoise.data.crops import Batch
+from autodenoise.noise import Noise
 from autodenoise.training.objectives.objective import DenoisingNetwork, TrainingTask, noisy_images
-
-if TYPE_CHECKING:
-    from autodenoise.data.crops import Batch
-    from autodenoise.noise import Noise
 
 __all__ = ["Fill", "Lines", "Noise2Void", "draw_blind_spots", "replace_blind_spots", "spot_mask"]
 

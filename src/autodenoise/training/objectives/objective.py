@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from autodenoise.data.crops import Batch
-    from autodenoise.noise import Noise
+from autodenoise.data.crops import Batch
+from autodenoise.noise import Noise
 
 __all__ = ["DenoisingNetwork", "Objective", "TrainingTask", "noisy_images"]
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import torch
+
+from autodenoise.data.crops import Batch
+from autodenoise.noise import Noise
 from autodenoise.training.objectives.objective import DenoisingNetwork, TrainingTask
-
-if TYPE_CHECKING:
-    import torch
-
-    from autodenoise.data.crops import Batch
-    from autodenoise.noise import Noise
 
 __all__ = ["Reconstruction"]
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import torch
 
 from autodenoise.data.crops import Batch
+from autodenoise.noise import Noise
 from autodenoise.noise.mixture import uncut
 from autodenoise.training.objectives.objective import DenoisingNetwork, TrainingTask, noisy_images
-
-if TYPE_CHECKING:
-    import torch
-
-    from autodenoise.noise import Noise
 
 __all__ = ["Recorrupted"]
 
