@@ -117,7 +117,7 @@ def test_its_page_shows_what_was_taken_out_and_nothing_clean(home: Path) -> None
         assert np.abs(third - images.from_float(removed, byte).astype(int)).max() <= 1
     body = text(page.root.find("body"))
     assert "noisy pictures alone" in body
-    assert "That of the pictures themselves" in body
+    assert "The noise of the images themselves" in body
     assert "An image gets new noise" not in body
     assert "secret-place" not in text(page.one("section[@aria-labelledby='recipe-title']"))
 
@@ -181,7 +181,7 @@ def test_pairs_are_scored_on_their_own_noise(home: Path) -> None:
     assert noisy_scores.psnr == scores.noisy.psnr
     page = Page(run.folder / "report.html")
     assert "noisy and targets" not in text(page.root.find("body"))
-    assert "pairs of a noisy and a clean picture" in text(page.root.find("body"))
+    assert "pairs of a noisy and a clean image" in text(page.root.find("body"))
     assert "secret-place" not in text(page.one("section[@aria-labelledby='recipe-title']"))
 
 
@@ -274,21 +274,29 @@ def test_training_tells_how_good_its_model_is_likely_to_be(
     assert events.Tags()["images"] == ["noisy, denoised"]
 
 
-def test_the_data_in_words(home: Path) -> None:
+def test_recipe_for_paired_data_is_described(home: Path) -> None:
     recipe = Run.open(home / "of-pairs").recipe
     assert description.data(recipe) == (
-        "noisy and targets, pairs of a noisy and a clean picture, random squares of 48 pixels, "
-        "turned and mirrored, 2,000 an epoch, from the darkest value there is to the brightest, a "
-        "random 50% held back for validation"
+        "noisy and targets, pairs of a noisy and a clean image, random crops of 48x48 pixels, "
+        "flipped and rotated, 2,000 per epoch, normalized to the range of their values; validated "
+        "on a random 50%"
     )
-    assert description.noises(recipe) == ["That of the pictures themselves"]
+    assert description.noises(recipe) == ["The noise of the images themselves"]
+
+
+def test_recipe_with_synthetic_repeats_is_described(home: Path) -> None:
+    recipe = Run.open(home / "of-pairs").recipe
     drawn = dataclasses.replace(recipe.data, supervision="clean", targets="", shots=2)
-    learnt = {"denoise": dataclasses.replace(recipe.phase["denoise"], objective="noise2noise")}
-    taken = dataclasses.replace(recipe, data=drawn, noise=(Gaussian(0.1),), phase=learnt)
-    assert description.data(taken).startswith("noisy, 2 noisy shots of each, taken once, random")
-    assert description.noises(taken) == ["Gaussian noise of sigma 0.1"]
+    phases = {"denoise": dataclasses.replace(recipe.phase["denoise"], objective="noise2noise")}
+    synthetic = dataclasses.replace(recipe, data=drawn, noise=(Gaussian(0.1),), phase=phases)
+    assert description.data(synthetic).startswith("noisy, 2 noisy versions of each image, random")
+    assert description.noises(synthetic) == ["Gaussian noise of sigma 0.1"]
+
+
+def test_noise_is_drawn_only_on_clean_images(home: Path) -> None:
+    recipe = Run.open(home / "of-pairs").recipe
     phase = dataclasses.replace(recipe.phase["denoise"], objective="noise2void2", lines="rows")
-    said = description.phase(phase, recipe.data)
-    assert "Hides pixels beside the hidden ones in their rows too." in said
-    assert not any("new noise" in sentence for sentence in said)
-    assert any("new noise" in sentence for sentence in description.phase(phase))
+    sentences = description.phase(phase, recipe.data)
+    assert "hiding the pixels beside them in rows too" in sentences[0]
+    assert not any("drawn anew" in sentence for sentence in sentences)
+    assert any("drawn anew" in sentence for sentence in description.phase(phase))
