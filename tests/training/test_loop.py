@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +10,17 @@ import torch
 
 from autodenoise import nets
 from autodenoise.data.crops import Batch, ImageCrops
-from autodenoise.errors import InputError, TrainingDiverged, UsageError
+from autodenoise.errors import InputError, TrainingDiverged
 from autodenoise.nets.tutorials import BottleneckAutoencoder
 from autodenoise.noise import Gaussian, Noise
 from autodenoise.training.checkpoint import (
-    load_state,
     load_trained,
     load_weights,
-    restore,
     save_state,
-    save_weights,
 )
-from autodenoise.training.ema import EMA
 from autodenoise.training.loop import CHECKPOINT_NAME, fit
-from autodenoise.training.losses import charbonnier, loss_for, mean_squared_error
 from autodenoise.training.optimizers import Adadelta, Adam, Muon
 from autodenoise.training.phases import Phase, is_over
-from autodenoise.training.randomness import generator
 from autodenoise.training.schedules import Cosine, OneCycle
 from autodenoise.training.state import TrainingState, TrainingStatus
 from autodenoise.training.validation import Validation
@@ -155,24 +148,6 @@ def test_recipe_text_replaces_measured_noise_in_the_fingerprint(
         fit(training(PHASES[2], recipe_text="others"), tmp_path, RecordingCallback())
 
 
-def test_ema_follows_its_decay() -> None:
-    layer = torch.nn.Linear(1, 1, bias=False)
-    values = [0.7, -1.0, 2.0, 5.0, 0.25]
-    layer.weight.data.fill_(values[0])
-    average = EMA(layer, 0.5)
-    expected = values[0]
-    for count, value in enumerate(values[1:], 1):
-        layer.weight.data.fill_(value)
-        average.update()
-        inputs = min(0.5, (1 + count) / (10 + count))
-        expected = inputs * expected + (1 - inputs) * value
-    with average.applied():
-        assert layer.weight.item() == pytest.approx(expected)
-    assert layer.weight.item() == values[-1]
-    average.copy_to_network()
-    assert layer.weight.item() == pytest.approx(expected)
-
-
 def test_ema_is_validated_saved_and_returned(tmp_path: Path) -> None:
     phase = dataclasses.replace(WITH_EMA, ema=0.999, epochs=2)
     given = training({"denoise": phase})
@@ -235,51 +210,6 @@ def test_loss_of_an_epoch_cut_short_is_the_mean_over_seen_images(tmp_path: Path)
     phase = Phase(epochs=1, batch_size=1, minutes=5e-4, optimizer=Adam(1e-30), loss="mse")
     rows = fit(training({"a": phase}), tmp_path, RecordingCallback())
     assert rows[0].loss == pytest.approx(rows[0].val_loss, rel=0.3)
-
-
-def test_loss_is_compiled_with_the_network_on_a_gpu(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    graphs: list[torch.fx.GraphModule] = []
-
-    def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-        def count(graph: torch.fx.GraphModule, _: list[torch.Tensor]) -> Callable[..., Any]:
-            graphs.append(graph)
-            return graph.forward
-
-        return torch_compile(function, backend=count)
-
-    torch_compile = torch.compile
-    monkeypatch.setattr(torch, "compile", compiled)
-    phase = Phase(epochs=1, loss="charbonnier", precision="bfloat16")
-    network = nets.build("unet", {}, torch.Generator().manual_seed(0))
-    noisy, clean = torch.rand(2, 1, 1, 16, 16)
-    loss = loss_for(phase, torch.device("cuda"))
-    expected = charbonnier(network, noisy, clean)
-    torch.testing.assert_close(loss(network, noisy, clean), expected)
-    convolutions = [node for graph in graphs for node in graph.graph.nodes if "conv" in node.name]
-    assert len(convolutions) >= 16
-    assert loss_for(phase, torch.device("cpu")) is charbonnier
-
-
-def test_training_continues_uncompiled_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch_compile = torch.compile
-
-    def without_a_compiler(*_: Any) -> Callable[..., Any]:
-        raise RuntimeError("Failed to find C compiler")
-
-    monkeypatch.setattr(
-        torch, "compile", lambda function: torch_compile(function, backend=without_a_compiler)
-    )
-    phase = Phase(epochs=1, loss="mse", precision="bfloat16")
-    network = nets.build("unet", {}, torch.Generator().manual_seed(0))
-    noisy, clean = torch.rand(2, 1, 1, 16, 16)
-    loss = loss_for(phase, torch.device("cuda"))
-    with pytest.warns(UserWarning, match="uncompiled.*Failed to find C compiler"):
-        first = loss(network, noisy, clean)
-    # Once is enough.
-    assert torch.equal(first, loss(network, noisy, clean))
-    assert torch.equal(first, mean_squared_error(network, noisy, clean))
 
 
 def test_training_on_crops_in_bfloat16_denoises(tmp_path: Path) -> None:
@@ -415,64 +345,3 @@ def test_noise_drawn_once_stays_and_fresh_noise_changes(tmp_path: Path) -> None:
         # Epochs are in another order each, so compare as sets: by sorted sums.
         one, other = (batch.sum((1, 2, 3)).sort().values for batch in (first, second))
         assert torch.allclose(one, other) == (kind == "once")
-
-
-def test_generators_differ_by_purpose_and_place() -> None:
-    def number(*where: Any) -> float:
-        return float(torch.rand(1, generator=generator(*where), dtype=torch.float64))
-
-    places = [(0, "a"), (1, "a"), (0, "b"), (0, "a", 0), (0, "a", 1), (0, "a", 0, 1)]
-    assert len({number(*place) for place in places}) == len(places)
-    assert number(7, "order", 3) == number(7, "order", 3)
-
-
-def test_damaged_checkpoints_raise_input_error(tmp_path: Path) -> None:
-    network = nets.build("conv", {}, torch.Generator().manual_seed(0))
-    path = tmp_path / "checkpoint.safetensors"
-    save_state(path, TrainingState(), network, Adam().build(network))
-    whole = path.read_bytes()
-    for damaged in (b"", whole[:100], whole[:-10], b"\0" * 100):
-        path.write_bytes(damaged)
-        with pytest.raises(InputError):
-            load_state(path)
-    both = Muon().build(network)
-    network(torch.rand(2, 1, 28, 28)).square().mean().backward()
-    for optimizer in both:
-        optimizer.step()
-    save_state(path, TrainingState(), network, both)
-    _, tensors = load_state(path)
-    with pytest.raises(InputError, match="another optimizer"):
-        restore(path, tensors, network, Adam().build(network))
-    save_weights(path, network)
-    with pytest.raises(InputError, match="not a checkpoint"):
-        load_state(path)
-    other = nets.build("blur", {}, torch.Generator().manual_seed(0))
-    with pytest.raises(InputError, match="another network"):
-        load_weights(path, other)
-    with pytest.raises(InputError, match="no such checkpoint"):
-        load_weights(tmp_path / "none", network)
-
-
-def test_optimizer_state_survives_a_round_trip(tmp_path: Path) -> None:
-    network = nets.build("conv", {}, torch.Generator().manual_seed(0))
-    optimizers = Muon().build(network)
-    network(torch.rand(2, 1, 28, 28)).square().mean().backward()
-    for optimizer in optimizers:
-        optimizer.step()
-    path = tmp_path / "checkpoint.safetensors"
-    save_state(path, TrainingState(phase=1, step=4, loss_sum=0.1), network, optimizers)
-    state, tensors = load_state(path)
-    assert (state.phase, state.step, state.loss_sum) == (1, 4, 0.1)
-    fresh = nets.build("conv", {}, torch.Generator().manual_seed(1))
-    again = Muon().build(fresh)
-    restore(path, tensors, fresh, again)
-    for one, other in zip(optimizers, again, strict=True):
-        for a, b in zip(one.state.values(), other.state.values(), strict=True):
-            assert a.keys() == b.keys()
-            assert all(torch.equal(a[slot], b[slot]) for slot in a)
-
-
-@pytest.mark.parametrize("change", [{"epochs": 0}, {"batch_size": 0}, {"patience": 0}])
-def test_invalid_phases_are_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="expected at least 1"):
-        Phase(**({"epochs": 1} | change))
