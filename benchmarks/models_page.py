@@ -127,7 +127,7 @@ def section(name: str, card: Card) -> str:
         **({"calibration": card.calibration} if card.calibration else {}),
         "scores": "; ".join(tested(name)) or "not on test sets",
         "limits": card.limits,
-        "licence": card.licence,
+        "license": card.license,
         "made by": f"`benchmarks/weights.sh` with autodenoise {card.version}",
     }
     table = "".join(f"| {key} | {value} |\n" for key, value in facts.items())

@@ -33,7 +33,7 @@ def test_every_shipped_model_has_its_card_on_the_page() -> None:
     for name in weights.FILES:
         card = runtime.load(name).card
         section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
-        for said in (card.limits, card.licence, card.compute):
+        for said in (card.limits, card.license, card.compute):
             assert said in section
         assert f"{card.scores['psnr_25']:.2f}" in page
 

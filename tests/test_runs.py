@@ -82,7 +82,7 @@ def test_the_card_rebuilds_the_network(tmp_path: Path) -> None:
         nets.parameter_count(nets.build(card.network, card.arguments, generator)) == card.parameters
     )
     assert card.size == (16, 16)
-    assert card.licence == ""
+    assert card.license == ""
 
 
 @pytest.mark.parametrize("count", [1, 10, 600, 2000])

@@ -35,7 +35,7 @@ def test_models_are_told_in_a_table(
     words = " ".join(said.split())
     for told in (
         "model network images trained on",
-        "letters box grey 9 parameters 40x28 only",
+        "letters box gray 9 parameters 40x28 only",
         "photos[bold]:smile:.onnx box RGB",
         "any size",
         "halo 1",
@@ -80,7 +80,7 @@ def test_what_a_model_has_learnt_is_told_in_few_words(
         ],
         data="photos",
         scores={"val_loss": 0.084371, "psnr_25": 30.256},
-        licence="CC0-1.0",
+        license="CC0-1.0",
     )
     entry = runtime.ModelEntry("a.onnx", Path("a.onnx"), card)
     monkeypatch.setattr("autodenoise.runtime.list_models", lambda _: [entry])

@@ -114,7 +114,7 @@ def test_from_a_file_of_keras_to_codes_and_back(
     assert said.endswith("try it: autodenoise denoise IMAGE --model narrow.onnx\n")
     card = autodenoise.load("narrow.onnx").card
     assert (card.name, card.network, card.size, card.halo) == ("mine", "layers", (12, 12), None)
-    assert (card.data, card.noise, card.licence) == ("", [], "")
+    assert (card.data, card.noise, card.license) == ("", [], "")
     assert card.parameters == model.count_params()
 
     pixels = np.random.default_rng(0).integers(0, 256, (3, 12, 12, 1), np.uint8)

@@ -100,7 +100,7 @@ def test_every_field_has_its_rule() -> None:
         ("scores", {"psnr": float("nan")}),
         ("scores", {"psnr": True}),
         ("source", "x" * 1001),
-        ("licence", ["MIT"]),
+        ("license", ["MIT"]),
         ("version", 1),
     ],
 )
@@ -121,7 +121,7 @@ def test_a_value_that_cannot_be_names_its_field(field: str, value: object) -> No
         ("{}", "has no name"),
         ('{"name": "a", "network": "b", "channels": 1}', "has no parameters"),
         ('{"name": ' + "[" * 500 + "]" * 500 + "}", "card's name is"),
-        (" " * 65_537, "65,536 are the most"),
+        (" " * 65_537, "at most 65,536"),
     ],
 )
 def test_what_is_no_card_is_said(text: str, says: str) -> None:
@@ -143,3 +143,12 @@ def test_anything_else_is_a_card_or_one_error(changes: dict[str, Any]) -> None:
     except InputError:
         return
     assert Card.from_json(card.to_json()) == card
+
+
+def test_card_with_old_key_loads() -> None:
+    text = CARD.to_json().replace('"license": ""', '"licence": "CC0-1.0"')
+    card = Card.from_json(text)
+    assert card == dataclasses.replace(CARD, license="CC0-1.0")
+    assert '"license": "CC0-1.0"' in card.to_json()
+    with pytest.warns(DeprecationWarning, match=r"now Card\.license"):
+        assert card.licence == "CC0-1.0"

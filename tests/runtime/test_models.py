@@ -43,7 +43,7 @@ def test_a_shipped_model_is_what_its_card_says(name: str) -> None:
     card = model.card
     assert card.name == name
     assert card.precision == ("int8" if name.endswith("-int8") else "float32")
-    for told in (card.compute, card.limits, card.licence, card.data, card.noise):
+    for told in (card.compute, card.limits, card.license, card.data, card.noise):
         assert told
     assert card.scores["psnr_15"] > card.scores["psnr_25"] > card.scores["psnr_50"] > 24
     # Everywhere equal but for the noise: what is left of it is a small part.

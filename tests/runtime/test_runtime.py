@@ -30,6 +30,14 @@ def test_shape_and_dtype_are_kept_and_the_input_is_left_alone(
     np.testing.assert_array_equal(image, kept)
 
 
+def test_repr_describes_the_model(tmp_path: Path) -> None:
+    model = runtime.load(box_blur(tmp_path / "box.onnx", channels=3))
+    assert repr(model) == "<Model box: RGB, box, 9 parameters>"
+    shipped = repr(runtime.load("photo-fast-gray-int8"))
+    assert shipped.startswith("<Model photo-fast-gray-int8: gray, unet, ")
+    assert ", int8, license: trained on BSDS500" in shipped
+
+
 def test_the_image_is_mirrored_at_its_border_and_cut_back(tmp_path: Path) -> None:
     model = runtime.load(box_blur(tmp_path / "box.onnx", multiple=8))
     image = np.random.default_rng(0).random((13, 10), np.float32)

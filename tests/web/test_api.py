@@ -240,7 +240,7 @@ def test_progress_counts_tiles(server: RunningServer) -> None:
 def test_models_are_listed_with_their_cards(server: RunningServer) -> None:
     models = {model["name"]: model for model in server.client.get("/api/models").json()}
     assert [name for name, model in models.items() if model["default"]] == ["photo-real-color"]
-    assert ["network", "box, 9 parameters"] in models[QUICK]["about"]
+    assert ["network", "box; 9 parameters"] in models[QUICK]["about"]
     labels = [label for label, _ in models["photo-real-color"]["about"]]
     assert labels == ["network", "images", "trained on", "scores", "not for", "source", "license"]
 

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from autodenoise.runtime import Card, ModelEntry
+    from autodenoise.runtime import ModelEntry
 
 __all__ = ["models"]
 
@@ -50,8 +50,6 @@ def models(
 def _table(entries: list[ModelEntry]) -> Table:
     from rich.table import Table
 
-    from autodenoise.runtime import card_words
-
     table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
     # Keep names of a usual length on one line: users copy them.
     longest = max(len(entry.name) for entry in entries)
@@ -60,22 +58,19 @@ def _table(entries: list[ModelEntry]) -> Table:
     table.add_column("images", no_wrap=True)
     table.add_column("trained on", overflow="fold")
     for entry in entries:
-        if card := entry.card:
+        if entry.card:
+            card = entry.card.describe()
             table.add_row(
-                _lines(_printable(entry.name), card.licence),
-                _lines(card.network, f"{card.parameters:,} parameters", _precision(card)),
-                _lines(*card_words.images(card)),
-                _lines(card.data, *card_words.noise(card), *card_words.scores(card)),
+                _lines(_printable(entry.name), *card["license"]),
+                _lines(*card["network"]),
+                _lines(*card["images"]),
+                _lines(*card["trained on"], *card["scores"]),
             )
     return table
 
 
-def _precision(card: Card) -> str:
-    return "" if card.precision == "float32" else card.precision
-
-
 def _lines(*lines: str) -> str:
-    return "\n".join(line for line in lines if line)
+    return "\n".join(lines)
 
 
 def _printable(text: str) -> str:

@@ -127,7 +127,7 @@ class Recipe:
         The best of many epochs flatters itself where validation and test images are the same.
     seed
         What every random choice follows from.
-    licence
+    license
         Of the weights, for the model's card.
     limits
         What the weights are not for, for the model's card.
@@ -155,7 +155,7 @@ class Recipe:
     start: str = ""
     keep: Literal["last", "best"] = "last"
     seed: int = 0
-    licence: str = ""
+    license: str = ""
     limits: str = ""
     about: str = ""
     printed: dict[str, dict[int, float]] = field(default_factory=dict)
@@ -168,7 +168,7 @@ class Recipe:
             raise UsageError("a recipe needs at least one phase")
         if not self.noise and self.data.supervision == "clean":
             raise UsageError("a recipe needs at least one noise, since its pictures are clean")
-        for key in ("name", "source", "licence", "limits"):
+        for key in ("name", "source", "license", "limits"):
             # The model file says it in one line.
             said = " ".join(getattr(self, key).split())
             if wanted := expected(key, said):

@@ -421,7 +421,7 @@ def _export(prepared: PreparedRun) -> None:
         compute=_compute(run, training),
         limits=" ".join(recipe.limits.split()),
         source=" ".join(recipe.source.split()),
-        licence=" ".join(recipe.licence.split()),
+        license=" ".join(recipe.license.split()),
         version=metadata.version("autodenoise"),
     )
     export(network, card, run.folder / runtime.MODEL_NAME)

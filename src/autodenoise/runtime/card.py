@@ -1,4 +1,4 @@
-"""The card of a model file: what the network is, what it may be fed, and what it was taught."""
+"""The card of a model file: its network, the images it takes, and its training."""
 
 from __future__ import annotations
 
@@ -6,67 +6,73 @@ import dataclasses
 import json
 import math
 import reprlib
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autodenoise.errors import InputError
+from autodenoise.metrics import loss_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["CARD_KEY", "Card", "as_name", "expected"]
 
 CARD_KEY = "autodenoise.card"
-"""The metadata key of the ONNX file under which the card lies, as JSON."""
+"""The key of the card's JSON text in the metadata of the ONNX file."""
 
-_LONGEST = 64 * 1024
-_LARGEST_SIDE = 100_000
-_DEEPEST = 16  # a mixture of noise in a mixture in a mixture is 14 deep
+_MAX_CHARACTERS = 64 * 1024
+_MAX_SIDE = 100_000
+_MAX_DEPTH = 16  # three nested noise mixtures are 14 deep
+
+_RENAMED = {"licence": "license"}
+"""Old to new keys; cards with the old ones can be read."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """Everything there is to know about a model file but its weights.
+    """The description of a model, which its file contains as JSON.
 
     Attributes
     ----------
     name
-        The recipe's name.
+        Name of the recipe.
     network, arguments
-        Architecture and the keywords it was made with.
+        Name of the architecture, and its keyword arguments.
     channels
-        Of the image, in and out.
+        Number of channels of the input and the output.
     size
-        The only (height, width) that fits; None where any multiple of `size_multiple` does.
+        The only (height, width) that the network takes; None if it takes all multiples of
+        `size_multiple`.
     size_multiple
-        Sides must be multiples of this.
+        Height and width must be multiples of this number.
     halo
-        How many pixels away an input can still change an output; None where all may.
+        Distance in pixels from which an input pixel can still change an output pixel; None if
+        every pixel can.
     range
-        What is black and what is white in the samples that it was trained on, where their files did
-        not say so; None where they did.
+        Sample values of black and white in the training images, if their files did not define
+        them; otherwise None.
     bytes_per_pixel
-        Most memory that running it holds at once, for each pixel of its input; None if not known.
+        Peak memory of inference in bytes per input pixel; None if unknown.
     parameters
-        Count of trained numbers.
+        Number of trained parameters.
     noise
-        What it was trained on, as the recipe says it.
+        The noise of the training images, as in the recipe.
     data
-        The data set trained on.
+        Name of the training dataset.
     precision
-        ``float32``; or ``int8`` where the inner convolutions are computed in 8 bits.
+        ``float32``, or ``int8`` if the inner convolutions are computed in 8 bits.
     parent, calibration
-        Of an ``int8`` file: the SHA-256 of the file in float32 that it was made of, and the images
-        that its ranges were found on.
+        For ``int8``: the SHA-256 of the float32 file, and the images used for calibration.
     scores
-        Losses at the end of training, by name.
+        Losses and PSNR at the end of training, by name.
     compute
-        What training took: time, machine, pixels.
+        Time, machine and number of pixels of the training.
     limits
-        What it is not for.
-    source, licence, version
-        Where the method is from, the weights' licence if their owner gave one, and the autodenoise
-        that wrote the file.
+        What the model is not suitable for.
+    source, license, version
+        Where the method comes from, the license of the weights if there is one, and the version
+        of autodenoise that wrote the file.
     """
 
     name: str
@@ -88,78 +94,145 @@ class Card:
     compute: str = ""
     limits: str = ""
     source: str = ""
-    licence: str = ""
+    license: str = ""
     version: str = ""
 
+    @property
+    def licence(self) -> str:
+        """Return `license`; the old name is deprecated."""
+        warnings.warn("Card.licence is now Card.license", DeprecationWarning, stacklevel=2)
+        return self.license
+
     def to_json(self) -> str:
-        """Write the card as JSON text."""
+        """Return the card as JSON text."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Card:
-        """Read a card of whatever origin; keys of a newer version are passed over.
+        """Read a card from an untrusted file; keys of newer versions are ignored.
 
-        What it holds is safe to print in a terminal.
+        All texts of the card are safe to print in a terminal.
 
         Raises
         ------
         InputError
-            It is no card, lacks what running the model needs, or a value is of the wrong type or
+            The text is not a card, a required key is missing, or a value has the wrong type or is
             out of range.
         """
-        if len(text) > _LONGEST:
-            raise InputError(f"the card has {len(text):,} characters; {_LONGEST:,} are the most")
+        if len(text) > _MAX_CHARACTERS:
+            raise InputError(
+                f"the card has {len(text):,} characters; expected at most {_MAX_CHARACTERS:,}"
+            )
         try:
-            told = json.loads(text)
+            table = json.loads(text)
         except (ValueError, RecursionError):
             raise InputError("the card is damaged: it is not JSON") from None
-        if not isinstance(told, dict):
-            raise InputError(f"the card is {reprlib.repr(told)}; expected an object")
-        values = {}
+        if not isinstance(table, dict):
+            raise InputError(f"the card is {reprlib.repr(table)}; expected an object")
+        table = {_RENAMED.get(key, key): value for key, value in table.items()}
+        values: dict[str, Any] = {}
         for entry in dataclasses.fields(cls):
-            if entry.name in told:
-                value = told[entry.name]
+            if entry.name in table:
+                value = table[entry.name]
                 if wanted := expected(entry.name, value):
                     shown = reprlib.repr(value)
                     raise InputError(f"the card's {entry.name} is {shown}; expected {wanted}")
-                values[entry.name] = value
+                pair = entry.name in ("size", "range") and value is not None
+                values[entry.name] = tuple(value) if pair else value
             elif entry.default is entry.default_factory is dataclasses.MISSING:
                 raise InputError(f"the card has no {entry.name}")
-        for name in ("size", "range"):
-            if values.get(name) is not None:
-                values[name] = tuple(values[name])
         return cls(**values)
+
+    def describe(self) -> dict[str, list[str]]:
+        """Return the card as lines of text for people, by label.
+
+        Examples
+        --------
+        >>> Card("digits", "conv", channels=1, parameters=28_353, halo=10).describe()["images"]
+        ['gray', 'any size', 'halo 10']
+        """
+        images = [{1: "gray", 3: "RGB"}.get(self.channels, f"{self.channels} channels")]
+        if self.size is not None:
+            images.append(f"{self.size[1]}x{self.size[0]} only")
+        else:
+            # The runtime pads sides that are not a multiple of `size_multiple`.
+            images += ["any size", *([] if self.halo is None else [f"halo {self.halo}"])]
+        precision = "" if self.precision == "float32" else self.precision
+        lines = {
+            "network": [self.network, f"{self.parameters:,} parameters", precision],
+            "images": images,
+            "trained on": [self.data, *map(_noise_text, self.noise)],
+            "scores": [_score_text(name, score) for name, score in self.scores.items()],
+            "not for": [self.limits],
+            "source": [self.source],
+            "license": [self.license],
+        }
+        return {label: [line for line in found if line] for label, found in lines.items()}
+
+
+def _score_text(name: str, score: float) -> str:
+    metric, _, noise = name.partition("_")
+    if metric != "psnr":
+        return f"{name} {loss_text(score)}"
+    return f"PSNR {score:.2f} dB {'on clean images' if noise == 'clean' else f'at sigma {noise}'}"
+
+
+def _noise_text(noise: dict[str, Any]) -> str:
+    texts = [str(noise.get("kind", "noise"))]
+    for key, value in noise.items():
+        if key == "parts":
+            texts.append(" / ".join(dict.fromkeys(_noise_kinds(value))))
+        elif value is True:
+            texts.append(key)
+        elif key != "kind" and value is not False:
+            values = value if isinstance(value, list) else [value]
+            # Measured noise has tables that are too long for one line.
+            if len(values) <= 2 and not any(isinstance(number, list) for number in values):
+                texts.append(f"{key} {' to '.join(str(number) for number in values)}")
+    return ", ".join(texts)
+
+
+def _noise_kinds(parts: Any) -> Iterator[str]:
+    """Yield the kinds of noise in nested mixtures."""
+    if isinstance(parts, list):
+        for part in parts:
+            yield from _noise_kinds(part)
+    elif isinstance(parts, dict):
+        if "kind" in parts and "parts" not in parts:
+            yield str(parts["kind"])
+        for value in parts.values():
+            yield from _noise_kinds(value)
 
 
 class _Rule(NamedTuple):
     expected: str
-    holds: Callable[[Any], bool]
+    accepts: Callable[[Any], bool]
 
 
-def _whole(low: int, high: int, *, or_null: bool = False) -> _Rule:
+def _integer(low: int, high: int, *, or_null: bool = False) -> _Rule:
     return _Rule(
-        f"a whole number from {low:,} to {high:,}" + (" or null" if or_null else ""),
-        lambda value: (or_null and value is None) or _is_whole(value, low, high),
+        f"an integer from {low:,} to {high:,}" + (" or null" if or_null else ""),
+        lambda value: (or_null and value is None) or _is_integer(value, low, high),
     )
 
 
-def _is_whole(value: Any, low: int, high: int) -> bool:
-    # JSON's true and false are whole numbers to Python.
+def _is_integer(value: Any, low: int, high: int) -> bool:
+    # In Python, JSON's true and false would be integers too.
     return type(value) is int and low <= value <= high
 
 
-def _is_line(value: Any, longest: int) -> bool:
-    return isinstance(value, str) and len(value) <= longest and value.isprintable()
+def _is_line(value: Any, max_length: int) -> bool:
+    return isinstance(value, str) and len(value) <= max_length and value.isprintable()
 
 
 def expected(field: str, value: Any) -> str:
-    """Say what a field of a card has to be; nothing if it may have this value."""
+    """Return what a field of a card must be; an empty text if the value is valid."""
     rule = _RULES[field]
-    return "" if rule.holds(value) else rule.expected
+    return "" if rule.accepts(value) else rule.expected
 
 
 def as_name(text: str) -> str:
-    """Turn a file's name into one that a card may have: what it may not hold becomes ``_``."""
+    """Return a file name with invalid characters for the name in a card replaced by ``_``."""
     return "".join(c if c.isprintable() and c not in "/\\" else "_" for c in text) or "_"
 
 
@@ -170,8 +243,8 @@ def _is_name(value: Any) -> bool:
 def _is_size(value: Any) -> bool:
     if value is None:
         return True
-    whole = isinstance(value, list) and all(_is_whole(side, 1, _LARGEST_SIDE) for side in value)
-    return whole and len(value) == 2
+    integers = isinstance(value, list) and all(_is_integer(side, 1, _MAX_SIDE) for side in value)
+    return integers and len(value) == 2
 
 
 def _is_range(value: Any) -> bool:
@@ -182,11 +255,11 @@ def _is_range(value: Any) -> bool:
 
 
 def _is_table(value: Any) -> bool:
-    return isinstance(value, dict) and _is_plain(value, depth=_DEEPEST)
+    return isinstance(value, dict) and _is_plain(value, depth=_MAX_DEPTH)
 
 
 def _is_plain(value: Any, depth: int) -> bool:
-    """Tell whether all texts can be printed, all numbers are finite, and nothing lies too deep."""
+    """Return whether all texts are printable, all numbers finite, and the nesting not too deep."""
     match value:
         case str():
             return value.isprintable()
@@ -213,16 +286,16 @@ def _are_scores(value: Any) -> bool:
 _LINE = _Rule("a line of at most 1,000 characters", lambda value: _is_line(value, 1000))
 
 _RULES = {
-    "name": _Rule("a name of 1 to 255 characters that can be printed, without / and \\", _is_name),
+    "name": _Rule("a name of 1 to 255 printable characters without / and \\", _is_name),
     "network": _LINE,
-    "channels": _whole(1, 64),
-    "parameters": _whole(0, 10**12),
+    "channels": _integer(1, 64),
+    "parameters": _integer(0, 10**12),
     "arguments": _Rule("an object of plain values", _is_table),
-    "size": _Rule(f"null, or height and width, each from 1 to {_LARGEST_SIDE:,}", _is_size),
-    "size_multiple": _whole(1, 1024),
-    "halo": _whole(0, 10_000, or_null=True),
+    "size": _Rule(f"null, or height and width, each from 1 to {_MAX_SIDE:,}", _is_size),
+    "size_multiple": _integer(1, 1024),
+    "halo": _integer(0, 10_000, or_null=True),
     "range": _Rule("null, or two finite numbers, the lower one first", _is_range),
-    "bytes_per_pixel": _whole(1, 10**9, or_null=True),
+    "bytes_per_pixel": _integer(1, 10**9, or_null=True),
     "noise": _Rule("a list of objects of plain values", _are_tables),
     "data": _LINE,
     "precision": _Rule("float32 or int8", lambda value: value in ("float32", "int8")),
@@ -232,7 +305,7 @@ _RULES = {
     "compute": _LINE,
     "limits": _LINE,
     "source": _LINE,
-    "licence": _LINE,
+    "license": _LINE,
     "version": _LINE,
 }
-"""What each field of a card from a file has to be."""
+"""The valid values of each field."""

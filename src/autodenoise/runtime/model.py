@@ -80,6 +80,11 @@ class Model:
         self.path = path
         self._input = self._session.get_inputs()[0].name
 
+    def __repr__(self) -> str:
+        card = self.card.describe()
+        facts = [card["images"][0], *card["network"], *(f"license: {x}" for x in card["license"])]
+        return f"<Model {self.card.name}: {', '.join(facts)}>"
+
     def __call__(self, image: NDArray[Any]) -> NDArray[Any]:
         """Denoise one image: `denoise` at full strength."""
         return self.denoise(image)

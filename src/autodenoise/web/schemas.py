@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AliasChoices, BaseModel, Field
 
-from autodenoise.runtime import ModelEntry, card_words
+from autodenoise.runtime import ModelEntry
 from autodenoise.web.jobs import Job, JobState
 
 __all__ = [
@@ -137,19 +137,9 @@ class ModelMessage(BaseModel):
     @classmethod
     def of(cls, entry: ModelEntry, *, default: bool) -> ModelMessage | None:
         """Return the message for a model; None if the model cannot be used."""
-        card = entry.card
-        if card is None:
+        if entry.card is None:
             return None
-        network = f"{card.network}, {card.parameters:,} parameters"
-        about = (
-            ("network", network if card.precision == "float32" else f"{network}, {card.precision}"),
-            ("images", ", ".join(card_words.images(card))),
-            ("trained on", "; ".join([card.data, *card_words.noise(card)])),
-            ("scores", "; ".join(card_words.scores(card))),
-            ("not for", card.limits),
-            ("source", card.source),
-            ("license", card.licence),
-        )
+        about = [(label, "; ".join(lines)) for label, lines in entry.card.describe().items()]
         return cls(name=entry.name, default=default, about=[line for line in about if line[1]])
 
 
