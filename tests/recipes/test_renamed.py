@@ -10,6 +10,7 @@ import pytest
 from autodenoise.errors import UsageError
 from autodenoise.recipes import OwnData, dump, load
 from autodenoise.recipes.renamed import RENAMED, same_settings, with_new_keys, with_old_keys
+from tests.helpers.command_line import run
 
 OLD = """
 title = "An old one"
@@ -90,3 +91,15 @@ def test_own_data_accepts_old_values(tmp_path: Path) -> None:
     with pytest.warns(DeprecationWarning, match="'noisy' is now called 'noisy-only'"):
         own = OwnData("noisy", tmp_path)  # type: ignore[arg-type]
     assert own == OwnData("noisy-only", tmp_path)
+
+
+def test_command_line_prints_one_line_for_an_old_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "old.toml"
+    path.write_text(OLD)
+    assert run(monkeypatch, "describe", str(path)) == 0
+    assert capsys.readouterr().err == (
+        f"autodenoise: warning: {path}: the key phase.*.average is now called phase.*.ema; "
+        "the old name will stop working\n"
+    )

@@ -30,8 +30,8 @@ def test_a_run_of_version_0_1_resumes_from_its_checkpoint(tmp_path: Path) -> Non
         (row.phase, row.epoch) for row in expected
     ]
     # Bit-exact on the processor that wrote it.
-    for row, of_one_sitting in zip(run.rows, expected, strict=True):
-        assert row[2:5] == pytest.approx(of_one_sitting[2:5], rel=1e-5)
+    for row, uninterrupted in zip(run.rows, expected, strict=True):
+        assert row[2:5] == pytest.approx(uninterrupted[2:5], rel=1e-5)
 
 
 def test_paired_run_with_old_data_keys_resumes(tmp_path: Path) -> None:
