@@ -39,7 +39,7 @@ def test_models_are_told_in_a_table(
         "photos[bold]:smile:.onnx box RGB",
         "any size",
         "halo 1",
-        r"broken\x1b[2J.onnx is no model file that can be used: it has no autodenoise card",
+        r"broken\x1b[2J.onnx is not a usable model file: it has no autodenoise card",
     ):
         assert told in words
     assert "\x1b" not in said

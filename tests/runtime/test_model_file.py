@@ -183,25 +183,25 @@ def endless_parts(model: Any) -> None:
         (foreign_operators, "operators of 'com.microsoft'"),
         (foreign_operator_set, r"operators of 'ai\.onnx\.ml'"),
         (operator_of_no_use, "the operator 'StringNormalizer'"),
-        (operator_with_a_message_for_the_terminal, "op_type cannot be printed"),
-        (password_file, "weights has a place outside the file"),
-        (password_file_unmarked, "weights has a place outside the file"),
+        (operator_with_a_message_for_the_terminal, "op_type is not printable"),
+        (password_file, "weights has data in another file"),
+        (password_file_unmarked, "weights has data in another file"),
         (loop, "the operator 'Loop'"),
-        (graph_in_a_setting, "setting has a graph inside"),
-        (tensor_in_a_setting, "setting has a tensor"),
-        (functions, "functions of its own"),
-        (training, "steps of training"),
+        (graph_in_a_setting, "attribute has a graph"),
+        (tensor_in_a_setting, "attribute has a tensor"),
+        (functions, "model has functions"),
+        (training, "training steps"),
         (sparse_weights, "sparse weights"),
         (huge_weights, "impossible shape"),
         (weights_of_negative_size, "impossible shape"),
-        (weights_that_are_not_all_there, "need 72 bytes by their shape and have 36"),
+        (weights_that_are_not_all_there, "have 36 bytes; expected 72 for their shape"),
         (weights_with_many_axes, "impossible shape"),
-        (weights_of_texts, "of type 8; expected float32, int64 or 8 bits"),
-        (weights_of_one_name, "two weights of one name"),
+        (weights_of_texts, "data type 8; expected float32, int64, uint8 or int8"),
+        (weights_of_one_name, "weights have the same name"),
         (two_inputs, "2 of input; expected 1"),
         (no_output, "0 of output; expected 1"),
         (input_of_another_type, "float32 images"),
-        (input_that_is_a_sequence, "type has a field 4"),
+        (input_that_is_a_sequence, "type has field 4"),
         (no_card, "no autodenoise card"),
         (division_by_no_groups, "group = 0"),
         (division_by_groups_left_out, "group = 0"),
@@ -209,7 +209,7 @@ def endless_parts(model: Any) -> None:
         (groups_of_another_operator, "group = 2"),
         (window_with_gaps, "dilations = 2"),
         (overflowing_blocks, f"blocksize = {2**62}"),
-        (endless_parts, "more than 200,000 parts"),
+        (endless_parts, "more than 200,000 fields"),
     ],
 )
 def test_what_no_denoiser_needs_is_refused(
@@ -238,10 +238,10 @@ def test_groups_and_dilations_that_do_not_fit_end_no_process(
 def test_what_readers_disagree_about_is_refused(good: Any) -> None:
     content = good.SerializeToString()
     again = onnx.ModelProto(graph=good.graph).SerializeToString()
-    assert_refused(content + again, "graph comes twice")
-    assert_refused(content + b"\x30\x01", "doc_string is written in the wrong way")
-    assert_refused(content + b"\x33\x34", "doc_string is written in the wrong way")
-    assert_refused(content + b"\xfa\x3f\x00", "a field 1023")
+    assert_refused(content + again, "graph occurs twice")
+    assert_refused(content + b"\x30\x01", "doc_string has the wrong type")
+    assert_refused(content + b"\x33\x34", "doc_string has the wrong type")
+    assert_refused(content + b"\xfa\x3f\x00", "has field 1023")
 
 
 def test_a_file_that_pretends_to_be_of_two_formats_is_refused(good: Any) -> None:
@@ -257,9 +257,9 @@ def test_a_file_that_is_too_large_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = box_blur(tmp_path / "box.onnx")
-    monkeypatch.setattr(model_file, "LARGEST", path.stat().st_size)
+    monkeypatch.setattr(model_file, "MAX_BYTES", path.stat().st_size)
     model_file.read(path)
-    monkeypatch.setattr(model_file, "LARGEST", path.stat().st_size - 1)
+    monkeypatch.setattr(model_file, "MAX_BYTES", path.stat().st_size - 1)
     with pytest.raises(InputError, match="more than"):
         model_file.read(path)
 
@@ -268,7 +268,7 @@ def test_every_error_names_the_file(tmp_path: Path, good: Any) -> None:
     path = tmp_path / "spoilt.onnx"
     two_inputs(good)
     onnx.save(good, path)
-    with pytest.raises(InputError, match=r"spoilt\.onnx is no model file that can be used: its"):
+    with pytest.raises(InputError, match=r"spoilt\.onnx is not a usable model file: its"):
         runtime.load(path)
     with pytest.raises(InputError, match=r"no such model file: .*none\.onnx"):
         model_file.read(tmp_path / "none.onnx")
@@ -279,7 +279,9 @@ def test_a_card_that_tells_of_other_images_is_refused(tmp_path: Path, good: Any)
     card = runtime.Card("box", "box", 3, 9, size=(28, 28))
     helper.set_model_props(good, {runtime.CARD_KEY: card.to_json()})
     onnx.save(good, path)
-    says = r"3 channel\(s\) and 28x28 pixels, its network is for 1 channel\(s\) and anyxany pixels"
+    says = (
+        r"3 channel\(s\) and 28x28 pixels, but its network is for 1 channel\(s\) and anyxany pixels"
+    )
     with pytest.raises(InputError, match=says):
         model_file.read(path)
 

@@ -106,20 +106,20 @@ def another_type_of_bytes(model: Any) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (no_zero, "QuantizeLinear has steps"),
-        (steps_that_are_computed, "QuantizeLinear has steps"),
-        (steps_of_the_image, "QuantizeLinear has steps"),
-        (zero_of_another_type, "QuantizeLinear has steps"),
-        (zeros_without_end, "QuantizeLinear has steps"),
-        (scale_with_many_axes, "QuantizeLinear has steps"),
-        (scale_of_whole_numbers, "QuantizeLinear has steps"),
-        (scale_of_nothing, "QuantizeLinear has steps"),
-        (scale_that_is_no_number, "QuantizeLinear has steps"),
-        (scale_without_end, "DequantizeLinear has steps"),
-        (fewer_scales_than_channels, "DequantizeLinear has steps"),
-        (kernel_without_sign, "DequantizeLinear has steps"),
-        (kernel_of_floats, "DequantizeLinear has steps"),
-        (weights_that_are_rounded_while_running, "QuantizeLinear has steps"),
+        (no_zero, "QuantizeLinear has a scale or zero point"),
+        (steps_that_are_computed, "QuantizeLinear has a scale or zero point"),
+        (steps_of_the_image, "QuantizeLinear has a scale or zero point"),
+        (zero_of_another_type, "QuantizeLinear has a scale or zero point"),
+        (zeros_without_end, "QuantizeLinear has a scale or zero point"),
+        (scale_with_many_axes, "QuantizeLinear has a scale or zero point"),
+        (scale_of_whole_numbers, "QuantizeLinear has a scale or zero point"),
+        (scale_of_nothing, "QuantizeLinear has a scale or zero point"),
+        (scale_that_is_no_number, "QuantizeLinear has a scale or zero point"),
+        (scale_without_end, "DequantizeLinear has a scale or zero point"),
+        (fewer_scales_than_channels, "DequantizeLinear has a scale or zero point"),
+        (kernel_without_sign, "DequantizeLinear has a scale or zero point"),
+        (kernel_of_floats, "DequantizeLinear has a scale or zero point"),
+        (weights_that_are_rounded_while_running, "QuantizeLinear has a scale or zero point"),
         (another_axis, "axis = 1"),
         (blocks, f"block_size = {2**40}"),
         (another_type_of_bytes, "output_dtype = "),
@@ -143,7 +143,7 @@ def test_scales_that_many_operators_share_are_parts_each_time(in_bytes: Any) -> 
         again = onnx.NodeProto.FromString(in_bytes.graph.node[2].SerializeToString())
         again.output[0] = f"again {number}"
         in_bytes.graph.node.append(again)
-    assert_refused(in_bytes.SerializeToString(), "more than 200,000 parts")
+    assert_refused(in_bytes.SerializeToString(), "more than 200,000 fields")
 
 
 def test_bytes_that_are_read_as_others_are_one_error(tmp_path: Path, in_bytes: Any) -> None:

@@ -1,9 +1,10 @@
-"""A model file is read with suspicion, before ONNX Runtime sees any of it.
+"""Model files, which are checked before ONNX Runtime reads them.
 
-An ONNX file is one protobuf message, ``ModelProto`` of `onnx.proto`_. It can say far more than a
-denoiser needs: loops, operators of other libraries, weights that lie in any other file of the
-machine. And ONNX Runtime trusts what it is given: a ``ConvTranspose`` in 0 groups ends the whole
-process. So here are lists of what our own networks need, and a file with anything else is refused.
+An ONNX file is one protobuf message, ``ModelProto`` of `onnx.proto`_. It may contain much more than
+a denoiser needs: loops, operators of other libraries, weights in any other file of the machine. And
+ONNX Runtime does not check everything: a ``ConvTranspose`` with 0 groups crashes the process. So
+the fields, operators and attributes that our networks need are listed here, and a file with
+anything else is an error.
 
 .. _onnx.proto: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 """
@@ -16,201 +17,135 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from autodenoise.errors import InputError
 from autodenoise.runtime.card import CARD_KEY, Card
-from autodenoise.runtime.protobuf import FIXED32, VARINT, Field, Layout, Message, Reader
+from autodenoise.runtime.protobuf import Message, Reader, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["LARGEST", "OPERATORS", "Contents", "inspect", "read", "read_card"]
+__all__ = ["MAX_BYTES", "OPERATORS", "Contents", "inspect", "read", "read_card"]
 
-LARGEST: Final = 512 * 1024**2
-"""The most bytes that a model file may have: 134 million weights."""
+MAX_BYTES: Final = 512 * 1024**2
+"""The size limit of a model file: 134 million weights."""
 
 OPERATORS: Final = frozenset(
-    {
-        "Add",
-        "AveragePool",
-        "Clip",
-        "Concat",
-        "Conv",
-        "ConvTranspose",
-        "DepthToSpace",
-        "DequantizeLinear",
-        "Div",
-        "Elu",
-        "Gemm",
-        "LeakyRelu",
-        "MaxPool",
-        "Mul",
-        "Pad",
-        "QuantizeLinear",
-        "Relu",
-        "Reshape",
-        "Resize",
-        "Selu",
-        "Shape",
-        "Sigmoid",
-        "Slice",
-        "Tanh",
-        "Transpose",
-    }
+    {"Conv", "ConvTranspose", "Gemm", "AveragePool", "MaxPool", "DepthToSpace", "Resize"}
+    | {"Clip", "Elu", "LeakyRelu", "Relu", "Selu", "Sigmoid", "Tanh"}
+    | {"Add", "Concat", "Div", "Mul", "Pad", "Reshape", "Shape", "Slice", "Transpose"}
+    | {"DequantizeLinear", "QuantizeLinear"}
 )
-"""What our networks are made of, all from ONNX's own set."""
+"""The operators of our networks; all are standard ONNX."""
 
-_MOST_AXES = 8
+_MAX_AXES = 8
 
-_SETTINGS = {
+_ATTRIBUTE_RANGES = {
     **dict.fromkeys(("dilations", "group"), (1, 1)),
     **dict.fromkeys(("blocksize", "strides"), (1, 16)),
     "kernel_shape": (1, 64),
     **dict.fromkeys(("output_padding", "pads"), (0, 64)),
-    **dict.fromkeys(("axis", "end", "perm", "start"), (-_MOST_AXES, _MOST_AXES)),
+    **dict.fromkeys(("axis", "end", "perm", "start"), (-_MAX_AXES, _MAX_AXES)),
     **dict.fromkeys(
         ("allowzero", "antialias", "ceil_mode", "count_include_pad", "exclude_outside"), (0, 1)
     ),
     "storage_order": (0, 1),
     **dict.fromkeys(("transA", "transB"), (0, 1)),
 }
-"""The least and the most that each setting of an operator may be, where it is a whole number.
+"""The lowest and highest value of each integer attribute.
 
-ONNX Runtime does not look at all of them: no groups or a kernel spread far beyond the image end the
-process.
+ONNX Runtime does not check all of them: 0 groups, or a dilated kernel far larger than the image,
+crash the process.
 """
 
-_SETTINGS_OF = {("Conv", "dilations"): (1, 16), ("Conv", "group"): (1, 65_536)}
-"""Where one operator may have more: of a convolution's, ONNX Runtime does look at both."""
+_OPERATOR_RANGES = {("Conv", "dilations"): (1, 16), ("Conv", "group"): (1, 65_536)}
+"""Wider ranges for one operator; ONNX Runtime checks both attributes of a convolution."""
 
-_ROUNDING = ("QuantizeLinear", "DequantizeLinear")
-"""Operators that have no setting but an axis, the first."""
+_QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
+"""Operators whose only attribute is an axis, which must be 0."""
 
-_WHOLE_NUMBER = 2
+_INT_ATTRIBUTE = 2
 """``AttributeProto.INT``."""
 
 _FLOAT32, _UINT8, _INT8, _INT64 = 1, 2, 3, 7
 _ITEM_SIZES = {_FLOAT32: 4, _UINT8: 1, _INT8: 1, _INT64: 8}
-"""Bytes a number, by ``TensorProto.DataType``."""
+"""Bytes per value, by ``TensorProto.DataType``."""
 
-# The messages of onnx.proto, each with the fields that our exporter writes, and remarks.
-_MODEL = Layout(
+# The messages of onnx.proto, with the fields that our exporter writes and descriptive texts.
+_MODEL = Schema(
     "model",
-    {
-        1: Field("ir_version", VARINT),
-        2: Field("producer_name"),
-        3: Field("producer_version"),
-        4: Field("domain"),
-        5: Field("model_version", VARINT),
-        6: Field("doc_string"),
-        7: Field("graph"),
-        8: Field("opset_import", many=True),
-        14: Field("metadata_props", many=True),
-    },
-    refused={20: "steps of training", 25: "functions of its own"},
+    """
+    int ir_version = 1; bytes producer_name = 2; bytes producer_version = 3; bytes domain = 4;
+    int model_version = 5; bytes doc_string = 6; message graph = 7;
+    repeated message opset_import = 8; repeated message metadata_props = 14;
+    """,
+    {20: "training steps", 25: "functions"},
 )
-_OPERATOR_SET = Layout("operator set", {1: Field("domain", text=True), 2: Field("version", VARINT)})
-_METADATA = Layout("metadata", {1: Field("key"), 2: Field("value")})
-_GRAPH = Layout(
+_OPERATOR_SET = Schema("operator set", "string domain = 1; int version = 2;")
+_METADATA = Schema("metadata", "bytes key = 1; bytes value = 2;")
+_GRAPH = Schema(
     "network",
-    {
-        1: Field("node", many=True),
-        2: Field("name", text=True),
-        5: Field("initializer", many=True),
-        10: Field("doc_string"),
-        11: Field("input", many=True),
-        12: Field("output", many=True),
-        13: Field("value_info", many=True),
-        16: Field("metadata_props", many=True),
-    },
-    refused={15: "sparse weights"},
+    """
+    repeated message node = 1; string name = 2; repeated message initializer = 5;
+    bytes doc_string = 10; repeated message input = 11; repeated message output = 12;
+    repeated message value_info = 13; repeated message metadata_props = 16;
+    """,
+    {15: "sparse weights"},
 )
-_NODE = Layout(
+_NODE = Schema(
     "operator",
-    {
-        1: Field("input", text=True, many=True),
-        2: Field("output", text=True, many=True),
-        3: Field("name", text=True),
-        4: Field("op_type", text=True),
-        5: Field("attribute", many=True),
-        6: Field("doc_string"),
-        7: Field("domain", text=True),
-        9: Field("metadata_props", many=True),
-    },
+    """
+    repeated string input = 1; repeated string output = 2; string name = 3; string op_type = 4;
+    repeated message attribute = 5; bytes doc_string = 6; string domain = 7;
+    repeated message metadata_props = 9;
+    """,
 )
-_ATTRIBUTE = Layout(
-    "operator's setting",
-    {
-        1: Field("name", text=True),
-        2: Field("f", FIXED32),
-        3: Field("i", VARINT),
-        4: Field("s", text=True),
-        8: Field("ints", VARINT, many=True),
-        13: Field("doc_string"),
-        20: Field("type", VARINT),
-    },
-    refused={
-        5: "a tensor",
-        6: "a graph inside",
-        10: "tensors",
-        11: "graphs inside",
-        22: "a sparse tensor",
-        23: "sparse tensors",
-    },
+_ATTRIBUTE = Schema(
+    "operator's attribute",
+    """
+    string name = 1; float f = 2; int i = 3; string s = 4; repeated int ints = 8;
+    bytes doc_string = 13; int type = 20;
+    """,
+    dict.fromkeys((5, 10, 22, 23), "a tensor") | dict.fromkeys((6, 11), "a graph"),
 )
-_TENSOR = Layout(
+_TENSOR = Schema(
     "weights",
-    {
-        1: Field("dims", VARINT, many=True),
-        2: Field("data_type", VARINT),
-        8: Field("name", text=True),
-        9: Field("raw_data"),
-        12: Field("doc_string"),
-        16: Field("metadata_props", many=True),
-    },
-    refused={13: "a place outside the file", 14: "a place outside the file"},
+    """
+    repeated int dims = 1; int data_type = 2; string name = 8; bytes raw_data = 9;
+    bytes doc_string = 12; repeated message metadata_props = 16;
+    """,
+    dict.fromkeys((13, 14), "data in another file"),
 )
-_VALUE = Layout(
+_VALUE = Schema(
     "value",
-    {
-        1: Field("name", text=True),
-        2: Field("type"),
-        3: Field("doc_string"),
-        4: Field("metadata_props", many=True),
-    },
+    """
+    string name = 1; message type = 2; bytes doc_string = 3; repeated message metadata_props = 4;
+    """,
 )
-_TYPE = Layout("type", {1: Field("tensor_type"), 6: Field("denotation", text=True)})
-_TENSOR_TYPE = Layout("type of tensor", {1: Field("elem_type", VARINT), 2: Field("shape")})
-_SHAPE = Layout("shape", {1: Field("dim", many=True)})
-_SIDE = Layout(
-    "side",
-    {
-        1: Field("dim_value", VARINT),
-        2: Field("dim_param", text=True),
-        3: Field("denotation", text=True),
-    },
-)
+_TYPE = Schema("type", "message tensor_type = 1; string denotation = 6;")
+_TENSOR_TYPE = Schema("tensor type", "int elem_type = 1; message shape = 2;")
+_SHAPE = Schema("shape", "repeated message dim = 1;")
+_DIMENSION = Schema("dimension", "int dim_value = 1; string dim_param = 2; string denotation = 3;")
 
 _Shape = tuple[int | None, ...]
 
 
 class _Weights(NamedTuple):
-    kind: int
-    axes: tuple[int, ...]
+    data_type: int
+    shape: tuple[int, ...]
     content: memoryview
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a model file holds beside its weights.
+    """The contents of a model file, except for its weights.
 
     Attributes
     ----------
     operators
-        Of the network's nodes, in their order.
+        The operator of each node, in order.
     metadata
-        Texts by their key; the card is one.
+        Texts by key; one is the card.
     shapes
-        Of the noisy and of the clean image as the file declares them, (N, C, H, W): None for a side
-        that is free.
+        The declared shapes (N, C, H, W) of the input and the output; None for a free dimension.
     """
 
     operators: tuple[str, ...]
@@ -219,33 +154,33 @@ class Contents:
 
 
 def read(path: Path) -> tuple[bytes, Card]:
-    """Read a model file of whatever origin, and check that it can do no harm.
+    """Read a model file from an untrusted source, and check that it is harmless.
 
     Returns
     -------
     bytes
-        The file. Run these and not the path, where something else may lie by now.
+        The content. Run these bytes and not the file, which may have changed since.
     Card
-        What it says of itself; its network takes and gives the images that the card tells of.
+        The model's card, whose channels and size agree with the network.
 
     Raises
     ------
     InputError
-        The file is missing, damaged, has no card, or holds more than a denoiser needs.
+        The file is missing or damaged, has no card, or contains more than a denoiser needs.
     """
     if not path.is_file():
         raise InputError(f"no such model file: {path}")
     try:
         with path.open("rb") as file:
-            # One byte too many is enough to tell.
-            content = file.read(min(path.stat().st_size, LARGEST + 1))
+            # One byte more than allowed shows that the file is too large.
+            content = file.read(min(path.stat().st_size, MAX_BYTES + 1))
         contents = inspect(content)
         card = Card.from_json(contents.metadata[CARD_KEY])
-        _compare(card, contents)
+        _check_shapes(card, contents.shapes)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
     except InputError as error:
-        raise InputError(f"{path} is no model file that can be used: {error}") from None
+        raise InputError(f"{path} is not a usable model file: {error}") from None
     return content, card
 
 
@@ -254,47 +189,47 @@ def read_card(path: Path) -> Card:
     return read(path)[1]
 
 
-def _compare(card: Card, contents: Contents) -> None:
-    told = (card.channels, *(card.size or (None, None)))
-    for shape in contents.shapes:
-        if shape[1:] != told:
+def _check_shapes(card: Card, shapes: tuple[_Shape, _Shape]) -> None:
+    expected = (card.channels, *(card.size or (None, None)))
+    for shape in shapes:
+        if shape[1:] != expected:
             raise InputError(
-                f"its card tells of images of {_in_words(told)}, "
-                f"its network is for {_in_words(shape[1:])}"
+                f"its card is for images of {_shape_text(expected)}, "
+                f"but its network is for {_shape_text(shape[1:])}"
             )
 
 
-def _in_words(image: _Shape) -> str:
+def _shape_text(image: _Shape) -> str:
     channels, height, width = ("any" if side is None else side for side in image)
     return f"{channels} channel(s) and {width}x{height} pixels"
 
 
 def inspect(content: bytes) -> Contents:
-    """Check the bytes of a model file, and tell what they hold.
+    """Check the bytes of a model file, and return their contents.
 
-    Its time grows with the number of parts, which is limited, and the weights are not copied.
+    The time is proportional to the number of fields, which is limited. Weights are not copied.
 
     Raises
     ------
     InputError
-        They are damaged, have no card, or hold anything that our own networks have no need of.
+        The file is damaged, has no card, or contains anything that our networks do not need.
     """
-    if len(content) > LARGEST:
-        raise InputError(f"it has more than {LARGEST:,} bytes")
-    # ONNX Runtime takes bytes that are marked so for a format of its own, whatever else they are.
+    if len(content) > MAX_BYTES:
+        raise InputError(f"it has more than {MAX_BYTES:,} bytes")
+    # ONNX Runtime reads files with this mark as its own format, even if they are valid ONNX.
     if content[4:8] == b"ORTM":
         raise InputError("it is in ONNX Runtime's own format; expected ONNX")
     reader = Reader()
     model = reader.read(memoryview(content), _MODEL)
     metadata = dict(_metadata(reader, part) for part in model["metadata_props"])
     if CARD_KEY not in metadata:
-        raise InputError("it has no autodenoise card; train writes files that have one")
+        raise InputError("it has no autodenoise card; expected a file written by autodenoise")
     for part in model["opset_import"]:
         _check_domain(reader.read(part, _OPERATOR_SET))
     graph = reader.read(model.only("graph"), _GRAPH)
     weights = dict(_weights(reader, part) for part in graph["initializer"])
     if len(weights) < len(graph["initializer"]):
-        raise InputError("it has two weights of one name")
+        raise InputError("two of its weights have the same name")
     for part in graph["value_info"]:
         _tensor_type(reader, part)
     return Contents(
@@ -319,88 +254,87 @@ def _metadata(reader: Reader, part: memoryview) -> tuple[str, str]:
 def _operator(reader: Reader, part: memoryview, weights: Mapping[str, _Weights]) -> str:
     node = reader.read(part, _NODE)
     _check_domain(node)
-    name: str = node.first("op_type", "")
-    if name not in OPERATORS:
-        raise InputError(f"it has the operator '{name}', which no network of autodenoise needs")
-    for setting in node["attribute"]:
-        _check_setting(name, reader.read(setting, _ATTRIBUTE))
-    if name in _ROUNDING:
-        _check_steps(reader, name, node["input"], weights)
-    return name
+    operator: str = node.first("op_type", "")
+    if operator not in OPERATORS:
+        raise InputError(f"it uses the operator '{operator}', which is not supported")
+    for attribute in node["attribute"]:
+        _check_attribute(operator, reader.read(attribute, _ATTRIBUTE))
+    if operator in _QUANTIZERS:
+        _check_scales(reader, operator, node["input"], weights)
+    return operator
 
 
-def _check_steps(
+def _check_scales(
     reader: Reader, operator: str, inputs: Sequence[str], weights: Mapping[str, _Weights]
 ) -> None:
-    """Check how bytes are said to stand for numbers: the two ways that our own files have.
+    """Check the scale and zero point of a quantizer: our own files use two schemes.
 
-    A feature map has one scale, and zero among its steps 0 to 255. A kernel has a scale for each
-    channel that it makes, along its first axis, and steps from -128 to 127.
+    Feature maps are uint8, with one scale and one zero point. Kernels are int8, with a scale and a
+    zero point for each output channel, which is their first axis.
     """
     value, scale, zero = ([weights.get(name) for name in inputs] + [None] * 3)[:3]
-    if len(inputs) == 3 and scale is not None and zero is not None and scale.kind == _FLOAT32:
+    if len(inputs) == 3 and scale is not None and zero is not None and scale.data_type == _FLOAT32:
         scales = scale.content.cast("f")
-        # Many operators may share them.
+        # Many operators may share the same scales.
         reader.count(len(scales))
         if value is None:
-            fits = zero.kind == _UINT8 and scale.axes == zero.axes == ()
+            valid = zero.data_type == _UINT8 and scale.shape == zero.shape == ()
         else:
-            kernel = operator == "DequantizeLinear" and value.kind == zero.kind == _INT8
-            fits = kernel and scale.axes == zero.axes == value.axes[:1]
-        if fits and all(0 < number < math.inf for number in scales):
+            kernel = operator == "DequantizeLinear" and value.data_type == zero.data_type == _INT8
+            valid = kernel and scale.shape == zero.shape == value.shape[:1]
+        if valid and all(0 < number < math.inf for number in scales):
             return
-    raise InputError(f"its {operator} has steps that no network of autodenoise needs")
+    raise InputError(f"its {operator} has a scale or zero point that is not supported")
 
 
 def _check_domain(message: Message) -> None:
     if domain := message.first("domain", ""):
-        raise InputError(f"it wants operators of '{domain}'; expected ONNX's own alone")
+        raise InputError(f"it uses operators of '{domain}'; expected standard ONNX operators only")
 
 
-def _check_setting(operator: str, setting: Message) -> None:
-    name = setting.first("name", "")
-    numbers = [*setting["i"], *setting["ints"]]
-    if not numbers and setting.first("type", 0) == _WHOLE_NUMBER:
-        numbers = [0]  # what ONNX Runtime takes for one that is left out
-    low, high = _SETTINGS_OF.get((operator, name), _SETTINGS.get(name, (0, -1)))
-    if operator in _ROUNDING:
+def _check_attribute(operator: str, attribute: Message) -> None:
+    name = attribute.first("name", "")
+    numbers = [*attribute["i"], *attribute["ints"]]
+    if not numbers and attribute.first("type", 0) == _INT_ATTRIBUTE:
+        numbers = [0]  # ONNX Runtime's default for a missing value
+    low, high = _OPERATOR_RANGES.get((operator, name), _ATTRIBUTE_RANGES.get(name, (0, -1)))
+    if operator in _QUANTIZERS:
         low, high = 0, 0
     for number in numbers:
         if not low <= number <= high:
-            raise InputError(
-                f"its {operator} has {name} = {number}, which no network of autodenoise needs"
-            )
+            raise InputError(f"its {operator} has {name} = {number}, which is not supported")
 
 
 def _weights(reader: Reader, part: memoryview) -> tuple[str, _Weights]:
     tensor = reader.read(part, _TENSOR)
-    name, axes = tensor.first("name", ""), tensor["dims"]
-    kind = tensor.first("data_type", 0)
-    if kind not in _ITEM_SIZES:
+    name, shape = tensor.first("name", ""), tensor["dims"]
+    data_type = tensor.first("data_type", 0)
+    if data_type not in _ITEM_SIZES:
         raise InputError(
-            f"its weights '{name}' are of type {kind}; expected float32, int64 or 8 bits"
+            f"its weights '{name}' have data type {data_type}; expected float32, int64, uint8 or "
+            "int8"
         )
-    if len(axes) > _MOST_AXES or any(not 1 <= axis <= LARGEST for axis in axes):
+    if len(shape) > _MAX_AXES or any(not 1 <= side <= MAX_BYTES for side in shape):
         raise InputError(f"its weights '{name}' have an impossible shape")
     content = tensor.first("raw_data", memoryview(b""))
-    needed, found = math.prod(axes) * _ITEM_SIZES[kind], len(content)
-    if needed != found:
+    expected, found = math.prod(shape) * _ITEM_SIZES[data_type], len(content)
+    if expected != found:
         raise InputError(
-            f"its weights '{name}' need {needed:,} bytes by their shape and have {found:,}"
+            f"its weights '{name}' have {found:,} bytes; expected {expected:,} for their shape"
         )
-    return name, _Weights(kind, tuple(axes), content)
+    return name, _Weights(data_type, tuple(shape), content)
 
 
 def _tensor_type(reader: Reader, part: memoryview) -> tuple[int, _Shape]:
-    kind = reader.read(reader.read(part, _VALUE).only("type"), _TYPE)
-    tensor = reader.read(kind.only("tensor_type"), _TENSOR_TYPE)
+    value_type = reader.read(reader.read(part, _VALUE).only("type"), _TYPE)
+    tensor = reader.read(value_type.only("tensor_type"), _TENSOR_TYPE)
     shape = reader.read(tensor.first("shape", memoryview(b"")), _SHAPE)
-    sides = (reader.read(side, _SIDE).first("dim_value", None) for side in shape["dim"])
+    sides = (reader.read(side, _DIMENSION).first("dim_value", None) for side in shape["dim"])
     return tensor.first("elem_type", 0), tuple(sides)
 
 
 def _image_shape(reader: Reader, part: memoryview) -> _Shape:
-    kind, shape = _tensor_type(reader, part)
-    if kind != _FLOAT32 or len(shape) != 4:
-        raise InputError("its network does not take and give float32 images (N, C, H, W)")
+    data_type, shape = _tensor_type(reader, part)
+    if data_type != _FLOAT32 or len(shape) != 4:
+        raise InputError("its network must have float32 images (N, C, H, W) as input and output")
     return shape

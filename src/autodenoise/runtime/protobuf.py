@@ -1,177 +1,174 @@
-"""Protobuf messages taken apart field by field, of whatever bytes, in bounded time and depth.
+"""Read protobuf messages from untrusted files, with bounded time, depth and memory.
 
-The `encoding`_ alone, without the package: a message is a row of fields, each a key, which holds
-the field's number and how it is written, and a value. Here a layout says which fields there may be,
-and anything else is refused, so that nobody after us can see in a file what we did not.
+A `Schema` declares the fields of a message; all other fields are errors, so other readers of the
+same bytes cannot see more than was checked here. See the specification of the `encoding`_.
+
+The ``protobuf`` package is not used, because it builds all messages before any of them can be
+checked. A file of empty messages then takes about 60 times its size in memory: 30 GB for the
+largest model file. This reader counts fields while it reads, and does not copy bytes.
 
 .. _encoding: https://protobuf.dev/programming-guides/encoding/
 """
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+import re
+from typing import Any, NamedTuple
 
 from autodenoise.errors import InputError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+__all__ = ["Message", "Reader", "Schema"]
 
-__all__ = ["BYTES", "FIXED32", "VARINT", "Field", "Layout", "Message", "Reader"]
+_VARINT, _BYTES, _FIXED32 = 0, 2, 5
+_WIRE_TYPES = {"int": _VARINT, "float": _FIXED32}
+"""How scalars are encoded; texts, bytes and messages are bytes."""
 
-VARINT: Final = 0
-BYTES: Final = 2
-FIXED32: Final = 5
+_MAX_FIELDS = 200_000
+"""The number of fields in one file; our largest network has a few thousand."""
 
-_MOST_FIELDS = 200_000
-"""In one file, all together; our largest network has a few thousand."""
-
-_LONGEST_TEXT = 1000
-_LONGEST_VARINT = 10
+_MAX_TEXT = 1000
+_MAX_VARINT = 10
+"""Both in bytes."""
 
 
-class Field(NamedTuple):
-    """A field that a message may have.
-
-    Attributes
-    ----------
-    name
-        As the ``.proto`` file has it.
-    wire
-        How it is written: `VARINT`, `BYTES` (texts and messages too) or `FIXED32`.
-    text
-        It is UTF-8 that can be printed in a line.
-    many
-        It may come more than once; numbers also packed into one.
-    """
-
+class _Field(NamedTuple):
     name: str
-    wire: int = BYTES
-    text: bool = False
-    many: bool = False
+    type: str
+    repeated: bool
+
+    @property
+    def wire_type(self) -> int:
+        return _WIRE_TYPES.get(self.type, _BYTES)
 
 
-class Layout(NamedTuple):
-    """A kind of message.
+class Schema:
+    """The fields that a message may have.
 
-    Attributes
+    Parameters
     ----------
     name
-        What errors call it.
+        The name of the message in errors.
     fields
-        Those it may have, by their number.
-    refused
-        What some of the others are, in words.
+        Declarations as in a ``.proto`` file: ``repeated string input = 1;``. The types are ``int``,
+        ``float``, ``string`` (printable UTF-8), ``bytes``, and ``message``, which is read as bytes.
+    unsupported
+        Descriptions of some other fields for errors, by their number.
     """
 
-    name: str
-    fields: Mapping[int, Field]
-    refused: Mapping[int, str] = MappingProxyType({})
+    def __init__(self, name: str, fields: str, unsupported: dict[int, str] | None = None) -> None:
+        self.name, self.unsupported = name, unsupported or {}
+        self.fields = {
+            int(number): _Field(field, kind, repeated != "")
+            for repeated, kind, field, number in re.findall(
+                r"(repeated )?(int|float|string|bytes|message) (\w+) = (\d+);", fields
+            )
+        }
 
 
 class Message:
-    """What the fields of one message hold: numbers, texts, or the bytes of messages inside."""
+    """The values of a message's fields: numbers, texts, or the bytes of nested messages."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._name = layout.name
-        self._found: dict[str, list[Any]] = {field.name: [] for field in layout.fields.values()}
+    def __init__(self, schema: Schema) -> None:
+        self._name = schema.name
+        self._values: dict[str, list[Any]] = {field.name: [] for field in schema.fields.values()}
 
     def __getitem__(self, name: str) -> list[Any]:
-        return self._found[name]
+        return self._values[name]
 
     def first(self, name: str, default: Any) -> Any:
-        """Give a field that may be left out."""
-        return self._found[name][0] if self._found[name] else default
+        """Return the value of an optional field."""
+        return self._values[name][0] if self._values[name] else default
 
     def only(self, name: str) -> memoryview:
-        """Give a message inside that there must be once.
+        """Return the bytes of a nested message that must occur exactly once.
 
         Raises
         ------
         InputError
-            There is none, or more than one.
+            It is missing, or occurs more than once.
         """
-        found: list[memoryview] = self._found[name]
-        if len(found) != 1:
-            raise InputError(f"its {self._name} has {len(found)} of {name}; expected 1")
-        return found[0]
+        values: list[memoryview] = self._values[name]
+        if len(values) != 1:
+            raise InputError(f"its {self._name} has {len(values)} of {name}; expected 1")
+        return values[0]
 
 
 class Reader:
-    """Takes the messages of one file apart, and keeps count of their fields."""
+    """A reader of the messages of one file, which limits their total number of fields."""
 
     def __init__(self) -> None:
-        self._left = _MOST_FIELDS
+        self._fields_left = _MAX_FIELDS
 
-    def read(self, content: memoryview, layout: Layout) -> Message:
-        """Take one message apart; nothing is copied but texts.
+    def read(self, content: memoryview, schema: Schema) -> Message:
+        """Read one message, without its nested messages; only texts are copied.
 
         Raises
         ------
         InputError
-            It is damaged, or has a field that is not in its layout.
+            The message is damaged, or has a field that is not in its schema.
         """
-        message = Message(layout)
-        place = 0
-        while place < len(content):
+        message = Message(schema)
+        position = 0
+        while position < len(content):
             self.count(1)
-            key, place = _varint(content, place)
-            number, wire = key >> 3, key & 7
-            field = layout.fields.get(number)
+            key, position = _varint(content, position)
+            number, wire_type = key >> 3, key & 7
+            field = schema.fields.get(number)
             if field is None:
-                found = layout.refused.get(number, f"a field {number}")
-                raise InputError(
-                    f"its {layout.name} has {found}, which no network of autodenoise needs"
-                )
+                found = schema.unsupported.get(number, f"field {number}")
+                raise InputError(f"its {schema.name} has {found}, which is not supported")
             values = message[field.name]
-            # A reader that takes the last of two, or joins them, would see what we do not.
-            if values and not field.many:
-                raise InputError(f"it is damaged: {field.name} comes twice")
-            if wire == field.wire == VARINT:
-                value, place = _varint(content, place)
+            # Other readers would take the last value, or merge both.
+            if values and not field.repeated:
+                raise InputError(f"it is damaged: {field.name} occurs twice")
+            if wire_type == field.wire_type == _VARINT:
+                value, position = _varint(content, position)
                 values.append(_signed(value))
                 continue
-            packed = field.many and field.wire == VARINT and wire == BYTES
-            if wire != field.wire and not packed:
-                raise InputError(f"it is damaged: {field.name} is written in the wrong way")
-            length, place = (4, place) if wire == FIXED32 else _varint(content, place)
-            part = content[place : place + length]
-            place += length
-            if place > len(content):
-                raise InputError(f"it is damaged: it ends in the middle of {field.name}")
+            packed = field.repeated and field.type == "int" and wire_type == _BYTES
+            if wire_type != field.wire_type and not packed:
+                raise InputError(f"it is damaged: {field.name} has the wrong type")
+            length, position = (
+                (4, position) if wire_type == _FIXED32 else _varint(content, position)
+            )
+            part = content[position : position + length]
+            position += length
+            if position > len(content):
+                raise InputError(f"it is damaged: it ends within {field.name}")
             if packed:
                 values += self._unpack(part)
             else:
-                values.append(_text(part, field) if field.text else part)
+                values.append(_text(part, field) if field.type == "string" else part)
         return message
 
     def _unpack(self, part: memoryview) -> list[int]:
         self.count(len(part))
-        numbers, place = [], 0
-        while place < len(part):
-            value, place = _varint(part, place)
+        numbers, position = [], 0
+        while position < len(part):
+            value, position = _varint(part, position)
             numbers.append(_signed(value))
         return numbers
 
     def count(self, fields: int) -> None:
-        """Count what will be looked at one by one.
+        """Count values that are examined one by one.
 
         Raises
         ------
         InputError
-            That is too much for one file.
+            The file has more than the allowed number.
         """
-        self._left -= fields
-        if self._left < 0:
-            raise InputError(f"it has more than {_MOST_FIELDS:,} parts")
+        self._fields_left -= fields
+        if self._fields_left < 0:
+            raise InputError(f"it has more than {_MAX_FIELDS:,} fields")
 
 
-def _varint(content: memoryview, place: int) -> tuple[int, int]:
+def _varint(content: memoryview, position: int) -> tuple[int, int]:
+    """Return the number that begins at a position, and the position after it."""
     value = 0
-    for index, byte in enumerate(content[place : place + _LONGEST_VARINT]):
+    for index, byte in enumerate(content[position : position + _MAX_VARINT]):
         value |= (byte & 0x7F) << 7 * index
         if byte < 0x80:
-            return value & 0xFFFF_FFFF_FFFF_FFFF, place + index + 1
+            return value & 0xFFFF_FFFF_FFFF_FFFF, position + index + 1
     raise InputError("it is damaged: a number has no end")
 
 
@@ -179,13 +176,13 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def _text(part: memoryview, field: Field) -> str:
-    if len(part) > _LONGEST_TEXT:
-        raise InputError(f"its {field.name} is longer than {_LONGEST_TEXT:,} bytes")
+def _text(part: memoryview, field: _Field) -> str:
+    if len(part) > _MAX_TEXT:
+        raise InputError(f"its {field.name} is longer than {_MAX_TEXT:,} bytes")
     try:
         text = bytes(part).decode()
     except UnicodeDecodeError:
         raise InputError(f"it is damaged: {field.name} is not UTF-8") from None
     if not text.isprintable():
-        raise InputError(f"its {field.name} cannot be printed: {text!a}")
+        raise InputError(f"its {field.name} is not printable: {text!a}")
     return text
