@@ -20,6 +20,7 @@ __all__ = [
 ]
 
 RENAMED = {
+    "licence": "license",
     "data.holds": "data.supervision",
     "data.normalise": "data.normalize",
     "data.grey": "data.gray",
