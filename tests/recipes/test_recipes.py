@@ -177,7 +177,7 @@ def test_settings(tmp_path: Path) -> None:
         ("sed=1", "unknown key in the recipe: 'sed'; did you mean 'seed'?"),
         ("seed=-1", "seed is -1"),
         ("noise.sigma", "expected key=value"),
-        ("title.x=1", "no table"),
+        ("title.x=1", "not a table"),
     ],
 )
 def test_wrong_settings_say_what_is_right(tmp_path: Path, setting: str, says: str) -> None:
@@ -254,7 +254,7 @@ def test_a_level_of_a_network_may_be_left_out() -> None:
     recipe = load("photo-fast-gray", ["search={}", "network.deep=0"])
     assert recipe.network.arguments == {"preset": "fast", "deep": 0}
     for wrong, least in (("network.deep=-1", 0), ("network={name='swift', widths=[0, 1, 1]}", 1)):
-        with pytest.raises(UsageError, match=f"expected numbers from {least} up"):
+        with pytest.raises(UsageError, match=f"expected numbers of at least {least}"):
             load("photo-fast-gray", ["search={}", wrong])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from autodenoise.errors import UsageError
 from autodenoise.recipes import OwnData, dump, load
+from autodenoise.recipes.overrides import first_difference
 from autodenoise.recipes.renamed import RENAMED, same_settings, with_new_keys, with_old_keys
 from tests.helpers.command_line import run
 
@@ -103,3 +105,19 @@ def test_command_line_prints_one_line_for_an_old_key(
         f"autodenoise: warning: {path}: the key phase.*.average is now called phase.*.ema; "
         "the old name will stop working\n"
     )
+
+
+def test_recipes_that_differ_only_in_their_description_train_the_same() -> None:
+    recipe = load("conv-mnist")
+    text = dump(recipe)
+    assert same_settings(text, dump(dataclasses.replace(recipe, title="Another", about="Another.")))
+    assert not same_settings(text, dump(dataclasses.replace(recipe, seed=recipe.seed + 1)))
+    reordered = dict(reversed(recipe.phase.items()))
+    assert not same_settings(text, dump(dataclasses.replace(recipe, phase=reordered)))
+
+
+def test_difference_of_a_renamed_key_is_not_reported() -> None:
+    text = dump(load("conv-mnist"))
+    old = text.replace("gray =", "grey =").replace("license =", "licence =")
+    assert first_difference(old, text) == ""
+    assert "seed is 0 there, 7 here" in first_difference(old, dump(load("conv-mnist", seed=7)))

@@ -93,12 +93,12 @@ def test_every_builtin_recipe_can_be_searched_from_where_it_stands(name: str) ->
             "either a step or",
         ),
         ("phase.denoise.optimizer.kind = ['adam', 'adan']", "did you mean 'adam'?"),
-        ("network.widths = [[32], [0]]", "expected numbers from 1 up"),
+        ("network.widths = [[32], [0]]", "expected numbers of at least 1"),
         # Trials must be comparable.
-        ("noise.sigma = { low = 0.1, high = 0.5 }", "cannot be compared"),
-        ("data.share = { low = 0.1, high = 0.5 }", "cannot be compared"),
-        ("phase.denoise.loss = ['bce', 'mse']", "cannot be compared"),
-        ("seed = [1, 2]", "cannot be compared"),
+        ("noise.sigma = { low = 0.1, high = 0.5 }", "could not be compared"),
+        ("data.share = { low = 0.1, high = 0.5 }", "could not be compared"),
+        ("phase.denoise.loss = ['bce', 'mse']", "could not be compared"),
+        ("seed = [1, 2]", "could not be compared"),
     ],
 )
 def test_wrong_searches_say_what_is_right(tmp_path: Path, search: str, says: str) -> None:

@@ -1,4 +1,4 @@
-"""Single settings of a recipe's table, by their dotted path."""
+"""Single settings of a recipe, by dotted key."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import tomllib
 from typing import Any
 
 from autodenoise.errors import UsageError, unknown_name
+from autodenoise.recipes.renamed import with_new_keys
 
 __all__ = ["by_path", "first_difference", "names_a_kind", "parse", "put"]
 
 
 def parse(setting: str) -> tuple[str, Any]:
-    """Take ``--set``'s ``key=value`` apart; the value is TOML, or a bare word."""
+    """Split ``key=value`` as given to ``--set``; the value is TOML or a bare word."""
     key, sign, value = setting.partition("=")
     if not sign or not key.strip():
         raise UsageError(f"--set {setting}: expected key=value, such as noise.sigma=0.5")
@@ -22,7 +23,7 @@ def parse(setting: str) -> tuple[str, Any]:
 
 
 def put(table: dict[str, Any], key: str, value: Any, where: str) -> None:
-    """Change one value of a table in place; errors say `where` the change is asked for."""
+    """Change one value of a table in place; error messages begin with `where`."""
     *path, last = key.split(".")
     place: Any = table
     for step in path:
@@ -30,9 +31,9 @@ def put(table: dict[str, Any], key: str, value: Any, where: str) -> None:
     if isinstance(place, list) and len(place) == 1 and not last.isdigit():
         place = place[0]
     if not isinstance(place, dict):
-        raise UsageError(f"{where} {key}: '{last}' is inside something that is no table")
+        raise UsageError(f"{where} {key}: '{last}' is inside a value that is not a table")
     if last == "kind" and place.get("kind") != value:
-        # Another kind has other keys: only what is set after this stays.
+        # Another kind has other keys, so the present ones are dropped.
         place.clear()
     place[last] = value
 
@@ -51,7 +52,7 @@ def _enter(place: Any, step: str, where: str) -> Any:
 
 
 def by_path(value: Any, path: str = "") -> dict[str, Any]:
-    """Give all values of a table by their path; a list of one table needs no index."""
+    """Return all values of a table by dotted key; a list of one table needs no index."""
     if isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value):
         if len(value) == 1:
             return by_path(value[0], path)
@@ -65,13 +66,13 @@ def by_path(value: Any, path: str = "") -> dict[str, Any]:
 
 
 def names_a_kind(key: str) -> bool:
-    """Tell whether a setting decides which others there are beside it."""
+    """Return whether a setting determines which other settings exist beside it."""
     return key.endswith(".kind") or key == "network.name"
 
 
 def first_difference(there: str, here: str) -> str:
-    """Say in which setting one recipe's TOML differs from another's, and how."""
-    one, other = by_path(tomllib.loads(there)), by_path(tomllib.loads(here))
+    """Return in which setting one recipe's TOML differs from another's, and how."""
+    one, other = (by_path(with_new_keys(tomllib.loads(text))) for text in (there, here))
     key = next((key for key in {**one, **other} if one.get(key) != other.get(key)), None)
     if key is None:
         return ""

@@ -30,6 +30,8 @@ RENAMED = {
 """Old to new dotted keys, which differ in their last part. ``*`` is any name; lists have no part of
 their own."""
 
+_DESCRIPTIVE = ("title", "source", "about", "limits", "license", "printed", "figures")
+
 RENAMED_VALUES = {
     "data.supervision": {"pairs": "paired", "noisy": "noisy-only"},
 }
@@ -74,8 +76,15 @@ def with_old_keys(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def same_settings(one: str, other: str) -> bool:
-    """Return whether the TOML of two recipes is the same but for old keys."""
-    return with_new_keys(tomllib.loads(one)) == with_new_keys(tomllib.loads(other))
+    """Return whether the TOML of two recipes trains the same, whatever its title and description.
+
+    Old keys count as their new ones. The order of phases counts.
+    """
+    first, second = (with_new_keys(tomllib.loads(text)) for text in (one, other))
+    for table in (first, second):
+        for key in _DESCRIPTIVE:
+            table.pop(key, None)
+    return first == second and list(first.get("phase", ())) == list(second.get("phase", ()))
 
 
 def new_key(key: str, where: str | None = None) -> str:

@@ -21,6 +21,7 @@ from autodenoise.noise import Compose
 from autodenoise.plots import figure as figures
 from autodenoise.plots import image_grid
 from autodenoise.recipes.overrides import first_difference
+from autodenoise.recipes.renamed import same_settings
 from autodenoise.runs import results
 from autodenoise.runs.estimation import estimate_quality
 from autodenoise.runs.figures import FigureContext, draw_figures
@@ -303,7 +304,7 @@ def _method(
     target = run.folder / "against" / recipe.name
     if (target / RECIPE_NAME).exists():
         stored, current = (target / RECIPE_NAME).read_text("utf-8"), recipes.dump(recipe)
-        if stored != current:
+        if not same_settings(stored, current):
             raise UsageError(
                 f"{target} holds another recipe with this name{first_difference(stored, current)}; "
                 f"remove it, or rename {name}"
