@@ -142,7 +142,7 @@ def test_what_is_learnt_is_named_so_that_its_card_can_be(
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("name='exp/one'", "name is 'exp/one'; expected a name of 1 to 255 characters"),
+        ("name='exp/one'", "name is 'exp/one'; expected a name of 1 to 255 printable characters"),
         ("name=''", "name is ''; expected a name of 1 to 255"),
         (f"limits='{'a ' * 600}'", "limits is 'a a .* expected a line of at most 1,000"),
     ],

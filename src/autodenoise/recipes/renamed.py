@@ -25,7 +25,6 @@ RENAMED = {
     "data.normalise": "data.normalize",
     "data.grey": "data.gray",
     "phase.*.average": "phase.*.ema",
-    "licence": "license",
 }
 """Old to new dotted keys, which differ in their last part. ``*`` is any name; lists have no part of
 their own."""
