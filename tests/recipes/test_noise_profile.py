@@ -28,7 +28,7 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "camera.toml"
 
 
-def test_what_was_measured_is_drawn_again(camera: Path, tmp_path: Path) -> None:
+def test_noise_from_a_profile_has_the_measured_statistics(camera: Path, tmp_path: Path) -> None:
     noise = noise_from(camera)
     light = 2000 / 65535 + torch.from_numpy(VIEW).float().permute(2, 0, 1) * 58000 / 65535
     drawn = noise(light.expand(6, -1, -1, -1), torch.Generator().manual_seed(0))
@@ -44,7 +44,7 @@ def test_what_was_measured_is_drawn_again(camera: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(again.correlation_maps, noise.correlation, atol=0.03)
 
 
-def test_a_recipe_takes_it_and_says_it_in_full(camera: Path) -> None:
+def test_recipe_with_a_profile_is_dumped_in_full(camera: Path) -> None:
     noise = noise_from(camera)
     assert noise.clip
     assert len(noise.means) == 2
@@ -54,7 +54,7 @@ def test_a_recipe_takes_it_and_says_it_in_full(camera: Path) -> None:
     assert recipes.load(written).noise == (noise,)
 
 
-def test_the_file_tells_people_what_was_measured(camera: Path) -> None:
+def test_profile_file_contains_readable_numbers(camera: Path) -> None:
     told = tomllib.loads(camera.read_text())["profile"]
     assert (told["scenes"], told["shots"], told["law"]) == (1, 4, "line")
     assert told["range"] == [0, 65535]
@@ -67,7 +67,7 @@ def test_the_file_tells_people_what_was_measured(camera: Path) -> None:
         assert channel["r_squared"] > 0.99
 
 
-def test_names_of_files_cannot_break_the_file(tmp_path: Path) -> None:
+def test_any_file_name_is_escaped_in_the_profile(tmp_path: Path) -> None:
     folder = tmp_path / 'a"b\x7f\n[c]\\'
     save(folder / "x", CAMERA.shoot(VIEW[:40, :40], 2))
     (folder / 'y"\t.png').write_bytes(b"no picture")
@@ -85,7 +85,7 @@ NOISE = 'kind = "measured"\nmeans = [0.0]\nsigmas = [[0.1]]\ncorrelation = [[[1.
     ("text", "said"),
     [
         ("[noise", "is not TOML"),
-        ('title = "a recipe"', r"no table \[noise\]. autodenoise noise-profile makes one"),
+        ('title = "a recipe"', r"no table \[noise\]. Create one with: autodenoise noise-profile"),
         ('[[noise]]\nkind = "gaussian"', "no table"),
         (f"[noise]\n{NOISE}typo = 1", "unknown key in noise: 'typo'"),
         (f"[noise]\n{NOISE.replace('measured', 'gaussian')}", "noise.kind is 'gaussian'"),
@@ -95,14 +95,14 @@ NOISE = 'kind = "measured"\nmeans = [0.0]\nsigmas = [[0.1]]\ncorrelation = [[[1.
         (f"[noise]\n{NOISE.replace('0.1', 'true')}", r"noise.sigmas.0.0 is True"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, text: str, said: str) -> None:
+def test_invalid_profile_names_the_first_error(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "a.toml").write_text(text)
     with pytest.raises(InputError, match=said) as raised:
         noise_from(tmp_path / "a.toml")
     assert "a.toml" in str(raised.value)
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_unreadable_profile_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot read the noise profile .*a\.toml: No such file"):
         noise_from(tmp_path / "a.toml")
     (tmp_path / "a.toml").write_bytes(b"\xff\xfe\x00")

@@ -19,7 +19,7 @@ from autodenoise.recipes import OwnData, dump, load
         ("noisy-only", "recorrupted"),
     ],
 )
-def test_what_there_is_decides_what_is_learnt(
+def test_supervision_determines_the_objective(
     supervision: Any, objective: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "series"
@@ -35,7 +35,7 @@ def test_what_there_is_decides_what_is_learnt(
     assert load(tmp_path / "again.toml") == recipe
 
 
-def test_what_a_recipe_lacks_for_such_pictures_can_be_set(tmp_path: Path) -> None:
+def test_settings_can_supply_what_a_recipe_lacks(tmp_path: Path) -> None:
     own = OwnData("noisy-only", tmp_path)
     with pytest.raises(UsageError, match="trains on crops; set crop too"):
         load("swift-mnist", own=own)
@@ -52,28 +52,28 @@ def test_what_a_recipe_lacks_for_such_pictures_can_be_set(tmp_path: Path) -> Non
         ("poisson:2.5-100", Poisson((2.5, 100.0))),
     ],
 )
-def test_noise_is_named_as_in_tables_of_scores(text: str, noise: object, tmp_path: Path) -> None:
+def test_noise_strength_uses_published_units(text: str, noise: object, tmp_path: Path) -> None:
     assert load(None, own=OwnData("clean", tmp_path, noise=text)).noise == (noise,)
 
 
 @pytest.mark.parametrize("text", ["25", "gaussian", "gaussian:x", "blur:2", "gaussian:25-"])
-def test_other_noise_is_refused_with_what_there_is(text: str, tmp_path: Path) -> None:
+def test_unknown_noise_is_refused_with_the_choices(text: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"gaussian:25, gaussian:0-55, poisson:30"):
         load(None, own=OwnData("clean", tmp_path, noise=text))
 
 
-def test_noise_that_is_known_is_learnt_from(tmp_path: Path) -> None:
+def test_known_noise_of_noisy_images_is_used(tmp_path: Path) -> None:
     recipe = load(None, own=OwnData("noisy-only", tmp_path, noise="gaussian:25"))
     assert recipe.noise == (Gaussian(25 / 255),)
     assert recipe.phase["denoise"].objective == "recorrupted"
 
 
-def test_noise_is_not_told_of_what_shows_it(tmp_path: Path) -> None:
+def test_noise_is_refused_for_pairs_and_repeats(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not for supervision = 'repeats'"):
         OwnData("repeats", tmp_path, noise="gaussian:25")
 
 
-def test_a_recipe_keeps_its_network_and_steps(tmp_path: Path) -> None:
+def test_recipe_keeps_its_network_and_phases(tmp_path: Path) -> None:
     named = load("photo-balanced-gray")
     recipe = load("photo-balanced-gray", own=OwnData("repeats", tmp_path))
     assert recipe.network == named.network
@@ -85,7 +85,7 @@ def test_a_recipe_keeps_its_network_and_steps(tmp_path: Path) -> None:
         assert phase.optimizer == named.phase[name].optimizer
 
 
-def test_going_on_takes_the_network_of_what_it_starts_from(tmp_path: Path) -> None:
+def test_starting_from_a_model_uses_its_network(tmp_path: Path) -> None:
     recipe = load(None, own=OwnData("noisy-only", tmp_path, start="photo-fast-gray"))
     assert recipe.start == "photo-fast-gray"
     assert recipe.network.name == "unet"
@@ -96,14 +96,14 @@ def test_going_on_takes_the_network_of_what_it_starts_from(tmp_path: Path) -> No
     assert 100 <= recipe.data.samples * phase.epochs / phase.batch_size <= 300  # type: ignore[operator]
 
 
-def test_what_cannot_be_gone_on_from_is_told_at_once(tmp_path: Path) -> None:
+def test_unusable_start_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="photo-fast-gray"):
         load(None, own=OwnData("noisy-only", tmp_path, start="photo-fast-grey"))
     with pytest.raises(InputError):
         load(None, own=OwnData("noisy-only", tmp_path, start=str(tmp_path / "no.onnx")))
 
 
-def test_nothing_to_learn_from_says_what_to_name() -> None:
+def test_missing_recipe_and_data_name_the_options() -> None:
     with pytest.raises(UsageError, match="name a recipe"):
         load(None)
 
@@ -117,7 +117,7 @@ def test_nothing_to_learn_from_says_what_to_name() -> None:
         ("data.crop=0", "crop is 0"),
     ],
 )
-def test_what_does_not_go_together_is_refused(setting: str, message: str, tmp_path: Path) -> None:
+def test_incompatible_settings_are_refused(setting: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
         load(None, [setting], own=OwnData("noisy-only", tmp_path))
 
@@ -131,9 +131,7 @@ def test_what_does_not_go_together_is_refused(setting: str, message: str, tmp_pa
         (r"a\b.tif", "a_b"),
     ],
 )
-def test_what_is_learnt_is_named_so_that_its_card_can_be(
-    name: str, expected: str, tmp_path: Path
-) -> None:
+def test_run_names_are_valid_in_cards(name: str, expected: str, tmp_path: Path) -> None:
     (tmp_path / name).touch()
     recipe = load(None, own=OwnData("noisy-only", tmp_path / name))
     assert recipe.name == expected
@@ -147,22 +145,20 @@ def test_what_is_learnt_is_named_so_that_its_card_can_be(
         (f"limits='{'a ' * 600}'", "limits is 'a a .* expected a line of at most 1,000"),
     ],
 )
-def test_what_no_card_could_say_is_told_before_training(setting: str, said: str) -> None:
+def test_names_invalid_in_cards_are_refused_before_training(setting: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         load("digits", [setting])
 
 
 @pytest.mark.parametrize("phase", ["3", "{denoise = 3}"])
-def test_phases_that_are_no_tables_are_told_with_own_pictures_too(
-    phase: str, tmp_path: Path
-) -> None:
+def test_phase_that_is_not_a_table_is_refused_with_own_data(phase: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(f"title = 'T'\nphase = {phase}\n[data]\nsource = 'a'\n[network]\nname = 'unet'")
     with pytest.raises(UsageError, match="phase"):
         load(path, own=OwnData("noisy-only", tmp_path))
 
 
-def test_a_profile_that_is_no_table_is_passed_over(tmp_path: Path) -> None:
+def test_profile_key_that_is_not_a_table_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "noise.toml"
     path.write_text("profile = 3\n[noise]\nkind = 'gaussian'\nsigma = 0.1")
     with pytest.raises(InputError, match="means is missing"):

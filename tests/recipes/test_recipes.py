@@ -28,7 +28,7 @@ def small(tmp_path: Path, text: str = SMALL) -> Path:
 
 
 @pytest.mark.parametrize("name", builtin_names())
-def test_builtin_recipes_come_back_from_their_own_dump(name: str, tmp_path: Path) -> None:
+def test_builtin_recipes_survive_dump_and_load(name: str, tmp_path: Path) -> None:
     recipe = load(name)
     assert recipe.name == name
     assert recipe.source
@@ -36,7 +36,7 @@ def test_builtin_recipes_come_back_from_their_own_dump(name: str, tmp_path: Path
     assert load(tmp_path / "dumped.toml") == recipe
 
 
-def test_what_conv_mnist_says_is_what_its_tutorial_does() -> None:
+def test_conv_mnist_matches_its_tutorial() -> None:
     recipe = load("conv-mnist")
     assert recipe.noise == (noise.Gaussian(0.4, clip=True),)
     assert [phase.epochs for phase in recipe.phase.values()] == [50, 100]
@@ -48,7 +48,7 @@ def test_what_conv_mnist_says_is_what_its_tutorial_does() -> None:
     assert recipe.data.validation == "test"
 
 
-def test_a_file_says_what_differs_and_defaults_fill_the_rest(tmp_path: Path) -> None:
+def test_defaults_complete_a_recipe_file(tmp_path: Path) -> None:
     recipe = load(small(tmp_path))
     assert recipe.name == "small"
     assert recipe.noise == (noise.Gaussian((0.1, 0.5)),)
@@ -57,7 +57,7 @@ def test_a_file_says_what_differs_and_defaults_fill_the_rest(tmp_path: Path) -> 
     assert recipe.seed == 0
 
 
-def test_another_kind_starts_from_its_own_defaults() -> None:
+def test_changing_a_kind_resets_its_defaults() -> None:
     recipe = load(
         "digits", ["phase.denoise.optimizer.kind=adam", "noise.kind=speckle", "noise.sigma=1"]
     )
@@ -65,7 +65,7 @@ def test_another_kind_starts_from_its_own_defaults() -> None:
     assert recipe.noise == (noise.Speckle(1),)
 
 
-def test_a_path_of_data_is_relative_to_its_recipe(
+def test_data_path_is_relative_to_the_recipe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "letters").mkdir()
@@ -80,7 +80,7 @@ def test_a_path_of_data_is_relative_to_its_recipe(
     assert load(path, ["data.source=mine"]).data.source == str(elsewhere / "mine")
 
 
-def test_a_list_of_corruptions(tmp_path: Path) -> None:
+def test_list_of_noises_is_read(tmp_path: Path) -> None:
     text = SMALL.replace(
         'noise = { kind = "gaussian", sigma = [0.1, 0.5] }',
         'noise = [{ kind = "blur", sigma = [0, 2.0] }, { kind = "uniform", amplitude = 1 }]',
@@ -103,7 +103,7 @@ noise.parts = [
 )
 
 
-def test_a_mixture_of_corruptions(tmp_path: Path) -> None:
+def test_mixture_is_read(tmp_path: Path) -> None:
     inner = noise.Mixture((noise.Part(1, (noise.Jpeg(50),)),))
     expected = noise.Mixture((noise.Part(1), noise.Part(2, (noise.Gaussian(0.1), inner))))
     recipe = load(small(tmp_path, MIXED))
@@ -127,7 +127,7 @@ def test_a_mixture_of_corruptions(tmp_path: Path) -> None:
         (("weight = 2", "weight = 'often'"), "noise.0.parts.1.weight is 'often'"),
     ],
 )
-def test_mistakes_in_a_mixture_are_named_by_their_place(
+def test_errors_in_a_mixture_name_the_key(
     tmp_path: Path, wrong: tuple[str, str], says: str
 ) -> None:
     assert wrong[0] in MIXED
@@ -136,7 +136,7 @@ def test_mistakes_in_a_mixture_are_named_by_their_place(
     assert says in str(caught.value)
 
 
-def test_settings(tmp_path: Path) -> None:
+def test_overrides(tmp_path: Path) -> None:
     recipe = load(
         small(tmp_path),
         [
@@ -180,7 +180,7 @@ def test_settings(tmp_path: Path) -> None:
         ("title.x=1", "not a table"),
     ],
 )
-def test_wrong_settings_say_what_is_right(tmp_path: Path, setting: str, says: str) -> None:
+def test_invalid_overrides_say_what_was_expected(tmp_path: Path, setting: str, says: str) -> None:
     with pytest.raises(UsageError) as caught:
         load(small(tmp_path), [setting])
     assert says in str(caught.value)
@@ -191,7 +191,7 @@ def test_wrong_settings_say_what_is_right(tmp_path: Path, setting: str, says: st
     ("settings", "says"),
     [
         (["phase={'warm/up' = {epochs = 1}}"], "a phase is called 'warm/up'"),
-        (["phase={best = {epochs = 1}}"], "none of best, checkpoint, start"),
+        (["phase={best = {epochs = 1}}"], "not one of best, checkpoint, start"),
         (["data.shots=2"], "supervised, which does not support repeats"),
         (
             ["data.shots=1", "phase.squares.objective=noise2noise"],
@@ -200,31 +200,31 @@ def test_wrong_settings_say_what_is_right(tmp_path: Path, setting: str, says: st
         (["noise.sigma=[0.1, 0.2]", "phase.squares.objective=recorrupted"], "one strength"),
         (
             ["noise={kind = 'uniform', amplitude = 0.3}", "phase.squares.objective=recorrupted"],
-            "0 on average",
+            "with mean 0",
         ),
         (
             [
                 "noise={kind='mixture', parts=[{weight=1, noise=[{kind='gaussian', sigma=0.1}]}]}",
                 "phase.squares.objective=recorrupted",
             ],
-            "0 on average",
+            "with mean 0",
         ),
     ],
 )
-def test_phases_that_do_not_fit_the_rest(settings: list[str], says: str) -> None:
+def test_phases_incompatible_with_the_recipe_are_refused(settings: list[str], says: str) -> None:
     with pytest.raises(UsageError) as caught:
         load("photo-fast-gray", ["search={}", *settings])
     assert says in str(caught.value)
 
 
 @pytest.mark.parametrize("key", ["title", "data", "noise", "network", "phase"])
-def test_what_a_recipe_cannot_do_without(tmp_path: Path, key: str) -> None:
+def test_required_keys(tmp_path: Path, key: str) -> None:
     lines = [line for line in SMALL.splitlines() if not line.startswith(key)]
     with pytest.raises(UsageError, match=f"{key} is missing"):
         load(small(tmp_path, "\n".join(lines)))
 
 
-def test_files_that_are_no_recipes(tmp_path: Path) -> None:
+def test_files_that_are_not_recipes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'conv-mnist'"):
         load("conv-mnits")
     with pytest.raises(InputError, match="cannot read the recipe"):
@@ -236,7 +236,7 @@ def test_files_that_are_no_recipes(tmp_path: Path) -> None:
         load(tmp_path / "binary.toml")
 
 
-def test_a_recipe_can_be_made_in_python_and_checks_itself() -> None:
+def test_recipe_built_in_python_is_validated() -> None:
     given: dict[str, Any] = tomllib.loads(dump(load("digits")))
     assert given["network"] == {"name": "swift", "dark": 0.3}
     with pytest.raises(UsageError, match="did you mean 'widths'"):
@@ -246,11 +246,11 @@ def test_a_recipe_can_be_made_in_python_and_checks_itself() -> None:
         Recipe("x", recipe.data, (), recipe.network, recipe.phase)
 
 
-def test_every_network_can_be_named_in_a_recipe() -> None:
+def test_every_network_works_in_a_recipe() -> None:
     assert all(Network(name).arguments == {} for name in nets.NETWORKS)
 
 
-def test_a_level_of_a_network_may_be_left_out() -> None:
+def test_optional_network_level_can_be_zero() -> None:
     recipe = load("photo-fast-gray", ["search={}", "network.deep=0"])
     assert recipe.network.arguments == {"preset": "fast", "deep": 0}
     for wrong, least in (("network.deep=-1", 0), ("network={name='swift', widths=[0, 1, 1]}", 1)):
@@ -258,7 +258,7 @@ def test_a_level_of_a_network_may_be_left_out() -> None:
             load("photo-fast-gray", ["search={}", wrong])
 
 
-def test_networks_that_answer_with_images_are_not_trained_on_probabilities() -> None:
+def test_bce_is_refused_for_networks_that_output_images() -> None:
     with pytest.raises(UsageError, match=r"loss is bce.*unet.*use mse"):
         load("conv-mnist", ["network={name='unet'}"])
     settings = [f"phase.{phase}.loss=mse" for phase in ("reconstruct", "denoise")]
@@ -272,7 +272,7 @@ def written(recipe: Recipe, folder: Path) -> Path:
     return path
 
 
-def test_minutes_are_shared_out_by_what_epochs_cost(tmp_path: Path) -> None:
+def test_minutes_are_divided_by_the_cost_of_epochs(tmp_path: Path) -> None:
     recipe = load("photo-fast-color", minutes=70)
     minutes = {name: phase.minutes for name, phase in recipe.phase.items()}
     # 24 epochs of squares of 96 pixels cost six times as much as one of 192.
@@ -295,7 +295,7 @@ def test_minutes_are_shared_out_by_what_epochs_cost(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "says"),
     [
-        ("phase.squares.noise=once", "no crop is seen twice"),
+        ("phase.squares.noise=once", "no crop is used twice"),
         ("phase.squares.crop=0", "crop is 0"),
         ("phase.squares.clip=0", "clip is 0"),
         ("phase.squares.ema=1", "ema is 1"),
@@ -305,11 +305,11 @@ def test_minutes_are_shared_out_by_what_epochs_cost(tmp_path: Path) -> None:
         ("phase.squares.schedule.floor=2", "floor is 2"),
     ],
 )
-def test_what_photos_cannot_be_trained_with(setting: str, says: str) -> None:
+def test_settings_invalid_for_crops_are_refused(setting: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         load("photo-fast-color", [setting])
 
 
-def test_squares_of_another_size_need_crops() -> None:
+def test_crop_of_a_phase_needs_crops_in_data() -> None:
     with pytest.raises(UsageError, match=r"phase\.denoise\.crop needs crop in \[data\]"):
         load("digits", ["phase.denoise.crop=8"])

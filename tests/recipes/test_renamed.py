@@ -24,7 +24,7 @@ search.phase.denoise.average = [0.9, 0.99]
 """
 
 
-def test_renamed_keys_differ_in_their_last_part_alone() -> None:
+def test_renamed_keys_differ_only_in_their_last_part() -> None:
     for old, new in RENAMED.items():
         assert old.rpartition(".")[0] == new.rpartition(".")[0]
         assert old != new

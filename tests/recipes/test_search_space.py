@@ -28,7 +28,7 @@ def small(tmp_path: Path, search: str) -> Path:
     return path
 
 
-def test_a_search_is_read_and_comes_back_from_its_dump(tmp_path: Path) -> None:
+def test_search_survives_dump_and_load(tmp_path: Path) -> None:
     recipe = load(
         small(
             tmp_path,
@@ -53,7 +53,7 @@ def test_a_search_is_read_and_comes_back_from_its_dump(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", builtin_names())
-def test_every_builtin_recipe_can_be_searched_from_where_it_stands(name: str) -> None:
+def test_builtin_recipes_lie_inside_their_search_space(name: str) -> None:
     recipe = load(name)
     assert len(recipe.search) >= 2
     settings = settings_of(recipe)
@@ -80,17 +80,17 @@ def test_every_builtin_recipe_can_be_searched_from_where_it_stands(name: str) ->
         ("phase.denoise.epochs = { from = 1, to = 4 }", "expected a range such as"),
         ("phase.denoise.epochs = 5", "expected a range such as"),
         ("phase.denoise.epochs = []", "an empty list"),
-        ("phase.denoise.epochs = [1, 2, 1]", "the choice 1 is there twice"),
+        ("phase.denoise.epochs = [1, 2, 1]", "the choice 1 appears twice"),
         ("phase.denoise.epochs = [1, { a = 1 }]", "cannot be a choice"),
         ("phase.denoise.epochs = [1, 0]", "epochs is 0"),
         ("phase.denoise.batch_size = { low = 1, high = inf }", "finite"),
         (
             "phase.denoise.optimizer.learning_rate = { low = 0, high = 1, log = true }",
-            "log needs low above 0",
+            "expected above 0",
         ),
         (
             "phase.denoise.optimizer.learning_rate = { low = 1, high = 2, step = 1, log = true }",
-            "either a step or",
+            "step and log are both set",
         ),
         ("phase.denoise.optimizer.kind = ['adam', 'adan']", "did you mean 'adam'?"),
         ("network.widths = [[32], [0]]", "expected numbers of at least 1"),
@@ -101,7 +101,7 @@ def test_every_builtin_recipe_can_be_searched_from_where_it_stands(name: str) ->
         ("seed = [1, 2]", "could not be compared"),
     ],
 )
-def test_wrong_searches_say_what_is_right(tmp_path: Path, search: str, says: str) -> None:
+def test_invalid_searches_say_what_was_expected(tmp_path: Path, search: str, says: str) -> None:
     with pytest.raises(UsageError) as caught:
         load(small(tmp_path, search))
     assert says in str(caught.value)
@@ -109,7 +109,7 @@ def test_wrong_searches_say_what_is_right(tmp_path: Path, search: str, says: str
     assert "\n" not in str(caught.value)
 
 
-def test_a_setting_of_one_kind_may_be_searched_beside_the_kind(tmp_path: Path) -> None:
+def test_setting_of_one_kind_can_be_searched_with_the_kind(tmp_path: Path) -> None:
     search = """
     phase.denoise.optimizer.adamw_learning_rate = [1e-3, 2e-3]
     phase.denoise.optimizer.kind = ["adam", "muon"]
@@ -126,7 +126,7 @@ def test_a_setting_of_one_kind_may_be_searched_beside_the_kind(tmp_path: Path) -
         with_values(recipe, {f"{optimizer}.adamw_learning_rate": 2e-3})
 
 
-def test_what_is_set_is_no_longer_searched(tmp_path: Path) -> None:
+def test_overridden_setting_is_no_longer_searched(tmp_path: Path) -> None:
     search = """
     phase.reconstruct.epochs = [1, 2]
     phase.denoise.epochs = [1, 2]
@@ -144,7 +144,7 @@ def test_what_is_set_is_no_longer_searched(tmp_path: Path) -> None:
         assert "network.widths" not in load("digits", [setting]).search
 
 
-def test_what_is_in_a_range() -> None:
+def test_range_membership() -> None:
     assert 24 in Range(8, 64, step=8)
     assert 25 not in Range(8, 64, step=8)
     assert 72 not in Range(8, 64, step=8)
@@ -154,7 +154,7 @@ def test_what_is_in_a_range() -> None:
     assert "a" not in Range(1, 2)
 
 
-def test_names_are_as_short_as_they_can_be() -> None:
+def test_short_names_are_the_shortest_unique_endings() -> None:
     keys = [
         "phase.reconstruct.epochs",
         "phase.denoise.epochs",
@@ -171,7 +171,7 @@ def test_names_are_as_short_as_they_can_be() -> None:
     assert label(0.5) == 0.5
 
 
-def test_settings_by_path_and_where_two_recipes_differ() -> None:
+def test_settings_by_dotted_key_and_first_difference() -> None:
     recipe = load("digits")
     settings = settings_of(recipe)
     assert settings["noise.sigma"] == 0.4

@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, in one line that says what would be right."""
+"""Validation errors of a recipe as one line that says what was expected."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _TABLES: dict[str, type] = {**_KINDS, "parts": Part}
 
 
 def explain(error: ValidationError, known: list[str], owner: str = "") -> str:
-    """Say in one line what the first thing wrong is, and what would be right."""
+    """Return the first error as one line that says what was expected."""
     first = error.errors()[0]
     place = [owner, *first["loc"]] if owner else [*first["loc"]]
-    # The kind of a corruption or optimiser is in pydantic's place, but not in the file's.
-    # So are the types of a value that may be of several.
+    # pydantic's location includes the kind of a noise or optimizer and the alternatives of a union;
+    # the file's does not.
     steps = [
         str(step)
         for step in place
@@ -54,7 +54,7 @@ def _kinds(steps: list[str]) -> list[str]:
 
 
 def known_keys(error: ValidationError, whole: type) -> list[str]:
-    """List the keys of the table in which the first thing is wrong; `whole` is that of a recipe."""
+    """Return the keys of the table with the first error; `whole` is the recipe's type."""
     place = error.errors()[0]["loc"][:-1]
     kind = next((step for step in reversed(place) if step in _TABLES), None)
     owner: type

@@ -1,4 +1,4 @@
-"""Noise that ``noise-profile`` measured, from its file."""
+"""Read noise profiles that ``autodenoise noise-profile`` wrote."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["noise_from"]
 
 @dataclass(frozen=True)
 class _File:
-    """What is read of it; the numbers for people are not looked at."""
+    """The part of the file that defines the noise."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
@@ -33,13 +33,12 @@ _FILE: TypeAdapter[_File] = TypeAdapter(_File)
 
 
 def noise_from(path: Path) -> Measured:
-    """Read the noise that ``autodenoise noise-profile`` wrote.
+    """Return the noise in a noise profile file.
 
     Raises
     ------
     InputError
-        The file is missing, is not TOML, or is no noise profile; the message names the first thing
-        that is wrong.
+        The file is missing, is not TOML, or is not a noise profile.
     """
     try:
         table = tomllib.loads(path.read_text("utf-8"))
@@ -50,18 +49,18 @@ def noise_from(path: Path) -> Measured:
         raise InputError(f"{path} is not TOML: {error}") from None
     if not isinstance(table.get("noise"), dict):
         raise InputError(
-            f"{path} is no noise profile: it has no table [noise]. "
-            "autodenoise noise-profile makes one"
+            f"{path} is not a noise profile: it has no table [noise]. "
+            "Create one with: autodenoise noise-profile"
         )
     about = table.get("profile")
     if isinstance(about, dict) and about.get("own_unit", False):
         raise InputError(
-            f"{path} was measured in its files' own unit, since they do not say what is black and "
-            "what is white, so its strength fits no other pictures. Measure pictures of 8 or 16 "
-            "bits, or learn without it: noise of noisy pictures is measured on them"
+            f"{path} was measured on files of unknown intensity range, so it does not apply to "
+            "other images. Measure images of 8 or 16 bits, or train without a profile, which "
+            "measures the noise on the noisy images"
         )
     try:
-        # By way of JSON, whose arrays strict checking takes for tuples.
+        # Through JSON: strict validation accepts its arrays as tuples.
         return _FILE.validate_json(json.dumps({"noise": table["noise"]}, default=str)).noise
     except ValidationError as error:
         known = [entry.name for entry in dataclasses.fields(Measured)]

@@ -1,4 +1,4 @@
-"""Recipes for people's own pictures: what is known of them decides what can be learnt, and how."""
+"""Recipes for a user's own data: the kind of supervision determines the objective."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ __all__ = ["OwnData", "applied", "template"]
 _NUMBER = r"\d+(?:\.\d+)?"
 _STRENGTH = re.compile(rf"(gaussian|poisson):({_NUMBER})(?:-({_NUMBER}))?")
 
-# What a network learns that has learnt before: few steps, and small ones.
-_GOING_ON = {
+# A trained network needs few steps, and small ones.
+_FINE_TUNING = {
     "epochs": 1,
     "optimizer": {"kind": "muon", "learning_rate": 0.001, "adamw_learning_rate": 3e-4},
 }
@@ -39,23 +39,22 @@ _GOING_ON = {
 
 @dataclass(frozen=True)
 class OwnData:
-    """Somebody's own pictures.
+    """A user's own image files, and what is known about them.
 
     Attributes
     ----------
     supervision
-        What there is of each scene, see `autodenoise.data.spec.Supervision`.
+        What the files contain of each sample, see `autodenoise.data.spec.Supervision`.
     source
-        A folder, or a file.
+        A folder or a file.
     targets
-        Of pairs, the folder of clean pictures.
+        For paired data, the folder of clean images.
     noise
-        Of clean pictures, what is put on them; of noisy ones, what they have, where that is known:
-        ``gaussian:25`` in 8-bit units, ``poisson:30`` in photons at white, or the file of a noise
-        profile. ``gaussian:0-55`` and the like are drawn for each clean picture. Empty: what the
-        recipe says.
+        The noise to add to clean images, or the known noise of noisy ones: ``gaussian:25`` in 8-bit
+        units, ``poisson:30`` in photons at white, or the file of a noise profile. A range such as
+        ``gaussian:0-55`` is drawn for each clean image. Empty: the recipe's noise.
     start
-        What training goes on from, see `autodenoise.recipes.Recipe`; empty: random weights.
+        The weights to start from, see `autodenoise.recipes.Recipe`; empty: random weights.
     """
 
     supervision: Supervision
@@ -78,13 +77,13 @@ class OwnData:
 
     @property
     def name(self) -> str:
-        """A name for what is learnt from them: that of the folder or file."""
+        """The name of the folder or file, as the name of the run."""
         source = self.source.resolve()
         return as_name(source.name if source.is_dir() else source.stem)
 
 
 def template(own: OwnData) -> dict[str, Any]:
-    """Give the table of the recipe for pictures of this kind, without the pictures."""
+    """Return the recipe for data of this kind, as a TOML table without the data."""
     file = resources.files(__package__).joinpath("own", f"{own.supervision}.toml")
     table = tomllib.loads(file.read_text("utf-8"))
     if own.start:
@@ -93,25 +92,34 @@ def template(own: OwnData) -> dict[str, Any]:
         known = {key: value for key, value in card.arguments.items() if key not in inferred}
         table["network"] = {"name": card.network, **known}
         for phase in table["phase"].values():
-            phase |= _GOING_ON
+            phase |= _FINE_TUNING
     return {"name": own.name, **table}
 
 
 def applied(table: Mapping[str, Any], own: OwnData) -> dict[str, Any]:
-    """Give the table of a recipe that learns from somebody's own pictures.
+    """Return a recipe changed to train on a user's own data.
 
     Parameters
     ----------
     table
-        Of a recipe, as TOML has it: its network, phases and noise stay. What is learnt from clean
-        pictures in it is learnt by the objective for what there is.
+        The recipe as a TOML table. Its network, phases and noise stay; its objective changes to one
+        that suits the supervision.
     own
-        The pictures.
+        The data.
     """
-    kept = ("crop", "samples", "normalize", "shrink", "shuffle_channels", "gray", "size", "copies")
+    inherited = (
+        "crop",
+        "samples",
+        "normalize",
+        "shrink",
+        "shuffle_channels",
+        "gray",
+        "size",
+        "copies",
+    )
     before = table.get("data", {})
     data = {
-        **{key: before[key] for key in kept if key in before},
+        **{key: before[key] for key in inherited if key in before},
         "source": str(own.source.resolve()),
         "supervision": own.supervision,
         "validation": "random",
@@ -127,7 +135,7 @@ def applied(table: Mapping[str, Any], own: OwnData) -> dict[str, Any]:
     if own.start:
         changed["start"] = own.start
     instead, phases = _objective(own), table.get("phase")
-    # What is no table is told of when the recipe is checked.
+    # Validation of the recipe reports values that are not tables.
     if instead is not None and isinstance(phases, dict):
         changed["phase"] = {
             name: {**phase, "objective": instead, "loss": "mse"}
@@ -139,7 +147,7 @@ def applied(table: Mapping[str, Any], own: OwnData) -> dict[str, Any]:
 
 
 def _objective(own: OwnData) -> str | None:
-    """Say by which objective such pictures are learnt from; None: that of the recipe."""
+    """Return the objective for data of this kind; None: the recipe's."""
     if own.supervision == "repeats":
         return "noise2noise"
     if own.supervision == "noisy-only":

@@ -1,4 +1,4 @@
-"""Whether a phase of training fits the rest of its recipe."""
+"""Check that a phase of training fits the rest of its recipe."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _POSSIBLE = {
     "repeats": ("noise2noise", *_BLIND),
     "noisy-only": _BLIND,
 }
-# A phase's weights are kept under its name, beside files of these names.
+# A phase's weights are saved under its name, beside files of these names.
 _TAKEN = ("best", "checkpoint", "start")
 
 
@@ -42,11 +42,11 @@ def check_phase(
     """
     if not re.fullmatch(r"[\w-]+", name) or name in _TAKEN:
         raise UsageError(
-            f"a phase is called {name!r}; expected letters, digits, _ and -, and none of "
+            f"a phase is called {name!r}; expected letters, digits, _ and -, and not one of "
             f"{', '.join(_TAKEN)}"
         )
     if phase.noise == "once" and data.crop is not None:
-        raise UsageError(f"phase.{name}.noise is once, but no crop is seen twice; use fresh")
+        raise UsageError(f"phase.{name}.noise is once, but no crop is used twice; use fresh")
     supervision = data.supervision
     if data.shots is not None:
         supervision = "noisy-only" if data.shots == 1 else "repeats"
@@ -57,14 +57,13 @@ def check_phase(
         )
     if phase.objective == "recorrupted" and not all(map(adds_alike, noise)):
         raise UsageError(
-            f"phase.{name}.objective is recorrupted, which must know what noise adds to every "
-            "picture; name noise of one strength that is 0 on average, or none for noisy pictures, "
-            "on which it is measured"
+            f"phase.{name}.objective is recorrupted, which must know the noise of every image; "
+            "specify noise of one strength with mean 0, or none to measure it on noisy images"
         )
     if phase.crop is not None and data.crop is None:
         raise UsageError(f"phase.{name}.crop needs crop in [data]")
     if phase.loss == "bce" and NETWORKS[network].answers == "image":
         raise UsageError(
-            f"phase.{name}.loss is bce, which needs a network that answers with probabilities; "
-            f"{network} answers with the image itself: use mse"
+            f"phase.{name}.loss is bce, which needs a network whose output is logits; "
+            f"{network} outputs the image itself: use mse"
         )

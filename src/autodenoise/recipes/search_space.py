@@ -1,4 +1,4 @@
-"""What a search may change of a recipe: a range or a list of choices for each setting."""
+"""What a search varies in a recipe: a range or a list of choices for each setting."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ __all__ = ["Choices", "Range", "Space", "check", "flatten", "label", "short_name
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both of them included.
+    """Numbers from `low` to `high`, inclusive.
 
     Attributes
     ----------
     low
-        The least.
+        The smallest number.
     high
-        The greatest. If both are whole, and `step` where there is one, so is every number between.
+        The largest. If both, and `step` if given, are integers, only integers are tried.
     step
-        Only `low`, `low` + `step` and so on.
+        Try only `low`, `low` + `step` and so on.
     log
-        Tried evenly on a logarithmic axis, as learning rates should be.
+        Sample on a logarithmic scale, for example for learning rates.
     """
 
     low: int | float
@@ -39,7 +39,7 @@ class Range:
 
     @property
     def whole(self) -> bool:
-        """Whether it is of whole numbers."""
+        """Whether only integers are tried."""
         return all(isinstance(n, int) for n in (self.low, self.high, self.step or 1))
 
     def __contains__(self, value: object) -> bool:
@@ -50,25 +50,25 @@ class Range:
 
 
 Choices = tuple[Any, ...]
-"""Some values of a setting: numbers, words, truth values, or lists of them."""
+"""Values of a setting: numbers, strings, booleans, or lists of them."""
 
 Space = Annotated[
     Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")],
     Discriminator(lambda value: "range" if isinstance(value, dict | Range) else "choices"),
 ]
-"""What a setting may be, as a recipe's ``[search]`` says it."""
+"""The values that a search tries for a setting."""
 
 
 def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Give the ranges and choices of a ``[search]`` table by the whole path of their setting.
+    """Return the ranges and choices of a ``[search]`` table by dotted key.
 
-    TOML reads ``phase.denoise.epochs = [1, 2]`` as tables inside tables, and the same in quotes as
-    one key. Both are fine.
+    TOML reads ``phase.denoise.epochs = [1, 2]`` as nested tables, and the quoted key as one key.
+    Both are accepted.
 
     Raises
     ------
     UsageError
-        Something is neither range nor list.
+        A value is neither a range nor a list.
     """
     spaces: dict[str, Any] = {}
     for name, value in table.items():
@@ -89,12 +89,12 @@ _RANGE_KEYS = set(Range.__dataclass_fields__)
 
 
 def check(key: str, space: Range | Choices) -> None:
-    """Make sure that a range is one, and that choices are some, all different.
+    """Check that a range is valid, and that choices are non-empty and distinct.
 
     Raises
     ------
     UsageError
-        They are not.
+        They are not valid.
     """
     fault = _fault_of_range(space) if isinstance(space, Range) else _fault_of_choices(space)
     if fault is not None:
@@ -104,13 +104,13 @@ def check(key: str, space: Range | Choices) -> None:
 def _fault_of_range(space: Range) -> str | None:
     low, high, step = space.low, space.high, space.step
     if not all(math.isfinite(number) for number in (low, high, step or 0)):
-        return "a range goes from one finite number to another"
+        return "expected a range between two finite numbers"
     if low >= high:
         return f"low is {low} and high is {high}; expected low below high"
     if space.log and low <= 0:
-        return f"log needs low above 0, got {low}"
+        return f"low is {low}; expected above 0, since log is set"
     if space.log and step is not None:
-        return "a range has either a step or a logarithmic axis (log)"
+        return "step and log are both set; expected one of them"
     if step is not None and step <= 0:
         return f"step is {step}; expected a number above 0"
     if step is not None and (rest := _beyond_steps(space, high)):
@@ -119,7 +119,7 @@ def _fault_of_range(space: Range) -> str | None:
 
 
 def _beyond_steps(space: Range, value: float) -> float:
-    """Give how far a value is above the step below it, without the errors of binary fractions."""
+    """Return how far a value is above the step below it, in exact decimals."""
     low, step = Decimal(str(space.low)), Decimal(str(space.step))
     return float((Decimal(str(value)) - low) % step)
 
@@ -130,23 +130,23 @@ def _fault_of_choices(choices: Choices) -> str | None:
     for index, choice in enumerate(choices):
         parts = choice if isinstance(choice, list) else [choice]
         if not all(isinstance(part, bool | int | float | str) for part in parts):
-            return f"{choice!r} cannot be a choice; expected numbers, words or lists of them"
+            return f"{choice!r} cannot be a choice; expected numbers, strings or lists of them"
         if choice in choices[:index]:
-            return f"the choice {choice!r} is there twice"
+            return f"the choice {choice!r} appears twice"
     return None
 
 
 def label(choice: Any) -> bool | int | float | str:
-    """Give a choice as one number or word."""
+    """Return a choice as one number or string."""
     return json.dumps(choice) if isinstance(choice, list | tuple) else choice
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
-    """Give each path by as few of its last parts as tell it from the others."""
+    """Return each dotted key with the shortest unique ending."""
     paths = [key.split(".") for key in keys]
     names = {}
     for path in paths:
-        # A kind by itself is of nothing.
+        # "kind" alone does not say of what.
         length = 2 if path[-1] in ("kind", "name") else 1
         while length < len(path) and sum(path[-length:] == other[-length:] for other in paths) > 1:
             length += 1
