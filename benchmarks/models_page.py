@@ -3,7 +3,7 @@
     python benchmarks/models_page.py
     python benchmarks/models_page.py --check    # exits with 1 if the page is out of date
 
-Everything is read from the model files themselves and from ``results/scores-*.json`` and
+The facts come from the model files and from ``results/scores-*.json`` and
 ``results/eight-bits.json``.
 """
 
@@ -23,70 +23,72 @@ from autodenoise.runtime import Card
 
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 SIGMAS = (15, 25, 50)
-MOST = 0.05
-ROOM = 25
-"""Megabytes for all that ship."""
+MAX_LOSS = 0.05
+"""In dB."""
+MAX_TOTAL_SIZE = 25
+"""Of all shipped files, in megabytes."""
 
 _INTRODUCTION = """\
 <!-- Written by: python benchmarks/models_page.py -->
 
 # Models that come with autodenoise
 
-Each is a file of its own inside the package and carries its card. `autodenoise denoise` uses
-**{default}** unless `--model` names another; `autodenoise models` lists them all.
+The package contains these model files, each with a card that describes it. `autodenoise denoise` uses
+**{default}** unless `--model` names another model; `autodenoise models` lists them all.
 
-They were trained on the 400 photos of BSDS500 (Arbelaez et al. 2011) that are not for
-testing. Its authors give them out for non-commercial research and education. The photos are not in
-this package, only numbers that were learnt from them. If your use of such weights has to rest on
-other terms, train your own on your own pictures: the recipes are built in.
+They were trained on 400 photos of BSDS500 (Arbelaez et al. 2011), none of them from its test
+images. BSDS500 is published for non-commercial research and education. The package does not contain
+the photos, only the trained weights. If these terms do not suit your use, train your own model on
+your own images with one of the built-in recipes.
 
-PSNR in dB on bsds-val32, 32 photos that nothing was trained on: with white noise by the published
-protocol, and *clean*: how near a clean photo is to itself after it went through. Everything was
-chosen by these. The test sets ([results](results.md)) were scored eight times: before and after the
-third sitting of the models for white noise, after the fourth, the fifth and the sixth, when
-balanced grey was there, after balanced colour's second, and after its third and fast grey's
-seventh.
+The columns show the PSNR in dB on the 32 photos of bsds-val32, which no model was trained on: with
+white noise by the published protocol, and *clean*, the PSNR between a clean photo and its output.
+These scores guided every choice of model. The test sets ([results](results.md)) were scored eight
+times: before and after the third training session of the models for white noise, after the fourth,
+fifth and sixth, when photo-balanced-gray was added, after the second session of
+photo-balanced-color, and after its third together with the seventh of photo-fast-gray.
 
 | model | file | parameters | images | sigma 15 | sigma 25 | sigma 50 | clean |
 | --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |
 """
 
-_EIGHT_BITS = """
-## In 8 bits
+_INT8 = """
+## 8-bit models
 
-What `autodenoise quantize` makes of each: decibels lost on bsds-val32, and how many times as fast
-it is on a CPU with VNNI ({machine}; median and range of runs that took turns). It may ship
-where it loses at most {most:g} dB at each of these; the others anybody can make with that command.
+The loss of PSNR in dB on bsds-val32 when `autodenoise quantize` converts a model, and its
+speedup on a CPU with VNNI ({machine}; median and range of alternating runs). An 8-bit model is
+shipped if it loses at most {most:g} dB at every sigma and fits into the package. You can make the
+others with that command.
 
-| model | sigma 15 | sigma 25 | sigma 50 | times as fast | ships |
+| model | sigma 15 | sigma 25 | sigma 50 | speedup | shipped |
 | --- | ---: | ---: | ---: | ---: | --- |
 """
 
 
 def page() -> str:
-    """Write the page."""
-    found = {name: runtime.load(name) for name in weights.FILES}
-    lines = [_INTRODUCTION.format(default=next(iter(found)))]
-    for name, model in found.items():
+    """Return the page."""
+    models = {name: runtime.load(name) for name in weights.FILES}
+    lines = [_INTRODUCTION.format(default=next(iter(models)))]
+    for name, model in models.items():
         card, scores = model.card, model.card.scores
         cells = [
             f"[{name}](#{name})",
             f"{model.path.stat().st_size / 1e6:.1f} MB",
             f"{card.parameters:,}",
-            {1: "grey", 3: "colour"}[card.channels],
+            {1: "gray", 3: "color"}[card.channels],
             *(f"{scores[f'psnr_{sigma}']:.2f}" for sigma in SIGMAS),
             f"{scores['psnr_clean']:.2f}",
         ]
         lines.append(f"| {' | '.join(cells)} |\n")
-    lines.append(eight_bits())
-    lines += [section(name, model.card) for name, model in found.items()]
+    lines.append(int8_section())
+    lines += [section(name, model.card) for name, model in models.items()]
     return "".join(lines)
 
 
-def eight_bits() -> str:
-    """Write what models lose and gain in 8 bits."""
+def int8_section() -> str:
+    """Return the section with the loss and the speedup of each 8-bit model."""
     result = json.loads((RESULTS / "eight-bits.json").read_text("utf-8"))
-    lines = [_EIGHT_BITS.format(most=MOST, machine=result["environment"]["processor"])]
+    lines = [_INT8.format(most=MAX_LOSS, machine=result["environment"]["processor"])]
     for row in result["models"]:
         low, high = row["times_as_fast"]["range"]
         cells = [
@@ -100,28 +102,28 @@ def eight_bits() -> str:
 
 
 def shipped(row: dict[str, Any]) -> str:
-    """Say whether a model's variant in 8 bits ships, or why not."""
+    """Return whether the 8-bit variant of a model is shipped, and if not, why."""
     if f"{row['model']}-int8" in weights.FILES:
         return "yes"
-    if max(row["lost_db"].values()) > MOST:
-        return "no: it loses more"
-    together = sum(runtime.load(name).path.stat().st_size for name in weights.FILES) / 1e6
-    with_it = together + row["megabytes"]
-    if with_it < ROOM:
-        raise ValueError(f"{row['model']}-int8 loses little, and has room: ship it")
-    return f"no: all files would be {with_it:.1f} MB, of {ROOM} at most"
+    if max(row["lost_db"].values()) > MAX_LOSS:
+        return f"no: it loses more than {MAX_LOSS:g} dB"
+    total = sum(runtime.load(name).path.stat().st_size for name in weights.FILES) / 1e6
+    total += row["megabytes"]
+    if total < MAX_TOTAL_SIZE:
+        raise ValueError(f"{row['model']}-int8 loses little and fits into the package: ship it")
+    return f"no: all files together would have {total:.1f} MB, of at most {MAX_TOTAL_SIZE} MB"
 
 
 def section(name: str, card: Card) -> str:
-    """Write what a model's card says."""
+    """Return the section about one model."""
     recipe = recipes.load(name.removesuffix("-int8"))
-    size, deep = card.arguments["preset"], card.arguments.get("deep")
-    below = f" and {deep} maps at 1/16" if deep else ""
+    preset, deep = card.arguments["preset"], card.arguments.get("deep")
+    deepest = f" and {deep} feature maps at 1/16 of the resolution" if deep else ""
     facts = {
         "what": recipe.title,
         "data": description.data(recipe),
         "noise": "<br>".join(description.noise(part) for part in recipe.noise),
-        "network": f"`{card.network}`, {size}{below}; halo {card.halo} pixels",
+        "network": f"`{card.network}`, {preset}{deepest}; halo {card.halo} pixels",
         "training": card.compute,
         "precision": card.precision,
         **({"calibration": card.calibration} if card.calibration else {}),
@@ -135,19 +137,19 @@ def section(name: str, card: Card) -> str:
 
 
 def tested(name: str) -> list[str]:
-    """Give a model's PSNR on the test sets, from the results."""
-    said = []
+    """Return the PSNR of a model on each test set, from the results."""
+    scores = []
     for path in sorted(RESULTS.glob("scores-*.json")):
         result = json.loads(path.read_text("utf-8"))
         psnr = {one["noise"]: one["psnr"] for one in result["scores"] if one["denoiser"] == name}
         if all(f"gaussian:{sigma}" in psnr for sigma in SIGMAS):
             values = "/".join(f"{psnr[f'gaussian:{sigma}']:.2f}" for sigma in SIGMAS)
-            said.append(f"{result['set']} {values} dB at sigma 15/25/50")
-    return said
+            scores.append(f"{result['set']} {values} dB at sigma 15/25/50")
+    return scores
 
 
 def main() -> int:
-    """Write the page, or tell whether it is up to date."""
+    """Write the page, or check that it is up to date."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -157,7 +159,7 @@ def main() -> int:
         return 0
     if PAGE.exists() and PAGE.read_text("utf-8") == page():
         return 0
-    print(f"{PAGE.name} is out of date; write it with: python benchmarks/models_page.py")
+    print(f"{PAGE.name} is out of date; update it with: python benchmarks/models_page.py")
     return 1
 
 

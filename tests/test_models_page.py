@@ -1,4 +1,4 @@
-"""The models' page says what the shipped files say, and shipping changes nothing but the card."""
+"""The page of shipped models is up to date, and shipping a model changes only its card."""
 
 from __future__ import annotations
 
@@ -19,26 +19,24 @@ from autodenoise.runtime import Model
 from tests.helpers.model_files import box_blur
 
 
-def test_the_committed_page_is_what_the_command_writes(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_committed_page_is_up_to_date(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "argv", ["models_page.py", "--check"])
     assert models_page.main() == 0
     monkeypatch.setattr(models_page, "PAGE", tmp_path / "models.md")
     assert models_page.main() == 1
 
 
-def test_every_shipped_model_has_its_card_on_the_page() -> None:
+def test_page_contains_the_card_of_every_shipped_model() -> None:
     page = models_page.page()
     for name in weights.FILES:
         card = runtime.load(name).card
         section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
-        for said in (card.limits, card.license, card.compute):
-            assert said in section
+        for text in (card.limits, card.license, card.compute):
+            assert text in section
         assert f"{card.scores['psnr_25']:.2f}" in page
 
 
-def test_a_new_card_leaves_the_network_as_it_is(tmp_path: Path) -> None:
+def test_new_card_does_not_change_the_network(tmp_path: Path) -> None:
     source = box_blur(tmp_path / "box.onnx")
     before = Model(source)
     card = dataclasses.replace(before.card, scores={"psnr_25": 30.0})
@@ -50,28 +48,33 @@ def test_a_new_card_leaves_the_network_as_it_is(tmp_path: Path) -> None:
     np.testing.assert_array_equal(after.batch(noisy), before.batch(noisy))
 
 
-def test_grey_is_judged_on_the_luma_that_pillow_takes() -> None:
+def test_gray_images_are_the_luma_of_pillow() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
     expected = np.asarray(Image.fromarray(pixels).convert("L")).astype(int)
     assert np.abs(ship.luma(pixels)[..., 0] - expected).max() <= 1
 
 
 @pytest.mark.parametrize(
-    ("lost", "megabytes", "said"),
-    [(0.06, 0.1, "no: it loses more"), (0.01, 25.0, r"no: all files would be \d+\.\d MB, of 25 ")],
+    ("loss", "megabytes", "reason"),
+    [
+        (0.06, 0.1, r"no: it loses more than 0\.05 dB"),
+        (0.01, 25.0, r"no: all files together would have \d+\.\d MB, of at most 25 MB"),
+    ],
 )
-def test_why_a_variant_in_8_bits_does_not_ship(lost: float, megabytes: float, said: str) -> None:
-    row = {"model": "other", "lost_db": {"25": lost}, "megabytes": megabytes}
-    assert re.match(said, models_page.shipped(row))
+def test_page_says_why_an_int8_variant_is_not_shipped(
+    loss: float, megabytes: float, reason: str
+) -> None:
+    row = {"model": "other", "lost_db": {"25": loss}, "megabytes": megabytes}
+    assert re.match(reason, models_page.shipped(row))
 
 
-def test_a_variant_that_could_ship_is_missed() -> None:
+def test_int8_variant_that_should_be_shipped_is_an_error() -> None:
     row = {"model": "other", "lost_db": {"25": 0.01}, "megabytes": 0.0}
-    with pytest.raises(ValueError, match="other-int8 loses little, and has room"):
+    with pytest.raises(ValueError, match="other-int8 loses little and fits into the package"):
         models_page.shipped(row)
 
 
-def test_results_of_some_strengths_alone_are_left_out(
+def test_results_without_all_sigmas_are_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(models_page, "RESULTS", tmp_path)
