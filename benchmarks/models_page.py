@@ -33,8 +33,8 @@ _INTRODUCTION = """\
 
 # Models that come with autodenoise
 
-The package contains these model files, each with a card that describes it. `autodenoise denoise` uses
-**{default}** unless `--model` names another model; `autodenoise models` lists them all.
+The package contains these model files, each with a card that describes it. `autodenoise denoise`
+uses **{default}** unless `--model` names another model; `autodenoise models` lists them all.
 
 They were trained on 400 photos of BSDS500 (Arbelaez et al. 2011), none of them from its test
 images. BSDS500 is published for non-commercial research and education. The package does not contain

@@ -1,4 +1,4 @@
-"""Small model files with a known answer, made without torch."""
+"""Small model files with known outputs, written without torch."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper
 
 from autodenoise import runtime
+from autodenoise.errors import InputError
+from autodenoise.runtime import model_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,14 +19,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["box_blur", "gains", "identity", "mosaic", "ratio", "rounded_blur"]
+__all__ = [
+    "assert_input_error",
+    "box_blur",
+    "gains",
+    "identity",
+    "int8_blur",
+    "mosaic",
+    "ratio",
+]
 
 
 def identity(
     path: Path, *, size: tuple[int, int] | None = None, multiple: int = 1, channels: int = 1
 ) -> Path:
-    """Write a model file that answers with what it is given."""
-    # Without bounds. Identity itself is in none of our networks, and refused.
+    """Write a model file that returns its input."""
+    # Clip without bounds, because the operator Identity is not supported.
     node = helper.make_node("Clip", ["noisy"], ["clean"])
     card = runtime.Card(
         name="same",
@@ -45,7 +56,7 @@ def box_blur(
     channels: int = 1,
     radius: int = 1,
 ) -> Path:
-    """Write a model file that takes means, of 3x3 pixels by default, with zeros around."""
+    """Write a model file that computes means of 3x3 pixels by default, padded with zeros."""
     side = 2 * radius + 1
     kernel = np.zeros((channels, channels, side, side), np.float32)
     kernel[range(channels), range(channels)] = 1 / side**2
@@ -62,9 +73,9 @@ def box_blur(
     return _write(path, card, [node], [_weight("kernel", kernel)])
 
 
-def rounded_blur(path: Path) -> Path:
-    """Write a model file that takes means of 3x3 pixels in 8 bits; it is 0.5 % off at most."""
-    reach = [_weight("step", np.float32(1 / 255)), _weight("black", np.uint8(0))]
+def int8_blur(path: Path) -> Path:
+    """Write a model file that computes means of 3x3 pixels in 8 bits, within 0.5 %."""
+    range_ = [_weight("step", np.float32(1 / 255)), _weight("black", np.uint8(0))]
     kernel = [
         _weight("kernel", np.full((1, 1, 3, 3), 127, np.int8)),
         _weight("kernel.step", np.array([1 / 9 / 127], np.float32)),
@@ -89,16 +100,16 @@ def rounded_blur(path: Path) -> Path:
         halo=1,
         precision="int8",
     )
-    return _write(path, card, nodes, [*reach, *kernel])
+    return _write(path, card, nodes, [*range_, *kernel])
 
 
 def mosaic(path: Path, *, multiple: int, channels: int = 1) -> Path:
-    """Write a model file that gives each square of `multiple` pixels its mean."""
+    """Write a model file that replaces each square with side `multiple` by its mean."""
     one = np.zeros((channels, channels, multiple, multiple), np.float32)
     one[range(channels), range(channels)] = 1
     nodes = [
-        helper.make_node(operator, [given, kernel], [result], strides=[multiple] * 2)
-        for operator, given, kernel, result in (
+        helper.make_node(operator, [source, kernel], [result], strides=[multiple] * 2)
+        for operator, source, kernel, result in (
             ("Conv", "noisy", "mean", "small"),
             ("ConvTranspose", "small", "one", "clean"),
         )
@@ -116,7 +127,7 @@ def mosaic(path: Path, *, multiple: int, channels: int = 1) -> Path:
 
 
 def gains(path: Path, factors: Sequence[float]) -> Path:
-    """Write a model file that multiplies each channel by a number of its own."""
+    """Write a model file that multiplies each channel by a factor."""
     values = np.array(factors, np.float32).reshape(-1, 1, 1)
     node = helper.make_node("Mul", ["noisy", "factors"], ["clean"])
     card = runtime.Card(
@@ -126,10 +137,17 @@ def gains(path: Path, factors: Sequence[float]) -> Path:
 
 
 def ratio(path: Path) -> Path:
-    """Write a model file that divides by what it is given: where that is black, by zero."""
+    """Write a model file that divides the image by itself, so black pixels become NaN."""
     node = helper.make_node("Div", ["noisy", "noisy"], ["clean"])
     card = runtime.Card(name="ratio", network="ratio", channels=1, parameters=0, halo=0)
     return _write(path, card, [node])
+
+
+def assert_input_error(content: bytes, message: str) -> None:
+    """Check that the content of a model file is an error with a printable message."""
+    with pytest.raises(InputError, match=message) as raised:
+        model_file.inspect(content)
+    assert str(raised.value).isprintable()
 
 
 def _weight(name: str, values: NDArray[Any] | np.generic) -> onnx.TensorProto:

@@ -27,22 +27,22 @@ CARD = Card(
 )
 
 
-def told(**changes: Any) -> str:
+def card_json(**changes: Any) -> str:
     return json.dumps({**json.loads(CARD.to_json()), **changes})
 
 
-def test_a_card_comes_back_as_it_was() -> None:
+def test_card_round_trips() -> None:
     assert Card.from_json(CARD.to_json()) == CARD
     inner = {"kind": "mixture", "parts": [{"weight": 0.5, "noise": CARD.noise}, {"weight": 1.0}]}
     outer = {"kind": "mixture", "parts": [{"weight": 1.0, "noise": [inner]}]}
     mixed = dataclasses.replace(CARD, noise=[outer])
     assert Card.from_json(mixed.to_json()) == mixed
-    assert Card.from_json(told(from_the_future={"a": ["\x1b"]})) == CARD
-    least = '{"name": "a", "network": "b", "channels": 1, "parameters": 0}'
-    assert Card.from_json(least) == Card("a", "b", 1, 0)
+    assert Card.from_json(card_json(from_the_future={"a": ["\x1b"]})) == CARD
+    minimal = '{"name": "a", "network": "b", "channels": 1, "parameters": 0}'
+    assert Card.from_json(minimal) == Card("a", "b", 1, 0)
 
 
-def test_every_field_has_its_rule() -> None:
+def test_every_field_has_a_rule() -> None:
     assert set(_RULES) == {field.name for field in dataclasses.fields(Card)}
 
 
@@ -104,9 +104,9 @@ def test_every_field_has_its_rule() -> None:
         ("version", 1),
     ],
 )
-def test_a_value_that_cannot_be_names_its_field(field: str, value: object) -> None:
+def test_invalid_value_names_its_field(field: str, value: object) -> None:
     with pytest.raises(InputError, match=f"card's {field} is .*; expected ") as raised:
-        Card.from_json(told(**{field: value}))
+        Card.from_json(card_json(**{field: value}))
     assert str(raised.value).isprintable()
     assert len(str(raised.value)) < 300
 
@@ -124,7 +124,7 @@ def test_a_value_that_cannot_be_names_its_field(field: str, value: object) -> No
         (" " * 65_537, "at most 65,536"),
     ],
 )
-def test_what_is_no_card_is_said(text: str, says: str) -> None:
+def test_invalid_card_is_an_error(text: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
         Card.from_json(text)
 
@@ -137,9 +137,9 @@ ANYTHING = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from([*_RULES]), ANYTHING))
-def test_anything_else_is_a_card_or_one_error(changes: dict[str, Any]) -> None:
+def test_any_value_loads_or_is_an_input_error(changes: dict[str, Any]) -> None:
     try:
-        card = Card.from_json(told(**changes))
+        card = Card.from_json(card_json(**changes))
     except InputError:
         return
     assert Card.from_json(card.to_json()) == card

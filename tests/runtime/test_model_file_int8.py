@@ -1,4 +1,4 @@
-"""Model files in 8 bits whose steps are not those of a denoiser."""
+"""8-bit model files with unsupported quantization."""
 
 from __future__ import annotations
 
@@ -13,80 +13,79 @@ from onnx import TensorProto, helper
 from autodenoise import runtime
 from autodenoise.errors import InputError
 from autodenoise.runtime import model_file
-from tests.helpers.model_files import rounded_blur
-from tests.runtime.test_model_file import assert_refused
+from tests.helpers.model_files import assert_input_error, int8_blur
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 @pytest.fixture
-def in_bytes(tmp_path: Path) -> Any:
-    return onnx.load(rounded_blur(tmp_path / "bytes.onnx"))
+def int8_model(tmp_path: Path) -> Any:
+    return onnx.load(int8_blur(tmp_path / "bytes.onnx"))
 
 
 def weight(model: Any, name: str) -> Any:
     return next(tensor for tensor in model.graph.initializer if tensor.name == name)
 
 
-def put(model: Any, name: str, values: Any) -> None:
+def set_weight(model: Any, name: str, values: Any) -> None:
     weight(model, name).CopyFrom(onnx.numpy_helper.from_array(np.asarray(values), name))
 
 
-def no_zero(model: Any) -> None:
+def missing_zero_point(model: Any) -> None:
     del model.graph.node[0].input[2]
 
 
-def steps_that_are_computed(model: Any) -> None:
+def computed_scale(model: Any) -> None:
     model.graph.node[0].input[1] = "exact"
 
 
-def steps_of_the_image(model: Any) -> None:
+def scale_from_the_image(model: Any) -> None:
     model.graph.node[4].input[1] = "noisy"
 
 
-def zero_of_another_type(model: Any) -> None:
-    put(model, "black", np.int8(0))
+def zero_point_of_another_type(model: Any) -> None:
+    set_weight(model, "black", np.int8(0))
 
 
-def zeros_without_end(model: Any) -> None:
-    put(model, "black", np.zeros(1000, np.uint8))
+def too_many_zero_points(model: Any) -> None:
+    set_weight(model, "black", np.zeros(1000, np.uint8))
 
 
 def scale_with_many_axes(model: Any) -> None:
-    put(model, "step", np.full((1, 1, 1), 0.1, np.float32))
+    set_weight(model, "step", np.full((1, 1, 1), 0.1, np.float32))
 
 
-def scale_of_whole_numbers(model: Any) -> None:
-    put(model, "step", np.int64(1))
+def integer_scale(model: Any) -> None:
+    set_weight(model, "step", np.int64(1))
 
 
-def scale_of_nothing(model: Any) -> None:
-    put(model, "step", np.float32(0))
+def zero_scale(model: Any) -> None:
+    set_weight(model, "step", np.float32(0))
 
 
-def scale_that_is_no_number(model: Any) -> None:
-    put(model, "step", np.float32("nan"))
+def nan_scale(model: Any) -> None:
+    set_weight(model, "step", np.float32("nan"))
 
 
-def scale_without_end(model: Any) -> None:
-    put(model, "kernel.step", np.array([np.inf], np.float32))
+def infinite_scale(model: Any) -> None:
+    set_weight(model, "kernel.step", np.array([np.inf], np.float32))
 
 
 def fewer_scales_than_channels(model: Any) -> None:
-    put(model, "kernel", np.full((2, 1, 3, 3), 127, np.int8))
+    set_weight(model, "kernel", np.full((2, 1, 3, 3), 127, np.int8))
 
 
-def kernel_without_sign(model: Any) -> None:
-    put(model, "kernel", np.full((1, 1, 3, 3), 127, np.uint8))
+def unsigned_kernel(model: Any) -> None:
+    set_weight(model, "kernel", np.full((1, 1, 3, 3), 127, np.uint8))
 
 
-def kernel_of_floats(model: Any) -> None:
-    put(model, "kernel", np.full((1, 1, 3, 3), 127, np.float32))
+def float_kernel(model: Any) -> None:
+    set_weight(model, "kernel", np.full((1, 1, 3, 3), 127, np.float32))
 
 
-def weights_that_are_rounded_while_running(model: Any) -> None:
-    put(model, "kernel", np.full((1, 1, 3, 3), 127, np.float32))
+def weights_quantized_at_run_time(model: Any) -> None:
+    set_weight(model, "kernel", np.full((1, 1, 3, 3), 127, np.float32))
     model.graph.node[2].op_type = "QuantizeLinear"
 
 
@@ -94,60 +93,60 @@ def another_axis(model: Any) -> None:
     model.graph.node[2].attribute[0].i = 1
 
 
-def blocks(model: Any) -> None:
+def block_size(model: Any) -> None:
     model.graph.node[2].attribute.append(helper.make_attribute("block_size", 2**40))
 
 
-def another_type_of_bytes(model: Any) -> None:
+def another_output_type(model: Any) -> None:
     kind = helper.make_attribute("output_dtype", int(TensorProto.FLOAT8E4M3FN))
     model.graph.node[0].attribute.append(kind)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "says"),
+    ("change", "message"),
     [
-        (no_zero, "QuantizeLinear has a scale or zero point"),
-        (steps_that_are_computed, "QuantizeLinear has a scale or zero point"),
-        (steps_of_the_image, "QuantizeLinear has a scale or zero point"),
-        (zero_of_another_type, "QuantizeLinear has a scale or zero point"),
-        (zeros_without_end, "QuantizeLinear has a scale or zero point"),
+        (missing_zero_point, "QuantizeLinear has a scale or zero point"),
+        (computed_scale, "QuantizeLinear has a scale or zero point"),
+        (scale_from_the_image, "QuantizeLinear has a scale or zero point"),
+        (zero_point_of_another_type, "QuantizeLinear has a scale or zero point"),
+        (too_many_zero_points, "QuantizeLinear has a scale or zero point"),
         (scale_with_many_axes, "QuantizeLinear has a scale or zero point"),
-        (scale_of_whole_numbers, "QuantizeLinear has a scale or zero point"),
-        (scale_of_nothing, "QuantizeLinear has a scale or zero point"),
-        (scale_that_is_no_number, "QuantizeLinear has a scale or zero point"),
-        (scale_without_end, "DequantizeLinear has a scale or zero point"),
+        (integer_scale, "QuantizeLinear has a scale or zero point"),
+        (zero_scale, "QuantizeLinear has a scale or zero point"),
+        (nan_scale, "QuantizeLinear has a scale or zero point"),
+        (infinite_scale, "DequantizeLinear has a scale or zero point"),
         (fewer_scales_than_channels, "DequantizeLinear has a scale or zero point"),
-        (kernel_without_sign, "DequantizeLinear has a scale or zero point"),
-        (kernel_of_floats, "DequantizeLinear has a scale or zero point"),
-        (weights_that_are_rounded_while_running, "QuantizeLinear has a scale or zero point"),
+        (unsigned_kernel, "DequantizeLinear has a scale or zero point"),
+        (float_kernel, "DequantizeLinear has a scale or zero point"),
+        (weights_quantized_at_run_time, "QuantizeLinear has a scale or zero point"),
         (another_axis, "axis = 1"),
-        (blocks, f"block_size = {2**40}"),
-        (another_type_of_bytes, "output_dtype = "),
+        (block_size, f"block_size = {2**40}"),
+        (another_output_type, "output_dtype = "),
     ],
 )
-def test_steps_that_no_denoiser_needs_are_refused(
-    in_bytes: Any, spoil: Callable[[Any], None], says: str
+def test_unsupported_quantization_is_an_error(
+    int8_model: Any, change: Callable[[Any], None], message: str
 ) -> None:
-    model_file.inspect(in_bytes.SerializeToString())
-    spoil(in_bytes)
-    assert_refused(in_bytes.SerializeToString(), says)
+    model_file.inspect(int8_model.SerializeToString())
+    change(int8_model)
+    assert_input_error(int8_model.SerializeToString(), message)
 
 
-def test_scales_that_many_operators_share_are_parts_each_time(in_bytes: Any) -> None:
+def test_shared_scales_count_for_each_operator(int8_model: Any) -> None:
     channels = 60_000
-    put(in_bytes, "kernel", np.ones((channels, 1, 1, 1), np.int8))
-    put(in_bytes, "kernel.step", np.ones(channels, np.float32))
-    put(in_bytes, "kernel.zero", np.zeros(channels, np.int8))
-    model_file.inspect(in_bytes.SerializeToString())
+    set_weight(int8_model, "kernel", np.ones((channels, 1, 1, 1), np.int8))
+    set_weight(int8_model, "kernel.step", np.ones(channels, np.float32))
+    set_weight(int8_model, "kernel.zero", np.zeros(channels, np.int8))
+    model_file.inspect(int8_model.SerializeToString())
     for number in range(3):
-        again = onnx.NodeProto.FromString(in_bytes.graph.node[2].SerializeToString())
+        again = onnx.NodeProto.FromString(int8_model.graph.node[2].SerializeToString())
         again.output[0] = f"again {number}"
-        in_bytes.graph.node.append(again)
-    assert_refused(in_bytes.SerializeToString(), "more than 200,000 fields")
+        int8_model.graph.node.append(again)
+    assert_input_error(int8_model.SerializeToString(), "more than 200,000 fields")
 
 
-def test_bytes_that_are_read_as_others_are_one_error(tmp_path: Path, in_bytes: Any) -> None:
-    in_bytes.graph.node[1].input[0] = "noisy"
-    onnx.save(in_bytes, tmp_path / "odd.onnx")
-    with pytest.raises(InputError, match=r"odd\.onnx is not a model file that can be run"):
+def test_tensor_of_the_wrong_type_is_an_error(tmp_path: Path, int8_model: Any) -> None:
+    int8_model.graph.node[1].input[0] = "noisy"
+    onnx.save(int8_model, tmp_path / "odd.onnx")
+    with pytest.raises(InputError, match=r"ONNX Runtime cannot load .*odd\.onnx"):
         runtime.load(tmp_path / "odd.onnx")

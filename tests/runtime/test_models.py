@@ -15,7 +15,7 @@ from tests.helpers.model_files import box_blur, identity
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give an empty current folder."""
+    """Return the current folder, which is empty."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -27,7 +27,7 @@ def run_folder(folder: Path) -> Path:
 
 @pytest.fixture
 def shipped(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Ship two models; give their folder."""
+    """Replace the shipped models by two others; return their folder."""
     folder = tmp_path_factory.mktemp("weights")
     identity(folder / "first.onnx")
     box_blur(folder / "second.onnx")
@@ -38,37 +38,37 @@ def shipped(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", weights.FILES)
-def test_a_shipped_model_is_what_its_card_says(name: str) -> None:
+def test_shipped_model_matches_its_card(name: str) -> None:
     model = runtime.load(name)
     card = model.card
     assert card.name == name
     assert card.precision == ("int8" if name.endswith("-int8") else "float32")
-    for told in (card.compute, card.limits, card.license, card.data, card.noise):
-        assert told
+    for text in (card.compute, card.limits, card.license, card.data, card.noise):
+        assert text
     assert card.scores["psnr_15"] > card.scores["psnr_25"] > card.scores["psnr_50"] > 24
-    # Everywhere equal but for the noise: what is left of it is a small part.
+    # On a flat image, only a small part of the noise remains.
     flat = np.full((96, 88, card.channels), 0.5, np.float32)
     noise = np.random.RandomState(0).normal(0, 25 / 255, flat.shape)
-    left = (
+    remaining = (
         model.denoise((flat + noise).astype(np.float32), intensity_range=IntensityRange(0, 1))
         - flat
     )
-    assert np.sqrt(np.mean(left**2)) < 0.2 * 25 / 255
+    assert np.sqrt(np.mean(remaining**2)) < 0.2 * 25 / 255
 
 
-def test_shipped_models_are_small_and_the_first_is_for_real_photos() -> None:
+def test_shipped_models_are_small_and_the_default_is_for_real_photos() -> None:
     files = [runtime.find_model(name) for name in weights.FILES]
     assert {file.name for file in files} == {file.name for file in files[0].parent.glob("*.onnx")}
     assert sum(file.stat().st_size for file in files) < 25e6
     assert runtime.load().card.name == "photo-real-color"
-    # Black, white and grey are nobody's noise.
+    # A clean gray ramp is left as it is.
     clean = np.repeat(np.linspace(0, 255, 96).astype(np.uint8)[None, :, None], 64, 0)
     answer = runtime.load().denoise(np.repeat(clean, 3, 2))
     assert np.abs(answer.astype(int) - clean).max() <= 3
 
 
 @pytest.mark.usefixtures("here")
-def test_a_model_is_a_file_a_run_folder_or_the_name_of_a_run() -> None:
+def test_find_model_accepts_files_run_folders_and_run_names() -> None:
     file = run_folder(Path("runs/digits"))
     assert runtime.find_model("runs/digits") == file
     assert runtime.find_model("digits") == file
@@ -80,7 +80,7 @@ def test_a_model_is_a_file_a_run_folder_or_the_name_of_a_run() -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_a_folder_of_the_same_name_does_not_hide_a_run() -> None:
+def test_folder_with_the_name_of_a_run_does_not_hide_it() -> None:
     file = run_folder(Path("runs/digits"))
     Path("digits").mkdir()
     assert runtime.find_model("digits") == file
@@ -90,15 +90,15 @@ def test_a_folder_of_the_same_name_does_not_hide_a_run() -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_a_run_folder_without_a_model_file_says_how_to_get_it() -> None:
+def test_run_folder_without_model_file_says_how_to_finish_training() -> None:
     Path("runs/half").mkdir(parents=True)
     for name in ("half", "runs/half"):
-        with pytest.raises(InputError, match=r"runs/half holds no model\.onnx.*--resume runs/half"):
+        with pytest.raises(InputError, match=r"runs/half has no model\.onnx.*--resume runs/half"):
             runtime.find_model(name)
 
 
 @pytest.mark.usefixtures("here")
-def test_a_name_that_is_none_gets_the_nearest() -> None:
+def test_unknown_name_suggests_the_nearest() -> None:
     with pytest.raises(UsageError, match="unknown model 'digits'"):
         runtime.find_model("digits")
     run_folder(Path("runs/digits"))
@@ -110,17 +110,17 @@ def test_a_name_that_is_none_gets_the_nearest() -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_shipped_models_go_by_their_names(shipped: Path) -> None:
+def test_shipped_models_are_found_by_name(shipped: Path) -> None:
     assert runtime.find_model() == runtime.find_model("photos") == shipped / "first.onnx"
     assert runtime.load("scans").card.name == "box"
     with pytest.raises(UsageError, match="did you mean 'scans'"):
         runtime.find_model("scan")
-    # A path is still a path.
+    # With a folder or a suffix, the name is a path.
     assert runtime.find_model("./scans.onnx") == Path("scans.onnx")
 
 
 @pytest.mark.usefixtures("shipped")
-def test_the_listing_has_all_that_there_is_and_nothing_stops_it(
+def test_listing_contains_all_models_and_reports_unusable_files(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_folder(Path("runs/b"))
@@ -148,13 +148,13 @@ def test_the_listing_has_all_that_there_is_and_nothing_stops_it(
         assert card is not None
         assert (card.name, found[name].problem) == ("box", "")
         assert runtime.find_model(name) == found[name].path
-    # Names that are taken lead elsewhere: these are told in full.
+    # Runs whose name is taken are listed with their folder.
     run_folder(Path("runs/scans"))
     run_folder(Path("a"))
     for entry in runtime.list_models()[2:]:
         assert entry.problem or runtime.find_model(entry.name) == entry.path
     shutil.rmtree("runs/scans")
-    # A run with something else in its model file's place stops nothing either.
+    # A run whose model file is a folder is listed with its problem.
     Path("runs/odd/model.onnx").mkdir(parents=True)
     (odd,) = [entry for entry in runtime.list_models() if entry.name == "odd"]
     assert odd.problem

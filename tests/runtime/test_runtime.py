@@ -16,7 +16,7 @@ from tests.helpers.model_files import box_blur, identity
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(9, 7), (9, 7, 1), (8, 4, 1), (1, 1)])
-def test_shape_and_dtype_are_kept_and_the_input_is_left_alone(
+def test_output_has_shape_and_dtype_of_the_input_which_is_unchanged(
     tmp_path: Path, dtype: type, shape: tuple[int, ...]
 ) -> None:
     model = runtime.load(box_blur(tmp_path / "box.onnx"))
@@ -24,10 +24,10 @@ def test_shape_and_dtype_are_kept_and_the_input_is_left_alone(
     if np.issubdtype(dtype, np.integer):
         image = image * np.iinfo(dtype).max
     image = image.astype(dtype)
-    kept = image.copy()
+    original = image.copy()
     clean = model(image)
     assert (clean.shape, clean.dtype) == (image.shape, image.dtype)
-    np.testing.assert_array_equal(image, kept)
+    np.testing.assert_array_equal(image, original)
 
 
 def test_repr_describes_the_model(tmp_path: Path) -> None:
@@ -38,14 +38,14 @@ def test_repr_describes_the_model(tmp_path: Path) -> None:
     assert ", int8, license: trained on BSDS500" in shipped
 
 
-def test_the_image_is_mirrored_at_its_border_and_cut_back(tmp_path: Path) -> None:
+def test_image_is_padded_by_reflection_and_cropped(tmp_path: Path) -> None:
     model = runtime.load(box_blur(tmp_path / "box.onnx", multiple=8))
     image = np.random.default_rng(0).random((13, 10), np.float32)
     extended = np.pad(image, ((0, 3), (0, 6)), mode="reflect")
     np.testing.assert_allclose(model(image), model(extended)[:13, :10], atol=1e-6)
 
 
-def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
+def test_images_that_do_not_fit_the_model_are_errors(tmp_path: Path) -> None:
     fixed = runtime.load(box_blur(tmp_path / "a.onnx", size=(28, 28)))
     with pytest.raises(InputError, match="takes images of 28x28 pixels, this one has 30x29"):
         fixed(np.zeros((29, 30), np.uint8))
@@ -59,21 +59,21 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
         fixed(np.zeros((28, 28), np.int32))
 
 
-def test_scales_that_cannot_be_known_are_asked_for(tmp_path: Path) -> None:
+def test_unknown_intensity_range_is_an_error(tmp_path: Path) -> None:
     same = runtime.load(identity(tmp_path / "same.onnx"))
     counts = np.array([[0, 100, 4095]], np.int32)
-    with pytest.raises(InputError, match=r"got int32; for others pass intensity_range=Scale"):
+    with pytest.raises(InputError, match=r"got int32; for other types pass intensity_range="):
         same(counts)
     np.testing.assert_array_equal(
         same.denoise(counts, intensity_range=images.IntensityRange(0, 4095)), counts
     )
-    with pytest.raises(InputError, match=r"these reach from 0 to 4095; pass intensity_range=Scale"):
+    with pytest.raises(InputError, match=r"values from 0 to 4095; pass intensity_range="):
         same(counts.astype(np.float32))
     noisy = np.array([[-0.9, 0.5, 1.9]])
     np.testing.assert_array_equal(same(noisy), [[0, 0.5, 1]])
 
 
-def test_no_strength_gives_an_equal_copy(tmp_path: Path) -> None:
+def test_strength_0_returns_a_copy(tmp_path: Path) -> None:
     same = runtime.load(identity(tmp_path / "same.onnx"))
     noisy = np.array([[-0.9, 0.5, 1.9]])
     copy = same.denoise(noisy, strength=0)
@@ -83,7 +83,7 @@ def test_no_strength_gives_an_equal_copy(tmp_path: Path) -> None:
         same.denoise(noisy, strength=2)
 
 
-def test_an_array_keeps_to_the_memory_it_is_given(tmp_path: Path) -> None:
+def test_arrays_are_tiled_to_fit_the_memory_limit(tmp_path: Path) -> None:
     blur = runtime.load(box_blur(tmp_path / "box.onnx"))
     image = np.random.default_rng(0).random((90, 110), np.float32)
     tiled = blur.denoise(image, memory=2_000_000)
@@ -93,7 +93,7 @@ def test_an_array_keeps_to_the_memory_it_is_given(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", None])
-def test_damaged_model_files_are_one_error(tmp_path: Path, content: bytes | None) -> None:
+def test_damaged_model_files_are_input_errors(tmp_path: Path, content: bytes | None) -> None:
     path = box_blur(tmp_path / "a.onnx")
     path.write_bytes(path.read_bytes()[:-40] if content is None else content)
     with pytest.raises(InputError):
@@ -102,7 +102,7 @@ def test_damaged_model_files_are_one_error(tmp_path: Path, content: bytes | None
         runtime.load(tmp_path / "missing.onnx")
 
 
-def test_a_file_is_cleaned_into_another_once(tmp_path: Path) -> None:
+def test_denoise_file_does_not_overwrite(tmp_path: Path) -> None:
     model = runtime.load(box_blur(tmp_path / "box.onnx", channels=3))
     pixels = np.random.default_rng(0).integers(0, 65536, (10, 11, 3), np.uint16)
     images.write(tmp_path / "noisy.png", pixels)
@@ -114,7 +114,7 @@ def test_a_file_is_cleaned_into_another_once(tmp_path: Path) -> None:
     assert (tmp_path / "clean.png").read_bytes() == before
 
 
-def test_denoising_needs_nothing_of_the_train_extra(tmp_path: Path) -> None:
+def test_denoising_works_without_the_train_extra(tmp_path: Path) -> None:
     box_blur(tmp_path / "box.onnx")
     images.write(tmp_path / "a.png", np.zeros((8, 8, 1), np.uint8))
     program = (
@@ -131,7 +131,7 @@ def test_denoising_needs_nothing_of_the_train_extra(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "b.png").exists()
-    # And a verb that does need it says how to get it.
+    # Commands that need the extra say how to install it.
     missing = subprocess.run(
         [sys.executable, "-c", program, "train", "digits"],
         cwd=tmp_path,
@@ -143,14 +143,14 @@ def test_denoising_needs_nothing_of_the_train_extra(tmp_path: Path) -> None:
     assert "Traceback" not in missing.stderr
 
 
-def test_the_engine_tells_nobody_and_leaves_nothing(tmp_path: Path) -> None:
+def test_onnx_runtime_has_no_telemetry_and_leaves_no_files(tmp_path: Path) -> None:
     box_blur(tmp_path / "box.onnx")
     places = {"HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"}
     for name in places:
         (tmp_path / name).mkdir()
-    # ONNX Runtime, left alone, leaves a session's name in the folder for temporary files, but not
-    # where a CI's variables are set.
-    told = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
+    # With telemetry, ONNX Runtime writes a file into the temporary folder, except if it finds the
+    # environment variables of a CI system.
+    clean = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
     program = (
         "import numpy, autodenoise\n"
         "autodenoise.load('box.onnx')(numpy.zeros((8, 8), numpy.float32))\n"
@@ -159,7 +159,7 @@ def test_the_engine_tells_nobody_and_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,
-        env={**told, **{name: str(tmp_path / name) for name in places}},
+        env={**clean, **{name: str(tmp_path / name) for name in places}},
         capture_output=True,
         text=True,
     )

@@ -1,4 +1,4 @@
-"""A model file, ready to run."""
+"""A model that is loaded from a model file."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 
     from autodenoise.runtime.card import Card
 
-# onnxruntime's exceptions share no root of their own.
-onnxruntime_errors = onnxruntime.capi.onnxruntime_pybind11_state
-_UNRUNNABLE = (
-    onnxruntime_errors.EPFail,
-    onnxruntime_errors.Fail,
-    onnxruntime_errors.InvalidArgument,
-    onnxruntime_errors.InvalidGraph,
-    onnxruntime_errors.InvalidProtobuf,
-    onnxruntime_errors.NotImplemented,
-    onnxruntime_errors.RuntimeException,
+# The exceptions of ONNX Runtime have no common base class.
+_errors = onnxruntime.capi.onnxruntime_pybind11_state
+_RUNTIME_ERRORS = (
+    _errors.EPFail,
+    _errors.Fail,
+    _errors.InvalidArgument,
+    _errors.InvalidGraph,
+    _errors.InvalidProtobuf,
+    _errors.NotImplemented,
+    _errors.RuntimeException,
 )
 
 __all__ = ["MODEL_NAME", "Model"]
 
 MODEL_NAME = "model.onnx"
-"""The model file's name in a run folder."""
+"""The name of the model file in a run folder."""
 
 
 class Model:
-    """A denoiser read from a model file.
+    """A denoiser that is loaded from a model file.
 
-    Call it with one image, or `batch` with many of one size. Nothing that is passed in is changed,
-    and several threads may call one model.
+    Call it with one image, or call `batch` with images of the same size. Inputs are not modified.
+    Several threads may use one model.
 
     Parameters
     ----------
@@ -52,31 +52,34 @@ class Model:
     Raises
     ------
     InputError
-        The file is missing, damaged, or holds more than a network of ours could need.
+        The file is missing or damaged, or contains more than a denoiser needs.
 
     Examples
     --------
-    >>> model = autodenoise.load("runs/conv-mnist")  # doctest: +SKIP
-    >>> clean = model(noisy)  # doctest: +SKIP
+    >>> from autodenoise import runtime
+    >>> model = runtime.load("photo-fast-gray")
+    >>> model(np.zeros((20, 30), np.uint8)).shape
+    (20, 30)
     """
 
     def __init__(self, path: Path) -> None:
         content, self.card = model_file.read(path)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
-        # It would lay out a second arena beside the first: twice the memory, and no faster.
+        # Memory patterns allocate a second arena: twice the memory, and no faster.
         options.enable_mem_pattern = False
         try:
             self._session = onnxruntime.InferenceSession(
                 content,
                 options,
                 providers=["CPUExecutionProvider"],
-                # It would run a stranger's network while loading. Our exporter has folded already.
+                # Constant folding would run parts of an untrusted network while loading it. Our
+                # exporter has folded constants already.
                 disabled_optimizers=["ConstantFolding"],
             )
-        except _UNRUNNABLE as error:
+        except _RUNTIME_ERRORS as error:
             reason = str(error).split("\n", 1)[0]
-            raise InputError(f"{path} is not a model file that can be run: {reason}") from None
+            raise InputError(f"ONNX Runtime cannot load {path}: {reason}") from None
         self.path = path
         self._input = self._session.get_inputs()[0].name
 
@@ -86,7 +89,7 @@ class Model:
         return f"<Model {self.card.name}: {', '.join(facts)}>"
 
     def __call__(self, image: NDArray[Any]) -> NDArray[Any]:
-        """Denoise one image: `denoise` at full strength."""
+        """Denoise one image at full strength; see `denoise`."""
         return self.denoise(image)
 
     def denoise(
@@ -97,46 +100,46 @@ class Model:
         intensity_range: IntensityRange | None = None,
         memory: int | None = None,
     ) -> NDArray[Any]:
-        """Denoise one image of any size, in tiles where it is large.
+        """Denoise one image of any size, in tiles if it is large.
 
         Parameters
         ----------
         image
-            (H, W) or (H, W, C); uint8, uint16, or floating in [0, 1] nominally: noise may reach
-            outside. All channels are colours: take transparency off first. Models of 1 and of 3
-            channels take any number of them.
+            (H, W) or (H, W, C); uint8, uint16, or float with nominal range [0, 1], which noise may
+            exceed. All channels are treated as color, so remove transparency first. Models with 1
+            or 3 channels accept any number of channels.
         strength
-            In [0, 1]: 0 gives a copy of the image, 1 the model's answer, between blends the two.
+            Weight of the model's output in [0, 1]; the rest is the input. 0 returns a copy.
         intensity_range
-            The sample values of black and white. By default those of the dtype; of floats and wide
-            integers the card's, if it tells them.
+            The sample values of black and white. By default those of the dtype; for floats and
+            wide integers those of the card, if it has them.
         memory
-            Bytes to work in; by default 600 MiB, or less where little is free.
+            Memory limit in bytes; by default 600 MiB, or less if little is free.
 
         Returns
         -------
         ndarray
-            The clean image, of the same shape and dtype, between black and white.
+            The denoised image, with the same shape and dtype, clipped to the intensity range.
 
         Raises
         ------
         UsageError
             The strength is outside [0, 1].
         InputError
-            The channels or the size do not fit the model or the memory, the samples are on an
-            unknown scale, or some are NaN or infinite.
+            The channels or the size do not fit the model or the memory, the intensity range is
+            unknown, or samples are NaN or infinite.
         """
         if image.ndim not in (2, 3) or image.size == 0:
             raise InputError(f"expected an image (H, W) or (H, W, C), got shape {image.shape}")
-        # In the machine's own byte order, which engines and scales expect.
+        # ONNX Runtime expects the native byte order.
         native = image.astype(image.dtype.newbyteorder("="), copy=False)
         samples = native.reshape(*image.shape[:2], -1)
-        height, width, colours = samples.shape
+        height, width, channels = samples.shape
         cut = plan(
             self.card,
             height,
             width,
-            sample_bytes=colours * samples.itemsize,
+            sample_bytes=channels * samples.itemsize,
             memory=memory_budget() if memory is None else memory,
         )
         clean = np.empty_like(samples)
@@ -147,16 +150,16 @@ class Model:
             [samples],
             intensity_range=intensity_range or _intensity_range(samples, self.card),
             strength=strength,
-            colours=colours,
+            colours=channels,
         ):
             clean[done : done + len(rows)] = rows
             done += len(rows)
         return clean.reshape(image.shape).astype(image.dtype, copy=False)
 
     def batch(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Denoise (N, H, W, C) float32 images in [0, 1] nominally; the result is in [0, 1].
+        """Denoise float32 images (N, H, W, C) with nominal range [0, 1]; the result is in [0, 1].
 
-        Sides that are no multiple of the card's are extended by mirroring them, and cut back.
+        Images are padded by reflection to multiples of the card's `size_multiple`, then cropped.
 
         Raises
         ------
@@ -171,26 +174,26 @@ class Model:
             )
         check_size(card, height, width)
         down, right = -height % card.size_multiple, -width % card.size_multiple
-        # Mirrored noise is noise still; repeated, it makes streaks that a network takes for detail.
+        # Reflected noise is still noise; repeated pixels make streaks, which look like detail.
         padded = np.pad(images, ((0, 0), (0, down), (0, right), (0, 0)), mode="reflect")
         tensor = np.ascontiguousarray(padded.transpose(0, 3, 1, 2))
         try:
             clean: NDArray[np.float32] = self._session.run(None, {self._input: tensor})[0]
-        except _UNRUNNABLE as error:
+        except _RUNTIME_ERRORS as error:
             reason = str(error).split("\n", 1)[0]
             raise InputError(
-                f"the model {card.name} cannot work on {width}x{height} pixels: {reason}"
+                f"the model {card.name} cannot process {width}x{height} pixels: {reason}"
             ) from None
         if clean.shape != tensor.shape:
             raise InputError(
-                f"the model {card.name} answers an image of shape {tensor.shape} with one of "
-                f"{clean.shape}"
+                f"the model {card.name} returns shape {clean.shape} for an input of shape "
+                f"{tensor.shape}; expected the same shape"
             )
         return clean.transpose(0, 2, 3, 1)[:, :height, :width]
 
 
 def _intensity_range(image: NDArray[Any], card: Card) -> IntensityRange:
-    """Give the scale that an image's dtype stands for, or that the model was trained on."""
+    """Return the intensity range of the image's dtype, or of the model's training images."""
     intensity_range = IntensityRange.for_dtype(image.dtype)
     if intensity_range is not None:
         return intensity_range
@@ -198,14 +201,14 @@ def _intensity_range(image: NDArray[Any], card: Card) -> IntensityRange:
         return IntensityRange(*card.range)
     if not np.issubdtype(image.dtype, np.floating):
         raise InputError(
-            f"expected uint8, uint16 or float samples, got {image.dtype}; for others pass "
-            "intensity_range=Scale(black, white)"
+            f"expected uint8, uint16 or float samples, got {image.dtype}; for other types pass "
+            "intensity_range=IntensityRange(black, white)"
         )
     low, high = float(image.min()), float(image.max())
-    # Strong noise reaches a little outside; another scale reaches far.
+    # Strong noise exceeds [0, 1] a little; samples with another range exceed it by far.
     if low < -1 or high > 2:
         raise InputError(
-            f"floating samples should be in [0, 1] but for noise, these reach from {low:g} to "
-            f"{high:g}; pass intensity_range=Scale(black, white)"
+            f"expected float samples in [0, 1], apart from noise, got values from {low:g} to "
+            f"{high:g}; pass intensity_range=IntensityRange(black, white)"
         )
     return IntensityRange(0, 1)

@@ -1,4 +1,4 @@
-"""Which model is meant by a name or a path, and which there are."""
+"""Find, list and load models by name or path."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ __all__ = ["ModelEntry", "find_model", "list_models", "load"]
 
 _SHIPPED = Path(weights.__file__).parent
 _RUNS = Path("runs")
-_ENDING = ".onnx"
+_SUFFIX = ".onnx"
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model file that was found.
+    """A model file in a listing.
 
     Attributes
     ----------
     name
-        What to give `load`, or to type after ``--model``.
+        The name for `load` and ``--model``.
     path
         The file.
     card
-        What it says of itself; None where it cannot be used.
+        Its card; None if the file is unusable.
     problem
-        Why it cannot be used; empty where it can.
+        Why the file is unusable; otherwise empty.
     """
 
     name: str
@@ -48,7 +48,7 @@ class ModelEntry:
 
     @classmethod
     def read(cls, name: str, path: Path) -> ModelEntry:
-        """Look at a model file without running anything of it."""
+        """Read the card of a model file, without running the model."""
         try:
             return cls(name, path, model_file.read_card(path))
         except InputError as error:
@@ -56,33 +56,38 @@ class ModelEntry:
 
 
 def load(model: str | os.PathLike[str] | None = None) -> Model:
-    """Read a model file that is named as `find_model` has it.
+    """Load a model by name or path; see `find_model`.
 
     Raises
     ------
     UsageError
         No model has this name.
     InputError
-        There is no such file, it is damaged, or holds more than a denoiser needs.
+        The file is missing or damaged, or contains more than a denoiser needs.
+
+    Examples
+    --------
+    >>> load("photo-fast-gray").card.channels
+    1
     """
     return Model(find_model(model))
 
 
 def find_model(model: str | os.PathLike[str] | None = None) -> Path:
-    """Find the model file that is meant.
+    """Return the path of a model file.
 
     Parameters
     ----------
     model
-        The name of a shipped model; an ``.onnx`` file, or a run folder, whose model file is taken;
-        the name of a run under ``runs/``. None means the model that autodenoise ships for photos.
+        The name of a shipped model, the path of an ``.onnx`` file or a run folder, or the name of a
+        run in ``runs/``. None means the default model for photos.
 
     Raises
     ------
     UsageError
         No model has this name.
     InputError
-        A path that leads nowhere, or a run folder without a model file.
+        The run folder has no model file.
     """
     if model is None:
         model = next(iter(weights.FILES))
@@ -96,11 +101,11 @@ def find_model(model: str | os.PathLike[str] | None = None) -> Path:
             return folder / MODEL_NAME
     if folders:
         raise InputError(
-            f"{folders[0]} holds no {MODEL_NAME}; a run gets it when its training ends: "
-            f"autodenoise train --resume {quoted(folders[0])}"
+            f"{folders[0]} has no {MODEL_NAME}, which is written at the end of training; finish "
+            f"it with: autodenoise train --resume {quoted(folders[0])}"
         )
-    if path.exists() or len(path.parts) > 1 or path.suffix == _ENDING:
-        # What is no file gets its message from whoever reads it.
+    if path.exists() or len(path.parts) > 1 or path.suffix == _SUFFIX:
+        # If the file is missing, the error comes from reading it.
         return path
     known = [*weights.FILES, *(folder.parent.name for folder in _RUNS.glob(f"*/{MODEL_NAME}"))]
     raise unknown_name("model", name, sorted(known))
@@ -109,33 +114,33 @@ def find_model(model: str | os.PathLike[str] | None = None) -> Path:
 def list_models(folders: Iterable[str | os.PathLike[str]] = ()) -> list[ModelEntry]:
     """List the shipped models, and the model files and runs in some folders.
 
-    Their cards are read, nothing is run: a file that cannot be used is listed with its problem.
+    No model is run. Unusable files are listed with their problem.
 
     Parameters
     ----------
     folders
-        By default the current one and ``runs/``.
+        By default the current folder and ``runs/``.
 
     Raises
     ------
     InputError
-        One of `folders` is none.
+        One of `folders` is not a folder.
     """
     entries = [ModelEntry.read(name, _SHIPPED / file) for name, file in weights.FILES.items()]
-    chosen = [Path(folder) for folder in folders]
-    for folder in chosen:
+    searched = [Path(folder) for folder in folders]
+    for folder in searched:
         if not folder.is_dir():
             raise InputError(f"no such folder: {folder}")
-    for folder in dict.fromkeys(chosen or [Path(), _RUNS]):
-        files = sorted(folder.glob(f"*{_ENDING}"))
+    for folder in dict.fromkeys(searched or [Path(), _RUNS]):
+        files = sorted(folder.glob(f"*{_SUFFIX}"))
         entries += [ModelEntry.read(str(file), file) for file in files]
         runs = sorted(folder.glob(f"*/{MODEL_NAME}"))
-        entries += [ModelEntry.read(_name_of_run(file), file) for file in runs]
+        entries += [ModelEntry.read(_run_name(file), file) for file in runs]
     return entries
 
 
-def _name_of_run(file: Path) -> str:
-    """Give the shortest name by which `find_model` comes upon a run's model file."""
+def _run_name(file: Path) -> str:
+    """Return the shortest name that `find_model` resolves to the run's model file."""
     run = file.parent
     taken = run.name in weights.FILES or (Path(run.name) / MODEL_NAME).is_file()
     return run.name if run.parent == _RUNS and not taken else str(run)

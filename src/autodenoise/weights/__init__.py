@@ -1,4 +1,4 @@
-"""The model files that come with autodenoise, beside this file; docs/models.md has their cards."""
+"""The model files that come with autodenoise; docs/models.md describes them."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ FILES: Final[dict[str, str]] = {
     "photo-fast-gray-int8": "photo-fast-gray-int8.onnx",
     "photo-balanced-gray": "photo-balanced-gray.onnx",
 }
-"""The file of each shipped model by the model's name; the first is used where none is named."""
+"""File names in this folder, by model name; the first is the default model."""
