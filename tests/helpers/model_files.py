@@ -88,8 +88,8 @@ def int8_blur(path: Path) -> Path:
             "DequantizeLinear", ["kernel", "kernel.step", "kernel.zero"], ["mean"], axis=0
         ),
         helper.make_node("Conv", ["rounded", "mean"], ["exact"], pads=[1] * 4),
-        helper.make_node("QuantizeLinear", ["exact", "step", "black"], ["answer"]),
-        helper.make_node("DequantizeLinear", ["answer", "step", "black"], ["clean"]),
+        helper.make_node("QuantizeLinear", ["exact", "step", "black"], ["output"]),
+        helper.make_node("DequantizeLinear", ["output", "step", "black"], ["clean"]),
     ]
     card = runtime.Card(
         name="box-int8",

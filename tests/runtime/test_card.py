@@ -112,7 +112,7 @@ def test_invalid_value_names_its_field(field: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("", "not JSON"),
         ("[" * 60_000, "not JSON"),
@@ -124,8 +124,8 @@ def test_invalid_value_names_its_field(field: str, value: object) -> None:
         (" " * 65_537, "at most 65,536"),
     ],
 )
-def test_invalid_card_is_an_error(text: str, says: str) -> None:
-    with pytest.raises(InputError, match=says):
+def test_invalid_card_is_an_error(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         Card.from_json(text)
 
 

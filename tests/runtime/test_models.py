@@ -63,8 +63,8 @@ def test_shipped_models_are_small_and_the_default_is_for_real_photos() -> None:
     assert runtime.load().card.name == "photo-real-color"
     # A clean gray ramp is left as it is.
     clean = np.repeat(np.linspace(0, 255, 96).astype(np.uint8)[None, :, None], 64, 0)
-    answer = runtime.load().denoise(np.repeat(clean, 3, 2))
-    assert np.abs(answer.astype(int) - clean).max() <= 3
+    output = runtime.load().denoise(np.repeat(clean, 3, 2))
+    assert np.abs(output.astype(int) - clean).max() <= 3
 
 
 @pytest.mark.usefixtures("here")

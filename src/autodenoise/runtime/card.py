@@ -134,9 +134,9 @@ class Card:
         for entry in dataclasses.fields(cls):
             if entry.name in table:
                 value = table[entry.name]
-                if wanted := expected(entry.name, value):
-                    shown = reprlib.repr(value)
-                    raise InputError(f"the card's {entry.name} is {shown}; expected {wanted}")
+                if rule := expected(entry.name, value):
+                    found = reprlib.repr(value)
+                    raise InputError(f"the card's {entry.name} is {found}; expected {rule}")
                 pair = entry.name in ("size", "range") and value is not None
                 values[entry.name] = tuple(value) if pair else value
             elif entry.default is entry.default_factory is dataclasses.MISSING:
