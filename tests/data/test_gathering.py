@@ -33,7 +33,7 @@ def test_denoised_outputs_are_not_shots(tmp_path: Path) -> None:
     for name in ("a.png", "b.png", "a.denoised.png"):
         Image.fromarray(draw.integers(0, 256, (48, 48), np.uint8)).save(tmp_path / name)
     found = find_series(tmp_path)
-    assert [series.shots for series in found.series] == [2]
+    assert [series.shots for series in found.samples] == [2]
     assert [passed.name for passed in found.skipped] == ["a.denoised.png"]
 
 

@@ -57,7 +57,7 @@ def test_shift_of_half_a_pixel_is_warned_about(
     shots = [np.hstack([empty, moved(VIEW, 0, across)]) for across in (0, 0, shift)]
     pixels = [np.clip(noisy(shot, 0.02) * 255, 0, 255).astype(np.uint8) for shot in shots]
     tifffile.imwrite(tmp_path / "a.tif", np.stack(pixels), photometric="minisblack")
-    warning = misalignment(find_series(tmp_path).series[0])
+    warning = misalignment(find_series(tmp_path).samples[0])
     if message is None:
         assert warning is None
     else:
@@ -71,10 +71,10 @@ def test_faint_fixed_pattern_is_not_a_shift(tmp_path: Path) -> None:
     pattern = shading * (1 + RANDOM.normal(0, 0.003, shading.shape))
     shots = np.stack([noisy(pattern, 0.01) for _ in range(12)])
     tifffile.imwrite(tmp_path / "a.tif", shots.astype(np.float32), photometric="minisblack")
-    assert misalignment(find_series(tmp_path).series[0]) is None
+    assert misalignment(find_series(tmp_path).samples[0]) is None
 
 
 def test_tiny_images_and_single_shots_are_not_compared(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 8, 8), np.uint8), photometric="minisblack")
     for apart in (False, True):
-        assert misalignment(find_series(tmp_path, separate=apart).series[0]) is None
+        assert misalignment(find_series(tmp_path, separate=apart).samples[0]) is None

@@ -35,13 +35,13 @@ def test_each_folder_and_each_stack_is_a_series(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "b" / "stack.tif", shots(4, (10, 11)), photometric="minisblack")
     (tmp_path / "notes.txt").write_text("hello")
     found = find_series(tmp_path)
-    assert [(series.name, series.shots) for series in found.series] == [
+    assert [(series.name, series.shots) for series in found.samples] == [
         ("b/c", 2),
         ("b/stack.tif", 4),
         (tmp_path.name, 3),
     ]
     assert [file.name for file in found.skipped] == ["notes.txt"]
-    (alone,) = find_series(tmp_path / "b" / "stack.tif").series
+    (alone,) = find_series(tmp_path / "b" / "stack.tif").samples
     assert (alone.name, alone.shots, alone.info.channels) == ("stack.tif", 4, 1)
 
 
@@ -54,7 +54,7 @@ def test_rows_equal_the_files(tmp_path: Path) -> None:
         (tmp_path / "files", pixels[..., :3]),
         (tmp_path / "stack.tif", pixels[..., :1]),
     ):
-        (series,) = find_series(path).series
+        (series,) = find_series(path).samples
         seen = np.zeros_like(expected)
         for shot, top, samples in series.rows():
             seen[shot, top : top + len(samples)] = samples
@@ -67,7 +67,7 @@ def test_shots_are_upright(tmp_path: Path) -> None:
         turned = Image.Exif()
         turned[0x0112] = 6
         image.save(tmp_path / f"{number}.jpg", exif=turned)
-    (series,) = find_series(tmp_path).series
+    (series,) = find_series(tmp_path).samples
     assert (series.info.width, series.info.height) == (20, 30)
 
 
@@ -79,7 +79,7 @@ def test_shots_of_other_form_are_skipped_and_listed(tmp_path: Path) -> None:
     (tmp_path / "a" / "corrupt.png").write_bytes(b"not a image")
     save(tmp_path / "lonely", shots(1))
     found = find_series(tmp_path)
-    (series,) = found.series
+    (series,) = found.samples
     assert [file.name for file in series.files] == ["0.png", "1.png", "2.png"]
     reasons = {file.name: file.reason for file in found.skipped}
     assert list(reasons) == [
@@ -97,7 +97,7 @@ def test_separate_makes_one_series_per_file(tmp_path: Path) -> None:
     save(tmp_path, shots(2))
     images.write(tmp_path / "z.png", shots(1, (7, 8, 1))[0])
     found = find_series(tmp_path, separate=True)
-    assert [(series.name, series.shots) for series in found.series] == [
+    assert [(series.name, series.shots) for series in found.samples] == [
         ("0.png", 1),
         ("1.png", 1),
         ("z.png", 1),

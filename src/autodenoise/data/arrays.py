@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import zipfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,25 +16,15 @@ from autodenoise.data.csv import read_table
 from autodenoise.data.download import DATA_VARIABLE, find_dataset
 from autodenoise.data.idx import IDX_SETS, read_part
 from autodenoise.data.splits import PARTS, Part
+from autodenoise.data.volumes import load_array, reading
 from autodenoise.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from autodenoise.data.download import OnBytes
 
-__all__ = [
-    "PHOTO_SETS",
-    "SOURCES",
-    "check_path",
-    "find_photos",
-    "read",
-    "read_images",
-    "resize",
-]
-
+__all__ = ["PHOTO_SETS", "SOURCES", "check_path", "find_photos", "read", "read_images", "resize"]
 
 PHOTO_SETS = {"bsds400": {"train": "bsds400", "validation": "bsds-val32"}}
 """Datasets of photos: for each part, its folder in the data folder."""
@@ -47,26 +34,17 @@ SOURCES = (*IDX_SETS, *PHOTO_SETS, "digits")
 
 
 def read(source: str, on_bytes: OnBytes | None) -> dict[str, Part]:
-    """Read the parts of a source with images of one size.
-
-    Parameters
-    ----------
-    source
-        A name of `SOURCES`, or a path.
-    on_bytes
-        Called with the progress of downloads.
-
-    Raises
-    ------
-    InputError
-        A file is missing, damaged or of an unsupported kind.
-    UsageError
-        There is no dataset of this name.
-    """
+    """Read the parts of a source with images of one size: one of `SOURCES`, or a path."""
     if source in PHOTO_SETS:
         return {name: read_images(folder)[1] for name, folder in find_photos(source).items()}
     if source == "digits":
-        return {"train": _digits()}
+        # scikit-learn's 1,797 scanned digits, 8x8 pixels with 17 gray levels.
+        from sklearn.datasets import load_digits
+
+        digits = load_digits()
+        pixels = np.rint(digits.images * (255 / 16)).astype(np.uint8)
+        tensors = torch.from_numpy(pixels)[:, None], torch.from_numpy(digits.target).long()
+        return {"train": Part(*tensors)}
     if source in IDX_SETS:
         return {
             name: Part(torch.from_numpy(pixels)[:, None], torch.from_numpy(labels).long())
@@ -79,11 +57,7 @@ def read(source: str, on_bytes: OnBytes | None) -> dict[str, Part]:
     if path.suffix == ".npz":
         return _npz(path)
     if path.suffix == ".npy":
-        with _reading(path):
-            array = np.load(path, allow_pickle=False)
-        if not isinstance(array, np.ndarray):
-            raise InputError(f"{path} is an .npz archive; rename it to end in .npz")
-        return {"train": Part(_to_tensor(path, array))}
+        return {"train": Part(_to_tensor(path, load_array(path)))}
     if path.name.endswith(CSV_SUFFIXES):
         labels, pixels = read_table(path)
         return {"train": Part(_to_tensor(path, pixels), torch.from_numpy(labels).long())}
@@ -94,15 +68,7 @@ def read(source: str, on_bytes: OnBytes | None) -> dict[str, Part]:
 
 
 def check_path(source: str) -> Path:
-    """Return a source that is not in `SOURCES` as a path.
-
-    Raises
-    ------
-    InputError
-        The file or folder does not exist.
-    UsageError
-        The source looks like a name, and there is no dataset of this name.
-    """
+    """Return a source that is not in `SOURCES` as a path, and check that it exists."""
     path = Path(source)
     if path.exists():
         return path
@@ -112,13 +78,7 @@ def check_path(source: str) -> Path:
 
 
 def find_photos(name: str) -> dict[str, Path]:
-    """Return the folder of each part of a dataset of photos, which users download themselves.
-
-    Raises
-    ------
-    InputError
-        A folder is missing.
-    """
+    """Return the folder of each part of a dataset of photos, which users download themselves."""
     folders = {}
     for part, dataset in PHOTO_SETS[name].items():
         folder = find_dataset(dataset)
@@ -131,25 +91,8 @@ def find_photos(name: str) -> dict[str, Path]:
     return folders
 
 
-def _digits() -> Part:
-    """Load scikit-learn's 1,797 scanned digits, 8x8 pixels with 17 gray levels."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    pixels = np.rint(digits.images * (255 / 16)).astype(np.uint8)
-    return Part(torch.from_numpy(pixels)[:, None], torch.from_numpy(digits.target).long())
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:
-        raise InputError(f"cannot read {path}: {error}") from None
-
-
 def _npz(path: Path) -> dict[str, Part]:
-    with _reading(path):
+    with reading(path):
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise InputError(f"{path} is an .npy file; rename it to end in .npy")
@@ -190,26 +133,9 @@ def _folder(path: Path) -> dict[str, Part]:
 
 
 def read_images(folder: Path, size: tuple[int, int] | None = None) -> tuple[list[Path], Part]:
-    """Read all image files in a folder. They must have the same size, channels and depth.
+    """Read all image files in a folder, sorted by name, without subfolders.
 
-    Parameters
-    ----------
-    folder
-        The folder; its subfolders are not read.
-    size
-        Resize the images to this (height, width).
-
-    Returns
-    -------
-    list of Path
-        The files, sorted by name.
-    Part
-        Their images, in the same order.
-
-    Raises
-    ------
-    InputError
-        The folder has no images, or one is unreadable or differs from the others.
+    They must have the same size, channels and depth. They are resized to `size`, (height, width).
     """
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in images.SUFFIXES)
     if not files:

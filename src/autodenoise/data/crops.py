@@ -17,16 +17,8 @@ if TYPE_CHECKING:
     from autodenoise.data.spec import Supervision
 
 __all__ = [
-    "WINDOW_BYTES",
-    "Batch",
-    "Crops",
-    "Draws",
-    "ImageCrops",
-    "as_float",
-    "center_crops",
-    "stored_bytes",
-    "to_gray",
-    "usable_side",
+    *("WINDOW_BYTES", "Batch", "Crops", "ImageCrops", "as_float", "center_crops"),
+    *("stored_bytes", "to_gray", "usable_side"),
 ]
 
 WINDOW_BYTES = 2**30
@@ -77,30 +69,6 @@ class Batch(NamedTuple):
     @property
     def _any(self) -> Tensor:
         return next(images for images in self if images is not None)
-
-
-class Draws(NamedTuple):
-    """Random numbers for some crops, independent of the images that they are cut from.
-
-    Attributes
-    ----------
-    place
-        (6, B) in [0, 1): scale of the image, vertical and horizontal position, vertical flip,
-        horizontal flip, transposition.
-    versions
-        (2, B) in [0, 1): the two versions.
-    channels
-        (B, C): the order of the channels; None for their own order.
-    """
-
-    place: Tensor
-    versions: Tensor
-    channels: Tensor | None
-
-    def take(self, indices: Tensor) -> Draws:
-        """Return the numbers for some of the crops."""
-        channels = None if self.channels is None else self.channels[indices]
-        return Draws(self.place[:, indices], self.versions[:, indices], channels)
 
 
 class Crops(ABC):
@@ -183,7 +151,7 @@ class Crops(ABC):
         return [part[torch.randperm(len(part), generator=generator)] for part in windows]
 
     def batch(self, rows: Tensor, generator: torch.Generator, side: int | None = None) -> Batch:
-        """Cut a random crop from each of some samples; parameters are those of `crops`."""
+        """Cut a random crop from each of some samples; see `crops`."""
         cut = self.crops(rows, generator, side)
         match self.supervision:
             case "clean":
@@ -198,14 +166,14 @@ class Crops(ABC):
     def crops(self, rows: Tensor, generator: torch.Generator, side: int | None = None) -> Tensor:
         """Cut a random crop from each of some samples, the same from one or two of its versions.
 
+        Images that are smaller than a crop are extended by reflection.
+
         Parameters
         ----------
         rows
             Index of each sample, (B,), on the device that the crops should be on.
         generator
             Draws all random numbers, on the CPU: the same crops on any device.
-        side
-            Of the crops. Images that are smaller are extended by reflection.
 
         Returns
         -------
@@ -214,32 +182,28 @@ class Crops(ABC):
             noisy and the clean version of pairs, two random shots of repeats, or the only version.
         """
         count = len(rows)
-        place = torch.rand(6, count, generator=generator)
-        versions = torch.zeros(2, count)
+        draws = [torch.rand(6, count, generator=generator), torch.zeros(2, count)]
         if self.supervision == "repeats":
-            versions = torch.rand(2, count, generator=generator)
-        channels = None
+            draws[1] = torch.rand(2, count, generator=generator)
         if self.shuffle_channels:
-            channels = torch.rand(count, self._channels, generator=generator).argsort(1)
-        return self.cut(rows, Draws(place, versions, channels), side or self.side)
+            draws.append(torch.rand(count, self._channels, generator=generator).T)
+        return self.cut(rows, torch.cat(draws), side or self.side)
 
     @abstractmethod
-    def cut(self, rows: Tensor, draws: Draws, side: int) -> Tensor:
-        """Cut the crops that `draws` describes; see `crops`."""
+    def cut(self, rows: Tensor, draws: Tensor, side: int) -> Tensor:
+        """Cut the crops that random numbers in [0, 1) describe; see `crops`.
+
+        Their rows, (8 or 8 + C, B): scale of the image, vertical and horizontal position, vertical
+        flip, horizontal flip, transposition, the two versions, and the order of the channels.
+        """
 
 
 class ImageCrops(Crops):
-    """Crops of images of different sizes, stored in one tensor on any device.
+    """Crops of images of different sizes, stored in one tensor on any device; see `Crops`.
 
-    Parameters
-    ----------
-    images
-        All versions of each sample, (V, C, H, W), with the same dtype and number of channels. V is
-        1 for clean or noisy-only, 2 for paired (noisy, clean), and 2 or more for repeats.
-    side, shrink, shuffle_channels, supervision, window_bytes
-        See `Crops`.
-    device
-        Where to store them.
+    `images` are all versions of each sample, (V, C, H, W), with the same dtype and number of
+    channels. V is 1 for clean or noisy-only, 2 for paired (noisy, clean), and 2 or more for
+    repeats.
     """
 
     def __init__(
@@ -274,13 +238,13 @@ class ImageCrops(Crops):
         lengths = self._sizes.prod(1) * self._versions
         self._starts = lengths.cumsum(0) - lengths
 
-    def cut(self, rows: Tensor, draws: Draws, side: int) -> Tensor:
+    def cut(self, rows: Tensor, draws: Tensor, side: int) -> Tensor:
         """See `Crops`."""
         device = self._pixels.device
-        scale, y, x, flip, mirror, transpose = draws.place.to(device)
+        scale, y, x, flip, mirror, transpose, *versions = draws[:8].to(device)
         index = rows.to(device) + (scale * len(self.scales)).long() * len(self)
         sizes = self._sizes[index]
-        starts = self._starts[index] + self._version_of(index, draws.versions) * sizes.prod(1)
+        starts = self._starts[index] + self._version_of(index, *versions) * sizes.prod(1)
         room = (sizes - side).clamp(min=0) + 1
         corner = (torch.stack([y, x], 1) * room).long()
         rising = torch.arange(side, device=device)[None]
@@ -291,18 +255,17 @@ class ImageCrops(Crops):
         place = (row * sizes[:, 1:])[:, :, None] + column[:, None, :]
         place = torch.where(transpose[:, None, None] < 0.5, place, place.transpose(1, 2))
         cut = self._pixels[starts[:, :, None, None] + place]
-        if draws.channels is not None:
-            order = draws.channels.to(device)[:, None, None].expand_as(cut)
+        if len(draws) > 8:
+            order = draws[8:].T.argsort(1).to(device)[:, None, None].expand_as(cut)
             cut = cut.gather(4, order)
         return cut.permute(0, 1, 4, 2, 3).to(rows.device).view(self._dtype)
 
-    def _version_of(self, index: Tensor, versions: Tensor) -> Tensor:
+    def _version_of(self, index: Tensor, one: Tensor, step: Tensor) -> Tensor:
         """Return the versions to cut from, (1 or 2, B)."""
         if self.supervision == "paired":
             return torch.tensor([[0], [1]], device=index.device).expand(-1, len(index))
         if self.supervision != "repeats":
             return torch.zeros_like(index)[None]
-        one, step = versions.to(index.device)
         count = self._versions[index]
         first = (one * count).long()
         return torch.stack([first, (first + 1 + (step * (count - 1)).long()) % count])
@@ -317,17 +280,7 @@ def stored_bytes(shapes: Iterable[Sequence[int]], dtype: torch.dtype, shrink: fl
 def center_crops(images: Sequence[Tensor], side: int) -> Tensor:
     """Cut a square from the center of each image (C, H, W), and stack them.
 
-    Parameters
-    ----------
-    images
-        Of any size.
-    side
-        Of the squares; at most that of the smallest image.
-
-    Returns
-    -------
-    Tensor
-        (N, C, side, side).
+    The squares are at most as large as the smallest image.
     """
     side = min(side, *(min(image.shape[1:]) for image in images))
     crops = []
@@ -371,9 +324,8 @@ def _scales(shrink: float) -> list[float]:
     return [1.0] if shrink == 1 else torch.linspace(1, shrink, _SCALES).tolist()
 
 
-def _scaled_size(shape: Sequence[int], scale: float) -> tuple[int, int]:
-    height, width = shape[-2:]
-    return max(1, round(height * scale)), max(1, round(width * scale))
+def _scaled_size(shape: Sequence[int], scale: float) -> list[int]:
+    return [max(1, round(length * scale)) for length in shape[-2:]]
 
 
 def _pixel_count(shape: Sequence[int], scales: Sequence[float]) -> int:

@@ -25,26 +25,10 @@ SUFFIXES = (".csv", ".csv.gz", ".csv.zip", ".zip")
 
 
 def read_table(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Read a table of square gray images.
+    """Read a table of square gray images: the labels (N,) and the images (N, side, side).
 
-    Parameters
-    ----------
-    path
-        Comma-separated integers from 0 to 255, plain, gzipped, or as the only file of a zip
-        archive. The first column is the label. A header line is skipped.
-
-    Returns
-    -------
-    labels
-        (N,).
-    images
-        (N, side, side).
-
-    Raises
-    ------
-    InputError
-        The file is missing or damaged, a row has more or fewer values than the first, or a value is
-        not an integer from 0 to 255. The message names the line.
+    It has comma-separated integers from 0 to 255, plain, gzipped, or as the only file of a zip
+    archive. The first column is the label. A header line is skipped. Errors name the line.
     """
     text = _unpack(path).replace(b"\r\n", b"\n").removesuffix(b"\n")
     line = 1

@@ -17,7 +17,7 @@ from autodenoise.data.crops import as_float, center_crops, to_gray, usable_side
 from autodenoise.data.gathering import gather, is_image_source, listing
 from autodenoise.data.idx import IDX_SETS
 from autodenoise.data.inspection import inspect
-from autodenoise.data.samples import Window, evenly_spaced
+from autodenoise.data.samples import evenly_spaced
 from autodenoise.data.spec import DataSpec
 from autodenoise.data.splits import PARTS, Part, Splits, hold_out_rows, split
 from autodenoise.data.streaming import MAX_PATCH_BYTES, Patches, common_dtype
@@ -67,11 +67,6 @@ def load(data: DataSpec, on_bytes: OnBytes | None = None, memory: float | None =
         Maximum memory for images to crop, in bytes; larger datasets are read from disk during
         training. By default half of the free memory.
 
-    Returns
-    -------
-    Splits
-        The images, and notes for the user.
-
     Raises
     ------
     InputError
@@ -81,7 +76,10 @@ def load(data: DataSpec, on_bytes: OnBytes | None = None, memory: float | None =
     """
     folders = _image_folders(data)
     if folders:
-        return _load_files(data, folders, _memory() if memory is None else memory)
+        if memory is None:
+            free = free_memory()
+            memory = free / 2 if math.isfinite(free) else _DEFAULT_MEMORY
+        return _load_files(data, folders, memory)
     if data.supervision != "clean":
         raise UsageError(
             f"{data.source} can only contain clean images; supervision = '{data.supervision}' "
@@ -109,10 +107,7 @@ def load(data: DataSpec, on_bytes: OnBytes | None = None, memory: float | None =
 def shape(data: DataSpec, on_bytes: OnBytes | None = None) -> tuple[int, int, int]:
     """Return the (channels, height, width) of a dataset's images, without downloading named ones.
 
-    Raises
-    ------
-    InputError, UsageError
-        See `load`.
+    For the errors see `load`.
     """
     known = {"digits": (1, 8, 8), **dict.fromkeys(IDX_SETS, (1, 28, 28))}
     if data.source in known:
@@ -125,11 +120,6 @@ def shape(data: DataSpec, on_bytes: OnBytes | None = None) -> tuple[int, int, in
         return load(data, on_bytes).shape
     plan = _plan(data, folders, {})
     return plan.channels, plan.side, plan.side
-
-
-def _memory() -> float:
-    free = free_memory()
-    return free / 2 if math.isfinite(free) else _DEFAULT_MEMORY
 
 
 def _image_folders(data: DataSpec) -> dict[str, Path]:
@@ -270,14 +260,11 @@ def _plan(
 
 
 def _load_plan(
-    data: DataSpec,
-    plan: _Plan,
-    memory: float,
-    damaged: dict[tuple[Plane, ...], SkippedFile],
+    data: DataSpec, plan: _Plan, memory: float, damaged: dict[tuple[Plane, ...], SkippedFile]
 ) -> Splits | None:
-    """Load the images of a plan, and add the damaged ones to `damaged`.
+    """Load the images of a plan; return None if no image of a split can be read.
 
-    Returns None if no image of a split can be read.
+    Adds the unreadable ones to `damaged`.
     """
     # Large images are cut into patches, which are read separately.
     max_pixels = MAX_PATCH_BYTES / (plan.channels * plan.dtype.itemsize)
@@ -337,18 +324,12 @@ def _hold_out(
     if len(samples) == 1:
         train, held_out = _cut_band(samples[0], share, crop)
         return (train,), (held_out,)
-    train_rows, held_out_rows = hold_out_rows(len(samples), selection, share, seed)
-    return tuple(samples[row] for row in train_rows), tuple(samples[row] for row in held_out_rows)
+    rows, held_out_rows = hold_out_rows(len(samples), selection, share, seed)
+    return tuple(samples[row] for row in rows), tuple(samples[row] for row in held_out_rows)
 
 
 def _cut_band(sample: Sample, share: float, crop: int) -> tuple[Sample, Sample]:
-    """Cut a band off the longer side, at least as wide as a crop if there is room for it.
-
-    Raises
-    ------
-    UsageError
-        The image is too small.
-    """
+    """Cut a band off the longer side, at least as wide as a crop if there is room for it."""
     top, left, height, width = sample.window
     if min(height, width) < _MIN_SIDE:
         raise UsageError(
@@ -358,12 +339,13 @@ def _cut_band(sample: Sample, share: float, crop: int) -> tuple[Sample, Sample]:
     length = max(height, width)
     band = round(max(_BAND * length, share * length, min(crop, length / 4), _MIN_BAND))
     band = usable_side(min(band, length - _MIN_SIDE // 2))
+    whole, rest = sample.window, length - band
     if height > width:
-        train = Window(top, left, height - band, width)
-        held_out = Window(top + height - band, left, band, width)
+        train = whole._replace(height=rest)
+        held_out = whole._replace(top=top + rest, height=band)
     else:
-        train = Window(top, left, height, width - band)
-        held_out = Window(top, left + width - band, height, band)
+        train = whole._replace(width=rest)
+        held_out = whole._replace(left=left + rest, width=band)
     return replace(sample, window=train), replace(sample, window=held_out)
 
 

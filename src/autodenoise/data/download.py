@@ -81,14 +81,6 @@ def download(
         Seconds without a byte after which a connection counts as stalled.
     tries
         Attempts per mirror.
-
-    Raises
-    ------
-    InputError
-        No mirror had a file that passes the check. The message names the folder to save it in
-        manually.
-    OutputError
-        The folder is not writable.
     """
     make_folder(target.parent)
     failures = []

@@ -6,10 +6,10 @@ import itertools
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from autodenoise.data.repeats import DENOISED, FIGURE, FoundSeries, find_originals, find_series
-from autodenoise.data.samples import THREADS, Sample, list_planes
+from autodenoise.data.repeats import DENOISED, FIGURE, find_originals, find_series
+from autodenoise.data.samples import THREADS, Gathered, Sample, list_planes
 from autodenoise.data.volumes import SUFFIXES as VOLUME_SUFFIXES
 from autodenoise.discovery import NOT_AN_IMAGE, FoundFiles, SkippedFile
 from autodenoise.errors import InputError, UsageError
@@ -22,27 +22,9 @@ if TYPE_CHECKING:
     from autodenoise.data.samples import Plane
     from autodenoise.data.spec import Supervision
 
-__all__ = ["Gathered", "gather", "is_image_source", "listing", "match_names"]
+__all__ = ["gather", "is_image_source", "listing", "match_names"]
 
 _MAX_LISTED = 3
-
-
-class Gathered(NamedTuple):
-    """The samples of a source.
-
-    Attributes
-    ----------
-    samples
-        The samples, each with all its versions.
-    skipped
-        Image files that are not used, and why.
-    other_suffixes
-        Number of files that are not images, by suffix.
-    """
-
-    samples: tuple[Sample, ...]
-    skipped: tuple[SkippedFile, ...]
-    other_suffixes: Counter[str]
 
 
 def is_image_source(path: Path) -> bool:
@@ -51,22 +33,13 @@ def is_image_source(path: Path) -> bool:
 
 
 def gather(source: Path, supervision: Supervision, targets: Path | None, *, gray: bool) -> Gathered:
-    """Find the samples in a folder and its subfolders, or in one file.
-
-    Parameters
-    ----------
-    source, supervision, targets
-        See `autodenoise.data.spec.DataSpec`.
-    gray
-        Whether color images are converted to luma, and can be mixed with gray ones.
+    """Find the samples in a folder and its subfolders, or in one file; see `DataSpec`.
 
     Raises
     ------
     InputError
         The folder or file does not exist or contains nothing to train on. The message lists the
         skipped files.
-    MissingExtra
-        A volume needs zarr, which is not installed.
     """
     match supervision:
         case "paired":
@@ -97,16 +70,13 @@ def listing(skipped: Sequence[SkippedFile]) -> str:
     return "\n".join([*lines, *([f"  and {more:,} more"] if more > 0 else [])])
 
 
-class _OpenedFiles(NamedTuple):
-    """The planes of each file by name, and the files without any."""
+def _open_files(
+    path: Path, suffixes: frozenset[str] = SUFFIXES | VOLUME_SUFFIXES
+) -> tuple[dict[str, list[Plane]], list[SkippedFile], Counter[str]]:
+    """Open one file, or all files with some suffixes in a folder.
 
-    planes: dict[str, list[Plane]]
-    skipped: list[SkippedFile]
-    other_suffixes: Counter[str]
-
-
-def _open_files(path: Path, suffixes: frozenset[str] = SUFFIXES | VOLUME_SUFFIXES) -> _OpenedFiles:
-    """Open one file, or all files with some suffixes in a folder."""
+    Return the planes of each file by name, the skipped files, and the suffixes of the others.
+    """
     root, found = path.parent, FoundFiles([Path(path.name)])
     if not _is_file(path):
         root, found = path, find_originals(path, also=VOLUME_SUFFIXES)
@@ -115,7 +85,7 @@ def _open_files(path: Path, suffixes: frozenset[str] = SUFFIXES | VOLUME_SUFFIXE
         results = pool.map(_planes_or_error, [root / name for name in names])
         opened = dict(zip((name.as_posix() for name in names), results, strict=True))
     others = [Path(skipped.name) for skipped in found.skipped if skipped.reason == NOT_AN_IMAGE]
-    return _OpenedFiles(
+    return (
         {name: planes for name, planes in opened.items() if not isinstance(planes, str)},
         [
             *(SkippedFile(failed.name, str(failed.error)) for failed in found.failed),
@@ -145,13 +115,13 @@ def _samples_of(name: str, versions: Sequence[Iterable[Plane]]) -> list[Sample]:
 
 
 def _gather_single(source: Path) -> Gathered:
-    files = _open_files(source)
+    files, skipped, other_suffixes = _open_files(source)
     samples = [
         sample
-        for name, planes in files.planes.items()
+        for name, planes in files.items()
         for sample in _samples_of(name, [[plane] for plane in planes])
     ]
-    return Gathered(tuple(samples), tuple(files.skipped), files.other_suffixes)
+    return Gathered(tuple(samples), tuple(skipped), other_suffixes)
 
 
 # --- pairs ----------------------------------------------------------------------------------------
@@ -164,19 +134,20 @@ def _gather_pairs(source: Path, targets: Path, *, gray: bool) -> Gathered:
         )
     if _is_file(source) != _is_file(targets):
         raise UsageError(f"pairs are in two folders, or in two files; got {source} and {targets}")
-    noisy, clean = _open_files(source), _open_files(targets)
+    noisy, noisy_skipped, noisy_others = _open_files(source)
+    clean, clean_skipped, clean_others = _open_files(targets)
     roots = [path.parent if _is_file(path) else path for path in (source, targets)]
     if roots[0].name != roots[1].name:
         roots = [Path(root.name) for root in roots]
     skipped = [
         SkippedFile((root / file.name).as_posix(), file.reason)
-        for root, files in zip(roots, (noisy, clean), strict=True)
-        for file in files.skipped
+        for root, files in zip(roots, (noisy_skipped, clean_skipped), strict=True)
+        for file in files
     ]
     if _is_file(source):
-        pairs = list(itertools.product(noisy.planes, clean.planes))
+        pairs = list(itertools.product(noisy, clean))
     else:
-        pairs, unmatched, ambiguous = match_names(noisy.planes, clean.planes)
+        pairs, unmatched, ambiguous = match_names(noisy, clean)
         for root, opposite, missing, several in zip(
             roots, reversed(roots), unmatched, ambiguous, strict=True
         ):
@@ -188,13 +159,13 @@ def _gather_pairs(source: Path, targets: Path, *, gray: bool) -> Gathered:
                 skipped.append(SkippedFile((root / name).as_posix(), reason))
     samples = []
     for name, target in pairs:
-        planes = noisy.planes[name], clean.planes[target]
+        planes = noisy[name], clean[target]
         mismatch = _mismatch(*planes, gray=gray)
         if mismatch:
             skipped.append(SkippedFile((roots[0] / name).as_posix(), mismatch))
         else:
             samples += _samples_of(name, list(zip(*planes, strict=True)))
-    return Gathered(tuple(samples), tuple(skipped), noisy.other_suffixes + clean.other_suffixes)
+    return Gathered(tuple(samples), tuple(skipped), noisy_others + clean_others)
 
 
 _Names = tuple[str, ...]
@@ -202,22 +173,11 @@ _Names = tuple[str, ...]
 
 def match_names(
     first: Iterable[str], second: Iterable[str]
-) -> tuple[list[tuple[str, str]], tuple[_Names, _Names], tuple[_Names, _Names]]:
+) -> tuple[list[tuple[str, str]], tuple[_Names, ...], tuple[_Names, ...]]:
     """Pair the file names of two folders that are equal except for their suffixes.
 
-    Parameters
-    ----------
-    first, second
-        Paths relative to each folder, such as ``day/one.png``. Case matters.
-
-    Returns
-    -------
-    pairs
-        One name from each folder, in the order of the first.
-    unmatched
-        For each folder, the names without a counterpart.
-    ambiguous
-        For each folder, the names with several possible counterparts.
+    Return the pairs in the order of the first folder and, for each folder, the names without a
+    counterpart, and the names with several possible ones. Case matters.
 
     Examples
     --------
@@ -228,21 +188,19 @@ def match_names(
     for group, names in zip(groups, (first, second), strict=True):
         for name in names:
             group[_without_suffix(name)].append(name)
-    shared = [key for key in groups[0] if key in groups[1]]
-    unique = [key for key in shared if all(len(group[key]) == 1 for group in groups)]
-
-    def names_in(group: dict[str, list[str]], keys: Iterable[str]) -> _Names:
-        return tuple(name for key in keys for name in group[key])
-
-    several = [key for key in shared if key not in set(unique)]
     here, there = groups
+    shared = [key for key in here if key in there]
+    several = {key for key in shared if len(here[key]) > 1 or len(there[key]) > 1}
     return (
-        [(here[key][0], there[key][0]) for key in unique],
-        (
-            names_in(here, [key for key in here if key not in there]),
-            names_in(there, [key for key in there if key not in here]),
+        [(here[key][0], there[key][0]) for key in shared if key not in several],
+        tuple(
+            tuple(name for key in group if key not in other for name in group[key])
+            for group, other in ((here, there), (there, here))
         ),
-        (names_in(here, several), names_in(there, several)),
+        tuple(
+            tuple(name for key in shared if key in several for name in group[key])
+            for group in groups
+        ),
     )
 
 
@@ -268,33 +226,28 @@ def _mismatch(noisy: list[Plane], clean: list[Plane], *, gray: bool) -> str:
 
 
 def _gather_repeats(source: Path) -> Gathered:
-    arrays = _open_files(source, VOLUME_SUFFIXES)
+    arrays, skipped, other_suffixes = _open_files(source, VOLUME_SUFFIXES)
     samples = []
-    for name, planes in arrays.planes.items():
+    for name, planes in arrays.items():
         # The first axis counts the shots.
         views: dict[tuple[object, ...], list[Plane]] = {}
         for plane in planes:
             views.setdefault((plane.array, *plane.index[1:]), []).append(plane)
         samples += _samples_of(name, [shots for shots in views.values() if len(shots) > 1])
     if source.suffix.lower() in VOLUME_SUFFIXES:
-        if not samples and not arrays.skipped:
+        if not samples and not skipped:
             raise InputError(f"{source} holds one image; repeats need at least 2 shots")
-        return Gathered(tuple(samples), tuple(arrays.skipped), arrays.other_suffixes)
+        return Gathered(tuple(samples), tuple(skipped), other_suffixes)
     try:
         found = find_series(source)
     except InputError:
         if not samples:
             raise
-        found = FoundSeries((), ())
-    for series in found.series:
-        shots = (plane for file in series.files for plane in list_planes(file))
-        samples.append(Sample.of(series.name, shots))
-    skipped = [file for file in found.skipped if file.reason != NOT_AN_IMAGE]
-    return Gathered(
-        tuple(sorted(samples, key=lambda sample: sample.name)),
-        (*arrays.skipped, *skipped),
-        arrays.other_suffixes,
-    )
+    else:
+        samples += found.samples
+        skipped += [file for file in found.skipped if file.reason != NOT_AN_IMAGE]
+    samples.sort(key=lambda sample: sample.name)
+    return Gathered(tuple(samples), tuple(skipped), other_suffixes)
 
 
 # --- all kinds ------------------------------------------------------------------------------------

@@ -24,16 +24,9 @@ __all__ = ["IDX_SETS", "IdxSet", "read_idx", "read_part"]
 
 @dataclass(frozen=True)
 class IdxSet:
-    """A published dataset.
+    """A published dataset: folders with its files, and the meaning of labels 0, 1, ...
 
-    Attributes
-    ----------
-    mirrors
-        Addresses of folders with its files, in order of preference.
-    sha256
-        Digest of each file's uncompressed content, since mirrors compress it differently.
-    classes
-        The meaning of labels 0, 1, ...
+    The digests are of each file's uncompressed content, since mirrors compress it differently.
     """
 
     mirrors: tuple[str, ...]
@@ -94,20 +87,7 @@ IDX_SETS: dict[str, IdxSet] = {
 def read_part(
     name: str, part: Literal["train", "test"], on_bytes: OnBytes | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Read one part of a dataset of `IDX_SETS`, and download missing files.
-
-    Returns
-    -------
-    images
-        (N, H, W).
-    labels
-        (N,).
-
-    Raises
-    ------
-    InputError
-        A file cannot be found or downloaded, is damaged, or is of the wrong kind.
-    """
+    """Read the images (N, H, W) and labels of a part of a dataset, and download missing files."""
     prefix = "train" if part == "train" else "t10k"
     pixels_file = _find(name, f"{prefix}-images-idx3-ubyte", on_bytes)
     pixels = read_idx(pixels_file)
@@ -156,11 +136,6 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
     The format: two zero bytes, a type (8: unsigned byte), the number of dimensions, each dimension
     as a big-endian 32-bit integer, then the values.
-
-    Raises
-    ------
-    InputError
-        The file is missing, damaged, truncated, too long, or not IDX.
 
     References
     ----------

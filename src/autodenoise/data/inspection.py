@@ -47,7 +47,7 @@ class _Inspected(NamedTuple):
     name: str
     versions: list[_Version]
     identical: bool
-    misaligned: str
+    misaligned: str | None
 
 
 def inspect(
@@ -55,21 +55,14 @@ def inspect(
 ) -> tuple[IntensityRange | None, tuple[float, float], tuple[str, ...]]:
     """Inspect up to 32 evenly spaced samples, and as many whose intensity range is unknown.
 
-    Parameters
-    ----------
-    samples
-        The training samples.
-    normalize
-        Whether to measure the normalization: the range of values without the smallest and largest
-        0.1 %. It stays (0, 1) where an image has 8 bits, since such images are made for viewing and
-        use their range.
-
     Returns
     -------
     intensity_range
         The range assumed for files that do not declare theirs; None where all do.
     normalization
-        The range of values, as a share of the intensity range.
+        The range of values as a share of the intensity range, without the smallest and largest
+        0.1 %. It stays (0, 1) without `normalize`, and where an image has 8 bits, since such images
+        are made for viewing and use their range.
     notes
         Messages for the user.
 
@@ -84,15 +77,10 @@ def inspect(
     normalize = normalize and np.dtype(np.uint8) not in depths
     if not undeclared and not normalize and all(sample.shots == 1 for sample in samples):
         return None, (0.0, 1.0), ()
-    chosen = [
-        *evenly_spaced(declared, _MAX_INSPECTED),
-        *evenly_spaced(undeclared, _MAX_INSPECTED),
-    ]
+    chosen = evenly_spaced(declared, _MAX_INSPECTED) + evenly_spaced(undeclared, _MAX_INSPECTED)
     aligned = {*evenly_spaced(chosen, _MAX_ALIGNED)}
     with ThreadPoolExecutor(THREADS) as pool:
-        results = list(
-            pool.map(lambda sample: _inspect_one(sample, align=sample in aligned), chosen)
-        )
+        results = list(pool.map(_inspect_one, chosen, (sample in aligned for sample in chosen)))
     inspected = [result for result in results if isinstance(result, _Inspected)]
     if not inspected:
         raise InputError(f"none of {len(chosen)} images can be decoded; the first: {results[0]}")
@@ -100,14 +88,14 @@ def inspect(
     unknown = [version for version in versions if version.intensity_range is None]
     intensity_range = _estimated_range(unknown) if unknown else None
     notes = _check_identical(inspected)
-    notes += [sample.misaligned for sample in inspected if sample.misaligned]
+    notes += [f"{one.name}: {one.misaligned}" for one in inspected if one.misaligned]
     normalization = (0.0, 1.0)
     if normalize:
+        ranges = [
+            one.intensity_range or intensity_range or IntensityRange(0, 1) for one in versions
+        ]
         values = [
-            (version.intensity_range or intensity_range or IntensityRange(0, 1)).to_float(
-                version.values
-            )
-            for version in versions
+            one.to_float(version.values) for one, version in zip(ranges, versions, strict=True)
         ]
         low, high = np.percentile(np.concatenate(values), _PERCENTILES).tolist()
         if high - low > _MIN_SPREAD:
@@ -117,7 +105,7 @@ def inspect(
     return intensity_range, normalization, tuple(notes)
 
 
-def _inspect_one(sample: Sample, *, align: bool) -> _Inspected | str:
+def _inspect_one(sample: Sample, align: bool) -> _Inspected | str:
     """Read the first two versions of a sample; return the error message if they are unreadable."""
     reader = Reader()
     try:
@@ -135,9 +123,7 @@ def _inspect_one(sample: Sample, *, align: bool) -> _Inspected | str:
         indices = np.random.default_rng(0).integers(0, finite.size, _MAX_VALUES)
         versions.append(_Version(plane.info.intensity_range, low, high, finite[indices]))
     identical = len(pixels) > 1 and np.array_equal(_as_unit(pixels[0]), _as_unit(pixels[1]))
-    return _Inspected(
-        sample.name, versions, identical, f"{sample.name}: {misaligned}" if misaligned else ""
-    )
+    return _Inspected(sample.name, versions, identical, misaligned)
 
 
 def _as_unit(pixels: NDArray[Any]) -> NDArray[Any]:

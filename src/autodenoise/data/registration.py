@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.data.repeats import Series
     from autodenoise.data.samples import Sample
 
 __all__ = ["Shift", "misalignment", "shift_between"]
@@ -46,15 +45,8 @@ class Shift(NamedTuple):
 def shift_between(first: NDArray[np.floating], other: NDArray[np.floating]) -> Shift | None:
     """Measure the shift between two images to 1/20 of a pixel, by phase correlation.
 
-    Parameters
-    ----------
-    first, other
-        Images of the same shape (H, W), at least 16 pixels a side.
-
-    Returns
-    -------
-    Shift or None
-        None where it cannot be measured: in flat fields and very noisy images.
+    The images have the same shape (H, W), at least 16 pixels a side. The result is None where the
+    shift cannot be measured: in flat fields and very noisy images.
 
     References
     ----------
@@ -93,32 +85,18 @@ def shift_between(first: NDArray[np.floating], other: NDArray[np.floating]) -> S
     )
 
 
-def misalignment(series: Series | Sample) -> str | None:
+def misalignment(series: Sample) -> str | None:
     """Return a warning if shots of the same view are shifted by more than 0.25 pixels.
 
-    Each shot is compared with the first, in the 512x512 pixels of it with the most structure.
-
-    Returns
-    -------
-    str or None
-        A warning for the user, without the name. None where the shots are aligned, or where their
-        shift cannot be measured.
-
-    Raises
-    ------
-    InputError
-        A file is missing or damaged.
+    Each shot is compared with the first, in the 512x512 pixels of it with the most structure. The
+    result is None where the shots are aligned, or where their shift cannot be measured.
     """
     if series.shots < 2 or min(series.info.width, series.info.height) < _MIN_SIDE:
         return None
     windows = _windows(series, *_most_structured(series))
     first = next(windows)
     shifts = [shift_between(first, other) for other in windows]
-    shifted = [
-        shift
-        for shift in shifts
-        if shift is not None and shift.length > max(_MAX_SHIFT, shift.error)
-    ]
+    shifted = [one for one in shifts if one and one.length > max(_MAX_SHIFT, one.error)]
     if not shifted:
         return None
     farthest = max(shifted, key=lambda shift: shift.length)
@@ -130,7 +108,7 @@ def misalignment(series: Series | Sample) -> str | None:
     )
 
 
-def _most_structured(series: Series | Sample) -> tuple[int, int]:
+def _most_structured(series: Sample) -> tuple[int, int]:
     """Return the upper left corner of the window in the first shot with the most structure."""
     # Block means suppress most of the noise. The last rows may be too few for a block.
     strips = [
@@ -147,12 +125,11 @@ def _most_structured(series: Series | Sample) -> tuple[int, int]:
         part = means[top : top + _WINDOW_SIDE // _BLOCK, left : left + _WINDOW_SIDE // _BLOCK]
         return float(np.abs(np.diff(part, axis=0)).sum() + np.abs(np.diff(part, axis=1)).sum())
 
-    corners = itertools.product(_starts(series.info.height), _starts(series.info.width))
-    return max(corners, key=structure)
-
-
-def _starts(side: int) -> range:
-    return range(0, max(side - _WINDOW_SIDE, 0) + 1, _WINDOW_SIDE // 2)
+    rows, columns = (
+        range(0, max(side - _WINDOW_SIDE, 0) + 1, _WINDOW_SIDE // 2)
+        for side in (series.info.height, series.info.width)
+    )
+    return max(itertools.product(rows, columns), key=structure)
 
 
 def _block_means(samples: NDArray[Any]) -> NDArray[np.float64]:
@@ -160,11 +137,10 @@ def _block_means(samples: NDArray[Any]) -> NDArray[np.float64]:
     rows, columns = (length // _BLOCK for length in samples.shape[:2])
     whole = samples[: rows * _BLOCK, : columns * _BLOCK]
     blocks = whole.reshape(rows, _BLOCK, columns, _BLOCK, samples.shape[2])
-    means: NDArray[np.float64] = blocks.mean(axis=(1, 3, 4), dtype=np.float64)
-    return means
+    return np.asarray(blocks.mean(axis=(1, 3, 4), dtype=np.float64))
 
 
-def _windows(series: Series | Sample, top: int, left: int) -> Iterator[NDArray[np.float64]]:
+def _windows(series: Sample, top: int, left: int) -> Iterator[NDArray[np.float64]]:
     """Cut the same window from each shot, averaged over the channels."""
     by_shot = itertools.groupby(series.rows(), key=lambda chunk: chunk[0])
     for _, chunks in by_shot:

@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from autodenoise.data.volumes import ImageInfo
+from autodenoise.data.samples import Gathered, Plane, Sample, list_planes
 from autodenoise.discovery import FoundFiles, SkippedFile, scan
 from autodenoise.errors import InputError
-from autodenoise.images import open_image
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
-    from numpy.typing import NDArray
-
-
-__all__ = [
-    "DENOISED",
-    "FIGURE",
-    "FoundSeries",
-    "Series",
-    "denoised_outputs",
-    "find_originals",
-    "find_series",
-]
+__all__ = ["DENOISED", "FIGURE", "denoised_outputs", "find_originals", "find_series"]
 
 DENOISED = "written by denoise, from another image here"
 """Why the output of ``denoise`` is skipped."""
@@ -36,80 +23,17 @@ FIGURE = "a figure of a training run"
 """Why figures in run folders are skipped."""
 
 
-@dataclass(frozen=True)
-class Series:
-    """Several shots of the same view.
-
-    Attributes
-    ----------
-    name
-        The folder or stack with the shots, relative to the searched folder.
-    files
-        The files of the shots, in order; or one file with the shots as its pages.
-    shots
-        Number of shots.
-    info
-        Size, channels and dtype of every shot.
-    """
-
-    name: str
-    files: tuple[Path, ...]
-    shots: int
-    info: ImageInfo
-
-    def rows(self) -> Iterator[tuple[int, int, NDArray[Any]]]:
-        """Decode the shots one after the other, in chunks of rows.
-
-        Yields
-        ------
-        int
-            Index of the shot.
-        int
-            First row of the chunk.
-        ndarray
-            (r, W, C) pixels as stored, upright, without transparency.
-
-        Raises
-        ------
-        InputError
-            A file is missing or damaged.
-        """
-        shot = top = 0
-        for file in self.files:
-            for samples in open_image(file, upright=True).rows():
-                yield shot, top, samples[..., : self.info.channels]
-                top += len(samples)
-                if top >= self.info.height:
-                    shot, top = shot + 1, 0
-
-
-class FoundSeries(NamedTuple):
-    """The series in a folder, by name, and the skipped files."""
-
-    series: tuple[Series, ...]
-    skipped: tuple[SkippedFile, ...]
-
-
 def find_originals(path: Path, *, also: frozenset[str] = frozenset()) -> FoundFiles:
     """List the images in a folder and below, without the output of ``denoise`` and training.
 
-    Parameters
-    ----------
-    path
-        The folder.
-    also
-        Other suffixes to accept.
-
-    Raises
-    ------
-    InputError
-        The folder cannot be read.
+    Files with the suffixes in `also` count as images.
     """
     found = scan(path, recursive=True, also=also)
     reasons = dict.fromkeys(denoised_outputs(found.images), DENOISED)
     folders = {folder for name in found.images for folder in name.parents} - {Path()}
-    for run in filter(lambda folder: _is_run(path / folder), folders):
-        reasons |= {name: FIGURE for name in found.images if run in name.parents}
+    for folder in folders:
+        if all((path / folder / name).is_file() for name in ("recipe.toml", "environment.json")):
+            reasons |= {name: FIGURE for name in found.images if folder in name.parents}
     return dataclasses.replace(
         found,
         images=[name for name in found.images if name not in reasons],
@@ -118,11 +42,6 @@ def find_originals(path: Path, *, also: frozenset[str] = frozenset()) -> FoundFi
             *(SkippedFile(name.as_posix(), reason) for name, reason in reasons.items()),
         ],
     )
-
-
-def _is_run(folder: Path) -> bool:
-    """Return whether a folder is a run folder."""
-    return all((folder / name).is_file() for name in ("recipe.toml", "environment.json"))
 
 
 def denoised_outputs(names: Collection[Path]) -> list[Path]:
@@ -142,18 +61,11 @@ def denoised_outputs(names: Collection[Path]) -> list[Path]:
     ]
 
 
-def find_series(path: Path, *, separate: bool = False) -> FoundSeries:
-    """Find the series in a folder or a stack, from the headers of the files.
+def find_series(path: Path, *, separate: bool = False) -> Gathered:
+    """Find the series of shots in a folder or a stack, by name, from the headers of the files.
 
     The images in a folder are the shots of one series, and those in each subfolder of another. A
-    file with several pages is a series of its own.
-
-    Parameters
-    ----------
-    path
-        The folder or the stack.
-    separate
-        Treat every image file as a series of its own.
+    file with several pages is a series of its own; with `separate` every file is.
 
     Raises
     ------
@@ -169,35 +81,34 @@ def find_series(path: Path, *, separate: bool = False) -> FoundSeries:
         *found.skipped,
         *(SkippedFile(failed.name, str(failed.error)) for failed in found.failed),
     ]
-    all_series: list[Series] = []
-    folders: dict[Path, dict[Path, ImageInfo]] = {}
+    all_series: list[Sample] = []
+    folders: dict[Path, dict[Path, Plane]] = {}
     for name in found.images:
         try:
-            image = open_image(root / name, upright=True)
+            planes = list_planes(root / name)
         except InputError as error:
             skipped.append(SkippedFile(name.as_posix(), str(error)))
             continue
-        info = ImageInfo.of(image)
-        if image.pages > 1 or separate:
-            all_series.append(Series(name.as_posix(), (root / name,), image.pages, info))
+        if len(planes) > 1 or separate:
+            all_series.append(Sample.of(name.as_posix(), planes))
         else:
-            folders.setdefault(name.parent, {})[name] = info
-    for folder, infos in folders.items():
-        common, count = Counter(infos.values()).most_common(1)[0]
-        for name, info in infos.items():
+            folders.setdefault(name.parent, {})[name] = planes[0]
+    for folder, shots in folders.items():
+        common, count = Counter(shot.info for shot in shots.values()).most_common(1)[0]
+        for name, shot in shots.items():
             if count == 1:
                 reason = (
                     "the only shot of its series with this size and depth; at least 2 are needed"
                 )
-            elif info != common:
-                reason = f"it is {info}; most shots in its folder are {common}"
+            elif shot.info != common:
+                reason = f"it is {shot.info}; most shots in its folder are {common}"
             else:
                 continue
             skipped.append(SkippedFile(name.as_posix(), reason))
         if count > 1:
-            files = tuple(root / name for name, info in infos.items() if info == common)
             title = root.resolve().name if folder == folder.parent else folder.as_posix()
-            all_series.append(Series(title, files, count, common))
+            alike = (shot for shot in shots.values() if shot.info == common)
+            all_series.append(Sample.of(title, alike))
     skipped.sort(key=lambda file: file.name)
     if not all_series:
         expected = (
@@ -206,4 +117,5 @@ def find_series(path: Path, *, separate: bool = False) -> FoundSeries:
         )
         lines = [f"  {file.name}: {file.reason}" for file in skipped]
         raise InputError("\n".join([expected, *lines]))
-    return FoundSeries(tuple(sorted(all_series, key=lambda series: series.name)), tuple(skipped))
+    all_series.sort(key=lambda series: series.name)
+    return Gathered(tuple(all_series), tuple(skipped), Counter())

@@ -15,12 +15,18 @@ from autodenoise.data.volumes import SUFFIXES, ImageInfo, open_volumes
 from autodenoise.images import open_image
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["THREADS", "Plane", "Reader", "Sample", "Window", "evenly_spaced", "list_planes"]
+    from autodenoise.discovery import SkippedFile
+
+__all__ = [
+    *("THREADS", "Gathered", "Plane", "Reader", "Sample", "Window"),
+    *("evenly_spaced", "list_planes"),
+]
 
 THREADS = min(4, os.cpu_count() or 1)
 """Number of threads that read files."""
@@ -41,16 +47,8 @@ class Window(NamedTuple):
 class Plane:
     """One image in a file, as described by the file's header; its pixels are not read yet.
 
-    Attributes
-    ----------
-    path
-        The file, or the folder of a ``.zarr`` volume.
-    array
-        The name of an array in the volume; else empty.
-    index
-        The page of an image file; the index along the leading axes of an array.
-    info
-        Its size, channels and dtype.
+    `index` is the page of an image file, or the index along the leading axes of an array. `array`
+    is the name of the array in a ``.zarr`` volume; else empty.
     """
 
     path: Path
@@ -65,13 +63,6 @@ def list_planes(path: Path) -> list[Plane]:
     Each page of an image file is a plane. In arrays, the last two axes are the rows and columns of
     a plane, or the last three where the last has 1, 3 or 4 entries: gray, or RGB with or without
     transparency. All other axes count planes.
-
-    Raises
-    ------
-    InputError
-        The file is missing, damaged, or of an unsupported kind.
-    MissingExtra
-        The file needs zarr, which is not installed.
     """
     if path.suffix.lower() in SUFFIXES:
         return [
@@ -86,17 +77,7 @@ def list_planes(path: Path) -> list[Plane]:
 
 @dataclass(frozen=True)
 class Sample:
-    """The same window of all versions of an image.
-
-    Attributes
-    ----------
-    name
-        The name shown to the user.
-    planes
-        The versions, all of one size: see `autodenoise.data.spec.Supervision`.
-    window
-        The part of each version to use.
-    """
+    """The same window of all versions of an image, which have one size: see `Supervision`."""
 
     name: str
     planes: tuple[Plane, ...]
@@ -115,6 +96,11 @@ class Sample:
         return len(self.planes)
 
     @property
+    def files(self) -> list[Path]:
+        """The files of the versions, in order."""
+        return list(dict.fromkeys(plane.path for plane in self.planes))
+
+    @property
     def info(self) -> ImageInfo:
         """Size, channels and dtype of the first version's window."""
         return self.planes[0].info._replace(width=self.window.width, height=self.window.height)
@@ -125,10 +111,17 @@ class Sample:
         return all(plane.info.intensity_range is not None for plane in self.planes)
 
     def rows(self) -> Iterator[tuple[int, int, NDArray[Any]]]:
-        """Read one version after the other, as `autodenoise.data.repeats.Series.rows` does."""
+        """Yield chunks of rows of one version after the other.
+
+        Each comes with the index of its version and of its first row: (r, W, C) pixels as stored,
+        upright, without transparency.
+        """
         reader = Reader()
         for shot, plane in enumerate(self.planes):
-            yield shot, 0, reader.read(plane, self.window)
+            top = 0
+            for chunk in reader.rows(plane, self.window):
+                yield shot, top, chunk
+                top += len(chunk)
 
     def squares(self, side: int, max_count: int) -> list[Sample]:
         """Cut adjoining squares from the center; evenly spaced ones if there are too many."""
@@ -143,10 +136,7 @@ class Sample:
         ]
 
     def patches(self, max_pixels: float) -> list[Sample]:
-        """Cut the sample into as few patches of about equal size as `max_pixels` allows.
-
-        The limit applies to the pixels of all versions together.
-        """
+        """Cut into as few patches of about equal size as `max_pixels` of all versions allow."""
         top, left, height, width = self.window
         count = math.ceil(self.shots * height * width / max_pixels)
         down = min(height, max(1, round(math.sqrt(count * height / width))))
@@ -161,6 +151,14 @@ class Sample:
         ]
 
 
+class Gathered(NamedTuple):
+    """The samples of a source, the skipped files, and the number of other files by suffix."""
+
+    samples: tuple[Sample, ...]
+    skipped: tuple[SkippedFile, ...]
+    other_suffixes: Counter[str]
+
+
 class Reader:
     """Read planes in one thread, and adjoining ones in a single pass over their file."""
 
@@ -173,33 +171,35 @@ class Reader:
         self._slab: NDArray[Any] = np.empty(0)
 
     def read(self, plane: Plane, window: Window) -> NDArray[Any]:
-        """Return the pixels of a window, (H, W, C), as stored but without transparency.
-
-        Raises
-        ------
-        InputError
-            The file is missing or damaged.
-        """
+        """Return the pixels of a window, (H, W, C), as stored but without transparency."""
         if plane.path.suffix.lower() in SUFFIXES:
             return self._read_volume(plane, window)
-        return self._read_page(plane, window)[..., : plane.info.channels]
-
-    def _read_page(self, plane: Plane, window: Window) -> NDArray[Any]:
         image, (page,) = self._image(plane.path), plane.index
-        if image.pages == 1 or window != (0, 0, image.height, image.width):
-            return image.read_region(page, *window)
+        if image.pages == 1:
+            return image.read_region(page, *window)[..., : plane.info.channels]
+        return np.concatenate(list(self.rows(plane, window)))
+
+    def rows(self, plane: Plane, window: Window) -> Iterator[NDArray[Any]]:
+        """Yield the pixels of a window in chunks of rows; see `read`."""
+        if plane.path.suffix.lower() in SUFFIXES:
+            yield self._read_volume(plane, window)
+            return
+        page, height, channels = plane.index[0], plane.info.height, plane.info.channels
         # Seeking a page means parsing all pages before it, so read consecutive pages in one pass.
-        if page == 0:
-            self._next_page = plane.path, 0
-            # A separate image object, since this iterates over the file once.
-            self._rows = open_image(plane.path, upright=True).rows()
-        if self._next_page != (plane.path, page):
-            return image.read_region(page, *window)
-        chunks: list[NDArray[Any]] = []
-        while sum(map(len, chunks)) < image.height:
-            chunks.append(next(self._rows))
-        self._next_page = plane.path, page + 1
-        return np.concatenate(chunks)
+        if window == (0, 0, height, plane.info.width):
+            if page == 0:
+                self._next_page = plane.path, 0
+                # A separate image object, since this iterates over the file once.
+                self._rows = open_image(plane.path, upright=True).rows()
+            if self._next_page == (plane.path, page):
+                self._next_page = None
+                while height > 0:
+                    chunk = next(self._rows)
+                    height -= len(chunk)
+                    yield chunk[..., :channels]
+                self._next_page = plane.path, page + 1
+                return
+        yield self._image(plane.path).read_region(page, *window)[..., :channels]
 
     def _read_volume(self, plane: Plane, window: Window) -> NDArray[Any]:
         volume = self._volumes(plane.path)[plane.array]

@@ -114,27 +114,9 @@ def split(
 ) -> tuple[_Images, _Images, _Images, bool]:
     """Split a source by the names of its parts.
 
-    Parameters
-    ----------
-    data
-        How to split.
-    parts
-        The images of each part.
-    hold_out
-        Splits the images of one part into those to train on and those to validate with, given the
-        selection and the share.
-
-    Returns
-    -------
-    train, validation, test
-        The validation images are also the test images where there are no others.
-    has_test
-        Whether the test images are separate.
-
-    Raises
-    ------
-    UsageError
-        The requested part is missing, or has too few images.
+    `hold_out` splits the images of one part into those to train on and those to validate with,
+    given the selection and the share. Return the images to train on, to validate with and to test,
+    and whether the last are separate from those to validate with.
     """
     train = parts.get(data.part)
     if train is None:
@@ -160,11 +142,6 @@ def hold_out_rows(
     count: int, selection: Selection, share: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Choose the rows to train on and the rows to hold out.
-
-    Raises
-    ------
-    UsageError
-        There are too few rows.
 
     Examples
     --------

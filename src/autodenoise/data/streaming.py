@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autodenoise.data.crops import WINDOW_BYTES, Crops, Draws, ImageCrops, stored_bytes, to_gray
+from autodenoise.data.crops import WINDOW_BYTES, Crops, ImageCrops, stored_bytes, to_gray
 from autodenoise.data.gathering import listing
 from autodenoise.data.samples import THREADS, Reader
 from autodenoise.discovery import SkippedFile
@@ -42,16 +42,8 @@ MAX_PATCH_BYTES = 128 * 2**20
 class Patches:
     """Samples, or parts of large ones, as a sequence of tensors (V, C, H, W) read on demand.
 
-    Attributes
-    ----------
-    samples
-        What to read.
-    dtype
-        Type of the tensors: uint8, uint16, or float32, nominally in [0, 1].
-    intensity_range
-        The range of files that do not declare theirs.
-    gray
-        Whether to convert color images to luma.
+    They are uint8, uint16, or float32, nominally in [0, 1]. `intensity_range` is that of files that
+    do not declare theirs. With `gray`, color images are converted to luma.
     """
 
     samples: tuple[Sample, ...]
@@ -75,9 +67,7 @@ class Patches:
     def shape(self, index: int) -> tuple[int, int, int, int]:
         """Return the shape of a patch, (V, C, H, W), without reading it."""
         sample = self.samples[index]
-        channels = sample.info.channels
-        if self.gray and channels == 3:
-            channels = 1
+        channels = 1 if self.gray and sample.info.channels == 3 else sample.info.channels
         return sample.shots, channels, sample.window.height, sample.window.width
 
     def peak_bytes(self, shrink: float) -> int:
@@ -86,13 +76,7 @@ class Patches:
         return sum(stored_bytes(shapes, self.dtype, scale) for scale in (1.0, shrink))
 
     def read(self, index: int, reader: Reader) -> Tensor:
-        """Read one patch, (V, C, H, W), with the calling thread's reader.
-
-        Raises
-        ------
-        InputError
-            A file is missing or damaged.
-        """
+        """Read one patch, (V, C, H, W), with the calling thread's reader."""
         sample = self.samples[index]
         versions = []
         for plane in sample.planes:
@@ -104,23 +88,13 @@ class Patches:
         return torch.stack(versions) if len(versions) > 1 else versions[0][None]
 
     def load(self) -> tuple[tuple[Tensor, ...], dict[tuple[Plane, ...], SkippedFile]]:
-        """Read all patches.
-
-        Returns
-        -------
-        tensors
-            The patches that could be read.
-        damaged
-            By its planes, each sample that could not be read.
-        """
+        """Return the patches that can be read, and the others' samples by their planes."""
         # Patches of one file are read by one thread, in order.
         runs = itertools.groupby(range(len(self)), lambda n: self.samples[n].planes[0].path)
         with ThreadPoolExecutor(THREADS) as pool:
-            results = [
-                result
-                for run in pool.map(self._read_run, [list(run) for _, run in runs])
-                for result in run
-            ]
+            results = list(
+                itertools.chain(*pool.map(self._read_run, [list(run) for _, run in runs]))
+            )
         return (
             tuple(result for result in results if isinstance(result, Tensor)),
             {
@@ -167,18 +141,9 @@ def common_dtype(infos: Iterable[ImageInfo]) -> torch.dtype:
 
 
 class StreamedCrops(Crops):
-    """Crops of images on disk: the same as `ImageCrops` cuts, in the same order.
+    """Crops of images on disk: the same as `ImageCrops` cuts, in the same order; see `Crops`.
 
     The current window of images and the next one are in memory.
-
-    Parameters
-    ----------
-    patches
-        The images.
-    side, shrink, shuffle_channels, supervision, window_bytes
-        See `Crops`.
-    threads
-        Number of threads that read ahead.
     """
 
     def __init__(
@@ -229,21 +194,15 @@ class StreamedCrops(Crops):
         self._window_of = {row: n for n, rows in enumerate(self._plan) for row in rows}
         return torch.cat(windows)
 
-    def cut(self, rows: Tensor, draws: Draws, side: int) -> Tensor:
-        """See `Crops`.
-
-        Raises
-        ------
-        InputError
-            None of the images can be decoded.
-        """
+    def cut(self, rows: Tensor, draws: Tensor, side: int) -> Tensor:
+        """See `Crops`."""
         wanted = rows.tolist()
         self._read_ahead(wanted)
         parts, indices = [], []
         for row in dict.fromkeys(wanted):
             places = torch.tensor([n for n, other in enumerate(wanted) if other == row])
             image = self._pending[row].result()
-            cut = image.cut(torch.zeros_like(places), draws.take(places), side)
+            cut = image.cut(torch.zeros_like(places), draws[:, places], side)
             parts.append(cut.permute(0, 1, 3, 4, 2))
             indices.append(places)
         together = torch.cat(parts, 1)[:, torch.cat(indices).argsort()]
@@ -251,12 +210,9 @@ class StreamedCrops(Crops):
 
     def _read_ahead(self, wanted: Sequence[int]) -> None:
         """Start reading these rows, their window and the next; drop all others."""
-        near = list(wanted)
         windows = [self._window_of[row] for row in wanted if row in self._window_of]
-        if windows:
-            for window in self._plan[min(windows) : min(windows) + 2]:
-                near += window
-        needed = dict.fromkeys(near)
+        near = self._plan[min(windows) : min(windows) + 2] if windows else []
+        needed = dict.fromkeys(itertools.chain(wanted, *near))
         for row in [row for row in self._pending if row not in needed]:
             self._pending.pop(row).cancel()
         for row in needed:
@@ -302,11 +258,7 @@ def crops_of(
     """
     if isinstance(images, Patches):
         return StreamedCrops(
-            images,
-            side,
-            shrink=shrink,
-            shuffle_channels=shuffle_channels,
-            supervision=supervision,
+            images, side, shrink=shrink, shuffle_channels=shuffle_channels, supervision=supervision
         )
     if device.type == "cuda":
         shapes = [image.shape for image in images]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+import zipfile
+import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from autodenoise.images import ImageFile
 
-__all__ = ["SUFFIXES", "ImageInfo", "Volume", "open_volumes"]
+__all__ = ["SUFFIXES", "ImageInfo", "Volume", "load_array", "open_volumes", "reading"]
 
 SUFFIXES = frozenset({".npy", ".zarr"})
 """Their suffixes; a ``.zarr`` is a folder."""
@@ -30,8 +32,11 @@ _CHANNEL_COUNTS = (1, 3, 4)
 _MAX_SLAB_BYTES = 256 * 2**20
 _MAX_CHUNK_BYTES = 2**30
 
-# A damaged file makes zarr raise any of these.
-_READ_ERRORS = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
+# A damaged file makes NumPy or zarr raise any of these.
+_READ_ERRORS = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError),
+    *(zlib.error, zipfile.BadZipFile),
+)
 
 
 class ImageInfo(NamedTuple):
@@ -70,18 +75,12 @@ class Volume:
 
     Attributes
     ----------
-    path
-        The file or folder.
-    array
-        The whole array.
     leading
         Lengths of the axes before, which count planes.
     samples
         Number of values stored per pixel, including transparency.
     depth
         Number of planes along the last leading axis that are stored in one chunk.
-    info
-        Size, channels and dtype of a plane.
     """
 
     path: Path
@@ -93,13 +92,7 @@ class Volume:
 
     @classmethod
     def of(cls, path: Path, array: _Array, chunk: tuple[int, ...] = ()) -> Volume:
-        """Describe an array; `chunk` is the shape of its chunks.
-
-        Raises
-        ------
-        InputError
-            The array does not contain images.
-        """
+        """Describe an array of images; `chunk` is the shape of its chunks."""
         shape, dtype = tuple(array.shape), array.dtype
         if len(shape) < 2 or 0 in shape or dtype.kind not in "uif":
             raise InputError(
@@ -121,29 +114,14 @@ class Volume:
     ) -> NDArray[Any]:
         """Read a window of a plane and of all planes stored in the same chunk.
 
-        Parameters
-        ----------
-        index
-            Index of the plane along the leading axes.
-        top, left, height, width
-            The window, in pixels.
-
-        Returns
-        -------
-        ndarray
-            (n, height, width, C) without transparency. The plane is at ``index[-1] % depth``.
-
-        Raises
-        ------
-        InputError
-            The file is damaged.
+        Return (n, height, width, C) without transparency. The plane is at ``index[-1] % depth``.
         """
         key: list[int | slice] = list(index)
         if index:
             first = index[-1] - index[-1] % self.depth
             key[-1] = slice(first, first + self.depth)
         key += [slice(top, top + height), slice(left, left + width)]
-        with _reading(self.path):
+        with reading(self.path):
             part = np.asarray(self.array[tuple(key)])
         part = part.reshape(-1, height, width, self.samples)[..., : self.info.channels]
         return part.astype(self.info.dtype, copy=False)
@@ -153,26 +131,15 @@ def open_volumes(path: Path) -> dict[str, Volume]:
     """Open the arrays in an ``.npy`` file or a ``.zarr`` folder, by name.
 
     For an OME-Zarr image this is its full resolution, for other groups each of their arrays.
-
-    Raises
-    ------
-    InputError
-        The file is missing or damaged, or does not contain images.
-    MissingExtra
-        The file needs zarr, which is not installed.
     """
     if path.suffix.lower() == ".npy":
-        with _reading(path):
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not isinstance(array, np.ndarray):
-            raise InputError(f"{path} is an .npz archive; rename it to end in .npz")
-        return {"": Volume.of(path, array)}
+        return {"": Volume.of(path, load_array(path, mmap_mode="r"))}
     try:
         import zarr
     except ModuleNotFoundError as error:
         missing = error.name or "zarr"
         raise MissingExtra(missing, extra_of(missing)) from None
-    with _reading(path):
+    with reading(path):
         root = zarr.open(path, mode="r")
         if isinstance(root, zarr.Array):
             arrays = {"": root}
@@ -197,8 +164,18 @@ def open_volumes(path: Path) -> dict[str, Volume]:
     }
 
 
+def load_array(path: Path, mmap_mode: Literal["r"] | None = None) -> NDArray[Any]:
+    """Load the array in an ``.npy`` file."""
+    with reading(path):
+        array = np.load(path, mmap_mode, allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path} is an .npz archive; rename it to end in .npz")
+    return array
+
+
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
+    """Report errors while reading a file as `InputError`."""
     try:
         yield
     except _READ_ERRORS as error:

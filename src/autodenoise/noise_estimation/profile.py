@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.data.repeats import Series
+    from autodenoise.data.samples import Sample
     from autodenoise.discovery import SkippedFile
 
     Floats = NDArray[np.float64]
@@ -198,12 +198,12 @@ def measure(
         Nothing there can be measured; the message says why.
     """
     found = of_one_kind(find_series(source, separate=flat))
-    form = found.series[0].info
+    form = found.samples[0].info
     declared = intensity_range or form.intensity_range
     unit = declared or IntensityRange(0, 1)
     extremes = Extremes(form.channels)
     sound, passed_over = [], list(found.skipped)
-    for scene in _told(found.series, "reading", on_step):
+    for scene in _told(found.samples, "reading", on_step):
         kept, damaged = survey(scene, extremes, least=1 if flat else 2)
         passed_over += damaged
         if kept is not None:
@@ -258,8 +258,8 @@ def measure(
 
 
 def _told(
-    scenes: Sequence[Series], doing: str, on_step: Callable[[str], None] | None
-) -> Iterator[Series]:
+    scenes: Sequence[Sample], doing: str, on_step: Callable[[str], None] | None
+) -> Iterator[Sample]:
     """Give scenes, and say which one it is."""
     for number, scene in enumerate(scenes, 1):
         if on_step is not None:
@@ -272,7 +272,7 @@ def samples(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _is_dark(scene: Series) -> bool:
+def _is_dark(scene: Sample) -> bool:
     return bool({part.lower() for part in scene.name.split("/")} & set(DARK))
 
 

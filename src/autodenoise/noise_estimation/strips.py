@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from autodenoise.data.repeats import FoundSeries, Series
+    from autodenoise.data.samples import Gathered, Sample
     from autodenoise.images import IntensityRange
 
     Floats = NDArray[np.float64]
@@ -30,20 +30,20 @@ _TOGETHER = 16
 _PILE = 20
 
 
-def of_one_kind(scenes: FoundSeries) -> FoundSeries:
+def of_one_kind(scenes: Gathered) -> Gathered:
     """Keep the scenes whose samples are of the most common kind, and pass over the others."""
 
-    def kind(scene: Series) -> tuple[Any, ...]:
+    def kind(scene: Sample) -> tuple[Any, ...]:
         return scene.info.channels, scene.info.dtype, scene.info.intensity_range
 
-    common = Counter(map(kind, scenes.series)).most_common(1)[0][0]
-    kept = tuple(scene for scene in scenes.series if kind(scene) == common)
+    common = Counter(map(kind, scenes.samples)).most_common(1)[0][0]
+    kept = tuple(scene for scene in scenes.samples if kind(scene) == common)
     others = [
         SkippedFile(scene.name, f"it is {scene.info}; most scenes are as {kept[0].name}")
-        for scene in scenes.series
+        for scene in scenes.samples
         if kind(scene) != common
     ]
-    return type(scenes)(kept, (*scenes.skipped, *others))
+    return scenes._replace(samples=kept, skipped=(*scenes.skipped, *others))
 
 
 class Extremes:
@@ -82,8 +82,8 @@ def _pile(end: Counter[float]) -> float:
 
 
 def survey(
-    scene: Series, extremes: Extremes, *, least: int
-) -> tuple[Series | None, Sequence[SkippedFile]]:
+    scene: Sample, extremes: Extremes, *, least: int
+) -> tuple[Sample | None, Sequence[SkippedFile]]:
     """Decode every shot once, so that a damaged one is known before anything is measured.
 
     Parameters
@@ -97,7 +97,7 @@ def survey(
 
     Returns
     -------
-    Series or None
+    Sample or None
         The shots that are sound, if they are enough.
     sequence of SkippedFile
         The others.
@@ -105,18 +105,23 @@ def survey(
     sound, damaged = [], []
     for file in scene.files:
         try:
-            for _, _, samples in dataclasses.replace(scene, files=(file,)).rows():
+            for _, _, samples in _of_files(scene, [file]).rows():
                 _check_finite(file, samples)
                 extremes.add(samples)
         except InputError as error:
             damaged.append(SkippedFile(f"{scene.name}/{file.name}", str(error)))
         else:
             sound.append(file)
-    shots = scene.shots if sound == list(scene.files) else len(sound)
-    if shots >= least and sound:
-        return dataclasses.replace(scene, files=tuple(sound), shots=shots), damaged
-    left = f"{shots if sound else 0} sound shots of it are left; at least {least} are needed"
+    rest = _of_files(scene, sound)
+    if rest.shots >= least and sound:
+        return rest, damaged
+    left = f"{rest.shots} sound shots of it are left; at least {least} are needed"
     return None, [*damaged, SkippedFile(scene.name, left)]
+
+
+def _of_files(scene: Sample, files: list[Path]) -> Sample:
+    """Return the shots in some of the scene's files."""
+    return dataclasses.replace(scene, planes=tuple(p for p in scene.planes if p.path in files))
 
 
 def _check_finite(file: Path, samples: NDArray[Any]) -> None:
@@ -124,7 +129,7 @@ def _check_finite(file: Path, samples: NDArray[Any]) -> None:
         raise InputError(f"{file} holds values that are no finite numbers")
 
 
-def strips(scene: Series) -> Iterator[NDArray[Any]]:
+def strips(scene: Sample) -> Iterator[NDArray[Any]]:
     """Give the shots of a scene strip by strip, some of them at a time where they are many.
 
     Yields
@@ -135,7 +140,7 @@ def strips(scene: Series) -> Iterator[NDArray[Any]]:
     groups = np.array_split(np.arange(scene.shots), -(-scene.shots // _TOGETHER))
     if len(scene.files) > 1:
         for group in groups:
-            apart = [dataclasses.replace(scene, files=(scene.files[shot],)) for shot in group]
+            apart = [dataclasses.replace(scene, planes=(scene.planes[shot],)) for shot in group]
             for chunks in zip(*(shot.rows() for shot in apart), strict=True):
                 yield np.stack([samples for _, _, samples in chunks])
         return
