@@ -91,12 +91,8 @@ def inspect(
     notes += [f"{one.name}: {one.misaligned}" for one in inspected if one.misaligned]
     normalization = (0.0, 1.0)
     if normalize:
-        ranges = [
-            one.intensity_range or intensity_range or IntensityRange(0, 1) for one in versions
-        ]
-        values = [
-            one.to_float(version.values) for one, version in zip(ranges, versions, strict=True)
-        ]
+        default = intensity_range or IntensityRange(0, 1)
+        values = [(one.intensity_range or default).to_float(one.values) for one in versions]
         low, high = np.percentile(np.concatenate(values), _PERCENTILES).tolist()
         if high - low > _MIN_SPREAD:
             normalization = (float(f"{low:.5g}"), float(f"{high:.5g}"))
