@@ -14,10 +14,10 @@ import numpy as np
 from autodenoise.errors import InputError, OutputError
 from autodenoise.files import replacing
 from autodenoise.images.encoding import open_for_saving, row_writer, writable_formats
-from autodenoise.images.formats import SUFFIXES, error_text, format_of_name
+from autodenoise.images.formats import SUFFIXES, format_of_name
 from autodenoise.images.image_file import ImageFile, open_image
 from autodenoise.images.intensity import IntensityRange, from_float, to_float
-from autodenoise.images.libvips import pyvips
+from autodenoise.images.libvips import error_text, pyvips
 from autodenoise.images.streaming import prefetch
 
 if TYPE_CHECKING:

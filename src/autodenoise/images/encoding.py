@@ -11,19 +11,9 @@ import numpy as np
 
 from autodenoise.errors import OutputError
 from autodenoise.files import replacing
-from autodenoise.images.formats import (
-    AVIF,
-    FORMATS,
-    JPEG,
-    PNG,
-    TIFF,
-    WEBP,
-    Format,
-    error_text,
-    format_of_name,
-)
+from autodenoise.images.formats import AVIF, FORMATS, JPEG, PNG, TIFF, WEBP, Format, format_of_name
 from autodenoise.images.image_file import ImageFile, open_image
-from autodenoise.images.libvips import pyvips
+from autodenoise.images.libvips import error_text, pyvips
 from autodenoise.images.metadata import imagej
 from autodenoise.images.metadata import tiff as tiff_tags
 from autodenoise.images.metadata.jpeg import jpeg_halves_chroma, jpeg_quality, webp_is_lossless

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,35 +13,22 @@ from autodenoise.errors import InputError, OutputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["FORMATS", "SUFFIXES", "Format", "detect_format", "error_text", "format_of_name"]
+__all__ = ["FORMATS", "SUFFIXES", "Format", "detect_format", "format_of_name"]
 
 
 @dataclass(frozen=True)
 class Format:
-    """An image format.
+    """An image format, and what it can hold.
 
-    Attributes
-    ----------
-    name
-        The format's usual name.
-    suffixes
-        File name suffixes, the most common first.
-    loader
-        The libvips operation that decodes it. Each format names its loader, so that untrusted files
-        reach no other loader of libvips.
-    types
-        Sample types that it can hold.
-    alpha, cmyk, pages
-        Whether it can hold transparency, CMYK, and several pages.
-    max_side
-        The largest width or height, in pixels.
-    quality
-        Default quality of a lossy format, 1 to 100; None if lossless.
+    `loader` is the libvips operation that decodes it. Each format names its loader, so that
+    untrusted files reach no other loader of libvips. `signature` is a regular expression of its
+    first bytes. `max_side` is in pixels. `quality`, 1 to 100, is the default of a lossy format.
     """
 
     name: str
     suffixes: tuple[str, ...]
     loader: str
+    signature: bytes
     types: tuple[type[np.generic], ...]
     alpha: bool
     cmyk: bool
@@ -50,21 +38,17 @@ class Format:
 
 
 _INTEGERS = (np.uint8, np.uint16)
+_TIFF_TYPES = (*_INTEGERS, np.int8, np.int16, np.uint32, np.int32, np.float32)
+_PNG_MARK, _JPEG_MARK, _TIFF_MARK = rb"\x89PNG\r\n\x1a\n", rb"\xff\xd8\xff", rb"II[*+]\0|MM\0[*+]"
+_WEBP_MARK, _AVIF_MARK = rb"RIFF....WEBP", rb"....ftyp(avif|mif1)"
+_ANY = 2**31 - 1
+_JPEGS = (".jpg", ".jpeg")
 FORMATS = (
-    Format("PNG", (".png",), "pngload", _INTEGERS, True, False, False, 2**31 - 1),
-    Format("JPEG", (".jpg", ".jpeg"), "jpegload", (np.uint8,), False, True, False, 65_500, 95),
-    Format(
-        "TIFF",
-        (".tif", ".tiff"),
-        "tiffload",
-        (*_INTEGERS, np.int8, np.int16, np.uint32, np.int32, np.float32),
-        True,
-        True,
-        True,
-        2**31 - 1,
-    ),
-    Format("WebP", (".webp",), "webpload", (np.uint8,), True, False, True, 16_383, 90),
-    Format("AVIF", (".avif",), "heifload", _INTEGERS, True, False, False, 16_384, 85),
+    Format("PNG", (".png",), "pngload", _PNG_MARK, _INTEGERS, True, False, False, _ANY),
+    Format("JPEG", _JPEGS, "jpegload", _JPEG_MARK, (np.uint8,), False, True, False, 65_500, 95),
+    Format("TIFF", (".tif", ".tiff"), "tiffload", _TIFF_MARK, _TIFF_TYPES, True, True, True, _ANY),
+    Format("WebP", (".webp",), "webpload", _WEBP_MARK, (np.uint8,), True, False, True, 16_383, 90),
+    Format("AVIF", (".avif",), "heifload", _AVIF_MARK, _INTEGERS, True, False, False, 16_384, 85),
 )
 PNG, JPEG, TIFF, WEBP, AVIF = FORMATS
 
@@ -75,13 +59,7 @@ _SIGNATURE_BYTES = 16
 
 
 def detect_format(path: Path) -> Format:
-    """Detect a file's format from its first bytes; the name is ignored.
-
-    Raises
-    ------
-    InputError
-        The file does not exist, cannot be read, or is in none of `FORMATS`.
-    """
+    """Detect a file's format from its first bytes; the name is ignored."""
     try:
         with path.open("rb") as file:
             head = file.read(_SIGNATURE_BYTES)
@@ -93,16 +71,9 @@ def detect_format(path: Path) -> Format:
         raise InputError(f"cannot read {path}: {error}") from None
     if not head:
         raise InputError(f"cannot read {path}: the file is empty")
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return PNG
-    if head.startswith(b"\xff\xd8\xff"):
-        return JPEG
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return TIFF
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return WEBP
-    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"mif1"):
-        return AVIF
+    for form in FORMATS:
+        if re.match(form.signature, head, re.DOTALL):
+            return form
     raise InputError(
         f"cannot read {path}: by its first bytes it is not one of "
         f"{', '.join(form.name for form in FORMATS)}"
@@ -121,12 +92,3 @@ def format_of_name(path: Path) -> Format:
         if path.suffix.lower() in form.suffixes:
             return form
     raise OutputError(f"cannot tell the format of {path}; use one of {', '.join(sorted(SUFFIXES))}")
-
-
-def error_text(error: Exception) -> str:
-    """Return libvips's error message on one line, without the names of its operations."""
-    lines = (line.strip() for line in str(error).splitlines())
-    # Threads share libvips's error log, and pyvips's own lookups leave messages there.
-    noise = ("unable to call", "unable to fetch", "image: no property named")
-    relevant = (line for line in lines if line and not line.startswith(noise))
-    return "; ".join(dict.fromkeys(relevant)) or "libvips gave no reason"

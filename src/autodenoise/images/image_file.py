@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodenoise.errors import InputError
-from autodenoise.images.formats import PNG, TIFF, WEBP, Format, detect_format, error_text
+from autodenoise.images.formats import PNG, TIFF, WEBP, Format, detect_format
 from autodenoise.images.intensity import IntensityRange
-from autodenoise.images.libvips import pyvips
+from autodenoise.images.libvips import error_text, pyvips
 from autodenoise.images.metadata import imagej
 from autodenoise.images.metadata import tiff as tiff_tags
 from autodenoise.images.metadata.tiff import ALPHA, Tag, first_value

@@ -17,4 +17,13 @@ import pyvips
 
 pyvips._remove_log_handler()  # noqa: SLF001 - there is no public way
 
-__all__ = ["pyvips"]
+__all__ = ["error_text", "pyvips"]
+
+
+def error_text(error: Exception) -> str:
+    """Return libvips's error message on one line, without the names of its operations."""
+    lines = (line.strip() for line in str(error).splitlines())
+    # Threads share libvips's error log, and pyvips's own lookups leave messages there.
+    noise = ("unable to call", "unable to fetch", "image: no property named")
+    relevant = (line for line in lines if line and not line.startswith(noise))
+    return "; ".join(dict.fromkeys(relevant)) or "libvips gave no reason"

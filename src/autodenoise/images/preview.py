@@ -32,27 +32,11 @@ _WHITE = 255
 
 
 def display_range(file: ImageFile, intensity_range: IntensityRange | None) -> IntensityRange | None:
-    """Choose the sample values that a preview shows as black and white.
+    """Choose the sample values that a preview shows as black and white, from a file's first page.
 
     Samples of more than 8 bits often use a small part of their range and would look black. Then the
-    preview stretches from the 0.1st to the 99.9th percentile.
-
-    Parameters
-    ----------
-    file
-        Only its first page is examined.
-    intensity_range
-        The values of black and white; None if unknown.
-
-    Returns
-    -------
-    IntensityRange or None
-        None if `intensity_range` shows the image well.
-
-    Raises
-    ------
-    InputError
-        The file is damaged.
+    preview stretches from the 0.1st to the 99.9th percentile. Return None if `intensity_range`,
+    which is None if unknown, shows the image well.
     """
     if file.dtype == np.uint8 and intensity_range == IntensityRange.for_dtype(file.dtype):
         return None
@@ -75,28 +59,12 @@ def display_range(file: ImageFile, intensity_range: IntensityRange | None) -> In
 
 
 def write_preview(file: ImageFile, page: int, folder: Path, display: IntensityRange | None) -> None:
-    """Write a page as a pyramid, whose tiles `read_tile` returns.
+    """Write a page of a file, opened upright, as a pyramid, whose tiles `read_tile` returns.
 
     Colors are converted through the file's profile. Of more than three unnamed channels the first
-    three are shown as red, green and blue; of two, as red and green.
-
-    Parameters
-    ----------
-    file
-        Opened upright.
-    page
-        Counted from 0.
-    folder
-        Must not exist; it appears when the preview is complete.
-    display
-        The sample values of black and white; None for the file's own.
-
-    Raises
-    ------
-    InputError
-        The file is damaged, or the disk is full.
-    OSError
-        The folder cannot be created.
+    three are shown as red, green and blue; of two, as red and green. `display` has the sample
+    values of black and white; None for the file's own. `folder` must not exist; it appears when the
+    preview is complete.
     """
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     unfinished.mkdir()

@@ -7,9 +7,8 @@ exists only as a stream: the header is made first, and each read of samples wait
 
 from __future__ import annotations
 
-import io
+import contextlib
 import queue
-import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from autodenoise.images.libvips import pyvips
-from autodenoise.images.metadata.tiff import DirectoryWriter, sample_tags
+from autodenoise.images.metadata.tiff import header_with_directory, sample_tags
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -33,15 +32,7 @@ _POLL_SECONDS = 0.05
 
 
 class RowStream:
-    """A libvips image whose rows another thread supplies.
-
-    Parameters
-    ----------
-    width, height, bands
-        Shape of the whole image.
-    dtype
-        Type of its samples.
-    """
+    """A libvips image of known shape whose rows another thread supplies."""
 
     def __init__(self, width: int, height: int, bands: int, dtype: np.dtype[Any]) -> None:
         self._head = _header(width, height, bands, dtype)
@@ -61,20 +52,12 @@ class RowStream:
         return pyvips.Image.tiffload_source(self._source, access="sequential", fail_on="error")
 
     def put(self, rows: NDArray[Any]) -> bool:
-        """Supply the next rows, (r, W, B), after the previous ones have been read.
-
-        Returns
-        -------
-        bool
-            False if the reader has closed the stream.
-        """
+        """Supply the next rows, (r, W, B); return False if the reader has closed the stream."""
         chunk = np.ascontiguousarray(rows).data.cast("B")
         while not self._closed.is_set():
-            try:
+            with contextlib.suppress(queue.Full):
                 self._waiting.put(chunk, timeout=_POLL_SECONDS)
-            except queue.Full:
-                continue
-            return True
+                return True
         return False
 
     def end(self) -> None:
@@ -102,9 +85,7 @@ class RowStream:
             self._position += len(data)
             return data
         while self._position >= self._chunk_start + len(self._chunk):
-            if self._position >= self._size:
-                return b""
-            chunk = self._next()
+            chunk = None if self._position >= self._size else self._next()
             if chunk is None:
                 return b""
             self._chunk_start += len(self._chunk)
@@ -126,14 +107,10 @@ def _header(width: int, height: int, bands: int, dtype: np.dtype[Any]) -> bytes:
     byte_counts = [min(_ROWS_PER_STRIP, height - top) * row_bytes for top in tops]
 
     def build(start: int) -> bytes:
-        block = io.BytesIO(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0))
         offsets = [start + top * row_bytes for top in tops]
         strips = (_ROWS_PER_STRIP, offsets, byte_counts)
         tags = sample_tags((height, width, bands), dtype, *strips, big=True)
-        offset, _ = DirectoryWriter(block, big=True).append(tags)
-        block.seek(8)
-        block.write(struct.pack("<Q", offset))
-        return block.getvalue()
+        return header_with_directory(tags, big=True)
 
     # The header is built twice, because it contains the offset of its own end.
     return build(len(build(0)))

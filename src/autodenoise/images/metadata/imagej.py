@@ -65,40 +65,24 @@ def stack_writer(
     pages: Sequence[Directory],
     count: int,
 ) -> Iterator[Callable[[NDArray[Any]], None]]:
-    """Write a stack as its rows arrive.
+    """Write a stack of `count` planes (H, W, bands), gray or RGB, as its rows arrive.
 
-    Parameters
-    ----------
-    path
-        Overwritten if it exists.
-    shape
-        (H, W, bands) of a plane; bands are 1, or 3 for RGB.
-    dtype
-        Type of the samples.
-    order
-        Byte order of the file. It must be that of the source, because ImageJ's private tags are in
-        that order and their layout is not documented.
-    pages
-        Tags of the first pages, without those of the samples.
-    count
-        Number of planes.
-
-    Yields
-    ------
-    Callable
-        Takes consecutive rows, (r, W, bands), of all planes one after another.
+    Yield a function that takes consecutive rows, (r, W, bands), of all planes one after another.
+    `pages` has the tags of the first pages, without those of the samples. The byte order must be
+    that of the source, because ImageJ's private tags are in that order and their layout is not
+    documented.
     """
     height, width, bands = shape
     size = height * width * bands * dtype.itemsize
     first, *others = list(pages) + [Directory() for _ in range(count - len(pages))]
     with path.open("w+b") as file:
+        writer = DirectoryWriter(file, order, big=False)
 
         def append(page: Directory, samples: int, pointer: int) -> int:
             """Append a page's directory, set the pointer to it, and return where it ends."""
             tags = page | sample_tags(shape, dtype, height, [samples], [size], big=False)
-            offset, end = DirectoryWriter(file, order, big=False).append(tags)
-            file.seek(pointer)
-            file.write(struct.pack(f"{order}I", offset))
+            offset, end = writer.append(tags)
+            writer.set_pointer(pointer, offset)
             return end
 
         # The first directory comes before the samples, so that 32-bit offsets reach it in any

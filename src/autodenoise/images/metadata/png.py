@@ -28,12 +28,8 @@ _HEAD_BYTES = 8 + 25
 def read_chunks(path: Path, *, colors_only: bool) -> bytes:
     """Return the chunks of a PNG file that can be copied to another one.
 
-    Parameters
-    ----------
-    path
-        The file. In a truncated one, the complete chunks are returned.
-    colors_only
-        Skip chunks that do not affect how the samples look.
+    In a truncated file, only complete chunks are returned. `colors_only` skips those that do not
+    affect how the samples look.
     """
     names = _COLOR_CHUNKS if colors_only else _COLOR_CHUNKS | _TEXT_CHUNKS
     chunks = bytearray()
@@ -53,15 +49,7 @@ def read_chunks(path: Path, *, colors_only: bool) -> bytes:
 
 
 def write_png(image: pyvips.Image, path: Path, chunks: bytes, **options: Any) -> None:
-    """Encode an image as PNG, with additional chunks after the first.
-
-    Raises
-    ------
-    pyvips.Error
-        The image cannot be encoded.
-    OSError
-        The file cannot be written.
-    """
+    """Encode an image as PNG, with additional chunks after the first."""
     written = 0
     failures: list[OSError] = []
     with path.open("wb") as file:

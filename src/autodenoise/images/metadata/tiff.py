@@ -17,7 +17,7 @@ import io
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -39,6 +39,7 @@ __all__ = [
     "add_tags",
     "first_value",
     "from_exif",
+    "header_with_directory",
     "read_directories",
     "read_directory",
     "sample_tags",
@@ -128,18 +129,9 @@ _MAX_SHARED_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class TagValue:
-    """The value of a tag.
+    """The value of a tag: type code, number of values, and the values in little-endian order.
 
-    Attributes
-    ----------
-    kind
-        Type code of the values.
-    count
-        Number of values.
-    data
-        The values, little-endian; empty for a directory.
-    directory
-        The directory that an EXIF or GPS tag points to.
+    `data` is empty for an EXIF or GPS tag, which points to a `directory`.
     """
 
     kind: int
@@ -172,17 +164,10 @@ def sample_tags(
     *,
     big: bool,
 ) -> Directory:
-    """Return the tags that describe uncompressed samples in strips.
+    """Return the tags that describe uncompressed samples (H, W, bands) in strips.
 
-    Parameters
-    ----------
-    shape, dtype
-        Shape (H, W, bands) and type of the samples. One or two bands are gray, others RGB; further
-        bands are declared as straight alpha.
-    rows_per_strip, offsets, byte_counts
-        Height of the strips, and where they are in the file.
-    big
-        Whether the file is a BigTIFF, with 64-bit offsets.
+    One or two bands are gray, others RGB; further bands are declared as straight alpha. `big`
+    stands for a BigTIFF, with 64-bit offsets.
     """
     height, width, bands = shape
 
@@ -208,28 +193,17 @@ def sample_tags(
     return tags
 
 
-class _Layout(NamedTuple):
+class _Layout:
     """Field formats of a variant of TIFF: classic or BigTIFF, little- or big-endian."""
 
-    order: ByteOrder
-    big: bool
-
-    @property
-    def counts(self) -> str:
-        return self.order + ("Q" if self.big else "H")
-
-    @property
-    def offsets(self) -> str:
-        return self.order + ("Q" if self.big else "I")
-
-    @property
-    def entries(self) -> str:
-        return self.order + ("HHQ8s" if self.big else "HHI4s")
-
-    @property
-    def offset_bytes(self) -> int:
-        """Size of an offset, and of the largest value that is stored inside an entry."""
-        return 8 if self.big else 4
+    def __init__(self, order: ByteOrder, *, big: bool) -> None:
+        self.order, self.big = order, big
+        self.counts, self.offsets = order + ("Q" if big else "H"), order + ("Q" if big else "I")
+        self.entries = order + ("HHQ8s" if big else "HHI4s")
+        # Size of an offset, and of the largest value that is stored inside an entry.
+        self.offset_bytes = 8 if big else 4
+        # Where the offset of the first directory is.
+        self.first_pointer = self.offset_bytes
 
 
 class _Reader:
@@ -238,8 +212,7 @@ class _Reader:
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
         head = file.read(16)
-        self.layout = _Layout("<" if head[:2] == b"II" else ">", head[2:4] in (b"+\0", b"\0+"))
-        self.first_pointer = 8 if self.layout.big else 4
+        self.layout = _Layout("<" if head[:2] == b"II" else ">", big=head[2:4] in (b"+\0", b"\0+"))
         self._size = file.seek(0, 2)
         # Values may overlap, which a malicious file would use to fill memory.
         self._left = self._size + _MAX_SHARED_BYTES
@@ -255,7 +228,6 @@ class _Reader:
         return self.file.read(count)
 
     def _entries(self, offset: int) -> Iterator[int]:
-        """Return the offsets of a directory's entries."""
         (count,) = self.unpack(self.layout.counts, offset)
         offset += struct.calcsize(self.layout.counts)
         size = struct.calcsize(self.layout.entries)
@@ -274,15 +246,9 @@ class _Reader:
         return offset + struct.calcsize(self.layout.counts) + count * size
 
     def pages(self) -> Iterator[Directory]:
-        """Read the tags of each page.
-
-        Raises
-        ------
-        EOFError
-            A directory lies beyond the end of the file, or the list of directories is a loop.
-        """
+        """Read the tags of each page; EOFError if the list of directories is cut off or a loop."""
         seen: set[int] = set()
-        (offset,) = self.unpack(self.layout.offsets, self.first_pointer)
+        (offset,) = self.unpack(self.layout.offsets, self.layout.first_pointer)
         while offset:
             if offset in seen or len(seen) == _MAX_PAGES:
                 raise EOFError
@@ -332,22 +298,18 @@ def _convert_order(data: bytes, kind: int, order: ByteOrder) -> bytes:
 def read_directories(path: Path) -> tuple[ByteOrder, tuple[Directory, ...]]:
     """Read the byte order of a TIFF file, and the tags of each page.
 
-    Tags with invalid offsets are skipped.
+    Skip tags with invalid offsets.
 
-    Raises
-    ------
-    InputError
-        A directory is cut off or the list of directories is a loop, so pages would be missing; or a
-        tile lies beyond the end of the file, which libvips would read as black.
+    Raise InputError if the list of directories is cut off or a loop, so pages would be missing; or
+    if a tile lies beyond the end of the file, which libvips would read as black.
     """
     with path.open("rb") as file:
         try:
             reader = _Reader(file)
             pages = tuple(reader.pages())
         except EOFError:
-            raise InputError(
-                f"cannot read {path}: the list of the TIFF's pages is damaged or cut off"
-            ) from None
+            problem = "the list of the TIFF's pages is damaged or cut off"
+            raise InputError(f"cannot read {path}: {problem}") from None
     if not pages:
         raise InputError(f"cannot read {path}: the TIFF has no pages")
     size = path.stat().st_size
@@ -376,49 +338,39 @@ def from_exif(block: bytes) -> Directory:
 
 def to_exif(page: Directory) -> bytes:
     """Return an EXIF block with those tags of a page that belong in one."""
-    block = io.BytesIO(struct.pack("<2sHI", b"II", 42, 0))
-    offset, _ = DirectoryWriter(block, big=False).append(
-        {tag: entry for tag, entry in page.items() if tag in _EXIF_TAGS}
-    )
-    block.seek(4)
-    block.write(struct.pack("<I", offset))
-    return _EXIF_MARK + block.getvalue()
+    tags = {tag: value for tag, value in page.items() if tag in _EXIF_TAGS}
+    return _EXIF_MARK + header_with_directory(tags, big=False)
+
+
+def header_with_directory(page: Directory, *, big: bool) -> bytes:
+    """Return the start of a little-endian TIFF file: its header and its only directory."""
+    header = ("<2sHHHQ", b"II", 43, 8, 0, 0) if big else ("<2sHI", b"II", 42, 0)
+    block = io.BytesIO(struct.pack(*header))
+    writer = DirectoryWriter(block, big=big)
+    offset, _ = writer.append(page)
+    writer.set_pointer(writer.layout.first_pointer, offset)
+    return block.getvalue()
 
 
 class DirectoryWriter:
-    """Appends directories to a TIFF file.
-
-    Parameters
-    ----------
-    file
-        Open for reading and writing.
-    order
-        Byte order of the file.
-    big
-        Whether it is a BigTIFF.
-    """
+    """Appends directories to a TIFF file that is open for reading and writing."""
 
     def __init__(self, file: IO[bytes], order: ByteOrder = "<", *, big: bool) -> None:
-        self._file, self._layout = file, _Layout(order, big)
+        self._file, self.layout = file, _Layout(order, big=big)
+
+    def set_pointer(self, position: int, offset: int) -> None:
+        """Write the offset of a directory at a position."""
+        self._file.seek(position)
+        self._file.write(struct.pack(self.layout.offsets, offset))
 
     def append(
         self, page: Directory, encoded: Mapping[int, bytes] | None = None
     ) -> tuple[int, int]:
-        """Append a directory that no other follows.
+        """Append a directory that no other follows, of tags and of already encoded entries.
 
-        Parameters
-        ----------
-        page
-            Its tags.
-        encoded
-            Further tags as encoded entries.
-
-        Returns
-        -------
-        tuple
-            The offsets of its start and its end. Its last field is the pointer to the next one.
+        Return the offsets of its start and its end. Its last field is the pointer to the next one.
         """
-        layout = self._layout
+        layout = self.layout
         entries = dict(encoded or {})
         for tag, value in page.items():
             # Classic TIFF has no 8-byte integers.
@@ -430,7 +382,7 @@ class DirectoryWriter:
         return offset, self._file.tell()
 
     def _entry(self, tag: int, value: TagValue) -> bytes:
-        layout = self._layout
+        layout = self.layout
         kind, data = value.kind, _convert_order(value.data, value.kind, layout.order)
         if value.directory is not None:
             offset, _ = self.append(value.directory)
@@ -448,24 +400,17 @@ class DirectoryWriter:
 
 
 def add_tags(path: Path, pages: Sequence[Directory], removed: frozenset[int]) -> None:
-    """Add tags to the pages of a little-endian TIFF file, in place.
+    """Add tags to the pages of a little-endian TIFF file that libvips wrote, in place.
 
-    The samples are not moved; each page gets a new directory at the end of the file.
-
-    Parameters
-    ----------
-    path
-        A file that libvips wrote. A classic TIFF must stay below 4 GiB.
-    pages
-        The tags to add, page by page; they replace existing ones.
-    removed
-        Tags to remove, unless `pages` has them.
+    The samples are not moved; each page gets a new directory at the end of the file. A classic TIFF
+    must stay below 4 GiB. The tags of `pages` replace existing ones; those in `removed` are removed
+    otherwise.
     """
     with path.open("r+b") as file:
         reader = _Reader(file)
         layout = reader.layout
         writer = DirectoryWriter(file, big=layout.big)
-        pointer = reader.first_pointer
+        pointer = reader.layout.first_pointer
         (offset,) = reader.unpack(layout.offsets, pointer)
         for page in pages:
             if not offset:
@@ -475,7 +420,6 @@ def add_tags(path: Path, pages: Sequence[Directory], removed: frozenset[int]) ->
                 tag: entry for tag, entry in reader.encoded(offset).items() if tag not in removed
             }
             new, end = writer.append(page, entries)
-            for position, value in ((pointer, new), (end - layout.offset_bytes, following)):
-                file.seek(position)
-                file.write(struct.pack(layout.offsets, value))
+            writer.set_pointer(pointer, new)
             pointer, offset = end - layout.offset_bytes, following
+            writer.set_pointer(pointer, following)
