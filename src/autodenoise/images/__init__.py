@@ -7,9 +7,10 @@ files are divided by 255, 16-bit files by 65535.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autodenoise.errors import InputError, OutputError
 from autodenoise.files import replacing
@@ -19,11 +20,6 @@ from autodenoise.images.image_file import ImageFile, open_image
 from autodenoise.images.intensity import IntensityRange, from_float, to_float
 from autodenoise.images.libvips import error_text, pyvips
 from autodenoise.images.streaming import prefetch
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 __all__ = [
     "SUFFIXES",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autodenoise.errors import OutputError
 from autodenoise.files import replacing
@@ -20,13 +23,6 @@ from autodenoise.images.metadata.jpeg import jpeg_halves_chroma, jpeg_quality, w
 from autodenoise.images.metadata.png import read_chunks, write_png
 from autodenoise.images.metadata.tiff import Tag, first_value
 from autodenoise.images.streaming import RowStream
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
 
 __all__ = ["open_for_saving", "row_writer", "writable_formats"]
 
@@ -85,26 +81,21 @@ def writable_formats(file: ImageFile) -> list[Format]:
 
 def _check_target(file: ImageFile, target: Path, form: Format) -> None:
     """Check, before anything is decoded, that the format can hold the image."""
+    limit, path = f"{form.name} cannot hold", file.path
     if file.dtype.type not in form.types:
-        raise OutputError(
-            f"{form.name} cannot hold the {file.dtype} samples of {file.path}; "
-            f"write {'TIFF' if file.dtype.kind == 'f' else 'PNG or TIFF'}"
-        )
+        suitable = "TIFF" if file.dtype.kind == "f" else "PNG or TIFF"
+        raise OutputError(f"{limit} the {file.dtype} samples of {path}; write {suitable}")
     extra = file.bands - file.colors
     if extra and not form.alpha:
-        raise OutputError(
-            f"{form.name} cannot hold the transparency of {file.path}; write PNG, TIFF or WebP"
-        )
+        raise OutputError(f"{limit} the transparency of {path}; write PNG, TIFF or WebP")
     if (extra > 1 or file.colors not in (1, 3)) and form is not TIFF:
-        raise OutputError(
-            f"{form.name} cannot hold the {file.bands} channels of {file.path}; write TIFF"
-        )
+        raise OutputError(f"{limit} the {file.bands} channels of {path}; write TIFF")
     if file.pages > 1 and form is not file.format:
         raise OutputError(
-            f"{target} would lose pages: {file.path} has {file.pages}; write {file.format.name}"
+            f"{target} would lose pages: {path} has {file.pages}; write {file.format.name}"
         )
     if max(file.width, file.height) > form.max_side:
-        raise OutputError(f"{form.name} cannot hold {file.width}x{file.height} pixels; write TIFF")
+        raise OutputError(f"{limit} {file.width}x{file.height} pixels; write TIFF")
 
 
 @contextlib.contextmanager
@@ -164,7 +155,13 @@ def _encoder(
     def encode() -> None:
         try:
             image = _with_metadata(stream.image(), source, form, strip_metadata=strip_metadata)
-            keep = _kept_blocks(source, form, strip_metadata=strip_metadata)
+            # libvips adds an EXIF block to files that had none. Only a JPEG with a resolution needs
+            # it, because libvips stores the resolution of a JPEG nowhere else.
+            had_exif = source.tags or "exif-data" in source.metadata
+            needs_exif = form is JPEG and "resolution-unit" in source.metadata
+            keep = pyvips.enums.ForeignKeep.ALL
+            if strip_metadata or not (had_exif or needs_exif):
+                keep &= ~pyvips.enums.ForeignKeep.EXIF
             options = _save_options(source, form)
             if form is PNG and source.format is PNG:
                 chunks = read_chunks(source.path, colors_only=strip_metadata)
@@ -196,12 +193,9 @@ def _with_metadata(
 ) -> pyvips.Image:
     """Return an image with the source's interpretation, resolution, profile and metadata."""
     rgb = "rgb16" if source.dtype == np.uint16 else "srgb"
+    interpretation = rgb if source.cmyk else source.interpretation
     horizontal, vertical = source.resolution
-    image = image.copy(
-        interpretation=rgb if source.cmyk else source.interpretation,
-        xres=horizontal,
-        yres=vertical,
-    )
+    image = image.copy(interpretation=interpretation, xres=horizontal, yres=vertical)
     profile = source.field(_PROFILE)
     if source.cmyk and form.cmyk:
         image = _to_cmyk(image, profile)
@@ -222,21 +216,6 @@ def _with_metadata(
         elif image.get_typeof(_PROFILE):
             image.remove(_PROFILE)
     return image
-
-
-def _kept_blocks(source: ImageFile, form: Format, *, strip_metadata: bool) -> int:
-    """Return the flags of the metadata blocks that libvips writes.
-
-    libvips adds an EXIF block to files that had none. Only a JPEG with a resolution needs it,
-    because libvips stores the resolution of a JPEG nowhere else.
-    """
-    exif = (
-        source.tags
-        or "exif-data" in source.metadata
-        or (form is JPEG and "resolution-unit" in source.metadata)
-    )
-    flags: int = pyvips.enums.ForeignKeep.ALL
-    return flags if exif and not strip_metadata else flags & ~pyvips.enums.ForeignKeep.EXIF
 
 
 def _to_cmyk(image: pyvips.Image, profile: bytes | None) -> pyvips.Image:

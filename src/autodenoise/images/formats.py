@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 
 from autodenoise.errors import InputError, OutputError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["FORMATS", "SUFFIXES", "Format", "detect_format", "format_of_name"]
 
@@ -30,27 +27,27 @@ class Format:
     loader: str
     signature: bytes
     types: tuple[type[np.generic], ...]
-    alpha: bool
-    cmyk: bool
-    pages: bool
-    max_side: int
+    max_side: int = 2**31 - 1
     quality: int | None = None
+    alpha: bool = False
+    cmyk: bool = False
+    pages: bool = False
 
 
 _INTEGERS = (np.uint8, np.uint16)
-_TIFF_TYPES = (*_INTEGERS, np.int8, np.int16, np.uint32, np.int32, np.float32)
-_PNG_MARK, _JPEG_MARK, _TIFF_MARK = rb"\x89PNG\r\n\x1a\n", rb"\xff\xd8\xff", rb"II[*+]\0|MM\0[*+]"
+_ALL_TYPES = (*_INTEGERS, np.int8, np.int16, np.uint32, np.int32, np.float32)
+_TIFF_MARK, _JPEG_MARK = rb"II[*+]\0|MM\0[*+]", rb"\xff\xd8\xff"
 _WEBP_MARK, _AVIF_MARK = rb"RIFF....WEBP", rb"....ftyp(avif|mif1)"
-_ANY = 2**31 - 1
-_JPEGS = (".jpg", ".jpeg")
-FORMATS = (
-    Format("PNG", (".png",), "pngload", _PNG_MARK, _INTEGERS, True, False, False, _ANY),
-    Format("JPEG", _JPEGS, "jpegload", _JPEG_MARK, (np.uint8,), False, True, False, 65_500, 95),
-    Format("TIFF", (".tif", ".tiff"), "tiffload", _TIFF_MARK, _TIFF_TYPES, True, True, True, _ANY),
-    Format("WebP", (".webp",), "webpload", _WEBP_MARK, (np.uint8,), True, False, True, 16_383, 90),
-    Format("AVIF", (".avif",), "heifload", _AVIF_MARK, _INTEGERS, True, False, False, 16_384, 85),
+PNG = Format("PNG", (".png",), "pngload", rb"\x89PNG\r\n\x1a\n", _INTEGERS, alpha=True)
+JPEG = Format("JPEG", (".jpg", ".jpeg"), "jpegload", _JPEG_MARK, (np.uint8,), 65_500, 95, cmyk=True)
+TIFF = Format(
+    "TIFF", (".tif", ".tiff"), "tiffload", _TIFF_MARK, _ALL_TYPES, alpha=True, cmyk=True, pages=True
 )
-PNG, JPEG, TIFF, WEBP, AVIF = FORMATS
+WEBP = Format(
+    "WebP", (".webp",), "webpload", _WEBP_MARK, (np.uint8,), 16_383, 90, alpha=True, pages=True
+)
+AVIF = Format("AVIF", (".avif",), "heifload", _AVIF_MARK, _INTEGERS, 16_384, 85, alpha=True)
+FORMATS = (PNG, JPEG, TIFF, WEBP, AVIF)
 
 SUFFIXES = frozenset(suffix for form in FORMATS for suffix in form.suffixes)
 """Suffixes of the image files that are found in folders and that can be written."""

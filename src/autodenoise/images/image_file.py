@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autodenoise.errors import InputError
 from autodenoise.images.formats import PNG, TIFF, WEBP, Format, detect_format
@@ -14,15 +17,7 @@ from autodenoise.images.intensity import IntensityRange
 from autodenoise.images.libvips import error_text, pyvips
 from autodenoise.images.metadata import imagej
 from autodenoise.images.metadata import tiff as tiff_tags
-from autodenoise.images.metadata.tiff import ALPHA, Tag, first_value
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from autodenoise.images.metadata.tiff import ByteOrder, Directory
+from autodenoise.images.metadata.tiff import ALPHA, ByteOrder, Directory, Tag, first_value
 
 __all__ = ["ImageFile", "open_image"]
 
@@ -67,6 +62,8 @@ _SUPPORTED_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 50001
 @dataclass(frozen=True)
 class ImageFile:
     """An image file whose header has been read and whose samples are not decoded yet.
+
+    Its methods raise `InputError` if the file is damaged.
 
     Attributes
     ----------
@@ -134,8 +131,7 @@ class ImageFile:
         """Whether the band after the colors is transparency."""
         if self.bands == self.colors or not self.tags:
             return self.bands > self.colors
-        extra = self.tags[0].get(Tag.EXTRA_SAMPLES)
-        return extra is not None and extra.numbers()[0] in ALPHA
+        return first_value(self.tags[0], Tag.EXTRA_SAMPLES, 0) in ALPHA
 
     @property
     def white_is_zero(self) -> bool:
@@ -147,13 +143,7 @@ class ImageFile:
         return self.metadata[name][1] if name in self.metadata else None
 
     def rows(self) -> Iterator[NDArray[Any]]:
-        """Decode the samples in consecutive chunks (r, W, bands), which do not cross pages.
-
-        Raises
-        ------
-        InputError
-            The file is damaged.
-        """
+        """Decode the samples in consecutive chunks (r, W, bands), which do not cross pages."""
         region = None
         for page in range(self.pages):
             for top in range(page * self.height, (page + 1) * self.height, _ROWS_PER_CHUNK):
@@ -170,11 +160,6 @@ class ImageFile:
 
         Of a tiled TIFF only the tiles that overlap the region are decoded; of other files, all rows
         down to its last.
-
-        Raises
-        ------
-        InputError
-            The file is damaged.
         """
         try:
             samples = pyvips.Region.new(self.load_page(page)).fetch(left, top, width, height)
@@ -183,13 +168,7 @@ class ImageFile:
         return np.frombuffer(samples, self.dtype).reshape(height, width, self.bands)
 
     def load_page(self, page: int) -> pyvips.Image:
-        """Open a page, counted from 0, as a libvips image with the same samples as `rows`.
-
-        Raises
-        ------
-        pyvips.Error
-            The file has changed or is damaged.
-        """
+        """Open a page, counted from 0, as a libvips image with the same samples as `rows`."""
         if len(self.tags) == 1 < self.pages:
             image = _load(self.path, self.format, 1, random_access=False)
             image = _open_gapless(self.path, image, self.tags[0], self.pages, self.byte_order)
@@ -267,7 +246,8 @@ def open_image(path: Path, *, upright: bool = False) -> ImageFile:
     bits = _field(header, "bits-per-sample", 8 * dtype.itemsize)
     if bits == 16 and image.format == "float":
         raise InputError(f"{path} has 16-bit floats; convert it to 32-bit floats first")
-    floating = dtype.kind == "f"
+    declared = _declared_range(tags[:pages]) if dtype.kind == "f" else None
+    shape = (height, image.width, image.bands)
     return ImageFile(
         path=path,
         format=form,
@@ -277,16 +257,12 @@ def open_image(path: Path, *, upright: bool = False) -> ImageFile:
         colors=_color_count(image, tags),
         bands=image.bands,
         dtype=dtype,
-        intensity_range=(
-            _declared_range(tags[:pages]) if floating else IntensityRange.for_dtype(dtype)
-        ),
+        intensity_range=declared or IntensityRange.for_dtype(dtype),
         bits=bits,
         cmyk=cmyk,
         rotated=rotated,
         pyramid=_is_pyramid(path, tags, pages),
-        imagej=planes > 0
-        and imagej.supports((height, image.width, image.bands), dtype)
-        and not cmyk,
+        imagej=planes > 0 and not cmyk and imagej.supports(shape, dtype),
         byte_order=order,
         tags=tags[:pages],
         metadata={
@@ -304,7 +280,7 @@ def _load(
     path: Path, form: Format, pages: int, *, random_access: bool, first: int = 0
 ) -> pyvips.Image:
     page_range = {"n": pages, "page": first} if form.pages else {}
-    image: pyvips.Image = pyvips.Operation.call(
+    return pyvips.Operation.call(
         form.loader,
         os.fsencode(path),
         access="random" if random_access else "sequential",
@@ -314,14 +290,14 @@ def _load(
         revalidate=True,
         **page_range,
     )
-    return image
 
 
 def _open_gapless(
     path: Path, header: pyvips.Image, page: Directory, count: int, order: ByteOrder
 ) -> pyvips.Image:
     """Open an ImageJ stack that has a single directory for all its planes."""
-    if first_value(page, Tag.PHOTOMETRIC, 1) == _PALETTE:
+    photometric = first_value(page, Tag.PHOTOMETRIC, 1)
+    if photometric == _PALETTE:
         raise InputError(
             f"{path} is an ImageJ stack with a look-up table and one directory; save it as gray"
         )
@@ -332,20 +308,11 @@ def _open_gapless(
         raise InputError(
             f"cannot read {path}: ImageJ declares {count} planes, but the file is too short"
         )
-    stack = pyvips.Image.rawload(
-        os.fsencode(path),
-        header.width,
-        header.height * count,
-        header.bands,
-        offset=start,
-        format=header.format,
-        interpretation=header.interpretation,
-    )
+    shape = (header.width, header.height * count, header.bands)
+    samples = {"format": header.format, "interpretation": header.interpretation}
+    stack = pyvips.Image.rawload(os.fsencode(path), *shape, offset=start, **samples)
     stack = (stack.byteswap() if order == ">" and sample_bytes > 1 else stack).copy()
-    if first_value(page, Tag.PHOTOMETRIC, 1) == _WHITE_IS_ZERO and header.format in (
-        "uchar",
-        "ushort",
-    ):
+    if photometric == _WHITE_IS_ZERO and header.format in ("uchar", "ushort"):
         # libvips's TIFF decoder does this, its raw decoder does not.
         stack = stack.invert().copy()
     for name in ("orientation", "resolution-unit", "icc-profile-data"):
@@ -401,11 +368,10 @@ def _color_count(image: pyvips.Image, tags: tuple[Directory, ...]) -> int:
     bands: int = image.bands
     if image.interpretation in _COLOR:
         return min(3, bands)
-    if tags:
-        # Only TIFF distinguishes transparency from further channels.
-        extra = tags[0][Tag.EXTRA_SAMPLES].numbers() if Tag.EXTRA_SAMPLES in tags[0] else ()
-        return max(1, bands - sum(1 for kind in extra if kind in ALPHA))
-    return 1
+    # Only TIFF distinguishes transparency from further channels.
+    if not tags or Tag.EXTRA_SAMPLES not in tags[0]:
+        return bands if tags else 1
+    return max(1, bands - sum(kind in ALPHA for kind in tags[0][Tag.EXTRA_SAMPLES].numbers()))
 
 
 def _check_layout(path: Path, page: Directory) -> None:
@@ -416,11 +382,9 @@ def _check_layout(path: Path, page: Directory) -> None:
             f"{path} uses TIFF compression {compression}, which is not supported; save it with "
             "LZW, Deflate or no compression"
         )
-    separate = (
-        first_value(page, Tag.PLANAR_CONFIGURATION, 1) == _SEPARATE
-        and first_value(page, Tag.SAMPLES_PER_PIXEL, 1) > 1
-    )
-    if separate and first_value(page, Tag.PHOTOMETRIC, 1) != _RGB:
+    separate = first_value(page, Tag.PLANAR_CONFIGURATION, 1) == _SEPARATE
+    several = first_value(page, Tag.SAMPLES_PER_PIXEL, 1) > 1
+    if separate and several and first_value(page, Tag.PHOTOMETRIC, 1) != _RGB:
         raise InputError(
             f"{path} stores its channels in separate planes, which is supported for RGB only; "
             "save it with interleaved channels, or with one page per channel"

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autodenoise.errors import InputError, UsageError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = ["IntensityRange", "from_float", "to_float"]
 
@@ -65,13 +63,11 @@ class IntensityRange:
 
     def to_float(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         """Map `low` to 0 and `high` to 1, without clipping."""
-        wide: NDArray[np.floating] = samples.astype(
-            np.float64 if samples.dtype.itemsize > 2 else np.float32
-        )
+        exact = np.float64 if samples.dtype.itemsize > 2 else np.float32
+        wide: NDArray[np.floating] = samples.astype(exact)
         if self.low:
             wide = wide - self.low
-        scaled: NDArray[np.float32] = (wide / (self.high - self.low)).astype(np.float32, copy=False)
-        return scaled
+        return (wide / (self.high - self.low)).astype(np.float32, copy=False)
 
     def from_float(self, image: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Invert `to_float`: clip to [0, 1], scale, and round for integer dtypes."""
@@ -82,8 +78,7 @@ class IntensityRange:
             # The range may exceed that of the dtype.
             bounds = np.iinfo(dtype)
             values = np.clip(np.rint(values), bounds.min, bounds.max)
-        result: NDArray[Any] = values.astype(dtype)
-        return result
+        return values.astype(dtype)
 
 
 def to_float(pixels: NDArray[np.generic]) -> NDArray[np.float32]:

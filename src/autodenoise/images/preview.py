@@ -7,17 +7,13 @@ images of any size can be viewed without loading them whole.
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 
+from autodenoise.images.image_file import ImageFile
 from autodenoise.images.intensity import IntensityRange
 from autodenoise.images.libvips import pyvips
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from autodenoise.images.image_file import ImageFile
 
 __all__ = ["TILE_SIZE", "display_range", "level_sizes", "read_tile", "write_preview"]
 

@@ -10,18 +10,15 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autodenoise.images.libvips import pyvips
 from autodenoise.images.metadata.tiff import header_with_directory, sample_tags
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
-
-    from numpy.typing import NDArray
 
 __all__ = ["RowStream", "prefetch"]
 
@@ -102,14 +99,10 @@ class RowStream:
 
 def _header(width: int, height: int, bands: int, dtype: np.dtype[Any]) -> bytes:
     """Return the header and directory of a BigTIFF whose strips follow without gaps."""
-    row_bytes = width * bands * dtype.itemsize
-    tops = range(0, height, _ROWS_PER_STRIP)
-    byte_counts = [min(_ROWS_PER_STRIP, height - top) * row_bytes for top in tops]
 
     def build(start: int) -> bytes:
-        offsets = [start + top * row_bytes for top in tops]
-        strips = (_ROWS_PER_STRIP, offsets, byte_counts)
-        tags = sample_tags((height, width, bands), dtype, *strips, big=True)
+        shape = (height, width, bands)
+        tags = sample_tags(shape, dtype, start, _ROWS_PER_STRIP, big=True)
         return header_with_directory(tags, big=True)
 
     # The header is built twice, because it contains the offset of its own end.

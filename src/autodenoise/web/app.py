@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import fastapi_offline
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from autodenoise.errors import AutodenoiseError
 from autodenoise.web.api import router
 from autodenoise.web.errors import ServerBusy, status_of
 from autodenoise.web.queue import JobQueue
 from autodenoise.web.security import RequestFilter
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from fastapi import Request
-    from starlette.types import ASGIApp
 
 __all__ = ["create_app"]
 

@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autodenoise import runtime, weights
 from autodenoise.errors import InputError, unknown_name
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    from autodenoise.runtime import Card, Model
+from autodenoise.runtime import Card, Model
 
 __all__ = ["CachedModel", "ModelCache", "RecordingModel"]
 

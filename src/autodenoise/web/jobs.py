@@ -10,9 +10,10 @@ import shutil
 import threading
 import time
 import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 
@@ -20,16 +21,11 @@ from autodenoise import images, runtime
 from autodenoise.errors import AutodenoiseError, InputError, Interrupted
 from autodenoise.files import size_of
 from autodenoise.images import SUFFIXES, IntensityRange, preview
+from autodenoise.runtime import DenoiseOptions
 from autodenoise.runtime.batch import explained
 from autodenoise.runtime.denoising import fixed, intensity_range_of
 from autodenoise.web.cache import CachedModel, ModelCache, RecordingModel
 from autodenoise.web.errors import DiskFull, NotFound
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from typing import BinaryIO
-
-    from autodenoise.runtime import DenoiseOptions
 
 __all__ = ["FINISHED", "SOURCE_NAME", "Job", "JobState", "Side", "clean_name", "write_archive"]
 

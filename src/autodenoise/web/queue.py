@@ -8,21 +8,18 @@ import secrets
 import shutil
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import Self, TypeVar
 
 from autodenoise.files import size_of
+from autodenoise.runtime import DenoiseOptions
 from autodenoise.web.cache import ModelCache
 from autodenoise.web.errors import NotFound, ServerBusy
 from autodenoise.web.jobs import FINISHED, Job
+from autodenoise.web.limits import Limits
 from autodenoise.web.workspace import Workspace
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from autodenoise.runtime import DenoiseOptions
-    from autodenoise.web.limits import Limits
 
 __all__ = ["JobQueue"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Callable, Iterator
 
 import uvicorn
 
@@ -15,10 +16,6 @@ from autodenoise.web.app import create_app
 from autodenoise.web.limits import Limits
 from autodenoise.web.queue import JobQueue
 from autodenoise.web.security import is_loopback
-
-if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Iterator
 
 __all__ = ["PORT", "serve"]
 

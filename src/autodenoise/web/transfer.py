@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator
+from pathlib import Path
 
+from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse
+from starlette.types import Receive, Scope, Send
 
 from autodenoise.errors import InputError, Interrupted
 from autodenoise.web.errors import ClientTimeout, DiskFull, UploadTooLarge
-
-if TYPE_CHECKING:
-    import threading
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
-    from fastapi import Request
-    from starlette.types import Receive, Scope, Send
-
-    from autodenoise.web.limits import Limits
+from autodenoise.web.limits import Limits
 
 __all__ = ["FileDownload", "declared_size", "receive_file"]
 

@@ -15,9 +15,12 @@ from __future__ import annotations
 import contextlib
 import re
 import struct
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autodenoise.images.metadata.tiff import (
     ByteOrder,
@@ -26,12 +29,6 @@ from autodenoise.images.metadata.tiff import (
     Tag,
     sample_tags,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 __all__ = ["plane_count", "stack_writer", "supports"]
 
@@ -80,7 +77,7 @@ def stack_writer(
 
         def append(page: Directory, samples: int, pointer: int) -> int:
             """Append a page's directory, set the pointer to it, and return where it ends."""
-            tags = page | sample_tags(shape, dtype, height, [samples], [size], big=False)
+            tags = page | sample_tags(shape, dtype, samples, height, big=False)
             offset, end = writer.append(tags)
             writer.set_pointer(pointer, offset)
             return end

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 __all__ = ["jpeg_halves_chroma", "jpeg_quality", "webp_is_lossless"]
 
@@ -34,7 +30,7 @@ def jpeg_quality(path: Path) -> int | None:
     tables; for them the quality with the nearest table is returned. None if no table is found near
     the start of the file.
     """
-    segment = next(_segments(path, _QUANTIZATION_TABLES), b"")
+    segment = _segment(path, _QUANTIZATION_TABLES)
     dtype = np.dtype(">u2" if segment[:1] > b"\x0f" else "u1")
     values = segment[1 : 1 + 64 * dtype.itemsize]
     if len(values) < 64 * dtype.itemsize:
@@ -55,22 +51,23 @@ def jpeg_halves_chroma(path: Path) -> bool:
     The field ``jpeg-chroma-subsample`` of libvips 8.18 says 4:4:4 for every file.
     """
     # The second byte of the first component, after eight bytes, holds its sampling factors.
-    frame = next(_segments(path, _START_OF_FRAME), b"")
+    frame = _segment(path, _START_OF_FRAME)
     return frame[7:8] == b"\x22"
 
 
-def _segments(path: Path, markers: frozenset[int]) -> Iterator[bytes]:
-    """Yield the bodies of segments with the given markers, up to the image data."""
+def _segment(path: Path, markers: frozenset[int]) -> bytes:
+    """Return the body of the first segment with one of these markers, before the image data."""
     with path.open("rb") as file:
         head = file.read(_MAX_HEADER_BYTES)
     start = 2
     while start + 4 <= len(head) and head[start] == 0xFF and head[start + 1] != _START_OF_SCAN:
         length = int.from_bytes(head[start + 2 : start + 4], "big")
         if length < 2:
-            return
+            break
         if head[start + 1] in markers:
-            yield head[start + 4 : start + 2 + length]
+            return head[start + 4 : start + 2 + length]
         start += 2 + length
+    return b""
 
 
 def webp_is_lossless(path: Path) -> bool:

@@ -7,13 +7,10 @@ Portable Network Graphics (PNG) Specification, third edition, W3C, section 11.3.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 from autodenoise.images.libvips import pyvips
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from typing import Any
 
 __all__ = ["read_chunks", "write_png"]
 

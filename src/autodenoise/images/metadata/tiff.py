@@ -15,17 +15,15 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import IO, TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import IO, Any, Literal
 
 import numpy as np
 
 from autodenoise.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
 __all__ = [
     "ALPHA",
@@ -156,20 +154,18 @@ def first_value(page: Directory, tag: Tag, default: int) -> int:
 
 
 def sample_tags(
-    shape: tuple[int, int, int],
-    dtype: np.dtype[Any],
-    rows_per_strip: int,
-    offsets: Sequence[int],
-    byte_counts: Sequence[int],
-    *,
-    big: bool,
+    shape: tuple[int, int, int], dtype: np.dtype[Any], start: int, rows_per_strip: int, *, big: bool
 ) -> Directory:
-    """Return the tags that describe uncompressed samples (H, W, bands) in strips.
+    """Return the tags that describe uncompressed samples (H, W, bands), in strips from `start` on.
 
     One or two bands are gray, others RGB; further bands are declared as straight alpha. `big`
     stands for a BigTIFF, with 64-bit offsets.
     """
     height, width, bands = shape
+    row_bytes = width * bands * dtype.itemsize
+    tops = range(0, height, rows_per_strip)
+    offsets = [start + top * row_bytes for top in tops]
+    byte_counts = [min(rows_per_strip, height - top) * row_bytes for top in tops]
 
     def integers(kind: int, *values: int) -> TagValue:
         return TagValue(kind, len(values), struct.pack(f"<{len(values)}{_INTEGERS[kind]}", *values))
@@ -218,8 +214,7 @@ class _Reader:
         self._left = self._size + _MAX_SHARED_BYTES
 
     def unpack(self, form: str, offset: int) -> tuple[int, ...]:
-        values: tuple[int, ...] = struct.unpack(form, self._bytes(offset, struct.calcsize(form)))
-        return values
+        return struct.unpack(form, self._bytes(offset, struct.calcsize(form)))
 
     def _bytes(self, offset: int, count: int) -> bytes:
         if count > self._left or offset + count > self._size:
@@ -227,23 +222,23 @@ class _Reader:
         self.file.seek(offset)
         return self.file.read(count)
 
-    def _entries(self, offset: int) -> Iterator[int]:
+    def _entries(self, offset: int) -> range:
+        """Return the offsets of a directory's entries."""
         (count,) = self.unpack(self.layout.counts, offset)
-        offset += struct.calcsize(self.layout.counts)
+        start = offset + struct.calcsize(self.layout.counts)
         size = struct.calcsize(self.layout.entries)
-        return (offset + index * size for index in range(min(count, _MAX_ENTRIES)))
+        return range(start, start + count * size, size)
 
-    def encoded(self, offset: int) -> dict[int, bytes]:
-        """Return the undecoded entries of a directory, by tag."""
-        size = struct.calcsize(self.layout.entries)
-        raw = (self._bytes(entry, size) for entry in self._entries(offset))
-        return {struct.unpack_from(self.layout.order + "H", entry)[0]: entry for entry in raw}
+    def encoded(self, offset: int, removed: frozenset[int]) -> dict[int, bytes]:
+        """Return the undecoded entries of a directory, by tag, except for removed tags."""
+        entries = self._entries(offset)
+        raw = (self._bytes(entry, entries.step) for entry in entries[:_MAX_ENTRIES])
+        tags = ((struct.unpack_from(self.layout.order + "H", entry)[0], entry) for entry in raw)
+        return {tag: entry for tag, entry in tags if tag not in removed}
 
     def next_pointer(self, offset: int) -> int:
         """Return the offset of the field that points to the directory after the one at `offset`."""
-        (count,) = self.unpack(self.layout.counts, offset)
-        size = struct.calcsize(self.layout.entries)
-        return offset + struct.calcsize(self.layout.counts) + count * size
+        return self._entries(offset).stop
 
     def pages(self) -> Iterator[Directory]:
         """Read the tags of each page; EOFError if the list of directories is cut off or a loop."""
@@ -260,7 +255,7 @@ class _Reader:
         """Read the tags of the directory at an offset."""
         layout = self.layout
         tags: Directory = {}
-        for entry in self._entries(offset):
+        for entry in self._entries(offset)[:_MAX_ENTRIES]:
             tag, kind, count = self.unpack(layout.order + ("HHQ" if layout.big else "HHI"), entry)
             value = entry + struct.calcsize(layout.entries) - layout.offset_bytes
             # The first of duplicate tags is used, as in libtiff.
@@ -298,10 +293,9 @@ def _convert_order(data: bytes, kind: int, order: ByteOrder) -> bytes:
 def read_directories(path: Path) -> tuple[ByteOrder, tuple[Directory, ...]]:
     """Read the byte order of a TIFF file, and the tags of each page.
 
-    Skip tags with invalid offsets.
-
-    Raise InputError if the list of directories is cut off or a loop, so pages would be missing; or
-    if a tile lies beyond the end of the file, which libvips would read as black.
+    Tags with invalid offsets are skipped. Raise InputError if the list of directories is cut off or
+    a loop, so pages would be missing; or if a tile lies beyond the end of the file, which libvips
+    would read as black.
     """
     with path.open("rb") as file:
         try:
@@ -416,10 +410,7 @@ def add_tags(path: Path, pages: Sequence[Directory], removed: frozenset[int]) ->
             if not offset:
                 return
             (following,) = reader.unpack(layout.offsets, reader.next_pointer(offset))
-            entries = {
-                tag: entry for tag, entry in reader.encoded(offset).items() if tag not in removed
-            }
-            new, end = writer.append(page, entries)
+            new, end = writer.append(page, reader.encoded(offset, removed))
             writer.set_pointer(pointer, new)
             pointer, offset = end - layout.offset_bytes, following
             writer.set_pointer(pointer, following)
