@@ -11,7 +11,7 @@ from typing import Any
 from autodenoise.data.spec import DataSpec
 from autodenoise.nets import NETWORKS
 from autodenoise.noise import NOISES
-from autodenoise.noise.mixture import Part
+from autodenoise.noise.mixture import MixturePart
 from autodenoise.recipes import Recipe
 from autodenoise.recipes.search_space import Range
 from autodenoise.training.optimizers import OPTIMIZERS, Adam
@@ -66,7 +66,7 @@ def keys() -> str:
         table(DataSpec),
         _NOISES,
         *(section(f"`{kind}`", noise) for kind, noise in NOISES.items()),
-        section("A part of a mixture", Part),
+        section("A part of a mixture", MixturePart),
         _NETWORKS,
         *(section(f"`{name}`", network, without=_FOLLOWING) for name, network in NETWORKS.items()),
         _PHASES,

@@ -137,7 +137,10 @@ def _picture(recipe: Recipe) -> str:
 def page(one: Description, results: list[Result]) -> str:
     """Write a recipe's page."""
     recipe, summary = one.recipe, one.summary
-    size = f"{summary.parameters:,} parameters, {summary.macs / 1e6:.2f} million multiply-adds"
+    size = (
+        f"{summary.parameters:,} parameters, "
+        f"{summary.multiply_adds / 1e6:.2f} million multiply-adds"
+    )
     facts = {
         "source": recipe.source,
         "data": description.data(recipe),
@@ -147,7 +150,7 @@ def page(one: Description, results: list[Result]) -> str:
             for name, part in recipe.phase.items()
         },
         "network": f"`{recipe.network.name}`, {size} an image",
-        "code": summary.code_in_words,
+        "code": summary.code_description,
     }
     measured = [section(recipe, result) for result in results]
     if recipe.name in weights.FILES:
@@ -240,7 +243,7 @@ def index(described: list[Description], results: dict[str, list[Result]]) -> str
                 description.source(recipe.data.source),
                 f"`{recipe.network.name}`",
                 f"{one.summary.parameters:,}",
-                f"{one.summary.code_numbers:,}",
+                f"{one.summary.code_size:,}",
                 _epochs(recipe),
                 _last_printed(recipe),
                 _last_of_ours(recipe, found),

@@ -25,7 +25,7 @@ from autodenoise.benchmark.baselines import BASELINES
 from autodenoise.benchmark.protocol import PROTOCOL
 from autodenoise.cli.progress import BenchmarkProgress
 from autodenoise.files import digest
-from autodenoise.nets.summary import summarise
+from autodenoise.nets.summary import summarize
 
 CACHE = Path(__file__).parent / "cache"
 SETS = ("set12", "bsd68", "cbsd68")
@@ -38,7 +38,7 @@ def about(name: str) -> dict[str, Any]:
     model = runtime.load(name)
     card = model.card
     network = nets.build(card.network, card.arguments, torch.Generator().manual_seed(0))
-    macs = summarise(network, (card.channels, _SIDE, _SIDE)).macs / _SIDE**2
+    macs = summarize(network, (card.channels, _SIDE, _SIDE)).multiply_adds / _SIDE**2
     return {
         "parameters": card.parameters,
         "macs_per_pixel": round(macs),

@@ -12,7 +12,7 @@ import autodenoise
 from autodenoise import nets, recipes, runtime
 from autodenoise.errors import InputError, UsageError
 from autodenoise.export.from_onnx import initialize_from
-from autodenoise.nets.residual_unet import grown, with_channels
+from autodenoise.nets.residual_unet import change_channels, grow
 from autodenoise.training.checkpoint import load_state
 
 SMALL = [
@@ -37,7 +37,7 @@ def unet(channels: int, seed: int, preset: str = "fast", deep: int = 0) -> nets.
 @torch.no_grad()
 def test_other_number_of_channels_keeps_the_output_for_gray_images(given: int, wanted: int) -> None:
     old, new = unet(given, 0), unet(wanted, 1)
-    new.load_state_dict(with_channels(old.state_dict(), given, wanted))
+    new.load_state_dict(change_channels(old.state_dict(), given, wanted))
     draw = torch.Generator().manual_seed(2)
     gray = torch.rand(2, 1, 24, 16, dtype=torch.double, generator=draw)
     expected = old(gray.expand(-1, given, -1, -1)).mean(1, keepdim=True)
@@ -62,7 +62,7 @@ def test_larger_network_starts_with_the_output_of_a_smaller_one(
     size: tuple[Any, ...], larger: tuple[Any, ...]
 ) -> None:
     old, new = unet(2, 0, *size), unet(2, 1, *larger)
-    new.load_state_dict(grown(old.state_dict(), new.state_dict()))
+    new.load_state_dict(grow(old.state_dict(), new.state_dict()))
     draw = torch.Generator().manual_seed(2)
     noisy = torch.rand(2, 2, 32, 16, dtype=torch.double, generator=draw)
     torch.testing.assert_close(new(noisy), old(noisy))
@@ -79,7 +79,7 @@ def test_larger_network_starts_with_the_output_of_a_smaller_one(
 
 def test_weights_of_the_same_size_are_copied() -> None:
     old, new = unet(3, 0).state_dict(), unet(3, 1).state_dict()
-    taken = grown(old, new)
+    taken = grow(old, new)
     assert taken.keys() == old.keys()
     assert all(torch.equal(taken[name], old[name]) for name in old)
 
@@ -87,13 +87,13 @@ def test_weights_of_the_same_size_are_copied() -> None:
 @pytest.mark.parametrize(("size", "smaller"), [("balanced", "fast"), ("best", "balanced")])
 def test_smaller_network_cannot_start_from_a_larger_one(size: str, smaller: str) -> None:
     with pytest.raises(ValueError, match="larger"):
-        grown(unet(1, 0, size).state_dict(), unet(1, 1, smaller).state_dict())
+        grow(unet(1, 0, size).state_dict(), unet(1, 1, smaller).state_dict())
 
 
 @pytest.mark.parametrize("maps", [0, 4])
 def test_missing_deep_level_is_named_in_the_error(maps: int) -> None:
     with pytest.raises(ValueError, match=r"set network\.deep to 8 or more"):
-        grown(unet(1, 0, deep=8).state_dict(), unet(1, 1, deep=maps).state_dict())
+        grow(unet(1, 0, deep=8).state_dict(), unet(1, 1, deep=maps).state_dict())
 
 
 def test_run_starts_from_the_weights_of_another(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from autodenoise import nets
 from autodenoise.errors import UsageError
 from autodenoise.nets.layered import LAYERS, SMALL
-from autodenoise.nets.summary import summarise
+from autodenoise.nets.summary import summarize
 
 
 def conv(channels_in: int, channels_out: int, side: int, **more: Any) -> dict[str, Any]:
@@ -51,13 +51,13 @@ def test_what_an_output_sees_does_not_depend_on_its_activations() -> None:
 def test_unpadded_kernels_get_the_room_that_they_need() -> None:
     unpadded = [conv(1, 1, 3, pads=[0, 0, 0, 0]) for _ in range(13)]
     again = [{"kind": "conv-transpose", "channels_in": 1, "channels_out": 1, "kernel": [3, 3]}] * 13
-    assert nets.least_side(build((*unpadded, *again), multiple=1)) == 32
+    assert nets.minimum_side(build((*unpadded, *again), multiple=1)) == 32
     assert nets.halo(build((*unpadded, *again), multiple=1)) == 26
     # Dark at the ends, whatever there was.
     assert nets.halo(build((*unpadded, {"kind": "zeros", "pads": [13] * 4}), multiple=1)) == 13
     smaller = build((*unpadded, {"kind": "add", "of": [13, 0]}), multiple=3)
     with pytest.raises(UsageError, match="no images whose sides are multiples of 3"):
-        nets.least_side(smaller)
+        nets.minimum_side(smaller)
 
 
 @torch.no_grad()
@@ -92,8 +92,8 @@ def test_skips_pass_the_code_by() -> None:
     assert [tuple(one.shape[1:]) for one in handed] == [(1, 8, 8), (4, 8, 8), (4, 4, 4)]
     assert nets.code_shape(network, (1, 8, 8)) is None
     assert network(image).shape == image.shape
-    rows = summarise(network, (1, 8, 8)).layers
-    assert rows[4].does == "Concatenate"
+    rows = summarize(network, (1, 8, 8)).layers
+    assert rows[4].operation == "Concatenate"
     assert rows[4].inputs == (3, 1, 0)
 
 
@@ -122,18 +122,18 @@ def test_what_is_no_list_of_layers(layers: Any, code: int, says: str) -> None:
 
 
 def test_every_kind_of_layer_says_what_it_does() -> None:
-    rows = summarise(build(ODD, code=11, multiple=2), (1, 8, 8)).layers
+    rows = summarize(build(ODD, code=11, multiple=2), (1, 8, 8)).layers
     words = ("LeakyReLU", "ELU", "SELU", "SiLU", "sigmoid", "tanh", "ReLU", "ReLU up to 6")
-    assert [row.does for row in rows] == [
+    assert [row.operation for row in rows] == [
         "Image",
-        "Rescale",
+        "Rescaling",
         f"Conv 3x3 dilation 2 same + {' + '.join(words)}",
-        "Scale",
+        "ChannelScale",
         "MaxPool 3x3 stride 2",
         "AveragePool 3x3 stride 1",
         "Upsample x2, bilinear",
         "Conv 2x2 same",
-        "Rescale",
+        "Rescaling",
         "Add",
     ]
     used = {layer["kind"] for layer in (*ODD, *SMALL)}

@@ -6,7 +6,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from autodenoise import nets
-from autodenoise.nets.summary import Summary, in_words, summarise
+from autodenoise.nets.summary import NetworkSummary, format_shape, summarize
 from tests.helpers.keras_networks import KERAS
 
 MNIST = (1, 28, 28)
@@ -18,8 +18,8 @@ def network(name: str) -> nets.Autoencoder:
     return nets.build(name, {}, torch.Generator().manual_seed(0))
 
 
-def summary(name: str) -> Summary:
-    return summarise(network(name), SHAPES.get(name, MNIST))
+def summary(name: str) -> NetworkSummary:
+    return summarize(network(name), SHAPES.get(name, MNIST))
 
 
 def in_our_words(layer: keras.Layer) -> str:
@@ -45,13 +45,13 @@ def test_layers_shapes_and_counts_are_those_of_keras(name: str) -> None:
     image, *ours = summary(name).layers
     assert image.shape == MNIST
     for layer, other in zip(ours, theirs, strict=True):
-        assert layer.does.split(" + ")[0] == in_our_words(other)
-        assert in_words(layer.shape) == "x".join(str(size) for size in other.output.shape[1:])
+        assert layer.operation.split(" + ")[0] == in_our_words(other)
+        assert format_shape(layer.shape) == "x".join(str(size) for size in other.output.shape[1:])
         assert layer.parameters == other.count_params()
     functions = [getattr(layer, "activation", None) for layer in theirs]
     rectified = sum(function is keras.activations.relu for function in functions)
-    assert sum(layer.does.endswith(" + ReLU") for layer in ours) == rectified
-    assert [layer.does.endswith(" + sigmoid") for layer in ours].index(True) == len(ours) - 1
+    assert sum(layer.operation.endswith(" + ReLU") for layer in ours) == rectified
+    assert [layer.operation.endswith(" + sigmoid") for layer in ours].index(True) == len(ours) - 1
 
 
 @pytest.mark.parametrize("name", list(nets.NETWORKS))
@@ -59,7 +59,7 @@ def test_multiply_adds_are_half_the_operations_that_torch_counts(name: str) -> N
     built = network(name).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         built(torch.zeros(1, *SHAPES.get(name, MNIST)))
-    assert summary(name).macs == counter.get_total_flops() / 2
+    assert summary(name).multiply_adds == counter.get_total_flops() / 2
 
 
 @pytest.mark.parametrize("name", list(nets.NETWORKS))
@@ -77,7 +77,7 @@ def test_every_layer_is_linked_and_the_last_gives_the_image(name: str) -> None:
 
 def test_skip_connections_join_maps_of_one_shape() -> None:
     found = summary("swift")
-    joins = [layer for layer in found.layers if layer.does.startswith("Add")]
+    joins = [layer for layer in found.layers if layer.operation.startswith("Add")]
     assert len(joins) == 2
     skips = set()
     for join in joins:
@@ -96,7 +96,7 @@ def test_skip_connections_join_maps_of_one_shape() -> None:
     ],
 )
 def test_the_code_is_set_against_the_image(name: str, words: str) -> None:
-    assert summary(name).code_in_words == words
+    assert summary(name).code_description == words
 
 
 def test_the_code_is_what_the_encoder_gives() -> None:
@@ -107,24 +107,24 @@ def test_the_code_is_what_the_encoder_gives() -> None:
         maps = given if isinstance(given, list) else [given]
         found = summary(name)
         assert [found.layers[row].shape for row in found.code] == [one.shape[1:] for one in maps]
-        assert found.code_numbers == sum(one.numel() for one in maps)
+        assert found.code_size == sum(one.numel() for one in maps)
 
 
 def test_colour_and_other_sizes() -> None:
     built = nets.build("conv", {"channels": 3, "width": 8}, torch.Generator().manual_seed(0))
-    found = summarise(built, (3, 20, 36))
-    assert [in_words(layer.shape) for layer in found.layers][:3] == [
+    found = summarize(built, (3, 20, 36))
+    assert [format_shape(layer.shape) for layer in found.layers][:3] == [
         "20x36x3",
         "20x36x8",
         "10x18x8",
     ]
-    assert found.code_in_words == "5x9x8 = 360 numbers for 2,160 values"
+    assert found.code_description == "5x9x8 = 360 numbers for 2,160 values"
 
 
 def test_the_network_is_left_as_it_is() -> None:
     built = network("swift")
     before = {key: value.clone() for key, value in built.state_dict().items()}
-    assert summarise(built, MNIST) == summarise(built, MNIST)
+    assert summarize(built, MNIST) == summarize(built, MNIST)
     assert built.training
     for key, value in built.state_dict().items():
         assert torch.equal(value, before[key])

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from autodenoise.errors import UsageError
-from autodenoise.noise import Compose, Gaussian, Jpeg, Mixture, Part, SaltPepper, Uniform
-from autodenoise.noise.mixture import uncut
+from autodenoise.noise import Compose, Gaussian, Jpeg, Mixture, MixturePart, SaltPepper, Uniform
+from autodenoise.noise.mixture import without_clipping
 
 
 def draw(seed: int = 0) -> torch.Generator:
@@ -15,10 +15,10 @@ def draw(seed: int = 0) -> torch.Generator:
 def test_parts_come_by_their_weight() -> None:
     mixture = Mixture(
         (
-            Part(1.0),
-            Part(2.0, (Uniform(0.4),)),
-            Part(0.0, (Gaussian(9.0),)),
-            Part(5.0, (SaltPepper(1.0),)),
+            MixturePart(1.0),
+            MixturePart(2.0, (Uniform(0.4),)),
+            MixturePart(0.0, (Gaussian(9.0),)),
+            MixturePart(5.0, (SaltPepper(1.0),)),
         )
     )
     noisy = mixture(torch.full((4000, 1, 4, 4), 0.5), draw(1)).flatten(1)
@@ -31,22 +31,22 @@ def test_parts_come_by_their_weight() -> None:
 
 
 def test_a_part_is_a_chain() -> None:
-    mixture = Mixture((Part(1.0, (SaltPepper(1.0), Uniform(0.1))),))
+    mixture = Mixture((MixturePart(1.0, (SaltPepper(1.0), Uniform(0.1))),))
     noisy = mixture(torch.full((10, 1, 8, 8), 0.5), draw(2))
     assert (((noisy >= 0) & (noisy < 0.1)) | ((noisy >= 1) & (noisy < 1.1))).all()
 
 
 def test_a_mixture_in_a_mixture() -> None:
-    inner = Mixture((Part(1.0), Part(1.0, (Uniform(0.1),))))
-    noisy = Mixture((Part(1.0, (SaltPepper(1.0, salt=1.0), inner)),))(
+    inner = Mixture((MixturePart(1.0), MixturePart(1.0, (Uniform(0.1),))))
+    noisy = Mixture((MixturePart(1.0, (SaltPepper(1.0, salt=1.0), inner)),))(
         torch.zeros(1000, 1, 4, 4), draw(3)
     )
     assert (noisy >= 1).all()
     assert float((noisy == 1).all(3).all(2).double().mean()) == pytest.approx(0.5, abs=0.08)
 
 
-@pytest.mark.parametrize("parts", [(), (Part(0.0),)], ids=["no parts", "weights of 0"])
-def test_mixtures_of_nothing_are_refused(parts: tuple[Part, ...]) -> None:
+@pytest.mark.parametrize("parts", [(), (MixturePart(0.0),)], ids=["no parts", "weights of 0"])
+def test_mixtures_of_nothing_are_refused(parts: tuple[MixturePart, ...]) -> None:
     with pytest.raises(UsageError, match="at least one part"):
         Mixture(parts)
 
@@ -54,14 +54,14 @@ def test_mixtures_of_nothing_are_refused(parts: tuple[Part, ...]) -> None:
 @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
 def test_weights_that_are_none_are_refused(weight: float) -> None:
     with pytest.raises(UsageError, match="expected 0 or more"):
-        Part(weight)
+        MixturePart(weight)
 
 
 def test_uncut_noise_reaches_beyond_black_and_white() -> None:
     cut = Compose((Gaussian(0.3, clip=True), Jpeg(90.0)))
-    free = uncut(cut)
+    free = without_clipping(cut)
     assert free == Compose((Gaussian(0.3), Jpeg(90.0)))
     clean = torch.full((1, 1, 40, 40), 0.98)
-    noisy = uncut(Gaussian(0.3, clip=True))(clean, torch.Generator().manual_seed(0))
+    noisy = without_clipping(Gaussian(0.3, clip=True))(clean, torch.Generator().manual_seed(0))
     assert noisy.max() > 1.3
     assert float(noisy.mean()) == pytest.approx(0.98, abs=0.03)

@@ -24,8 +24,8 @@ from autodenoise.noise import (
     Jpeg,
     Measured,
     Mixture,
+    MixturePart,
     Noise,
-    Part,
     Poisson,
     PoissonGaussian,
     SaltPepper,
@@ -54,7 +54,13 @@ EXAMPLES: list[Noise] = [
     Scan((0.01, 0.1), (0.0, 3.0), (0.0, 0.1)),
     Measured((0.1, 0.5, 0.9), ((0.01, 0.03, 0.02),), (RIPPLE,), (0.5, 2.0), clip=True),
     Measured((0.0,), ((0.02,),) * 3, (WHITE, APART, APART, WHITE, APART, WHITE)),
-    Mixture((Part(1.0), Part(2.0, (Camera(), Jpeg(50.0))), Part(1.0, (Gaussian(0.1),)))),
+    Mixture(
+        (
+            MixturePart(1.0),
+            MixturePart(2.0, (Camera(), Jpeg(50.0))),
+            MixturePart(1.0, (Gaussian(0.1),)),
+        )
+    ),
     Compose((Blur((0.0, 2.0)), Uniform((0.01, 1.5), symmetric=True))),
 ]
 

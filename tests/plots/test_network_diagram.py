@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from autodenoise import nets
-from autodenoise.nets.summary import Summary, in_words, summarise
+from autodenoise.nets.summary import NetworkSummary, format_shape, summarize
 from autodenoise.plots.figure import save
 from autodenoise.plots.network_diagram import diagram
 
@@ -23,10 +23,10 @@ NETWORKS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def summary(name: str, arguments: dict[str, Any] | None = None) -> Summary:
+def summary(name: str, arguments: dict[str, Any] | None = None) -> NetworkSummary:
     built = nets.build(name, arguments or {}, torch.Generator().manual_seed(0))
     side = 32 if name == "unet" else 28
-    return summarise(built, (1, side, side))
+    return summarize(built, (1, side, side))
 
 
 def words(figure: Figure) -> list[str]:
@@ -47,8 +47,8 @@ def test_every_layer_is_named_with_its_shape(name: str, arguments: dict[str, Any
     written = words(diagram(found, "A title"))
     assert written[-3] == "A title"
     for layer in found.layers:
-        place = written.index(layer.does)
-        assert written[place + 1].split(" · ")[0] == in_words(layer.shape)
+        place = written.index(layer.operation)
+        assert written[place + 1].split(" · ")[0] == format_shape(layer.shape)
         # Layers alike stand in their order.
         del written[place : place + 2]
 

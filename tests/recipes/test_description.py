@@ -16,7 +16,7 @@ from autodenoise.noise import (
     Jpeg,
     Measured,
     Mixture,
-    Part,
+    MixturePart,
     Poisson,
     PoissonGaussian,
     SaltPepper,
@@ -72,9 +72,15 @@ PHRASES: list[tuple[AnyNoise, str]] = [
     (
         Mixture(
             (
-                Part(1.0),
-                Part(2.0, (SaltPepper((0.0, 0.1)), Mixture((Part(1.0), Part(1.0, (Jpeg(9.0),)))))),
-                Part(1.0, (Gaussian(0.1), Blur(2.0))),
+                MixturePart(1.0),
+                MixturePart(
+                    2.0,
+                    (
+                        SaltPepper((0.0, 0.1)),
+                        Mixture((MixturePart(1.0), MixturePart(1.0, (Jpeg(9.0),)))),
+                    ),
+                ),
+                MixturePart(1.0, (Gaussian(0.1), Blur(2.0))),
             )
         ),
         (

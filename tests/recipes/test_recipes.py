@@ -104,8 +104,10 @@ noise.parts = [
 
 
 def test_mixture_is_read(tmp_path: Path) -> None:
-    inner = noise.Mixture((noise.Part(1, (noise.Jpeg(50),)),))
-    expected = noise.Mixture((noise.Part(1), noise.Part(2, (noise.Gaussian(0.1), inner))))
+    inner = noise.Mixture((noise.MixturePart(1, (noise.Jpeg(50),)),))
+    expected = noise.Mixture(
+        (noise.MixturePart(1), noise.MixturePart(2, (noise.Gaussian(0.1), inner)))
+    )
     recipe = load(small(tmp_path, MIXED))
     assert recipe.noise == (expected,)
     assert load(small(tmp_path, dump(recipe))) == recipe

@@ -168,7 +168,7 @@ def test_clip_limits_the_gradient_norm(tmp_path: Path) -> None:
             seen.append(float(torch.stack([g.norm() for g in gradients]).norm()))
 
     network = Spy(width=4)
-    network.initialise(torch.Generator().manual_seed(0))
+    network.initialize(torch.Generator().manual_seed(0))
     fit(
         training({"a": Phase(epochs=1, batch_size=50)}, network=network),
         tmp_path,

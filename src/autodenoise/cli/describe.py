@@ -70,7 +70,7 @@ def _facts(description: Description) -> Table:
     arguments = ", ".join(f"{key} = {value}" for key, value in recipe.network.arguments.items())
     facts["network"] = recipe.network.name + (f" with {arguments}" if arguments else "")
     facts["size"] = format_network_size(summary)
-    facts["code"] = summary.code_in_words
+    facts["code"] = summary.code_description
     facts["images"] = format_image_sizes(summary, description.multiple, description.halo)
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, value in facts.items():

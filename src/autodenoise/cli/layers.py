@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from autodenoise.nets.summary import Summary
+    from autodenoise.nets.summary import NetworkSummary
 
 __all__ = ["format_image_sizes", "format_network_size", "layers_table"]
 
 
-def format_network_size(summary: Summary) -> str:
+def format_network_size(summary: NetworkSummary) -> str:
     """Format the number of parameters and operations of a network."""
     return (
         f"{summary.parameters:,} parameters, {summary.parameters * 4 / 1024:,.1f} KiB; "
-        f"{summary.macs / 1e6:.2f} million multiply-adds per image"
+        f"{summary.multiply_adds / 1e6:.2f} million multiply-adds per image"
     )
 
 
-def format_image_sizes(summary: Summary, multiple: int | None, halo: int | None) -> str:
+def format_image_sizes(summary: NetworkSummary, multiple: int | None, halo: int | None) -> str:
     """Format the image sizes that a network accepts."""
     height, width = summary.layers[0].shape[1:]
     if multiple is None:
@@ -30,11 +30,11 @@ def format_image_sizes(summary: Summary, multiple: int | None, halo: int | None)
     )
 
 
-def layers_table(summary: Summary) -> Table:
+def layers_table(summary: NetworkSummary) -> Table:
     """Return a table of a network, one layer per row."""
     from rich.table import Table
 
-    from autodenoise.nets.summary import in_words
+    from autodenoise.nets.summary import format_shape
 
     table = Table(box=None, pad_edge=False, show_footer=True)
     table.add_column("", justify="right")
@@ -46,5 +46,7 @@ def layers_table(summary: Summary) -> Table:
         note = "code" if row == summary.code[-1] else ""
         if layer.inputs not in ((), (row - 1,)):
             note = "of " + " and ".join(str(source) for source in layer.inputs)
-        table.add_row(str(row), layer.does, in_words(layer.shape), f"{layer.parameters:,}", note)
+        table.add_row(
+            str(row), layer.operation, format_shape(layer.shape), f"{layer.parameters:,}", note
+        )
     return table

@@ -14,7 +14,7 @@ from torch import Tensor
 from autodenoise import nets
 from autodenoise.errors import InputError, UsageError
 from autodenoise.nets import Autoencoder
-from autodenoise.nets.residual_unet import ResidualUNet, grown, with_channels
+from autodenoise.nets.residual_unet import ResidualUNet, change_channels, grow
 from autodenoise.runtime import Card, Model, model_file
 
 __all__ = ["initialize_from", "load_network"]
@@ -36,8 +36,8 @@ def initialize_from(path: Path, network: Autoencoder) -> Card:
     weights = _weights(content, network)
     try:
         if isinstance(network, ResidualUNet) and card.network == "unet":
-            weights = with_channels(weights, card.channels, network.channels)
-            weights = grown(weights, network.state_dict())
+            weights = change_channels(weights, card.channels, network.channels)
+            weights = grow(weights, network.state_dict())
         network.load_state_dict(weights)
     except (KeyError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[-1].strip()

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from autodenoise.export.footprint import bytes_per_pixel
 from autodenoise.files import replacing
-from autodenoise.nets import Autoencoder, least_side
+from autodenoise.nets import Autoencoder, minimum_side
 from autodenoise.runtime import CARD_KEY, Card, Model
 
 __all__ = ["export", "write_model"]
@@ -64,7 +64,7 @@ def export(network: Autoencoder, card: Card, path: Path) -> None:
     else:
         # Large enough for unpadded kernels, which lose pixels at the border.
         usual = -(-64 // card.size_multiple) * card.size_multiple
-        height = width = max(usual, least_side(denoiser.network))
+        height = width = max(usual, minimum_side(denoiser.network))
         dynamic = {
             0: batch,
             2: card.size_multiple * torch.export.Dim("rows"),

@@ -10,7 +10,7 @@ from torch import nn
 
 from autodenoise.errors import UsageError
 from autodenoise.nets.autoencoder import Autoencoder
-from autodenoise.nets.keras_layers import ACTIVATIONS, Rescale
+from autodenoise.nets.keras_layers import ACTIVATIONS, Rescaling
 from autodenoise.nets.layered import LayeredAutoencoder
 from autodenoise.nets.residual_unet import ResidualUNet
 from autodenoise.nets.tutorials import (
@@ -32,7 +32,7 @@ __all__ = [
     "build",
     "code_shape",
     "halo",
-    "least_side",
+    "minimum_side",
     "parameter_count",
 ]
 
@@ -66,7 +66,7 @@ def build(name: str, arguments: Mapping[str, Any], generator: torch.Generator) -
     with torch.random.fork_rng(devices=[]):
         network = NETWORKS[name](**arguments)
     network.arguments = dict(arguments)
-    network.initialise(generator)
+    network.initialize(generator)
     return network
 
 
@@ -91,7 +91,7 @@ def code_shape(network: Autoencoder, shape: tuple[int, int, int]) -> tuple[int, 
 
 
 @torch.no_grad()
-def least_side(network: Autoencoder) -> int:
+def minimum_side(network: Autoencoder) -> int:
     """Give a side that is long enough, if not the shortest: unpadded kernels need some room.
 
     Parameters
@@ -144,9 +144,9 @@ def halo(network: Autoencoder) -> int | None:
         parameter.fill_(0.0 if name.endswith("bias") else 1.0)
     for module in list(probe.modules()):
         for name, part in module.named_children():
-            if isinstance(part, (*ACTIVATIONS, Rescale)):
+            if isinstance(part, (*ACTIVATIONS, Rescaling)):
                 setattr(module, name, nn.Identity())
-    width = least_side(network)
+    width = minimum_side(network)
     side = 16 * multiple + 2 * width
     # Light at the end of the strip may have gone on beyond it, and what unpadded kernels take
     # there, less than a width, may have become dark.

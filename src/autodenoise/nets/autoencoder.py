@@ -57,7 +57,7 @@ class Autoencoder(nn.Module):
         answer: Tensor = self(x)
         return torch.sigmoid(answer) if self.answers == "logits" else answer
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Draw the initial weights."""
         glorot_uniform_(self, generator)
 

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTIVATIONS",
     "AveragePool",
+    "ChannelScale",
     "Concatenate",
     "CroppedConvTranspose",
-    "Cut",
+    "Cropping",
     "Flatten",
     "MaxPool",
     "PaddedConv",
-    "Rescale",
+    "Rescaling",
     "Reshape",
-    "Scale",
     "Upsample",
-    "Zeros",
+    "ZeroPadding",
     "rectify",
 ]
 
@@ -174,7 +174,7 @@ class Upsample(nn.Upsample):
         )
 
 
-class Zeros(nn.Module):
+class ZeroPadding(nn.Module):
     """Zeros around a map."""
 
     def __init__(self, pads: Sequence[int]) -> None:
@@ -186,7 +186,7 @@ class Zeros(nn.Module):
         return _pad(x, self.pads)
 
 
-class Cut(nn.Module):
+class Cropping(nn.Module):
     """A map without some rows and columns at each end."""
 
     def __init__(self, crops: Sequence[int]) -> None:
@@ -222,7 +222,7 @@ class Reshape(nn.Module):
         return x.reshape(-1, *self.sides).permute(0, 3, 1, 2)
 
 
-class Scale(nn.Module):
+class ChannelScale(nn.Module):
     """A trained factor and offset for each channel: batch normalisation as it is at inference."""
 
     def __init__(self, channels: int, *, vector: bool = False) -> None:
@@ -236,7 +236,7 @@ class Scale(nn.Module):
         return x * self.weight + self.bias
 
 
-class Rescale(nn.Module):
+class Rescaling(nn.Module):
     """A fixed factor and offset: one, or one for each channel."""
 
     factor: Tensor

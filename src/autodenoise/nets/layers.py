@@ -14,10 +14,10 @@ from torch.nn import functional
 
 __all__ = [
     "Add",
+    "CenterCrop",
     "Conv",
     "ConvTranspose",
-    "Crop",
-    "Pad",
+    "PadToMultiple",
     "clip_kernel_columns",
     "glorot_uniform_",
     "he_uniform_",
@@ -131,7 +131,7 @@ class Add(nn.Module):
         return x + skip
 
 
-class Pad(nn.Module):
+class PadToMultiple(nn.Module):
     """Zeros around (B, C, H, W), evenly, up to the next multiple in both sides."""
 
     def __init__(self, multiple: int) -> None:
@@ -144,8 +144,8 @@ class Pad(nn.Module):
         return functional.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))
 
 
-class Crop(nn.Module):
-    """The middle of (B, C, H, W): what `Pad` has put zeros around."""
+class CenterCrop(nn.Module):
+    """The middle of (B, C, H, W): what `PadToMultiple` has put zeros around."""
 
     def forward(self, x: Tensor, height: int, width: int) -> Tensor:
         """Map (B, C, H, W) to (B, C, height, width)."""

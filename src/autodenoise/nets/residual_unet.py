@@ -15,7 +15,7 @@ from autodenoise.nets.layers import Add, he_uniform_, relu
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["PRESETS", "Preset", "ResidualUNet", "grown", "with_channels"]
+__all__ = ["PRESETS", "Preset", "ResidualUNet", "change_channels", "grow"]
 
 
 class Preset(NamedTuple):
@@ -187,7 +187,7 @@ class ResidualUNet(Autoencoder):
         return super().forward((x + -self.black) / span) * span + self.black
 
     @torch.no_grad()
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Draw He uniform weights, faint where they end a residual: it starts near the identity."""
         he_uniform_(self, generator)
         for name, weight in self.named_parameters():
@@ -195,7 +195,7 @@ class ResidualUNet(Autoencoder):
                 weight.mul_(0.1)
 
 
-def with_channels(weights: Mapping[str, Tensor], given: int, wanted: int) -> dict[str, Tensor]:
+def change_channels(weights: Mapping[str, Tensor], given: int, wanted: int) -> dict[str, Tensor]:
     """Turn weights for images of some number of channels into ones for another number.
 
     The new network does to an image whose channels are all the same what the old one did to it,
@@ -221,7 +221,7 @@ def with_channels(weights: Mapping[str, Tensor], given: int, wanted: int) -> dic
     return turned
 
 
-def grown(weights: Mapping[str, Tensor], drawn: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def grow(weights: Mapping[str, Tensor], drawn: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Put a network's weights into those of a larger one, which then answers as the small one did.
 
     Feature maps that are new are made from all there are, but nothing that was there before reads

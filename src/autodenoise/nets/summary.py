@@ -10,24 +10,24 @@ import torch
 from torch import Tensor, nn
 
 from autodenoise.nets.keras_layers import ACTIVATIONS
-from autodenoise.nets.layers import Pad
+from autodenoise.nets.layers import PadToMultiple
 
 if TYPE_CHECKING:
     from autodenoise.nets.autoencoder import Autoencoder
 
-__all__ = ["Layer", "Shape", "Summary", "in_words", "summarise"]
+__all__ = ["LayerSummary", "NetworkSummary", "Shape", "format_shape", "summarize"]
 
 Shape = tuple[int, ...]
 """(C, H, W), or (N,) where the layout of the image is gone."""
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerSummary:
     """A row of a summary.
 
     Attributes
     ----------
-    does
+    operation
         The operation, with the activation that follows it: ``"Conv 3x3 same + ReLU"``.
     inputs
         The rows, counted from 0, whose outputs it takes in; empty for the image itself.
@@ -35,20 +35,20 @@ class Layer:
         Of its output, without the batch.
     parameters
         Count of its trained numbers.
-    macs
+    multiply_adds
         Multiply-adds for one image. Those with the zeros of a padding count, as they are computed;
         biases, sums and activations do not.
     """
 
-    does: str
+    operation: str
     inputs: tuple[int, ...]
     shape: Shape
     parameters: int = 0
-    macs: int = 0
+    multiply_adds: int = 0
 
 
 @dataclass(frozen=True)
-class Summary:
+class NetworkSummary:
     """A network's layers, in the order in which they are computed.
 
     Attributes
@@ -60,7 +60,7 @@ class Summary:
         code by, several of which the last is the code.
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerSummary, ...]
     code: tuple[int, ...]
 
     @property
@@ -69,33 +69,33 @@ class Summary:
         return sum(layer.parameters for layer in self.layers)
 
     @property
-    def macs(self) -> int:
+    def multiply_adds(self) -> int:
         """Multiply-adds for one image."""
-        return sum(layer.macs for layer in self.layers)
+        return sum(layer.multiply_adds for layer in self.layers)
 
     @property
-    def code_numbers(self) -> int:
+    def code_size(self) -> int:
         """Count of all that the encoder hands to the decoder."""
         return sum(math.prod(self.layers[row].shape) for row in self.code)
 
     @property
-    def code_in_words(self) -> str:
+    def code_description(self) -> str:
         """How large that is: ``"2x2x4 = 16 numbers for 784 pixels"``; also if it is no less."""
-        sizes = " + ".join(in_words(self.layers[row].shape) for row in self.code)
-        equals = "" if sizes == str(self.code_numbers) else f"{sizes} = "
+        sizes = " + ".join(format_shape(self.layers[row].shape) for row in self.code)
+        equals = "" if sizes == str(self.code_size) else f"{sizes} = "
         image = self.layers[0].shape
         unit = "pixels" if image[0] == 1 else "values"
-        words = f"{equals}{self.code_numbers:,} numbers for {math.prod(image):,} {unit}"
-        return words if self.code_numbers < math.prod(image) else f"{words}, no bottleneck"
+        words = f"{equals}{self.code_size:,} numbers for {math.prod(image):,} {unit}"
+        return words if self.code_size < math.prod(image) else f"{words}, no bottleneck"
 
 
-def in_words(shape: Shape) -> str:
+def format_shape(shape: Shape) -> str:
     """Write a shape as Keras orders it, channels last: ``"28x28x32"``."""
     return "x".join(str(size) for size in (*shape[1:], shape[0]))
 
 
 @torch.no_grad()
-def summarise(network: Autoencoder, shape: tuple[int, int, int]) -> Summary:
+def summarize(network: Autoencoder, shape: tuple[int, int, int]) -> NetworkSummary:
     """Send zeros through a network and note each layer that they pass.
 
     An activation has no row of its own: it stands in the row of the layer that it follows. Networks
@@ -113,7 +113,7 @@ def summarise(network: Autoencoder, shape: tuple[int, int, int]) -> Summary:
     shape
         Of the image, (channels, height, width).
     """
-    layers = [Layer("Image", (), shape)]
+    layers = [LayerSummary("Image", (), shape)]
     image = next(network.parameters()).new_zeros(1, *shape)
     # The row that each tensor is of. They are kept, since a freed one's id would be given anew.
     rows: dict[int, int] = {id(image): 0}
@@ -125,7 +125,7 @@ def summarise(network: Autoencoder, shape: tuple[int, int, int]) -> Summary:
         if isinstance(module, ACTIVATIONS):
             (row,) = sources
             words = _activation(module)
-            layers[row] = replace(layers[row], does=f"{layers[row].does} + {words}")
+            layers[row] = replace(layers[row], operation=f"{layers[row].operation} + {words}")
         else:
             row = len(layers)
             layers.append(_layer(module, inputs[0], output, sources))
@@ -148,26 +148,26 @@ def summarise(network: Autoencoder, shape: tuple[int, int, int]) -> Summary:
         for hook in hooks:
             hook.remove()
     if network.answers == "logits":
-        layers[-1] = replace(layers[-1], does=f"{layers[-1].does} + sigmoid")
-    return Summary(tuple(layers), tuple(code))
+        layers[-1] = replace(layers[-1], operation=f"{layers[-1].operation} + sigmoid")
+    return NetworkSummary(tuple(layers), tuple(code))
 
 
-def _layer(module: nn.Module, x: Tensor, y: Tensor, inputs: tuple[int, ...]) -> Layer:
-    macs = 0
+def _layer(module: nn.Module, x: Tensor, y: Tensor, inputs: tuple[int, ...]) -> LayerSummary:
+    multiply_adds = 0
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         # A convolution applies its kernel at every output, a transposed one at every input.
         at = x if isinstance(module, nn.ConvTranspose2d) else y
-        macs = module.weight.numel() * math.prod(at.shape[2:])
-    return Layer(
-        does=_does(module, x, y),
+        multiply_adds = module.weight.numel() * math.prod(at.shape[2:])
+    return LayerSummary(
+        operation=_operation(module, x, y),
         inputs=inputs,
         shape=tuple(y.shape[1:]),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
-        macs=macs,
+        multiply_adds=multiply_adds,
     )
 
 
-def _does(module: nn.Module, x: Tensor, y: Tensor) -> str:
+def _operation(module: nn.Module, x: Tensor, y: Tensor) -> str:
     match module:
         case nn.Conv2d():
             return f"Conv {_kernel(module, x, y)}"
@@ -190,7 +190,7 @@ def _does(module: nn.Module, x: Tensor, y: Tensor) -> str:
             return f"PixelUnshuffle {module.downscale_factor}"
         case nn.PixelShuffle():
             return f"PixelShuffle {module.upscale_factor}"
-        case Pad():
+        case PadToMultiple():
             return f"Pad to multiples of {module.multiple}"
         case _:
             return type(module).__name__

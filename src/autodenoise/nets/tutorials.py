@@ -113,7 +113,7 @@ class MaxNormAutoencoder(Autoencoder):
         )
         self.max_norm = max_norm
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Draw He uniform weights."""
         he_uniform_(self, generator)
 

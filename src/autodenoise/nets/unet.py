@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from autodenoise.nets.autoencoder import Autoencoder
-from autodenoise.nets.layers import Add, Conv, Crop, Pad, he_uniform_, relu
+from autodenoise.nets.layers import Add, CenterCrop, Conv, PadToMultiple, he_uniform_, relu
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,7 @@ class SwiftAutoencoder(Autoencoder):
         dark: float = 0.12,
     ) -> None:
         super().__init__(channels, _Encoder(channels, widths), _Decoder(channels, widths))
-        self.pad, self.crop = Pad(8), Crop()
+        self.pad, self.crop = PadToMultiple(8), CenterCrop()
         self.dark = dark
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,7 +103,7 @@ class SwiftAutoencoder(Autoencoder):
         return logits
 
     @torch.no_grad()
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Draw He uniform weights, a faint tail, and the output bias at the data's mean."""
         he_uniform_(self, generator)
         assert isinstance(self.decoder, _Decoder)

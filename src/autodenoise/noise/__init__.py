@@ -20,7 +20,7 @@ from autodenoise.noise.camera import Camera
 from autodenoise.noise.correlated import CorrelatedGaussian, Grain
 from autodenoise.noise.jpeg import Jpeg
 from autodenoise.noise.measured import Measured
-from autodenoise.noise.mixture import AnyNoise, Compose, Mixture, Part, adds_alike
+from autodenoise.noise.mixture import AnyNoise, Compose, Mixture, MixturePart, is_fixed_zero_mean
 from autodenoise.noise.scan import Scan
 from autodenoise.noise.smoothing import Blur
 from autodenoise.noise.strength import Noise, Strength
@@ -37,8 +37,8 @@ __all__ = [
     "Jpeg",
     "Measured",
     "Mixture",
+    "MixturePart",
     "Noise",
-    "Part",
     "Poisson",
     "PoissonGaussian",
     "SaltPepper",
@@ -46,7 +46,7 @@ __all__ = [
     "Speckle",
     "Strength",
     "Uniform",
-    "adds_alike",
+    "is_fixed_zero_mean",
 ]
 
 NOISES = {

@@ -28,7 +28,14 @@ from autodenoise.noise.scan import Scan
 from autodenoise.noise.smoothing import Blur
 from autodenoise.noise.strength import Noise, varies
 
-__all__ = ["AnyNoise", "Compose", "Mixture", "Part", "adds_alike", "uncut"]
+__all__ = [
+    "AnyNoise",
+    "Compose",
+    "Mixture",
+    "MixturePart",
+    "is_fixed_zero_mean",
+    "without_clipping",
+]
 
 
 @dataclass(frozen=True)
@@ -48,13 +55,13 @@ class Compose:
         return clean
 
 
-def uncut(noise: Noise) -> Noise:
+def without_clipping(noise: Noise) -> Noise:
     """Give a corruption that cuts nothing off at black and white.
 
     What is cut off is not zero on average.
     """
     if isinstance(noise, Compose):
-        return Compose(tuple(map(uncut, noise.parts)))
+        return Compose(tuple(map(without_clipping, noise.parts)))
     if dataclasses.is_dataclass(noise) and getattr(noise, "clip", False):
         return dataclasses.replace(noise, clip=False)
     return noise
@@ -63,13 +70,13 @@ def uncut(noise: Noise) -> Noise:
 _ADDED = (CorrelatedGaussian, Gaussian, Measured, Poisson, PoissonGaussian, Speckle)
 
 
-def adds_alike(noise: Noise) -> bool:
+def is_fixed_zero_mean(noise: Noise) -> bool:
     """Tell whether a corruption adds what is 0 on average, and as strong in every image."""
     return isinstance(noise, _ADDED) and not varies(noise)
 
 
 @dataclass(frozen=True)
-class Part:
+class MixturePart:
     """One of the ways in which a `Mixture` corrupts.
 
     Attributes
@@ -92,7 +99,7 @@ class Part:
 class Mixture:
     """Corrupt each image in one of several ways, drawn by weight."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[MixturePart, ...]
     kind: Literal["mixture"] = "mixture"
 
     def __post_init__(self) -> None:

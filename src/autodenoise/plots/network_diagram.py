@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
-from autodenoise.nets.summary import in_words
+from autodenoise.nets.summary import format_shape
 from autodenoise.plots.figure import FAINT, INK, ORANGE, TEAL, blank
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from autodenoise.nets.summary import Layer, Summary
+    from autodenoise.nets.summary import LayerSummary, NetworkSummary
 
 __all__ = ["diagram"]
 
@@ -67,7 +67,7 @@ class _Slab:
         return self.y - self.height / 2
 
 
-def diagram(summary: Summary, title: str) -> Figure:
+def diagram(summary: NetworkSummary, title: str) -> Figure:
     """Draw a network: the encoder down the left, the code at the bottom, the decoder up the right.
 
     A slab is the output of a layer: as wide as the side of its feature maps, as thick as the
@@ -77,7 +77,7 @@ def diagram(summary: Summary, title: str) -> Figure:
     Parameters
     ----------
     summary
-        Of the network, see `autodenoise.nets.summary.summarise`.
+        Of the network, see `autodenoise.nets.summary.summarize`.
     title
         Above all.
     """
@@ -85,7 +85,7 @@ def diagram(summary: Summary, title: str) -> Figure:
     down, up = layers[:code], layers[code + 1 :]
     left = _MARGIN + _text_width(down) + _TEXT_GAP + _WIDEST / 2
     middle, right = left + _ACROSS / 2, left + _ACROSS
-    size = f"{summary.parameters:,} parameters; code: {summary.code_in_words}"
+    size = f"{summary.parameters:,} parameters; code: {summary.code_description}"
     legend = _legend(summary)
     width = _MARGIN + max(
         right + _WIDEST / 2 + _TEXT_GAP + _text_width(up),
@@ -138,7 +138,9 @@ def _spread(first: float, last: float, count: int) -> list[float]:
     return [first + index * step for index in range(count)]
 
 
-def _shape(layers: Sequence[Layer], places: Sequence[tuple[_Column, float, float]]) -> list[_Slab]:
+def _shape(
+    layers: Sequence[LayerSummary], places: Sequence[tuple[_Column, float, float]]
+) -> list[_Slab]:
     """Give each layer's output its width and thickness at its place."""
     # A vector is one map, as a square.
     sides = [math.sqrt(math.prod(layer.shape[1:] or layer.shape)) for layer in layers]
@@ -152,7 +154,7 @@ def _shape(layers: Sequence[Layer], places: Sequence[tuple[_Column, float, float
     ]
 
 
-def _text_width(layers: Sequence[Layer]) -> float:
+def _text_width(layers: Sequence[LayerSummary]) -> float:
     """Give the width of the longest line beside some slabs, in inches."""
     return max(_width(text, size) for layer in layers for text, size in _texts(layer))
 
@@ -165,13 +167,13 @@ def _width(text: str, size: float, weight: str = "normal") -> float:
     return line.get_window_extent().width / page.dpi
 
 
-def _texts(layer: Layer) -> tuple[tuple[str, float], tuple[str, float]]:
+def _texts(layer: LayerSummary) -> tuple[tuple[str, float], tuple[str, float]]:
     """Give the two lines that tell of a layer, with their sizes."""
     weights = f" · {layer.parameters:,} parameters" if layer.parameters else ""
-    return (layer.does, _NAME_SIZE), (in_words(layer.shape) + weights, _SHAPE_SIZE)
+    return (layer.operation, _NAME_SIZE), (format_shape(layer.shape) + weights, _SHAPE_SIZE)
 
 
-def _legend(summary: Summary) -> str:
+def _legend(summary: NetworkSummary) -> str:
     parts = ["width: side of the feature maps", "thickness: how many maps"]
     if any(not layer.shape[1:] for layer in summary.layers):
         parts[0] += ", or of a square with as many pixels as the vector has numbers"
@@ -180,7 +182,7 @@ def _legend(summary: Summary) -> str:
     return "; ".join(parts)
 
 
-def _describe(axes: Axes, layer: Layer, x: float, y: float, ha: str) -> None:
+def _describe(axes: Axes, layer: LayerSummary, x: float, y: float, ha: str) -> None:
     (name, name_size), (shape, shape_size) = _texts(layer)
     _write(axes, x, y + 0.075, name, name_size, INK, ha=ha)
     _write(axes, x, y - 0.075, shape, shape_size, _GREY, ha=ha)

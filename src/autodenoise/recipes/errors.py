@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from autodenoise.data.spec import DataSpec
 from autodenoise.errors import unknown_name
-from autodenoise.noise import NOISES, Part
+from autodenoise.noise import NOISES, MixturePart
 from autodenoise.recipes.search_space import Range
 from autodenoise.training.optimizers import OPTIMIZERS
 from autodenoise.training.phases import Phase
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["explain", "known_keys"]
 
 _KINDS: dict[str, type] = {**NOISES, **OPTIMIZERS, **SCHEDULES}
-_TABLES: dict[str, type] = {**_KINDS, "parts": Part}
+_TABLES: dict[str, type] = {**_KINDS, "parts": MixturePart}
 
 
 def explain(error: ValidationError, known: list[str], owner: str = "") -> str:

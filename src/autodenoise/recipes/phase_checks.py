@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from autodenoise.errors import UsageError
 from autodenoise.nets import NETWORKS
-from autodenoise.noise import adds_alike
+from autodenoise.noise import is_fixed_zero_mean
 from autodenoise.training.objectives import OBJECTIVES
 from autodenoise.training.phases import Phase
 
@@ -55,7 +55,7 @@ def check_phase(
             f"phase.{name}.objective is {phase.objective}, which does not support {supervision} "
             f"images; expected one of: {', '.join(_POSSIBLE[supervision])}"
         )
-    if phase.objective == "recorrupted" and not all(map(adds_alike, noise)):
+    if phase.objective == "recorrupted" and not all(map(is_fixed_zero_mean, noise)):
         raise UsageError(
             f"phase.{name}.objective is recorrupted, which must know the noise of every image; "
             "specify noise of one strength with mean 0, or none to measure it on noisy images"

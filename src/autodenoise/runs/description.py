@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from autodenoise import nets, recipes
 from autodenoise.data import dataset as datasets
 from autodenoise.errors import OutputError
-from autodenoise.nets.summary import Summary, summarise
+from autodenoise.nets.summary import NetworkSummary, summarize
 from autodenoise.plots import figure as figures
 from autodenoise.plots.network_diagram import diagram
 from autodenoise.recipes import Recipe
@@ -41,7 +41,7 @@ class Description:
     """
 
     recipe: Recipe
-    summary: Summary
+    summary: NetworkSummary
     multiple: int | None
     halo: int | None
 
@@ -86,7 +86,7 @@ def describe(recipe: str | Path | Recipe, *, on_bytes: OnBytes | None = None) ->
     resolved = recipe if isinstance(recipe, Recipe) else _find(recipe)
     shape = datasets.shape(resolved.data, on_bytes)
     built = network(resolved, shape)
-    return Description(resolved, summarise(built, shape), built.multiple, nets.halo(built))
+    return Description(resolved, summarize(built, shape), built.multiple, nets.halo(built))
 
 
 def _find(recipe: str | Path) -> Recipe:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from autodenoise.noise import Compose, adds_alike
-from autodenoise.noise.mixture import uncut
+from autodenoise.noise import Compose, is_fixed_zero_mean
+from autodenoise.noise.mixture import without_clipping
 from autodenoise.noise_estimation import estimate as unsupervised
 from autodenoise.noise_estimation.autocorrelation import of_flat_areas, of_shots
 from autodenoise.noise_estimation.level import Curve, NoiseLevel
@@ -148,9 +148,9 @@ def _independence(recipe: Recipe, splits: Splits) -> Autocorrelation | None:
 
 def _known(recipe: Recipe, splits: Splits) -> unsupervised.KnownNoise | None:
     """Return the noise that a recipe declares for noisy images, unless it varies between images."""
-    if not recipe.noise or not all(map(adds_alike, recipe.noise)):
+    if not recipe.noise or not all(map(is_fixed_zero_mean, recipe.noise)):
         return None
-    noise, random = uncut(Compose(recipe.noise)), generator(recipe.seed, "probes")
+    noise, random = without_clipping(Compose(recipe.noise)), generator(recipe.seed, "probes")
 
     def draw(images: NDArray[np.floating]) -> NDArray[np.floating]:
         clean = torch.from_numpy(images.astype(np.float32).transpose(0, 3, 1, 2)).contiguous()

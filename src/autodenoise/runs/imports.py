@@ -13,7 +13,7 @@ from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.export.to_onnx import export
 from autodenoise.files import printable
 from autodenoise.keras_import import read_network
-from autodenoise.nets.summary import Summary, summarise
+from autodenoise.nets.summary import NetworkSummary, summarize
 from autodenoise.runtime import model_file
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class ImportedModel:
 
     path: Path
     card: runtime.Card
-    summary: Summary
+    summary: NetworkSummary
     warnings: tuple[str, ...]
 
 
@@ -102,7 +102,7 @@ def import_keras(
         )
     try:
         found = read_network(path, input_range, output_range)
-        card, summary = _card(found, name), summarise(found.network, found.shape)
+        card, summary = _card(found, name), summarize(found.network, found.shape)
         export(found.network, card, target)
     except InputError as error:
         raise InputError(f"{path} cannot be imported: {error}") from None

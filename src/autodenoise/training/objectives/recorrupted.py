@@ -8,7 +8,7 @@ import torch
 
 from autodenoise.data.crops import Batch
 from autodenoise.noise import Noise
-from autodenoise.noise.mixture import uncut
+from autodenoise.noise.mixture import without_clipping
 from autodenoise.training.objectives.objective import DenoisingNetwork, TrainingTask, noisy_images
 
 __all__ = ["Recorrupted"]
@@ -47,7 +47,7 @@ class Recorrupted:
         noisy = noisy_images(self.noise, batch, generator)
         # Photon counts are not negative.
         base = noisy.clamp(min=0)
-        extra = noisy_images(uncut(self.noise), Batch(base), generator) - base
+        extra = noisy_images(without_clipping(self.noise), Batch(base), generator) - base
         return TrainingTask(noisy + self.alpha * extra, noisy - extra / self.alpha)
 
     def describe(self) -> str:
