@@ -46,14 +46,8 @@ _FLOAT32_POLICIES = ("float32", "mixed_float16", "mixed_bfloat16")
 class WeightSource(NamedTuple):
     """Where the weights of one of our layers come from.
 
-    Attributes
-    ----------
-    call
-        The Keras layer.
-    shapes
-        Shapes of its weights by Keras's names, in Keras's order.
-    convert
-        Converts these weights to ours, by our names.
+    `shapes` are those of the Keras layer's weights by Keras's names, in Keras's order. `convert`
+    converts these weights to ours, by our names.
     """
 
     call: LayerCall
@@ -72,16 +66,8 @@ class Value(NamedTuple):
 class NetworkBuilder:
     """A growing list of layers in the form of `nets.LayeredAutoencoder`.
 
-    Attributes
-    ----------
-    k
-        Size of a typical image, in multiples; see `shapes.Side`.
-    layers
-        The layers so far.
-    value_counts
-        Number of values that each layer computes for a typical image.
-    weights
-        Source of weights by layer number, counted from 1.
+    `value_counts` has the number of values that each layer computes for a typical image, with sides
+    of `k` multiples (see `shapes.Side`), and `weights` the sources by layer number, counted from 1.
     """
 
     k: int
@@ -97,13 +83,7 @@ class NetworkBuilder:
         weights: WeightSource | None = None,
         title: str = "its input",
     ) -> Value:
-        """Append a layer and return its output.
-
-        Raises
-        ------
-        InputError
-            The output is empty or too large.
-        """
+        """Append a layer and return its output, which must be neither empty nor too large."""
         count = value_count(shape, self.k)
         if count < 1:
             raise InputError(f"{title} leaves nothing of the image")
@@ -124,12 +104,7 @@ class NetworkBuilder:
     def reshape(self, value: Value, shape: Shape, title: str) -> Value:
         """Reshape a value, in the order of pixels and then channels.
 
-        Raises
-        ------
-        InputError
-            The number of values differs.
-        FixedSizeOnly
-            The number of values depends on the image size.
+        Raises `FixedSizeOnly` if the number of values depends on the image size.
         """
         if value.shape == shape:
             return value
@@ -150,17 +125,7 @@ class NetworkBuilder:
 
 
 class LayerTranslation:
-    """A Keras layer while it is translated: its inputs, and its options, each checked when read.
-
-    Attributes
-    ----------
-    call
-        The layer.
-    inputs
-        The values it takes.
-    builder
-        Where our layers are added.
-    """
+    """A Keras layer while it is translated: its inputs, and its options, each checked when read."""
 
     def __init__(self, call: LayerCall, inputs: Sequence[Value], builder: NetworkBuilder) -> None:
         self.call, self.inputs, self.builder = call, tuple(inputs), builder
@@ -273,13 +238,7 @@ class LayerTranslation:
         return self.choice("padding", ["same", "valid"], "valid") == "same"
 
     def check_all_used(self) -> None:
-        """Check that no option is left over.
-
-        Raises
-        ------
-        InputError
-            An unsupported option is set.
-        """
+        """Check that no unsupported option is set."""
         for key, value in self._unused.items():
             if value not in (None, False):
                 raise self.invalid(key, value, "nothing, as this option is not supported")

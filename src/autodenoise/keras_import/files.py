@@ -17,8 +17,9 @@ import subprocess
 import sys
 import zipfile
 import zlib
-from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -33,13 +34,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "MAX_BYTES",
-    "HDF5Content",
-    "KerasFile",
-    "LayerLocation",
-    "parse_hdf5_content",
-    "read_file",
-    "read_hdf5",
+    *("MAX_BYTES", "HDF5Content", "KerasFile", "LayerLocation"),
+    *("parse_hdf5_content", "read_file", "read_hdf5"),
 ]
 
 MAX_BYTES: Final = 512 * 1024**2
@@ -61,12 +57,7 @@ _HDF5_BYTES_PER_SECOND: Final = 25_000_000
 class LayerLocation(NamedTuple):
     """A layer within its model.
 
-    Attributes
-    ----------
-    name
-        The layer's name.
-    key
-        Its name in a ``.keras`` file: the class, numbered among layers of that class.
+    `key` is its name in a ``.keras`` file: the class, numbered among layers of that class.
     """
 
     name: str
@@ -77,14 +68,8 @@ class LayerLocation(NamedTuple):
 class HDF5Content:
     """The relevant content of an HDF5 file.
 
-    Attributes
-    ----------
-    texts
-        By path and attribute: ``"/conv2d@weight_names"``.
-    arrays
-        By path: ``"/conv2d/kernel:0"``.
-    rejected
-        Why other arrays are rejected, by path.
+    Texts are by path and attribute, ``"/conv2d@weight_names"``; arrays, and the reasons why others
+    are rejected, by path, ``"/conv2d/kernel:0"``.
     """
 
     texts: Mapping[str, list[str]]
@@ -92,50 +77,38 @@ class HDF5Content:
     rejected: Mapping[str, str]
 
 
-class KerasFile(ABC):
+@dataclass(frozen=True)
+class KerasFile:
     """A network in a file.
 
-    Attributes
-    ----------
-    model
-        Keras's description of the network, with a ``class_name`` and a ``config``.
-    version
-        Version of Keras that wrote the file; empty if unknown.
+    `model` is Keras's description of the network, with a ``class_name`` and a ``config``, and
+    `version` that of Keras, empty if unknown. `locate` returns the HDF5 paths of a layer's weights
+    by their names.
     """
 
-    def __init__(self, model: dict[str, Any], version: object, content: HDF5Content) -> None:
-        self.model = model
-        text = version if isinstance(version, str) else ""
-        self.version = text if re.fullmatch(r"[\w.+-]{1,40}", text) else ""
-        self._content = content
+    model: dict[str, Any]
+    version: str
+    content: HDF5Content
+    locate: Callable[[Sequence[LayerLocation], Sequence[str]], dict[str, str]]
 
     def weights(
         self, path: Sequence[LayerLocation], shapes: Mapping[str, tuple[int, ...]]
     ) -> dict[str, NDArray[np.float32]]:
-        """Return the weights of a layer.
+        """Return the weights of a layer, and check them.
 
-        Parameters
-        ----------
-        path
-            The models that contain the layer, outermost first, and the layer itself.
-        shapes
-            The expected shapes by Keras's names, in Keras's order.
-
-        Raises
-        ------
-        InputError
-            An array is missing, rejected, has another shape, or contains NaN or infinity.
+        The path has the models that contain the layer, outermost first, and the layer itself. The
+        expected shapes are by Keras's names, in Keras's order.
         """
         layer = printable(path[-1].name)
-        locations = self._locate(path, list(shapes))
+        locations = self.locate(path, list(shapes))
         weights = {}
         for name, shape in shapes.items():
             what, location = f"the {name} of its layer '{layer}'", locations.get(name, "")
-            if reason := self._content.rejected.get(location):
+            if reason := self.content.rejected.get(location):
                 raise InputError(f"{what} {reason}")
-            if location not in self._content.arrays:
+            if location not in self.content.arrays:
                 raise InputError(f"{what} is missing; expected {_format_shape(shape)} values")
-            values = self._content.arrays[location]
+            values = self.content.arrays[location]
             if values.shape != shape:
                 raise InputError(
                     f"{what} is {_format_shape(values.shape)}; the network needs "
@@ -148,54 +121,45 @@ class KerasFile(ABC):
             weights[name] = values
         return weights
 
-    @abstractmethod
-    def _locate(self, path: Sequence[LayerLocation], names: Sequence[str]) -> dict[str, str]:
-        """Return the HDF5 paths of a layer's weights by name."""
+
+def _locate_in_archive(
+    content: HDF5Content, path: Sequence[LayerLocation], names: Sequence[str]
+) -> dict[str, str]:
+    # The second name is that of Keras 2.12.
+    for layers in ("layers", "_layer_checkpoint_dependencies"):
+        group = "".join(f"/{layers}/{location.key}" for location in path) + "/vars"
+        if any(f"{group}/0" in part for part in (content.arrays, content.rejected)):
+            return {name: f"{group}/{index}" for index, name in enumerate(names)}
+    return {}
 
 
-class _KerasArchive(KerasFile):
-    """A ``.keras`` file, written by Keras 3 or by Keras 2.12 and later."""
+def _locate_in_legacy_file(
+    content: HDF5Content, path: Sequence[LayerLocation], names: Sequence[str]
+) -> dict[str, str]:
+    group, layer = f"/model_weights/{path[0].name}", path[-1].name
+    locations: dict[str, str] = {}
+    for location in content.texts.get(f"{group}@weight_names", []):
+        # "conv2d/kernel:0"; Keras 3 omits the number and may prepend the model's name.
+        *parents, name = location.partition(":")[0].split("/")
+        if name not in names or (len(path) > 1 and parents[-1:] != [layer]):
+            continue
+        if name in locations:
+            raise InputError(
+                f"the models in its model '{printable(path[0].name)}' have several layers "
+                f"named '{printable(layer)}', which an .h5 file does not distinguish; save it "
+                "as a .keras file"
+            )
+        locations[name] = f"{group}/{location}"
+    return locations
 
-    def _locate(self, path: Sequence[LayerLocation], names: Sequence[str]) -> dict[str, str]:
-        # The second name is that of Keras 2.12.
-        for layers in ("layers", "_layer_checkpoint_dependencies"):
-            group = "".join(f"/{layers}/{location.key}" for location in path) + "/vars"
-            if any(f"{group}/0" in part for part in (self._content.arrays, self._content.rejected)):
-                return {name: f"{group}/{index}" for index, name in enumerate(names)}
-        return {}
 
-
-class _LegacyFile(KerasFile):
-    """A whole-model ``.h5`` file, written by Keras 2 or 3."""
-
-    def _locate(self, path: Sequence[LayerLocation], names: Sequence[str]) -> dict[str, str]:
-        group, layer = f"/model_weights/{path[0].name}", path[-1].name
-        locations: dict[str, str] = {}
-        for location in self._content.texts.get(f"{group}@weight_names", []):
-            # "conv2d/kernel:0"; Keras 3 omits the number and may prepend the model's name.
-            *parents, name = location.partition(":")[0].split("/")
-            if name not in names or (len(path) > 1 and parents[-1:] != [layer]):
-                continue
-            if name in locations:
-                raise InputError(
-                    f"the models in its model '{printable(path[0].name)}' have several layers "
-                    f"named '{printable(layer)}', which an .h5 file does not distinguish; save it "
-                    "as a .keras file"
-                )
-            locations[name] = f"{group}/{location}"
-        return locations
+def _valid_version(version: object) -> str:
+    text = version if isinstance(version, str) else ""
+    return text if re.fullmatch(r"[\w.+-]{1,40}", text) else ""
 
 
 def read_file(path: Path) -> KerasFile:
-    """Read a file saved by Keras; the kind of file is detected from its content.
-
-    Raises
-    ------
-    InputError
-        The file is missing, too large or damaged, or does not contain a whole model.
-    MissingExtra
-        h5py is not installed.
-    """
+    """Read a file saved by Keras; the kind of file is detected from its content."""
     if path.is_dir():
         raise InputError(f"it is a folder; {_SAVE_WHOLE_MODEL}")
     if not path.is_file():
@@ -214,7 +178,8 @@ def read_file(path: Path) -> KerasFile:
     raise InputError("it is neither a .keras nor an .h5 file")
 
 
-def _read_archive(content: bytes) -> _KerasArchive:
+def _read_archive(content: bytes) -> KerasFile:
+    """Read a ``.keras`` file, written by Keras 3 or by Keras 2.12 and later."""
     # Counted by signature, because zipfile creates an object per entry of the directory.
     if content.count(b"PK\x01\x02") > _MAX_ARCHIVE_ENTRIES:
         raise InputError(f"it has more than {_MAX_ARCHIVE_ENTRIES:,} entries")
@@ -234,8 +199,9 @@ def _read_archive(content: bytes) -> _KerasArchive:
         *(zipfile.BadZipFile, zlib.error),
     ) as error:
         raise InputError(f"it is damaged: {printable(str(error))}") from None
-    version = _parse_json(metadata, _METADATA).get("keras_version")
-    return _KerasArchive(_parse_json(config, _CONFIG), version, read_hdf5(weights))
+    version = _valid_version(_parse_json(metadata, _METADATA).get("keras_version"))
+    model, hdf5 = _parse_json(config, _CONFIG), read_hdf5(weights)
+    return KerasFile(model, version, hdf5, partial(_locate_in_archive, hdf5))
 
 
 def _read_entry(archive: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:
@@ -247,7 +213,8 @@ def _read_entry(archive: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:
     return content
 
 
-def _read_legacy(content: bytes) -> _LegacyFile:
+def _read_legacy(content: bytes) -> KerasFile:
+    """Read a whole-model ``.h5`` file, written by Keras 2 or 3."""
     hdf5 = read_hdf5(content)
     config = hdf5.texts.get("@model_config")
     if not config:
@@ -256,7 +223,8 @@ def _read_legacy(content: bytes) -> _LegacyFile:
         )
     # Keras 2 writes the version to both places.
     versions = [hdf5.texts.get(f"{path}@keras_version", [""]) for path in ("", "/model_weights")]
-    return _LegacyFile(_parse_json(config[0], "model_config"), max(versions)[0], hdf5)
+    model, version = _parse_json(config[0], "model_config"), _valid_version(max(versions)[0])
+    return KerasFile(model, version, hdf5, partial(_locate_in_legacy_file, hdf5))
 
 
 def _parse_json(content: bytes | str, name: str) -> dict[str, Any]:
@@ -272,15 +240,7 @@ def _parse_json(content: bytes | str, name: str) -> dict[str, Any]:
 
 
 def read_hdf5(content: bytes) -> HDF5Content:
-    """Read an HDF5 file in a separate process.
-
-    Raises
-    ------
-    InputError
-        The file is damaged.
-    MissingExtra
-        h5py is not installed.
-    """
+    """Read an HDF5 file in a separate process."""
     if importlib.util.find_spec("h5py") is None:
         raise MissingExtra("h5py", extra_of("h5py"))
     try:

@@ -34,16 +34,9 @@ _MAX_SHOWN_CHARACTERS = 80
 class LayerCall:
     """A layer applied to its inputs.
 
-    Attributes
-    ----------
-    kind
-        Its class.
-    config
-        Its options.
-    path
-        The models that contain it, outermost first, and the layer itself.
-    inputs
-        The numbers of the calls whose outputs it takes, counted from 1; 0 is the image.
+    `kind` is its class. `path` has the models that contain it, outermost first, and the layer
+    itself. `inputs` are the numbers of the calls whose outputs it takes, counted from 1; 0 is the
+    image.
     """
 
     kind: str
@@ -61,14 +54,8 @@ class LayerCall:
 class LayerGraph:
     """A network without nested models.
 
-    Attributes
-    ----------
-    shape
-        Shape of its input without the batch; None for a variable side.
-    calls
-        Its layers, in order.
-    output
-        Number of the call whose output is the network's.
+    `shape` is that of its input without the batch; None for a variable side. `output` is the number
+    of the call whose output is the network's.
     """
 
     shape: tuple[int | None, ...]
@@ -77,18 +64,9 @@ class LayerGraph:
 
 
 def flatten(model: dict[str, Any]) -> LayerGraph:
-    """Return the layers of a network and their inputs.
+    """Return the layers of a network and their inputs, given `files.KerasFile.model`.
 
-    Parameters
-    ----------
-    model
-        `files.KerasFile.model`.
-
-    Raises
-    ------
-    InputError
-        The network has a custom class, several inputs or outputs, or shared layers, or the
-        description is damaged.
+    Custom classes, several inputs or outputs, and shared layers are errors.
     """
     kind = model.get("class_name")
     if kind not in _MODELS:
@@ -199,10 +177,12 @@ def _located_layers(layers: Any, parents: tuple[LayerLocation, ...]) -> list[_Lo
     counts: Counter[str] = Counter()
     located = []
     for layer in layers:
-        kind = _check_class(layer)["class_name"]
+        kind = _check_class(layer)
         config = layer.get("config")
         name = layer.get("name") or (config.get("name") if isinstance(config, dict) else None)
-        key = _snake_case(kind)
+        # In snake case, exactly as Keras does it.
+        key = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))
+        key = re.sub(r"([a-z])([A-Z])", r"\1_\2", key).lower()
         number = counts[key]
         counts[key] += 1
         if not isinstance(name, str) or len(name) > _MAX_NAME_CHARACTERS:
@@ -213,8 +193,8 @@ def _located_layers(layers: Any, parents: tuple[LayerLocation, ...]) -> list[_Lo
     return located
 
 
-def _check_class(entry: Any) -> dict[str, Any]:
-    """Return a layer or model if its class is one of Keras."""
+def _check_class(entry: Any) -> str:
+    """Return the class of a layer or model, which has to be one of Keras."""
     kind = entry.get("class_name") if isinstance(entry, dict) else None
     if not isinstance(kind, str) or len(kind) > _MAX_NAME_CHARACTERS:
         raise _damaged("a layer has no class")
@@ -225,14 +205,7 @@ def _check_class(entry: Any) -> dict[str, Any]:
             f"it has a layer of the custom class '{printable(kind)}', whose Python code is not in "
             f"the file; expected Keras's own layers{_USE_KERAS_LAYERS}"
         )
-    checked: dict[str, Any] = entry
-    return checked
-
-
-def _snake_case(name: str) -> str:
-    # Exactly as Keras does it.
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+    return kind
 
 
 # References between layers. Keras identifies a value by the layer that computes it, the number of
@@ -275,8 +248,10 @@ def _source_layers(layer: dict[str, Any], name: str) -> list[str]:
             values = [values]
     if not isinstance(values, list) or not values:
         raise _damaged(f"the inputs of the layer '{printable(name)}' are missing")
-    for arguments in _keyword_arguments(call, values):
-        for key, value in arguments.items():
+    # Keras 2 writes keyword arguments after each value.
+    after = [value[3] for value in values if isinstance(value, list) and len(value) > 3]
+    for arguments in [call.get("kwargs")] if isinstance(call, dict) else after:
+        for key, value in arguments.items() if isinstance(arguments, dict) else ():
             if value is not None and value is not False:
                 raise InputError(
                     f"its layer '{printable(name)}' is called with "
@@ -284,15 +259,6 @@ def _source_layers(layer: dict[str, Any], name: str) -> list[str]:
                     "other layers"
                 )
     return [_source_layer(value, name) for value in values]
-
-
-def _keyword_arguments(call: Any, values: list[Any]) -> list[dict[Any, Any]]:
-    """Return the keyword arguments of a call, which Keras 2 writes after each value."""
-    if isinstance(call, dict):
-        arguments = [call.get("kwargs")]
-    else:
-        arguments = [value[3] for value in values if isinstance(value, list) and len(value) > 3]
-    return [one for one in arguments if isinstance(one, dict)]
 
 
 def _source_layer(value: Any, name: str) -> str:

@@ -29,17 +29,9 @@ _SKIPPED_GROUPS = ("/optimizer", "/optimizer_weights")
 def extract(content: bytes) -> bytes:
     """Extract the float32 arrays of an HDF5 file and the texts that Keras stores there.
 
-    Returns
-    -------
-    bytes
-        Length of the header (8 bytes); the header as JSON with the ``texts`` by path, the
-        ``arrays`` as pairs of path and shape, and the reasons for ``rejected`` arrays by path;
-        the values of the arrays.
-
-    Raises
-    ------
-    Exception
-        Whatever h5py raises for a damaged file.
+    Return the length of the header (8 bytes); the header as JSON with the ``texts`` by path, the
+    ``arrays`` as pairs of path and shape, and the reasons for ``rejected`` arrays by path; the
+    values of the arrays. Raise whatever h5py raises for a damaged file.
     """
     reader = _Reader(len(content))
     with h5py.File(io.BytesIO(content), "r") as file:

@@ -28,6 +28,12 @@ _MAX_BORDER = 1024
 _MAX_CHANNELS = 2**16
 _MAX_UNITS = 2**24
 
+_TRAINING_LAYERS = (
+    *("ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise"),
+    "SpatialDropout2D",
+)
+"""Layers without effect at inference."""
+
 _Layer = dict[str, Any]
 
 ACTIVATION_FUNCTIONS: dict[str, _Layer] = {
@@ -48,12 +54,7 @@ ACTIVATION_FUNCTIONS: dict[str, _Layer] = {
 def translate(call: LayerCall, inputs: Sequence[Value], builder: NetworkBuilder) -> Value:
     """Add our layers for a Keras layer and return its output.
 
-    Raises
-    ------
-    InputError
-        The layer or one of its options is not supported, or does not fit the inputs.
-    NeedsMultiple, FixedSizeOnly
-        The layer does not treat all image sizes alike.
+    Raises `NeedsMultiple` or `FixedSizeOnly` if the layer does not treat all image sizes alike.
     """
     if call.kind not in _TRANSLATORS:
         code = " and contains Python code, which is never run" if call.kind == "Lambda" else ""
@@ -81,7 +82,7 @@ def _conv(layer: LayerTranslation) -> Value:
     groups = layer.integer("groups", 1, _MAX_CHANNELS, 1)
     if x.channels % groups or filters % groups:
         raise layer.invalid("groups", groups, f"a divisor of {x.channels} and {filters} channels")
-    same, bias = layer.same_padding(), layer.boolean("use_bias", default=True)
+    same = layer.same_padding()
     rows, columns = (Window(*sides, same) for sides in zip(kernel, stride, dilation, strict=True))
     height, top, bottom = x.height.convolved(rows)
     width, left, right = x.width.convolved(columns)
@@ -94,11 +95,9 @@ def _conv(layer: LayerTranslation) -> Value:
         **_unless_default("pads", (top, bottom, left, right), 0),
         **_unless_default("dilation", dilation, 1),
         **({"groups": groups} if groups > 1 else {}),
-        **_without_bias(bias),
     }
-    shapes = {"kernel": (*kernel, x.channels // groups, filters), **_bias_shape(bias, filters)}
-    weights = WeightSource(layer.call, shapes, _transposed_kernel(3, 2, 0, 1))
-    return _activate(layer, layer.add(ours, FeatureMap(height, width, filters), weights=weights))
+    output = FeatureMap(height, width, filters)
+    return _add_with_kernel(layer, ours, output, (*kernel, x.channels // groups, filters))
 
 
 def _conv_transpose(layer: LayerTranslation) -> Value:
@@ -108,7 +107,7 @@ def _conv_transpose(layer: LayerTranslation) -> Value:
     kernel = layer.pair("kernel_size", _MAX_KERNEL)
     stride = layer.pair("strides", _MAX_STRIDE, (1, 1))
     layer.pair("dilation_rate", 1, (1, 1))
-    same, bias = layer.same_padding(), layer.boolean("use_bias", default=True)
+    same = layer.same_padding()
     rows, columns = (Window(*sides, 1, same) for sides in zip(kernel, stride, strict=True))
     height, top, bottom, more_rows = x.height.transposed(rows)
     width, left, right, more_columns = x.width.transposed(columns)
@@ -120,31 +119,22 @@ def _conv_transpose(layer: LayerTranslation) -> Value:
         **_unless_default("stride", stride, 1),
         **_unless_default("crops", (top, bottom, left, right), 0),
         **_unless_default("more", (more_rows, more_columns), 0),
-        **_without_bias(bias),
     }
-    shapes = {"kernel": (*kernel, filters, x.channels), **_bias_shape(bias, filters)}
-    weights = WeightSource(layer.call, shapes, _transposed_kernel(3, 2, 0, 1))
-    return _activate(layer, layer.add(ours, FeatureMap(height, width, filters), weights=weights))
+    output = FeatureMap(height, width, filters)
+    return _add_with_kernel(layer, ours, output, (*kernel, filters, x.channels))
 
 
 def _dense(layer: LayerTranslation) -> Value:
     shape = layer.input.shape
     units = layer.integer("units", 1, _MAX_UNITS)
-    bias = layer.boolean("use_bias", default=True)
     if isinstance(shape, Vector):
-        features = shape.length
-        ours = {"kind": "dense", "in_features": features, "out_features": units}
-        output: Shape = Vector(units)
-        convert = _transposed_kernel(1, 0)
-    else:
-        # On a feature map it works on the channels of each pixel.
-        features = layer.feature_map.channels
-        ours = {"kind": "conv", "channels_in": features, "channels_out": units, "kernel": [1, 1]}
-        output = FeatureMap(shape.height, shape.width, units)
-        convert = _transposed_kernel(1, 0, extra_axes=2)
-    shapes = {"kernel": (features, units), **_bias_shape(bias, units)}
-    weights = WeightSource(layer.call, shapes, convert)
-    return _activate(layer, layer.add(ours | _without_bias(bias), output, weights=weights))
+        ours = {"kind": "dense", "in_features": shape.length, "out_features": units}
+        return _add_with_kernel(layer, ours, Vector(units), (shape.length, units))
+    # On a feature map it works on the channels of each pixel.
+    features = layer.feature_map.channels
+    ours = {"kind": "conv", "channels_in": features, "channels_out": units, "kernel": [1, 1]}
+    output = FeatureMap(shape.height, shape.width, units)
+    return _add_with_kernel(layer, ours, output, (features, units))
 
 
 def _batch_normalization(layer: LayerTranslation) -> Value:
@@ -159,13 +149,9 @@ def _batch_normalization(layer: LayerTranslation) -> Value:
         raise layer.invalid("axis", axis, "-1, the channels")
     epsilon = layer.number("epsilon", 1e-3)
     # In Keras's order.
-    names = [
-        *(["gamma"] if layer.boolean("scale", default=True) else []),
-        *(["beta"] if layer.boolean("center", default=True) else []),
-        "moving_mean",
-        "moving_variance",
-    ]
-    ours = {"kind": "scale", "channels": channels, **({"vector": True} if vector else {})}
+    optional = {"gamma": "scale", "beta": "center"}
+    names = [name for name, key in optional.items() if layer.boolean(key, default=True)]
+    names += ["moving_mean", "moving_variance"]
 
     def convert(arrays: Arrays) -> Arrays:
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -175,12 +161,11 @@ def _batch_normalization(layer: LayerTranslation) -> Value:
         if not np.isfinite([factor, offset]).all():
             raise InputError(f"{layer.call.title} has an invalid variance")
         sides = (channels,) if vector else (channels, 1, 1)
-        return {
-            "weight": factor.astype(np.float32).reshape(sides),
-            "bias": offset.astype(np.float32).reshape(sides),
-        }
+        converted = {"weight": factor, "bias": offset}
+        return {name: a.astype(np.float32).reshape(sides) for name, a in converted.items()}
 
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(names, (channels,))
+    ours = {"kind": "scale", "channels": channels, **({"vector": True} if vector else {})}
     return layer.add(ours, shape, weights=WeightSource(layer.call, shapes, convert))
 
 
@@ -189,43 +174,28 @@ def _unless_default(key: str, values: Sequence[int], default: int) -> _Layer:
     return {key: list(values)} if set(values) != {default} else {}
 
 
-def _without_bias(bias: bool) -> _Layer:
-    return {} if bias else {"bias": False}
-
-
-def _bias_shape(bias: bool, count: int) -> dict[str, tuple[int, ...]]:
-    return {"bias": (count,)} if bias else {}
-
-
-def _transposed_kernel(*axes: int, extra_axes: int = 0) -> Callable[[Arrays], Arrays]:
-    """Return a conversion that transposes a kernel to torch's order and appends axes."""
+def _add_with_kernel(
+    layer: LayerTranslation, ours: _Layer, output: Shape, kernel: tuple[int, ...]
+) -> Value:
+    """Add a layer with a kernel and possibly a bias, then its activation."""
+    shapes = {"kernel": kernel}
+    if layer.boolean("use_bias", default=True):
+        shapes["bias"] = (output.length if isinstance(output, Vector) else output.channels,)
+    else:
+        ours = {**ours, "bias": False}
 
     def convert(arrays: Arrays) -> Arrays:
-        kernel = arrays["kernel"].transpose(axes)
-        bias = {"bias": arrays["bias"]} if "bias" in arrays else {}
-        return {"weight": kernel.reshape(*kernel.shape, *(1,) * extra_axes), **bias}
+        # To torch's order: output, input, rows, columns. A dense layer on pixels is a 1x1 kernel.
+        weight = arrays["kernel"].transpose((3, 2, 0, 1) if len(kernel) == 4 else (1, 0))
+        if ours["kind"] != "dense" and len(kernel) == 2:
+            weight = weight[..., None, None]
+        return {"weight": weight, **({"bias": arrays["bias"]} if "bias" in arrays else {})}
 
-    return convert
-
-
-def _max_pooling(layer: LayerTranslation) -> Value:
-    ours, shape, pads = _pooling(layer)
-    padding = {"pads": list(pads)} if any(pads) else {}
-    return layer.add({"kind": "max-pool", **ours, **padding}, shape)
+    weights = WeightSource(layer.call, shapes, convert)
+    return _activate(layer, layer.add(ours, output, weights=weights))
 
 
-def _average_pooling(layer: LayerTranslation) -> Value:
-    ours, shape, (top, bottom, left, right) = _pooling(layer)
-    if (top, left) != (bottom, right):
-        raise layer.invalid(
-            "padding", "same", "valid for these sizes: Keras's own backends disagree on this one"
-        )
-    padding = {"pads": [top, left]} if top or left else {}
-    return layer.add({"kind": "average-pool", **ours, **padding}, shape)
-
-
-def _pooling(layer: LayerTranslation) -> tuple[_Layer, FeatureMap, tuple[int, int, int, int]]:
-    """Return kernel and stride, the output's shape, and the padding."""
+def _pooling(layer: LayerTranslation) -> Value:
     x = layer.feature_map
     layer.require_channels_last()
     kernel = layer.pair("pool_size", _MAX_KERNEL, (2, 2))
@@ -234,8 +204,15 @@ def _pooling(layer: LayerTranslation) -> tuple[_Layer, FeatureMap, tuple[int, in
     rows, columns = (Window(*sides, 1, same) for sides in zip(kernel, stride, strict=True))
     height, top, bottom = x.height.convolved(rows)
     width, left, right = x.width.convolved(columns)
-    ours = {"kernel": list(kernel), "stride": list(stride)}
-    return ours, x._replace(height=height, width=width), (top, bottom, left, right)
+    kind, pads = "max-pool", [top, bottom, left, right]
+    if layer.call.kind == "AveragePooling2D":
+        if (top, left) != (bottom, right):
+            expected = "valid for these sizes: Keras's own backends disagree on this one"
+            raise layer.invalid("padding", "same", expected)
+        kind, pads = "average-pool", [top, left]
+    ours = {"kind": kind, "kernel": list(kernel), "stride": list(stride)}
+    ours |= {"pads": pads} if any(pads) else {}
+    return layer.add(ours, x._replace(height=height, width=width))
 
 
 def _up_sampling(layer: LayerTranslation) -> Value:
@@ -250,20 +227,13 @@ def _up_sampling(layer: LayerTranslation) -> Value:
     return layer.add(ours, x._replace(height=x.height.times(rows), width=x.width.times(columns)))
 
 
-def _zero_padding(layer: LayerTranslation) -> Value:
-    return _change_borders(layer, "zeros", "pads", layer.borders("padding", _MAX_BORDER), 1)
-
-
-def _cropping(layer: LayerTranslation) -> Value:
-    return _change_borders(layer, "cut", "crops", layer.borders("cropping", _MAX_BORDER), -1)
-
-
-def _change_borders(
-    layer: LayerTranslation, kind: str, key: str, borders: tuple[int, int, int, int], sign: int
-) -> Value:
+def _change_borders(layer: LayerTranslation) -> Value:
+    kind, key, option, sign = "zeros", "pads", "padding", 1
+    if layer.call.kind == "Cropping2D":
+        kind, key, option, sign = "cut", "crops", "cropping", -1
+    borders = top, bottom, left, right = layer.borders(option, _MAX_BORDER)
     x = layer.feature_map
     layer.require_channels_last()
-    top, bottom, left, right = borders
     height, width = x.height.plus(sign * (top + bottom)), x.width.plus(sign * (left + right))
     return layer.add({"kind": kind, key: list(borders)}, x._replace(height=height, width=width))
 
@@ -312,25 +282,16 @@ def _rescaling(layer: LayerTranslation) -> Value:
 
 
 def _add(layer: LayerTranslation) -> Value:
+    if len({value.shape for value in layer.inputs}) > 1:
+        raise InputError(f"the inputs of {layer.call.title} differ in shape; expected equal shapes")
     total, *others = layer.inputs
-    _require_equal_shapes(layer)
+    if layer.call.kind == "Subtract":
+        if len(others) != 1:
+            raise InputError(f"{layer.call.title} has {len(layer.inputs)} inputs; expected 2")
+        others = [layer.add({"kind": "rescale", "factor": -1.0}, total.shape, *others)]
     for other in others:
         total = layer.add({"kind": "add"}, total.shape, total, other)
     return total
-
-
-def _subtract(layer: LayerTranslation) -> Value:
-    _require_equal_shapes(layer)
-    if len(layer.inputs) != 2:
-        raise InputError(f"{layer.call.title} has {len(layer.inputs)} inputs; expected 2")
-    first, second = layer.inputs
-    negative = layer.add({"kind": "rescale", "factor": -1.0}, second.shape, second)
-    return layer.add({"kind": "add"}, first.shape, first, negative)
-
-
-def _require_equal_shapes(layer: LayerTranslation) -> None:
-    if len({value.shape for value in layer.inputs}) > 1:
-        raise InputError(f"the inputs of {layer.call.title} differ in shape; expected equal shapes")
 
 
 def _concatenate(layer: LayerTranslation) -> Value:
@@ -358,14 +319,10 @@ def _leaky_relu(layer: LayerTranslation) -> _Layer:
     return {"kind": "leaky-relu", "negative_slope": slope}
 
 
-def _elu(layer: LayerTranslation) -> _Layer:
-    return {"kind": "elu", "alpha": layer.number("alpha", 1.0)}
-
-
 _ACTIVATION_LAYERS: dict[str, Callable[[LayerTranslation], _Layer]] = {
     "ReLU": _relu,
     "LeakyReLU": _leaky_relu,
-    "ELU": _elu,
+    "ELU": lambda layer: {"kind": "elu", "alpha": layer.number("alpha", 1.0)},
     # Functions of keras.ops, applied to the output of a layer.
     "Relu": lambda _: ACTIVATION_FUNCTIONS["relu"],
     "Sigmoid": lambda _: ACTIVATION_FUNCTIONS["sigmoid"],
@@ -375,8 +332,7 @@ _ACTIVATION_LAYERS: dict[str, Callable[[LayerTranslation], _Layer]] = {
 
 
 def _activation_layer(layer: LayerTranslation) -> Value:
-    ours = _ACTIVATION_LAYERS[layer.call.kind](layer)
-    return layer.add(ours, layer.input.shape)
+    return layer.add(_ACTIVATION_LAYERS[layer.call.kind](layer), layer.input.shape)
 
 
 def _activate(layer: LayerTranslation, value: Value) -> Value:
@@ -397,26 +353,21 @@ def _activate(layer: LayerTranslation, value: Value) -> Value:
 
 _TRANSLATORS: dict[str, Callable[[LayerTranslation], Value]] = {
     "Activation": lambda layer: _activate(layer, layer.input),
-    "ActivityRegularization": _identity,
     "Add": _add,
-    "AlphaDropout": _identity,
-    "AveragePooling2D": _average_pooling,
+    "AveragePooling2D": _pooling,
     "BatchNormalization": _batch_normalization,
     "Concatenate": _concatenate,
     "Conv2D": _conv,
     "Conv2DTranspose": _conv_transpose,
-    "Cropping2D": _cropping,
+    "Cropping2D": _change_borders,
     "Dense": _dense,
-    "Dropout": _identity,
     "Flatten": _flatten,
-    "GaussianDropout": _identity,
-    "GaussianNoise": _identity,
-    "MaxPooling2D": _max_pooling,
+    "MaxPooling2D": _pooling,
     "Rescaling": _rescaling,
     "Reshape": _reshape,
-    "SpatialDropout2D": _identity,
-    "Subtract": _subtract,
+    "Subtract": _add,
     "UpSampling2D": _up_sampling,
-    "ZeroPadding2D": _zero_padding,
+    "ZeroPadding2D": _change_borders,
     **dict.fromkeys(_ACTIVATION_LAYERS, _activation_layer),
+    **dict.fromkeys(_TRAINING_LAYERS, _identity),
 }

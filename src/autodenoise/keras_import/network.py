@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import torch
 
@@ -14,22 +14,15 @@ from autodenoise.keras_import.builder import NetworkBuilder, Value
 from autodenoise.keras_import.files import read_file
 from autodenoise.keras_import.graph import flatten
 from autodenoise.keras_import.layers import ACTIVATION_FUNCTIONS, translate
-from autodenoise.keras_import.shapes import (
-    FeatureMap,
-    FixedSizeOnly,
-    NeedsMultiple,
-    Shape,
-    Side,
-    Vector,
-)
+from autodenoise.keras_import.shapes import FeatureMap, FixedSizeOnly, NeedsMultiple, Side, Vector
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
 
-    from autodenoise.keras_import.files import KerasFile
     from autodenoise.keras_import.graph import LayerGraph
+    from autodenoise.keras_import.shapes import Shape
     from autodenoise.nets import Autoencoder
 
 __all__ = ["ImportedNetwork", "ValueRange", "read_network"]
@@ -88,15 +81,17 @@ def read_network(
         h5py is not installed.
     """
     file = read_file(path)
-    translation = _translate(flatten(file.model), input_range, output_range)
-    weights = _read_weights(file, translation)
+    translation = _translate(flatten(file.model), (input_range, output_range))
+    # By their names in our network.
+    weights: dict[str, Tensor] = {}
+    for number, source in translation.builder.weights.items():
+        index, code = number - 1, translation.code
+        prefix = f"encoder.layers.{index}" if index < code else f"decoder.layers.{index - code}"
+        arrays = source.convert(file.weights(source.call.path, source.shapes))
+        weights |= {f"{prefix}.{name}": torch.tensor(array) for name, array in arrays.items()}
     image, builder = translation.image, translation.builder
-    arguments = {
-        "channels": image.channels,
-        "layers": tuple(builder.layers),
-        "code": translation.code,
-        "multiple": translation.multiple,
-    }
+    arguments = {"channels": image.channels, "layers": tuple(builder.layers)}
+    arguments |= {"code": translation.code, "multiple": translation.multiple}
     # The random weights are replaced.
     network = nets.build("layers", arguments, torch.Generator().manual_seed(0))
     network.load_state_dict(weights)
@@ -125,16 +120,14 @@ class _Translation(NamedTuple):
         return code
 
 
-def _translate(
-    graph: LayerGraph, input_range: ValueRange, output_range: ValueRange
-) -> _Translation:
+def _translate(graph: LayerGraph, ranges: tuple[ValueRange, ValueRange]) -> _Translation:
     """Translate for images of any size if possible, else for the network's own size."""
-    translation = _translate_for_any_size(graph, input_range, output_range)
+    translation = _translate_for_any_size(graph, ranges)
     if translation is not None:
         return translation
     image, keras_shape = _fixed_input(graph.shape)
     builder = NetworkBuilder(k=0)
-    output = _add_layers(graph, image, keras_shape, builder, input_range, output_range)
+    output = _add_layers(graph, image, keras_shape, builder, ranges)
     (height, width, _), (output_height, output_width, _) = image.fixed(), output.fixed()
     if (height, width) != (output_height, output_width):
         raise InputError(
@@ -145,7 +138,7 @@ def _translate(
 
 
 def _translate_for_any_size(
-    graph: LayerGraph, input_range: ValueRange, output_range: ValueRange
+    graph: LayerGraph, ranges: tuple[ValueRange, ValueRange]
 ) -> _Translation | None:
     """Translate for all images whose sides are multiples of some number; None if impossible."""
     if len(graph.shape) != 3:
@@ -157,7 +150,7 @@ def _translate_for_any_size(
         image = FeatureMap(Side(multiple, 0), Side(multiple, 0), _check_channels(channels))
         builder = NetworkBuilder(k=-(-typical // multiple))
         try:
-            output = _add_layers(graph, image, image, builder, input_range, output_range)
+            output = _add_layers(graph, image, image, builder, ranges)
         except NeedsMultiple as needed:
             multiple *= needed.factor
         except FixedSizeOnly:
@@ -210,14 +203,14 @@ def _add_layers(
     image: FeatureMap,
     keras_shape: Shape,
     builder: NetworkBuilder,
-    input_range: ValueRange,
-    output_range: ValueRange,
+    ranges: tuple[ValueRange, ValueRange],
 ) -> FeatureMap:
-    """Add all layers; return the shape of the output."""
+    """Add all layers, for a range of the input and one of the output; return its shape."""
     value = Value(0, image)
-    if input_range != (0, 1):
-        black, white = input_range
-        value = builder.add(_rescale(white - black, black), image, value)
+    if ranges[0] != (0, 1):
+        black, white = ranges[0]
+        layer = {"kind": "rescale", "factor": white - black, "offset": black}
+        value = builder.add(layer, image, value)
     if isinstance(keras_shape, Vector):
         value = builder.reshape(value, keras_shape, "its input")
     values = [value._replace(shape=keras_shape)]
@@ -231,28 +224,11 @@ def _add_layers(
             f"its input is an image of {image.channels} channel(s), but its output is not"
         )
     output = value.shape._replace(no_channel_axis=False)
-    if output_range != (0, 1):
-        black, white = output_range
-        layer = _rescale(1 / (white - black), -black / (white - black))
+    if ranges[1] != (0, 1):
+        black, white = ranges[1]
+        factor = 1 / (white - black)
+        layer = {"kind": "rescale", "factor": factor, "offset": -black / (white - black)}
         value = builder.add(layer, output, value)
     if value.number < len(builder.layers) or not builder.weights:
         raise InputError("its output does not depend on all layers, or no layer has weights")
     return output
-
-
-def _rescale(factor: float, offset: float) -> dict[str, Any]:
-    return {"kind": "rescale", "factor": factor, "offset": offset}
-
-
-def _read_weights(file: KerasFile, translation: _Translation) -> dict[str, Tensor]:
-    """Return the weights of all layers by their names in our network."""
-    weights = {}
-    for number, source in translation.builder.weights.items():
-        index = number - 1
-        part = "encoder" if index < translation.code else "decoder"
-        if part == "decoder":
-            index -= translation.code
-        arrays = source.convert(file.weights(source.call.path, source.shapes))
-        for name, array in arrays.items():
-            weights[f"{part}.layers.{index}.{name}"] = torch.tensor(array)
-    return weights

@@ -7,14 +7,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 __all__ = [
-    "FeatureMap",
-    "FixedSizeOnly",
-    "NeedsMultiple",
-    "Shape",
-    "Side",
-    "Vector",
-    "Window",
-    "value_count",
+    *("FeatureMap", "FixedSizeOnly", "NeedsMultiple", "Shape"),
+    *("Side", "Vector", "Window", "value_count"),
 ]
 
 
@@ -25,10 +19,7 @@ class FixedSizeOnly(Exception):
 class NeedsMultiple(Exception):
     """A layer treats images differently unless their sides are multiples of a larger number.
 
-    Attributes
-    ----------
-    factor
-        The number tried so far has to be multiplied by this.
+    The number tried so far has to be multiplied by `factor`.
     """
 
     def __init__(self, factor: int) -> None:
@@ -37,25 +28,12 @@ class NeedsMultiple(Exception):
 
 
 class Window(NamedTuple):
-    """A kernel along one side.
-
-    Attributes
-    ----------
-    length, stride, dilation
-        Those of the kernel.
-    same
-        Whether Keras's padding is ``same``; otherwise it is ``valid``.
-    """
+    """A kernel along one side; `same` is whether Keras's padding is ``same`` or ``valid``."""
 
     length: int
     stride: int
     dilation: int
     same: bool
-
-    @property
-    def extent(self) -> int:
-        """Number of positions from the kernel's first value to its last."""
-        return (self.length - 1) * self.dilation + 1
 
 
 @dataclass(frozen=True)
@@ -76,19 +54,17 @@ class Side:
     def convolved(self, window: Window) -> tuple[Side, int, int]:
         """Return the side after a convolution, and the padding before and after.
 
-        Raises
-        ------
-        NeedsMultiple
-            They depend on the image size.
+        Raises `NeedsMultiple` if they depend on the image size.
         """
         if self.step % window.stride:
             raise NeedsMultiple(window.stride // math.gcd(self.step, window.stride))
         step = self.step // window.stride
+        extent = (window.length - 1) * window.dilation + 1
         if not window.same:
-            return Side(step, (self.rest - window.extent) // window.stride + 1), 0, 0
+            return Side(step, (self.rest - extent) // window.stride + 1), 0, 0
         # As in TensorFlow: odd padding has the extra row at the end.
         over = self.rest % window.stride or window.stride
-        padding = max(window.extent - over, 0)
+        padding = max(extent - over, 0)
         return Side(step, -(-self.rest // window.stride)), padding // 2, padding - padding // 2
 
     def transposed(self, window: Window) -> tuple[Side, int, int, int]:
@@ -113,15 +89,7 @@ class Side:
 
 
 class FeatureMap(NamedTuple):
-    """The shape of an image or a feature map.
-
-    Attributes
-    ----------
-    height, width, channels
-        Its sides.
-    no_channel_axis
-        Whether Keras has no axis for its only channel.
-    """
+    """The shape of an image or a feature map, whose only channel may have no axis in Keras."""
 
     height: Side
     width: Side
@@ -129,13 +97,7 @@ class FeatureMap(NamedTuple):
     no_channel_axis: bool = False
 
     def fixed(self) -> tuple[int, int, int]:
-        """Return height, width and channels as numbers.
-
-        Raises
-        ------
-        FixedSizeOnly
-            The size is not fixed.
-        """
+        """Return height, width and channels as numbers; raise `FixedSizeOnly` if they vary."""
         if self.height.step or self.width.step:
             raise FixedSizeOnly
         return self.height.rest, self.width.rest, self.channels
