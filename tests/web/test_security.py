@@ -150,4 +150,4 @@ def test_public_address_prints_a_warning() -> None:
         assert it.stderr is not None
         warned = it.stderr.readline()
         it.terminate()
-    assert warned.startswith("warning: everyone who can reach 0.0.0.0 can use this page")
+    assert warned.startswith("warning: anyone who can reach 0.0.0.0 can use this page")

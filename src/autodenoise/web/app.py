@@ -30,15 +30,7 @@ _RETRY_SECONDS = 2
 
 
 def create_app(queue: JobQueue, host: str = "127.0.0.1") -> ASGIApp:
-    """Return the ASGI application.
-
-    Parameters
-    ----------
-    queue
-        Runs the jobs. The caller closes it.
-    host
-        The name or address of the server; requests to others are rejected.
-    """
+    """Return the ASGI application, which rejects requests that do not name this `host`."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

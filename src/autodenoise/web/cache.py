@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -30,29 +29,17 @@ class ModelCache:
     """Loads models by name: shipped ones, and the runs and files in the server's folder.
 
     Paths are rejected, so that clients cannot read files elsewhere. The models used last stay
-    loaded. Thread-safe.
-
-    Attributes
-    ----------
-    default
-        Name of the default model for photos.
+    loaded. `default` is the name of the default model for photos. Thread-safe.
     """
 
     def __init__(self) -> None:
         self.default = next(iter(weights.FILES))
         self._lock = threading.Lock()
-        self._load = functools.lru_cache(maxsize=_MAX_LOADED)(_load)
+        # The second argument is the time of the file's last change.
+        self._load = functools.lru_cache(maxsize=_MAX_LOADED)(lambda path, _: runtime.load(path))
 
     def get(self, name: str) -> Model:
-        """Return a model, reloaded if its file has changed.
-
-        Raises
-        ------
-        UsageError
-            No model has this name.
-        InputError
-            The model file is damaged.
-        """
+        """Return a model, reloaded if its file has changed; UsageError if the name is unknown."""
         if name not in weights.FILES:
             # This reads the card of each model.
             known = [entry.name for entry in runtime.list_models()]
@@ -64,22 +51,10 @@ class ModelCache:
             return self._load(path, path.stat().st_mtime_ns)
 
 
-def _load(path: Path, modified: int) -> Model:
-    del modified
-    return runtime.load(path)
-
-
 class RecordingModel:
-    """A model that reports each tile, and can write its outputs to a file.
+    """A model that calls functions before and after each tile, and can write its outputs to a file.
 
-    Parameters
-    ----------
-    model
-        Computes the outputs.
-    before, after
-        Called before and after each tile. An exception from `before` stops the work.
-    output
-        A file to append the outputs to.
+    An exception from `before` stops the work.
     """
 
     def __init__(
@@ -104,28 +79,14 @@ class RecordingModel:
 
 
 class CachedModel:
-    """Returns the outputs that a `RecordingModel` wrote, for the same inputs in the same order.
-
-    Parameters
-    ----------
-    card
-        The model's card.
-    cache
-        The file of outputs.
-    """
+    """Returns the outputs that a `RecordingModel` wrote, for the same inputs in the same order."""
 
     def __init__(self, card: Card, cache: BinaryIO) -> None:
         self.card = card
         self._cache = cache
 
     def batch(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the next outputs.
-
-        Raises
-        ------
-        InputError
-            The file ends.
-        """
+        """Return the next outputs; InputError if the file ends."""
         clean = np.fromfile(self._cache, np.float32, images.size)
         if clean.size < images.size:
             raise InputError("the cached model outputs are incomplete; send the image again")

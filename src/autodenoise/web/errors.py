@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from autodenoise.errors import (
-    AutodenoiseError,
-    InputError,
-    Interrupted,
-    OutputError,
-    UsageError,
-)
+from autodenoise.errors import AutodenoiseError, InputError, Interrupted, OutputError, UsageError
 
 __all__ = [
     "ClientTimeout",

@@ -12,6 +12,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path, PurePath
 from typing import BinaryIO, Literal
 
@@ -68,51 +69,20 @@ def clean_name(name: str) -> str:
 class Job:
     """An image file to denoise. Several threads may use a job.
 
-    Files on disk have generated names; the client's name is for display only.
+    `folder` is for this job alone and has the uploaded file as `SOURCE_NAME`. Files on disk have
+    generated names; the client's `name` is for display only. The random `id` cannot be guessed by
+    other clients. `suffix` is that of the result: by default that of `name`, or if it is unknown,
+    of the file's format. `suffixes` lists all that the result can be saved with, the default one
+    first. The model's outputs are cached, for saving at other strengths, if they fit in
+    `max_cache_bytes`.
 
-    Parameters
-    ----------
-    folder
-        A folder for this job alone, with the uploaded file as `SOURCE_NAME`.
-    name
-        The client's file name.
-    model_name, models, options
-        How the image is denoised.
-    suffix
-        Suffix of the result. None for that of `name`, or if it is unknown, of the file's format.
-    max_pixels
-        Largest number of pixels, all pages together.
-    max_cache_bytes
-        Cache the model's outputs, for saving at other strengths, if they fit in this many bytes.
+    `display_range` has the sample values that previews show as black and white, where they differ
+    from those used for denoising; else None. `failure` is the error if `state` is
+    `JobState.FAILED`. `last_used` is the time of the last request for this job, by the monotonic
+    clock.
 
-    Attributes
-    ----------
-    id
-        Random identifier, which other clients cannot guess.
-    folder, name, model_name
-        As above.
-    file
-        The uploaded file, opened upright.
-    suffixes
-        Suffixes that the result can be saved with; the default one first.
-    display_range
-        The sample values that previews show as black and white, where they differ from those used
-        for denoising; else None.
-    state, failure
-        The state, and the error if it is `JobState.FAILED`.
-    tiles, tiles_done
-        Progress.
-    last_used
-        Time of the last request for this job, by the monotonic clock.
-
-    Raises
-    ------
-    UsageError
-        No model has this name.
-    InputError
-        The image is damaged, too large, or does not fit the model.
-    OutputError
-        The result's format cannot hold the image.
+    Raise UsageError if no model has this name; InputError if the image is damaged, too large, or
+    does not fit the model; OutputError if the result's format cannot hold it.
     """
 
     def __init__(
@@ -160,12 +130,9 @@ class Job:
         preview_range = self.display_range or intensity_range
         full_range = IntensityRange.for_dtype(self.file.dtype)
         self._preview_range = None if preview_range == full_range else preview_range
-        others = images.writable_formats(self.file)
         default_format = images.format_of_name(self._result)
-        self.suffixes = [
-            default,
-            *(form.suffixes[0] for form in others if form is not default_format),
-        ]
+        others = (form for form in images.writable_formats(self.file) if form is not default_format)
+        self.suffixes = [default, *(form.suffixes[0] for form in others)]
         cache_bytes = plan.fed_pixels * model.card.channels * np.dtype(np.float32).itemsize
         self._cache = folder / "cache" if cache_bytes <= max_cache_bytes else None
 
@@ -211,10 +178,7 @@ class Job:
     def in_use(self) -> Iterator[None]:
         """Keep the files until the block ends, even if the job is removed.
 
-        Raises
-        ------
-        NotFound
-            The job has been removed.
+        Raise NotFound if it has been removed already.
         """
         with self._user_lock:
             if self._removed:
@@ -246,25 +210,10 @@ class Job:
         strip_metadata: bool = False,
         stop: threading.Event | None = None,
     ) -> Path:
-        """Return the denoised file at a strength; pass it to `discard` after use.
+        """Return the denoised file at a strength from 0 to 1; pass it to `discard` after use.
 
-        Parameters
-        ----------
-        strength
-            In [0, 1].
-        suffix
-            Suffix of the file; by default the result's.
-        strip_metadata
-            As in `DenoiseOptions`.
-        stop
-            Set to abort.
-
-        Raises
-        ------
-        NotFound, Interrupted
-            The job has been removed, or `stop` was set.
-        AutodenoiseError
-            As `runtime.denoise_file`.
+        Setting `stop` aborts. Raise NotFound if the job has been removed, Interrupted if it was
+        stopped, and the errors of `runtime.denoise_file`.
         """
         suffix = suffix or self._result.suffix
         options = dataclasses.replace(
@@ -283,13 +232,9 @@ class Job:
                 self._denoise(target, options, stop=stop)
             else:
                 with cache:
-                    runtime.denoise_file(
-                        CachedModel(self._card, cache),
-                        self._source,
-                        target,
-                        options,
-                        progress=lambda *_: self._check_stopped(stop),
-                    )
+                    cached = CachedModel(self._card, cache)
+                    check = partial(self._check_stopped, stop)
+                    runtime.denoise_file(cached, self._source, target, options, progress=check)
         return target
 
     def discard(self, path: Path) -> None:
@@ -300,10 +245,7 @@ class Job:
     def preview_sizes(self, side: Side, page: int) -> list[tuple[int, int]]:
         """Return (width, height) of each level of a page's preview, full size first.
 
-        Raises
-        ------
-        NotFound
-            The page does not exist, or the job has been removed.
+        Raise NotFound if the page does not exist, or the job has been removed.
         """
         with self.in_use(), self._preview_lock, self._client_errors():
             return preview.level_sizes(self._preview(side, page))
@@ -311,13 +253,7 @@ class Job:
     def preview_tile(
         self, side: Side, page: int, level: int, row: int, column: int
     ) -> bytes | None:
-        """Return a tile of a preview as PNG; None if there is no such tile.
-
-        Raises
-        ------
-        NotFound
-            The page does not exist, or the job has been removed.
-        """
+        """Return a tile of a page's preview as PNG; None if there is no such tile."""
         with self.in_use(), self._preview_lock, self._client_errors():
             return preview.read_tile(self._preview(side, page), level, row, column)
 
@@ -354,16 +290,14 @@ class Job:
         after: Callable[[], None] | None = None,
         stop: threading.Event | None = None,
     ) -> None:
-        def check_stopped(*_: object) -> None:
-            self._check_stopped(stop)
-
+        check_stopped = partial(self._check_stopped, stop)
         with contextlib.ExitStack() as stack:
             output = None if cache is None else stack.enter_context(cache.open("wb"))
             model = self._models.get(self.model_name)
             recording = RecordingModel(model, check_stopped, after, output)
             runtime.denoise_file(recording, self._source, target, options, progress=check_stopped)
 
-    def _check_stopped(self, stop: threading.Event | None = None) -> None:
+    def _check_stopped(self, stop: threading.Event | None = None, *_: object) -> None:
         if self._stop.is_set() or (stop is not None and stop.is_set()):
             raise Interrupted(f"{self.name} was cancelled")
 
@@ -410,23 +344,9 @@ def write_archive(
     strip_metadata: bool = False,
     stop: threading.Event | None = None,
 ) -> None:
-    """Write a zip file of the results of finished jobs.
+    """Write a zip file of the results of finished jobs, each at a strength, as `Job.save` does.
 
-    Parameters
-    ----------
-    strengths
-        The jobs, and the strength of each. Duplicate names are numbered.
-    target
-        The zip file.
-    suffix, strip_metadata, stop
-        As in `Job.save`.
-
-    Raises
-    ------
-    AutodenoiseError
-        As `Job.save`.
-    DiskFull
-        The zip file cannot be written.
+    Duplicate names are numbered. Raise DiskFull if the zip file cannot be written.
     """
     names: set[str] = set()
     # Image files are compressed already.

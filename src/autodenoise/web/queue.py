@@ -36,16 +36,6 @@ class JobQueue:
     A single image keeps all cores busy, so jobs run in the order in which their uploads finished.
     Files are in a folder that only the current user can read. They are deleted with their job, or
     when the queue closes. Thread-safe.
-
-    Parameters
-    ----------
-    limits
-        Limits on the number and size of jobs.
-
-    Raises
-    ------
-    OSError
-        No temporary folder can be created.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -91,12 +81,8 @@ class JobQueue:
     def reserve(self, size: int) -> Iterator[Path]:
         """Reserve a place in the queue for an upload of `size` bytes, and yield a folder for it.
 
-        The folder is deleted if the block raises.
-
-        Raises
-        ------
-        ServerBusy
-            The queue or the disk space is full.
+        The folder is deleted if the block raises. Raise ServerBusy if the queue or the disk is
+        full.
         """
         free = self.free_space(size)
         with self._lock:
@@ -133,19 +119,8 @@ class JobQueue:
     ) -> Future[Job]:
         """Read the header of an upload and create its job, after those of earlier uploads.
 
-        Parameters
-        ----------
-        folder, name, options, suffix
-            As in `Job`.
-        model
-            Name of the model; None for the default one.
-        cache_outputs
-            Cache the model's outputs for other strengths, if there is space.
-
-        Returns
-        -------
-        Future
-            The job, or the exception that `Job` raises.
+        `cache_outputs` caches the model's outputs for other strengths, if there is space. The
+        future has the job, or the exception that `Job` raises.
         """
 
         def create() -> Job:
@@ -175,13 +150,7 @@ class JobQueue:
         return future
 
     def find(self, job_id: str) -> Job:
-        """Return the job with an id, and mark it as used.
-
-        Raises
-        ------
-        NotFound
-            No job has this id.
-        """
+        """Return the job with an id, and mark it as used; NotFound if there is none."""
         with self._lock:
             job = self._jobs.get(job_id)
         if job is None:
@@ -217,10 +186,7 @@ class JobQueue:
     def run_task(self, task: Callable[[], _Result]) -> Future[_Result]:
         """Run a task, such as a preview or download, in another thread.
 
-        Raises
-        ------
-        ServerBusy
-            Too many tasks are running or waiting.
+        Raise ServerBusy if too many tasks are running or waiting.
         """
         with self._lock:
             if self._tasks >= self.limits.max_tasks:
@@ -234,10 +200,7 @@ class JobQueue:
     def temporary_file(self) -> Iterator[Path]:
         """Yield the path of a file that is deleted after the block.
 
-        Raises
-        ------
-        ServerBusy
-            The disk space is full.
+        Raise ServerBusy if the disk space is full.
         """
         if self.free_space() < 0:
             raise ServerBusy("no space for an archive; download single images, and remove some")

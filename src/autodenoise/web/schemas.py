@@ -99,9 +99,8 @@ class JobMessage(BaseModel):
             bands=file.bands,
             bits=file.bits,
         )
-        display_range = None
-        if job.display_range is not None:
-            display_range = RangeMessage(black=job.display_range.low, white=job.display_range.high)
+        shown = job.display_range
+        display_range = None if shown is None else RangeMessage(black=shown.low, white=shown.high)
         return cls(
             id=job.id,
             name=job.name,

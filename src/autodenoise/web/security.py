@@ -44,13 +44,8 @@ def is_loopback(host: str) -> bool:
 class RequestFilter:
     """Middleware that rejects cross-site requests, and adds headers to all responses.
 
-    Parameters
-    ----------
-    app
-        The application.
-    host
-        The name or address that the server listens on. If other machines can reach it, requests to
-        this machine's name and to any address are accepted.
+    If other machines can reach the address `host` that the server listens on, requests to this
+    machine's name and to any address are accepted.
     """
 
     def __init__(self, app: ASGIApp, host: str) -> None:
@@ -95,7 +90,9 @@ class RequestFilter:
     def _problem(self, scope: Scope) -> str | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if not self._is_own(_without_port(host)):
+        # The host without its port.
+        parts = _HOST.fullmatch(host)
+        if not self._is_own("" if parts is None else parts[1] or parts[2]):
             return f"this server does not serve {host!a}; use the address that it printed"
         origin = headers.get("origin")
         if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
@@ -115,11 +112,6 @@ class RequestFilter:
 def _is_api(scope: Scope) -> bool:
     path: str = scope["path"]
     return path.startswith("/api/")
-
-
-def _without_port(host: str) -> str:
-    parts = _HOST.fullmatch(host)
-    return "" if parts is None else parts[1] or parts[2]
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

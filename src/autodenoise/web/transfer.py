@@ -26,10 +26,7 @@ _POLL_SECONDS = 0.25
 def declared_size(request: Request, limits: Limits) -> int:
     """Return the Content-Length of a request, or the largest size allowed if it has none.
 
-    Raises
-    ------
-    UploadTooLarge
-        The length exceeds the limit.
+    Raise UploadTooLarge if it exceeds the limit.
     """
     length = request.headers.get("content-length")
     size = limits.max_upload_bytes if length is None else int(length)
@@ -40,31 +37,11 @@ def declared_size(request: Request, limits: Limits) -> int:
 async def receive_file(
     request: Request, target: Path, limits: Limits, stopping: threading.Event
 ) -> None:
-    """Write a request's body to a file.
+    """Write a request's body to a file, until `stopping` is set when the server shuts down.
 
-    Parameters
-    ----------
-    request
-        A request whose body has not been read.
-    target
-        The file to create.
-    limits
-        Limits on its size and speed.
-    stopping
-        Set when the server shuts down.
-
-    Raises
-    ------
-    UploadTooLarge
-        The body exceeds the limit.
-    ClientTimeout
-        The upload is too slow, or the client disconnected.
-    InputError
-        The body is empty.
-    DiskFull
-        The file cannot be written.
-    Interrupted
-        The server shuts down.
+    Raise UploadTooLarge; ClientTimeout if the upload is too slow or the client disconnected;
+    InputError if the body is empty; DiskFull if the file cannot be written; Interrupted when
+    stopped.
     """
     size, start = 0, time.monotonic()
     try:
@@ -108,17 +85,7 @@ async def _chunks(
 
 
 class FileDownload(FileResponse):
-    """A file response that releases resources when it ends.
-
-    Parameters
-    ----------
-    path
-        The file.
-    filename
-        The name that the client sees.
-    resources
-        Closed when the file has been sent, or sending fails.
-    """
+    """A file response that closes resources when the file has been sent, or sending fails."""
 
     def __init__(self, path: Path, filename: str, resources: contextlib.ExitStack) -> None:
         super().__init__(path, filename=filename)

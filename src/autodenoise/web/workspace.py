@@ -18,21 +18,11 @@ _PREFIX = "autodenoise-serve-"
 
 
 class Workspace:
-    """A temporary folder that only the current user can read, until `close`.
+    """A temporary folder below ``TMPDIR`` that only the current user can read, until `close`.
 
-    The process holds a file lock on it, which the system releases when the process ends in any
-    way. Folders of earlier servers whose lock is free are removed first. Windows has no locks on
-    folders and some file systems have none at all; there, folders of killed servers stay.
-
-    Attributes
-    ----------
-    path
-        The folder, below ``TMPDIR``.
-
-    Raises
-    ------
-    OSError
-        No temporary folder can be created.
+    The process holds a file lock on it, which the system releases when the process ends in any way.
+    Folders of earlier servers whose lock is free are removed first. Windows has no locks on folders
+    and some file systems have none at all; there, folders of killed servers stay.
     """
 
     def __init__(self) -> None:
