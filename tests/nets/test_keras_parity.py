@@ -100,7 +100,7 @@ def test_five_steps_equal_keras(name, ours, theirs) -> None:  # type: ignore[no-
 
 
 @pytest.mark.parametrize("name", list(KERAS))
-def test_initial_weights_spread_as_keras_draws_them(name: str) -> None:
+def test_initial_weight_ranges_equal_keras(name: str) -> None:
     model = KERAS[name][0]()
     network = nets.build(name, {}, torch.Generator().manual_seed(0))
     kernels = [weight for weight in network.parameters() if weight.ndim > 1]

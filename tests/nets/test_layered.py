@@ -39,7 +39,7 @@ ODD = (
 )
 
 
-def test_what_an_output_sees_does_not_depend_on_its_activations() -> None:
+def test_halo_does_not_depend_on_activations() -> None:
     # 2 for the dilated kernel, 1 behind the image's for a pooling of 3 and 3 of an average at half
     # the size, 1 of it for a line between pixels, 1 for the last.
     network = build(ODD, code=11, multiple=2)
@@ -48,7 +48,7 @@ def test_what_an_output_sees_does_not_depend_on_its_activations() -> None:
     assert nets.halo(plain) == 2
 
 
-def test_unpadded_kernels_get_the_room_that_they_need() -> None:
+def test_minimum_side_and_halo_of_unpadded_kernels() -> None:
     unpadded = [conv(1, 1, 3, pads=[0, 0, 0, 0]) for _ in range(13)]
     again = [{"kind": "conv-transpose", "channels_in": 1, "channels_out": 1, "kernel": [3, 3]}] * 13
     assert nets.minimum_side(build((*unpadded, *again), multiple=1)) == 32
@@ -61,7 +61,7 @@ def test_unpadded_kernels_get_the_room_that_they_need() -> None:
 
 
 @torch.no_grad()
-def test_nothing_beyond_the_halo_changes_an_output() -> None:
+def test_pixels_beyond_the_halo_do_not_change_the_output() -> None:
     # In doubles: what is far away counts for little.
     network = build(ODD, code=11, multiple=2).double()
     halo = nets.halo(network)
@@ -78,7 +78,7 @@ def test_nothing_beyond_the_halo_changes_an_output() -> None:
     assert reached == halo
 
 
-def test_skips_pass_the_code_by() -> None:
+def test_skip_connections_bypass_the_code() -> None:
     layers = (
         conv(1, 4, 3),
         {"kind": "max-pool", "kernel": [2, 2], "stride": [2, 2]},
@@ -97,31 +97,39 @@ def test_skips_pass_the_code_by() -> None:
     assert rows[4].inputs == (3, 1, 0)
 
 
-def test_the_whole_may_be_the_encoder() -> None:
+def test_encoder_may_be_the_whole_network() -> None:
     network = build((conv(1, 1, 3),), code=1)
     image = torch.rand(1, 1, 8, 8)
     assert torch.equal(network.decoder(network.encoder(image)), network(image))
 
 
 @pytest.mark.parametrize(
-    ("layers", "code", "says"),
+    ("layers", "code", "message"),
     [
         (({"kind": "cnov"},), 1, "unknown kind of layer 'cnov'; did you mean 'conv'?"),
         (({},), 1, "unknown kind of layer ''; known: conv, "),
-        (({"kind": "conv", "filters": 3},), 1, "layer 1, conv, cannot be made with {'filters': 3}"),
-        (({"kind": "upsample", "factors": [2]},), 1, "layer 1, upsample, cannot be made with"),
-        (({"kind": "relu", "of": [1]},), 1, r"layer 1 is of \[1\]; expected numbers below its own"),
-        (({"kind": "relu", "of": []},), 1, r"layer 1 is of \[\]; expected numbers below"),
+        (
+            ({"kind": "conv", "filters": 3},),
+            1,
+            "layer 1, conv, cannot be built with {'filters': 3}",
+        ),
+        (({"kind": "upsample", "factors": [2]},), 1, "layer 1, upsample, cannot be built with"),
+        (
+            ({"kind": "relu", "of": [1]},),
+            1,
+            r"layer 1 has inputs \[1\]; expected numbers below its own",
+        ),
+        (({"kind": "relu", "of": []},), 1, r"layer 1 has inputs \[\]; expected numbers below"),
         (({"kind": "relu"},), 2, "code is 2; expected 1 to 1"),
         ((), 1, "code is 1; expected 1 to 0"),
     ],
 )
-def test_what_is_no_list_of_layers(layers: Any, code: int, says: str) -> None:
-    with pytest.raises(UsageError, match=says):
+def test_invalid_layer_lists_raise(layers: Any, code: int, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         build(layers, code=code)
 
 
-def test_every_kind_of_layer_says_what_it_does() -> None:
+def test_summary_names_every_kind_of_layer() -> None:
     rows = summarize(build(ODD, code=11, multiple=2), (1, 8, 8)).layers
     words = ("LeakyReLU", "ELU", "SELU", "SiLU", "sigmoid", "tanh", "ReLU", "ReLU up to 6")
     assert [row.operation for row in rows] == [

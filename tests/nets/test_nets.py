@@ -37,7 +37,7 @@ def test_encoder_and_decoder_make_the_network(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(nets.NETWORKS))
-def test_every_network_learns_in_bfloat16(name: str) -> None:
+def test_every_network_trains_in_bfloat16(name: str) -> None:
     whole = network(name).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     side = 32 if name in ("swift", "unet") else 28
     batch = torch.rand(3, 1, side, side, generator=torch.Generator().manual_seed(1))
@@ -70,7 +70,7 @@ def test_swift_is_no_larger_than_the_tutorials_network() -> None:
 
 @pytest.mark.parametrize("name", ["conv", "maxnorm", "bottleneck"])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_nothing_beyond_the_halo_changes_an_output(name: str, seed: int) -> None:
+def test_pixels_beyond_the_halo_do_not_change_the_output(name: str, seed: int) -> None:
     whole = network(name, seed)
     halo, multiple = nets.halo(whole), whole.multiple
     assert halo is not None
@@ -88,7 +88,7 @@ def test_nothing_beyond_the_halo_changes_an_output(name: str, seed: int) -> None
 
 
 @pytest.mark.parametrize(("preset", "deep"), [("fast", 0), ("balanced", 0), ("fast", 16)])
-def test_nothing_beyond_the_halo_changes_an_output_of_the_residual_unet(
+def test_pixels_beyond_the_halo_do_not_change_the_residual_unet_output(
     preset: str, deep: int
 ) -> None:
     # In doubles: what is far away counts for little.
@@ -142,21 +142,21 @@ def test_the_photo_networks_stay_within_their_multiply_adds_a_pixel(
     assert 0.9 * most < summary.multiply_adds / math.prod(summary.layers[0].shape[1:]) <= most
 
 
-def test_a_negative_number_of_feature_maps_is_told() -> None:
+def test_negative_deep_raises() -> None:
     with pytest.raises(UsageError, match="deep is -4; expected feature maps, or 0 for none"):
         network("unet", deep=-4)
 
 
-def test_an_unknown_preset_is_told_with_the_nearest() -> None:
+def test_unknown_preset_suggests_the_nearest() -> None:
     with pytest.raises(UsageError, match="unknown preset 'balance'; did you mean 'balanced'"):
         network("unet", preset="balance")
 
 
-def test_networks_of_one_size_have_no_halo() -> None:
+def test_fixed_size_networks_have_no_halo() -> None:
     assert nets.halo(network("blur")) is None
 
 
-def test_max_norm_bounds_the_columns_and_leaves_short_ones_alone() -> None:
+def test_max_norm_scales_long_columns_only() -> None:
     whole = network("maxnorm")
     first = whole.encoder.get_submodule("0")
     weight = first.get_parameter("weight")

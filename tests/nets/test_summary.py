@@ -39,7 +39,7 @@ def in_our_words(layer: keras.Layer) -> str:
 
 
 @pytest.mark.parametrize("name", list(KERAS))
-def test_layers_shapes_and_counts_are_those_of_keras(name: str) -> None:
+def test_layers_shapes_and_counts_equal_keras(name: str) -> None:
     # An enlargement by 1 is nothing, and ours leave it out.
     theirs = [layer for layer in KERAS[name][0]().layers if getattr(layer, "size", 0) != (1, 1)]
     image, *ours = summary(name).layers
@@ -55,7 +55,7 @@ def test_layers_shapes_and_counts_are_those_of_keras(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(nets.NETWORKS))
-def test_multiply_adds_are_half_the_operations_that_torch_counts(name: str) -> None:
+def test_multiply_adds_are_half_of_torchs_flop_count(name: str) -> None:
     built = network(name).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         built(torch.zeros(1, *SHAPES.get(name, MNIST)))
@@ -63,7 +63,7 @@ def test_multiply_adds_are_half_the_operations_that_torch_counts(name: str) -> N
 
 
 @pytest.mark.parametrize("name", list(nets.NETWORKS))
-def test_every_layer_is_linked_and_the_last_gives_the_image(name: str) -> None:
+def test_every_layer_is_linked_and_the_last_is_the_image(name: str) -> None:
     found = summary(name)
     assert found.parameters == nets.parameter_count(network(name))
     assert found.layers[-1].shape == SHAPES.get(name, MNIST)
@@ -95,11 +95,11 @@ def test_skip_connections_join_maps_of_one_shape() -> None:
         ("conv", "7x7x32 = 1,568 numbers for 784 pixels, no bottleneck"),
     ],
 )
-def test_the_code_is_set_against_the_image(name: str, words: str) -> None:
+def test_code_description_compares_with_the_image(name: str, words: str) -> None:
     assert summary(name).code_description == words
 
 
-def test_the_code_is_what_the_encoder_gives() -> None:
+def test_code_is_the_encoder_output() -> None:
     for name in nets.NETWORKS:
         built = network(name)
         side = 32 if name in ("swift", "unet") else 28
@@ -110,7 +110,7 @@ def test_the_code_is_what_the_encoder_gives() -> None:
         assert found.code_size == sum(one.numel() for one in maps)
 
 
-def test_colour_and_other_sizes() -> None:
+def test_color_and_other_sizes() -> None:
     built = nets.build("conv", {"channels": 3, "width": 8}, torch.Generator().manual_seed(0))
     found = summarize(built, (3, 20, 36))
     assert [format_shape(layer.shape) for layer in found.layers][:3] == [
@@ -121,7 +121,7 @@ def test_colour_and_other_sizes() -> None:
     assert found.code_description == "5x9x8 = 360 numbers for 2,160 values"
 
 
-def test_the_network_is_left_as_it_is() -> None:
+def test_summarize_does_not_change_the_network() -> None:
     built = network("swift")
     before = {key: value.clone() for key, value in built.state_dict().items()}
     assert summarize(built, MNIST) == summarize(built, MNIST)

@@ -56,7 +56,7 @@ def statistics(noise: torch.Tensor) -> dict[str, torch.Tensor]:
         ("channels", 0.4, 0.65),
     ],
 )
-def test_what_was_measured_on_real_photos_is_amid_what_is_drawn(
+def test_statistics_of_real_photos_are_within_those_drawn(
     name: str, low: float, high: float
 ) -> None:
     measured = statistics(Camera()(flat(0.45), draw(1)) - 0.45)[name]
@@ -93,13 +93,13 @@ def _linear(image: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_without_noise_a_photo_passes_unchanged(channels: int) -> None:
-    picture = torch.from_numpy(astronaut()[:99, 150:277, :channels].transpose(2, 0, 1)[None] / 255)
-    clean = torch.cat([picture.float()] * 8)
+    image = torch.from_numpy(astronaut()[:99, 150:277, :channels].transpose(2, 0, 1)[None] / 255)
+    clean = torch.cat([image.float()] * 8)
     passed = Camera(log_shot=-10.0)(clean, draw(4))
     assert float((passed - clean).abs().max()) < 2e-4
 
 
-def test_answers_are_stored_values() -> None:
+def test_output_spans_zero_to_one() -> None:
     noisy = Camera(log_shot=-1.0)(torch.rand(4, 3, 40, 40, generator=draw(5)), draw(6))
     assert float(noisy.min()) == pytest.approx(0, abs=1e-6)
     assert float(noisy.max()) == pytest.approx(1, abs=1e-6)
@@ -117,7 +117,7 @@ def test_demosaicking_equals_scipy(first_row: int, first_column: int) -> None:
     green = ~(red | blue)
     cut = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
 
-    # The bilinear one as a convolution of each colour's own samples with zeros between them.
+    # The bilinear one as a convolution of each color's own samples with zeros between them.
     tent = np.outer([1, 2, 1], [1, 2, 1]) / 4
     cross = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]]) / 4
     simple = demosaic(measured, pattern, torch.zeros(1, 1, 1, 1))[0].numpy()
@@ -138,7 +138,7 @@ def test_demosaicking_equals_scipy(first_row: int, first_column: int) -> None:
         np.testing.assert_allclose(better[channel], wanted[cut], atol=1e-12)
 
 
-def test_a_mosaic_keeps_what_was_measured() -> None:
+def test_demosaic_preserves_measured_values() -> None:
     images = torch.rand(1, 3, 8, 8, generator=draw(8))
     pattern = bayer(0, 1, 8)
     plane = mosaic(images, pattern)
@@ -148,7 +148,7 @@ def test_a_mosaic_keeps_what_was_measured() -> None:
     assert torch.equal(same, torch.ones_like(same))
 
 
-def test_the_pattern_begins_anywhere() -> None:
+def test_bayer_phase_is_random() -> None:
     pattern = Bayer.draw(200, 2, 2, draw(9))
     begins = pattern.red_rows[:, 0, 0, 0] * 2 + pattern.red_columns[:, 0, 0, 0]
     assert torch.bincount(begins).min() > 25

@@ -23,7 +23,7 @@ def draw(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def grey(level: float, shape: tuple[int, ...]) -> torch.Tensor:
+def gray(level: float, shape: tuple[int, ...]) -> torch.Tensor:
     return torch.full(shape, level)
 
 
@@ -47,9 +47,9 @@ def correlations(filters: NDArray[np.float64]) -> tuple[LagMap, ...]:
 
 
 @pytest.mark.parametrize("level", [-0.2, 0.0, 0.1, 0.35, 0.5, 0.8, 1.2])
-def test_the_variance_is_read_off_the_curve(level: float) -> None:
+def test_variance_is_interpolated_between_means(level: float) -> None:
     noise = Measured((0.1, 0.5, 0.9), ((0.02, 0.06, 0.03),), (WHITE,))
-    drawn = noise(grey(level, (4, 1, 200, 200)), draw()).double() - level
+    drawn = noise(gray(level, (4, 1, 200, 200)), draw()).double() - level
     expected = np.interp(level, noise.means, np.square(noise.sigmas[0]))
     assert float(drawn.mean()) == pytest.approx(0, abs=1e-3)
     assert float(drawn.square().mean()) == pytest.approx(expected, rel=0.02)
@@ -59,7 +59,7 @@ def test_two_means_make_shot_and_read_noise_exactly() -> None:
     gain, read = 0.01, 0.02
     noise = Measured((0.0, 1.0), ((read, (gain + read**2) ** 0.5),), (WHITE,))
     for level in (0.0, 0.2, 0.7):
-        drawn = noise(grey(level, (4, 1, 200, 200)), draw()) - level
+        drawn = noise(gray(level, (4, 1, 200, 200)), draw()) - level
         assert float(drawn.var()) == pytest.approx(gain * level + read**2, rel=0.02)
 
 
@@ -71,7 +71,7 @@ def test_two_means_make_shot_and_read_noise_exactly() -> None:
     width=st.integers(1, 12),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_correlations_are_those_asked_for_up_to_the_borders(
+def test_correlations_hold_up_to_the_borders(
     channels: int, radius: int, height: int, width: int, seed: int
 ) -> None:
     side = 2 * radius + 1
@@ -79,7 +79,7 @@ def test_correlations_are_those_asked_for_up_to_the_borders(
     maps = correlations(filters)
     noise = Measured((0.0,), ((0.1,),) * channels, maps)
     count = 6000
-    drawn = noise(grey(0.5, (count, channels, height, width)), draw(seed)).double().numpy() - 0.5
+    drawn = noise(gray(0.5, (count, channels, height, width)), draw(seed)).double().numpy() - 0.5
     # Every pair of values of an image, whatever their places.
     values = drawn.reshape(count, -1) / 0.1
     found = values.T @ values / count
@@ -103,22 +103,22 @@ def test_correlations_are_those_asked_for_up_to_the_borders(
 
 def test_independent_values_are_drawn_as_cheaply_as_gaussian_noise() -> None:
     noise = Measured((0.0,), ((0.1,),), (WHITE,))
-    clean = grey(0.5, (2, 3, 20, 20))
+    clean = gray(0.5, (2, 3, 20, 20))
     drawn = (noise(clean, draw(3)) - clean) / 0.1
     torch.testing.assert_close(drawn, torch.empty_like(clean).normal_(generator=draw(3)))
 
 
 def test_a_range_of_scales_is_drawn_for_each_image() -> None:
     noise = Measured((0.0,), ((0.1,),), (WHITE,), scale=(0.5, 2.0))
-    strengths = (noise(grey(0.5, (300, 1, 40, 40)), draw()) - 0.5).flatten(1).std(1)
+    strengths = (noise(gray(0.5, (300, 1, 40, 40)), draw()) - 0.5).flatten(1).std(1)
     assert 0.045 < float(strengths.min()) < 0.06
     assert 0.19 < float(strengths.max()) < 0.21
     assert float(strengths.mean()) == pytest.approx(0.125, rel=0.05)
 
 
-def test_clipped_where_asked() -> None:
+def test_clips_if_clip_is_set() -> None:
     free, clipped = (
-        Measured((0.0,), ((0.3,),), (WHITE,), clip=clip)(grey(0.9, (1, 1, 50, 50)), draw())
+        Measured((0.0,), ((0.3,),), (WHITE,), clip=clip)(gray(0.9, (1, 1, 50, 50)), draw())
         for clip in (False, True)
     )
     assert float(free.max()) > 1
@@ -130,37 +130,37 @@ def test_a_grey_image_gets_the_luma_of_three_channels() -> None:
     alike = np.array([[1, 0.6, 0.3], [0.6, 1, 0.2], [0.3, 0.2, 1]])
     maps = tuple(((float(alike[pair]),),) for pair in zip(*np.triu_indices(3), strict=True))
     noise = Measured((0.0,), tuple((float(sigma),) for sigma in sigmas), maps)
-    drawn = noise(grey(0.5, (4, 1, 200, 200)), draw()) - 0.5
+    drawn = noise(gray(0.5, (4, 1, 200, 200)), draw()) - 0.5
     expected = (luma * sigmas) @ alike @ (luma * sigmas)
     assert float(drawn.var()) == pytest.approx(expected, rel=0.02)
 
 
 def test_one_channel_serves_many_each_by_itself() -> None:
     lags = as_map(np.array([[0.0, 0.2, 0.0], [0.3, 1.0, 0.3], [0.0, 0.2, 0.0]]))
-    drawn = Measured((0.0,), ((0.1,),), (lags,))(grey(0.5, (20, 3, 60, 60)), draw()) - 0.5
+    drawn = Measured((0.0,), ((0.1,),), (lags,))(gray(0.5, (20, 3, 60, 60)), draw()) - 0.5
     found = np.corrcoef(drawn.transpose(0, 1).flatten(1).numpy())
     np.testing.assert_allclose(found, np.eye(3), atol=0.02)
     beside = float((drawn[..., 1:] * drawn[..., :-1]).mean()) / 0.01
     assert beside == pytest.approx(0.3, abs=0.02)
-    with pytest.raises(UsageError, match="measured in 2 channels, the images have 3"):
-        Measured((0.0,), ((0.1,),) * 2, (WHITE, APART, WHITE))(grey(0.5, (1, 3, 8, 8)), draw())
+    with pytest.raises(UsageError, match="measured in 2 channels; the images have 3"):
+        Measured((0.0,), ((0.1,),) * 2, (WHITE, APART, WHITE))(gray(0.5, (1, 3, 8, 8)), draw())
 
 
-def test_correlations_that_cannot_be_still_give_the_strength() -> None:
+def test_impossible_correlations_preserve_the_strength() -> None:
     # No noise correlates by 0.9 with all four neighbours and not at all with the next.
     lags = as_map(np.array([[0.0, 0.9, 0.0], [0.9, 1.0, 0.9], [0.0, 0.9, 0.0]]))
-    drawn = Measured((0.0,), ((0.1,),), (lags,))(grey(0.5, (20, 1, 80, 80)), draw()) - 0.5
+    drawn = Measured((0.0,), ((0.1,),), (lags,))(gray(0.5, (20, 1, 80, 80)), draw()) - 0.5
     assert float(drawn.std()) == pytest.approx(0.1, rel=0.03)
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
-        (lambda: Measured((), ((),), (WHITE,)), "expected rising numbers"),
-        (lambda: Measured((0.5, 0.5), ((0.1, 0.1),), (WHITE,)), "expected rising numbers"),
-        (lambda: Measured((float("nan"),), ((0.1,),), (WHITE,)), "expected rising numbers"),
-        (lambda: Measured((0.0, 1.0), ((0.1,),), (WHITE,)), "expected 2 numbers from 0 up"),
-        (lambda: Measured((0.0,), ((-0.1,),), (WHITE,)), "expected 1 numbers from 0 up"),
+        (lambda: Measured((), ((),), (WHITE,)), "expected increasing numbers"),
+        (lambda: Measured((0.5, 0.5), ((0.1, 0.1),), (WHITE,)), "expected increasing numbers"),
+        (lambda: Measured((float("nan"),), ((0.1,),), (WHITE,)), "expected increasing numbers"),
+        (lambda: Measured((0.0, 1.0), ((0.1,),), (WHITE,)), "expected 2 numbers of at least 0"),
+        (lambda: Measured((0.0,), ((-0.1,),), (WHITE,)), "expected 1 numbers of at least 0"),
         (lambda: Measured((0.0,), (), ()), "sigmas are empty"),
         (lambda: Measured((0.0,), ((0.1,),) * 2, (WHITE,)), "has 1 maps; expected 3"),
         (lambda: Measured((0.0,), ((0.1,),), (((1.0, 0.1),),)), "squares of one odd side"),
@@ -172,6 +172,6 @@ def test_correlations_that_cannot_be_still_give_the_strength() -> None:
         (lambda: Measured((0.0,), ((0.1,),), (WHITE,), scale=-1.0), "expected a number"),
     ],
 )
-def test_what_cannot_have_been_measured_is_refused(make: Callable[[], Measured], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_invalid_measurements_raise(make: Callable[[], Measured], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         make()

@@ -12,7 +12,7 @@ def draw(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_parts_come_by_their_weight() -> None:
+def test_parts_are_drawn_by_weight() -> None:
     mixture = Mixture(
         (
             MixturePart(1.0),
@@ -46,18 +46,18 @@ def test_a_mixture_in_a_mixture() -> None:
 
 
 @pytest.mark.parametrize("parts", [(), (MixturePart(0.0),)], ids=["no parts", "weights of 0"])
-def test_mixtures_of_nothing_are_refused(parts: tuple[MixturePart, ...]) -> None:
+def test_mixture_without_weight_raises(parts: tuple[MixturePart, ...]) -> None:
     with pytest.raises(UsageError, match="at least one part"):
         Mixture(parts)
 
 
 @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
-def test_weights_that_are_none_are_refused(weight: float) -> None:
+def test_invalid_weights_raise(weight: float) -> None:
     with pytest.raises(UsageError, match="expected 0 or more"):
         MixturePart(weight)
 
 
-def test_uncut_noise_reaches_beyond_black_and_white() -> None:
+def test_noise_without_clipping_exceeds_black_and_white() -> None:
     cut = Compose((Gaussian(0.3, clip=True), Jpeg(90.0)))
     free = without_clipping(cut)
     assert free == Compose((Gaussian(0.3), Jpeg(90.0)))

@@ -69,7 +69,7 @@ def draw(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def grey(value: float, shape: tuple[int, ...] = (8, 1, 200, 200)) -> torch.Tensor:
+def gray(value: float, shape: tuple[int, ...] = (8, 1, 200, 200)) -> torch.Tensor:
     return torch.full(shape, value)
 
 
@@ -79,7 +79,7 @@ def test_every_kind_has_an_example_here() -> None:
 
 
 @pytest.mark.parametrize("noise", EXAMPLES, ids=str)
-def test_same_generator_same_noise_and_clean_is_left_alone(noise: Noise) -> None:
+def test_same_generator_same_noise_and_input_is_unchanged(noise: Noise) -> None:
     clean = torch.rand(5, 3, 19, 23, generator=draw(9))
     kept = clean.clone()
     before = torch.get_rng_state()
@@ -115,7 +115,7 @@ def test_any_size(noise: Noise, batch: int, channels: int, height: int, width: i
     [noise for noise in EXAMPLES if not isinstance(noise, Poisson | PoissonGaussian)],
     ids=str,
 )
-def test_what_an_image_gets_does_not_depend_on_what_others_show(noise: Noise) -> None:
+def test_noise_of_an_image_does_not_depend_on_other_images(noise: Noise) -> None:
     clean = torch.rand(5, 3, 20, 20, generator=draw(9))
     other = clean.clone()
     other[2] = 0.25
@@ -147,40 +147,40 @@ def test_memory_layout_does_not_change_what_is_drawn_for_one_channel(noise: Nois
     ids=str,
 )
 def test_mean_and_variance(noise: Noise, level: float, mean: float, variance: float) -> None:
-    noisy = noise(grey(level), draw()).double()
+    noisy = noise(gray(level), draw()).double()
     count = noisy.numel()
-    centred = noisy - noisy.mean()
-    fourth = float((centred**4).mean())
+    centered = noisy - noisy.mean()
+    fourth = float((centered**4).mean())
     assert float(noisy.mean()) == pytest.approx(mean, abs=5 * (variance / count) ** 0.5)
     error = 5 * ((fourth - variance**2) / count) ** 0.5
     assert float(noisy.var()) == pytest.approx(variance, abs=error)
 
 
 def test_uniform_stays_in_its_range_and_fills_it() -> None:
-    one_sided = Uniform(0.9)(grey(0.0), draw())
+    one_sided = Uniform(0.9)(gray(0.0), draw())
     assert 0 <= float(one_sided.min()) < 0.001
     assert 0.899 < float(one_sided.max()) <= 0.9
-    symmetric = Uniform(0.9, symmetric=True)(grey(0.0), draw())
+    symmetric = Uniform(0.9, symmetric=True)(gray(0.0), draw())
     assert -0.9 <= float(symmetric.min()) < -0.899
     assert 0.899 < float(symmetric.max()) <= 0.9
 
 
 def test_gaussian_noise_is_white() -> None:
-    noise = Gaussian(1.0)(grey(0.0), draw())
+    noise = Gaussian(1.0)(gray(0.0), draw())
     for shift, axis in ((1, 2), (1, 3), (5, 3)):
         product = (noise * noise.roll(shift, axis)).double().mean()
         assert abs(float(product)) < 5 / noise.numel() ** 0.5
 
 
 @pytest.mark.parametrize("make", [lambda c: Gaussian(0.5, clip=c), lambda c: Uniform(0.9, clip=c)])
-def test_clips_only_when_told(make: Callable[[bool], Noise]) -> None:
-    free, clipped = make(False)(grey(0.6), draw()), make(True)(grey(0.6), draw())
+def test_clips_only_if_clip_is_set(make: Callable[[bool], Noise]) -> None:
+    free, clipped = make(False)(gray(0.6), draw()), make(True)(gray(0.6), draw())
     assert float(free.max()) > 1
     assert torch.equal(clipped, free.clamp(0, 1))
 
 
 def test_a_range_gives_each_image_its_own_strength() -> None:
-    noisy = Gaussian((0.1, 0.5))(grey(0.0, (400, 1, 40, 40)), draw())
+    noisy = Gaussian((0.1, 0.5))(gray(0.0, (400, 1, 40, 40)), draw())
     strengths = noisy.flatten(1).std(1).double()
     assert 0.09 < float(strengths.min()) < 0.12
     assert 0.48 < float(strengths.max()) < 0.53
@@ -188,7 +188,7 @@ def test_a_range_gives_each_image_its_own_strength() -> None:
 
 
 def test_salt_and_pepper_replaces_the_right_share() -> None:
-    noisy = SaltPepper(0.1, salt=0.75)(grey(0.5), draw())
+    noisy = SaltPepper(0.1, salt=0.75)(gray(0.5), draw())
     count = noisy.numel()
     assert float((noisy == 1).sum()) / count == pytest.approx(0.075, abs=0.003)
     assert float((noisy == 0).sum()) / count == pytest.approx(0.025, abs=0.003)
@@ -219,24 +219,24 @@ def test_blur_of_a_range_equals_scipy_image_by_image() -> None:
 
 
 @pytest.mark.parametrize("quality", [10, 49, 50, 75, 95])
-@pytest.mark.parametrize("mode", ["grey", "colour", "subsampled"])
+@pytest.mark.parametrize("mode", ["gray", "color", "subsampled"])
 def test_jpeg_is_near_libjpegs(quality: int, mode: str) -> None:
-    picture = astronaut()[100:228, 150:278]
-    if mode == "grey":
-        picture = picture[..., 1]
+    image = astronaut()[100:228, 150:278]
+    if mode == "gray":
+        image = image[..., 1]
     buffer = io.BytesIO()
     sampling = 2 if mode == "subsampled" else 0
-    Image.fromarray(picture).save(buffer, "JPEG", quality=quality, subsampling=sampling)
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality, subsampling=sampling)
     theirs = np.atleast_3d(np.asarray(Image.open(buffer)).astype(np.float64))
-    picture = np.atleast_3d(picture)
-    clean = torch.from_numpy(picture.transpose(2, 0, 1)[None] / np.float32(255))
+    image = np.atleast_3d(image)
+    clean = torch.from_numpy(image.transpose(2, 0, 1)[None] / np.float32(255))
     ours = Jpeg(float(quality), subsample=mode == "subsampled")(clean, draw())
     levels = ours[0].permute(1, 2, 0).numpy() * 255
     # libjpeg computes in integers and rounds at every station, which moves some coefficients over
-    # the border of a quantisation step. That is unbiased and below one level of 255 on average.
+    # the border of a quantization step. That is unbiased and below one level of 255 on average.
     assert np.abs(levels - theirs).mean() < 0.75
     assert np.abs((levels - theirs).mean((0, 1))).max() < 0.15
-    assert np.abs(levels - theirs).mean() < 0.4 * np.abs(picture - theirs).mean()
+    assert np.abs(levels - theirs).mean() < 0.4 * np.abs(image - theirs).mean()
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_jpeg_is_near_libjpegs(quality: int, mode: str) -> None:
         lambda: Scan(dust=0.6),
     ],
 )
-def test_strengths_out_of_range_are_refused(make: Callable[[], Noise]) -> None:
+def test_strengths_out_of_range_raise(make: Callable[[], Noise]) -> None:
     with pytest.raises(UsageError, match="expected a number"):
         make()
 
@@ -268,7 +268,7 @@ def test_unaligned_jpeg_has_its_blocks_elsewhere() -> None:
     places = set()
     for seed in range(6):
         stored = Jpeg(5.0, aligned=False)(clean, draw(seed))
-        # Coarse quantisation leaves steps between blocks; the columns where they are say where.
+        # Coarse quantization leaves steps between blocks; the columns where they are say where.
         steps = (stored[..., 1:] - stored[..., :-1]).abs().mean((0, 1, 2))
         places.add(max(range(8), key=lambda phase: float(steps[phase::8].mean())))
     assert len(places) > 2
@@ -276,6 +276,6 @@ def test_unaligned_jpeg_has_its_blocks_elsewhere() -> None:
 
 @pytest.mark.parametrize("channels", [2, 4])
 @pytest.mark.parametrize("noise", [Jpeg(50.0), Camera()], ids=str)
-def test_files_have_one_channel_or_three(noise: Noise, channels: int) -> None:
+def test_other_channel_counts_raise(noise: Noise, channels: int) -> None:
     with pytest.raises(UsageError, match="1 or 3 channels"):
         noise(torch.zeros(1, channels, 8, 8), draw())

@@ -90,7 +90,7 @@ NOISE = 'kind = "measured"\nmeans = [0.0]\nsigmas = [[0.1]]\ncorrelation = [[[1.
         (f"[noise]\n{NOISE}typo = 1", "unknown key in noise: 'typo'"),
         (f"[noise]\n{NOISE.replace('measured', 'gaussian')}", "noise.kind is 'gaussian'"),
         (f"[noise]\n{NOISE.replace('means = [0.0]', '')}", "noise.means is missing"),
-        (f"[noise]\n{NOISE.replace('0.1', '-0.1')}", "numbers from 0 up"),
+        (f"[noise]\n{NOISE.replace('0.1', '-0.1')}", "numbers of at least 0"),
         (f"[noise]\n{NOISE.replace('0.1', 'nan')}", "a row of sigmas is"),
         (f"[noise]\n{NOISE.replace('0.1', 'true')}", r"noise.sigmas.0.0 is True"),
     ],

@@ -1,4 +1,4 @@
-"""What every network here is: an encoder, a decoder, and a contract about sizes."""
+"""The base class of all networks: an encoder, a decoder, and what the images must be like."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ __all__ = ["Autoencoder"]
 
 
 class Autoencoder(nn.Module):
-    """An encoder and a decoder; `denoise` gives the image.
+    """An encoder and a decoder; `denoise` returns the image.
 
-    Calling the network gives what it `answers` with: logits, on which cross-entropy is exact at any
-    magnitude, or the image itself, which may reach out of [0, 1]. Both take (B, C, H, W) in [0, 1]
-    nominally and keep the shape.
+    Calling the network returns logits, on which cross-entropy is exact at any magnitude, or the
+    image itself, which may exceed [0, 1]; see `answers`. Both take (B, C, H, W), nominally in
+    [0, 1], and keep the shape.
 
     Parameters
     ----------
     channels
-        Of the image, in and out.
+        Channels of the image, input and output.
     encoder, decoder
-        Image to code, and code to answer. Each can be called on its own.
+        Image to code, and code to output. Each can be called separately.
     """
 
     answers: ClassVar[Literal["logits", "image"]] = "logits"
-    """What calling it gives."""
+    """What calling the network returns."""
 
     multiple: int | None = None
-    """Sides must be multiples of this; None where only the trained size works."""
+    """Sides must be multiples of this; None if only the trained size works."""
 
     black: float = 0.0
     white: float = 1.0
-    """What the image's values reach from and to, nominally; losses are told in units of that."""
+    """Nominal values of black and white; losses are in units of their difference."""
 
     arguments: dict[str, Any]
-    """The keywords it was made with by `autodenoise.nets.build`."""
+    """Keyword arguments that `autodenoise.nets.build` was called with."""
 
     def __init__(self, channels: int, encoder: nn.Module, decoder: nn.Module) -> None:
         super().__init__()
@@ -48,18 +48,18 @@ class Autoencoder(nn.Module):
         self.arguments = {}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give the answer: the clean image, or its logits."""
-        answer: Tensor = self.decoder(self.encoder(x))
-        return answer
+        """Return the clean image or its logits."""
+        output: Tensor = self.decoder(self.encoder(x))
+        return output
 
     def denoise(self, x: Tensor) -> Tensor:
-        """Give the clean image."""
-        answer: Tensor = self(x)
-        return torch.sigmoid(answer) if self.answers == "logits" else answer
+        """Return the clean image."""
+        output: Tensor = self(x)
+        return torch.sigmoid(output) if self.answers == "logits" else output
 
     def initialize(self, generator: torch.Generator) -> None:
         """Draw the initial weights."""
         glorot_uniform_(self, generator)
 
     def constrain(self) -> None:
-        """Bring the weights back to where they may be; called after every step."""
+        """Enforce constraints on the weights; called after every step."""

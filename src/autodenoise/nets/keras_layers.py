@@ -1,8 +1,8 @@
-"""The layers of Keras that a network may be put together from, in torch's layout.
+"""Layers of Keras in torch's layout, from which imported networks are built.
 
-Tensors are (B, C, H, W), or (B, N) where the layout of the image is gone. Sides come as (rows,
-columns), what lies around a map as (top, bottom, left, right). Padding is given in numbers: Keras's
-words ``same`` and ``valid`` mean others for each size.
+Tensors are (B, C, H, W), or (B, N) after `Flatten`. Sizes are (rows, columns), padding and cropping
+(top, bottom, left, right). Padding is explicit, since the numbers behind Keras's ``same`` depend on
+the size.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
     "Reshape",
     "Upsample",
     "ZeroPadding",
-    "rectify",
+    "relu",
 ]
 
 ACTIVATIONS = (
@@ -43,12 +43,10 @@ ACTIVATIONS = (
     nn.Sigmoid,
     nn.Tanh,
 )
-"""What changes each value by itself, and has neither weights nor a scale."""
-
-_Sides = tuple[int, int]
+"""Elementwise layers without weights or scale."""
 
 
-def _sides(values: Sequence[int]) -> _Sides:
+def _sides(values: Sequence[int]) -> tuple[int, int]:
     rows, columns = values
     return rows, columns
 
@@ -58,13 +56,13 @@ def _pad(x: Tensor, pads: Sequence[int], value: float = 0.0) -> Tensor:
     return functional.pad(x, (left, right, top, bottom), value=value)
 
 
-def _cut(x: Tensor, crops: Sequence[int]) -> Tensor:
+def _crop(x: Tensor, crops: Sequence[int]) -> Tensor:
     top, bottom, left, right = crops
     return x[:, :, top : -bottom or None, left : -right or None]
 
 
 class PaddedConv(nn.Conv2d):
-    """Convolution with zeros around, of which there may be more at one end: Keras's ``same``."""
+    """Convolution with zero padding that may differ between opposite sides: Keras's ``same``."""
 
     def __init__(
         self,
@@ -97,10 +95,10 @@ class PaddedConv(nn.Conv2d):
 
 
 class CroppedConvTranspose(nn.ConvTranspose2d):
-    """Transposed convolution whose full output loses some rows and columns at each end.
+    """Transposed convolution whose full output is cropped.
 
-    Keras takes the transpose of a forward convolution, and crops what that one pads. Where kernels
-    leave gaps, rows and columns are added at the end instead: `more` of them.
+    Keras transposes a forward convolution and crops what that one pads. A kernel smaller than the
+    stride needs `more` rows and columns at the end instead.
     """
 
     def __init__(
@@ -129,11 +127,11 @@ class CroppedConvTranspose(nn.ConvTranspose2d):
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Map (B, in, H, W) to (B, out, H', W')."""
         full: Tensor = super().forward(x, output_size)
-        return _cut(full, self.uneven) if self.uneven else full
+        return _crop(full, self.uneven) if self.uneven else full
 
 
 class MaxPool(nn.MaxPool2d):
-    """The largest value under a window; what lies around the map is never the largest."""
+    """Max-pooling; padding is minus infinity."""
 
     def __init__(
         self,
@@ -152,7 +150,7 @@ class MaxPool(nn.MaxPool2d):
 
 
 class AveragePool(nn.AvgPool2d):
-    """The mean under a window, of what lies within the map."""
+    """Average pooling that does not count padding."""
 
     def __init__(
         self, kernel: Sequence[int], *, stride: Sequence[int], pads: Sequence[int] = (0, 0)
@@ -161,7 +159,7 @@ class AveragePool(nn.AvgPool2d):
 
 
 class Upsample(nn.Upsample):
-    """Enlargement by whole numbers: nearest neighbour, or linear between pixels' centres."""
+    """Upsampling by integers: nearest neighbor, or bilinear between pixel centers."""
 
     def __init__(
         self, factors: Sequence[int], *, mode: Literal["nearest", "bilinear"] = "nearest"
@@ -175,7 +173,7 @@ class Upsample(nn.Upsample):
 
 
 class ZeroPadding(nn.Module):
-    """Zeros around a map."""
+    """Zero padding."""
 
     def __init__(self, pads: Sequence[int]) -> None:
         super().__init__()
@@ -187,7 +185,7 @@ class ZeroPadding(nn.Module):
 
 
 class Cropping(nn.Module):
-    """A map without some rows and columns at each end."""
+    """Remove rows and columns at each end."""
 
     def __init__(self, crops: Sequence[int]) -> None:
         super().__init__()
@@ -195,11 +193,11 @@ class Cropping(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, C, H', W')."""
-        return _cut(x, self.crops)
+        return _crop(x, self.crops)
 
 
 class Flatten(nn.Module):
-    """A map as a row of values, pixel by pixel as Keras has them: the channels come last."""
+    """Flatten in the order of Keras: channels last."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, H * W * C)."""
@@ -208,7 +206,7 @@ class Flatten(nn.Module):
 
 
 class Reshape(nn.Module):
-    """A row of values as a map: what `Flatten` has made of it, undone."""
+    """Undo `Flatten`."""
 
     def __init__(self, height: int, width: int, channels: int) -> None:
         super().__init__()
@@ -223,7 +221,7 @@ class Reshape(nn.Module):
 
 
 class ChannelScale(nn.Module):
-    """A trained factor and offset for each channel: batch normalisation as it is at inference."""
+    """A trained factor and offset per channel: batch normalization at inference."""
 
     def __init__(self, channels: int, *, vector: bool = False) -> None:
         super().__init__()
@@ -237,7 +235,7 @@ class ChannelScale(nn.Module):
 
 
 class Rescaling(nn.Module):
-    """A fixed factor and offset: one, or one for each channel."""
+    """A fixed factor and offset, for all channels or each."""
 
     factor: Tensor
     offset: Tensor
@@ -257,13 +255,13 @@ class Rescaling(nn.Module):
 
 
 class Concatenate(nn.Module):
-    """The channels of several maps, one after the other."""
+    """Concatenate channels."""
 
     def forward(self, *maps: Tensor) -> Tensor:
         """Join maps (B, Ci, H, W) into (B, C, H, W)."""
         return torch.cat(maps, 1)
 
 
-def rectify(most: float | None = None) -> nn.Module:
-    """ReLU, that may have an upper end; unlike `layers.relu` it leaves its input as it was."""
+def relu(most: float | None = None) -> nn.Module:
+    """ReLU with an optional upper limit; unlike `layers.relu`, it does not change its input."""
     return nn.ReLU() if most is None else nn.Hardtanh(0.0, most)

@@ -1,4 +1,4 @@
-"""A network that is a list of layers: what an imported network becomes."""
+"""A network built from a list of layers, such as an imported one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from autodenoise.nets.keras_layers import (
     Reshape,
     Upsample,
     ZeroPadding,
-    rectify,
+    relu,
 )
 from autodenoise.nets.layers import Add
 
@@ -46,7 +46,7 @@ LAYERS: dict[str, Callable[..., nn.Module]] = {
     "rescale": Rescaling,
     "add": Add,
     "concatenate": Concatenate,
-    "relu": rectify,
+    "relu": relu,
     "leaky-relu": nn.LeakyReLU,
     "elu": nn.ELU,
     "selu": nn.SELU,
@@ -54,7 +54,7 @@ LAYERS: dict[str, Callable[..., nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
 }
-"""The name of each kind of layer, as a list of layers writes it in ``kind``."""
+"""Each layer by its ``kind`` in a list of layers."""
 
 SMALL: tuple[dict[str, Any], ...] = (
     {"kind": "conv", "channels_in": 1, "channels_out": 8, "kernel": [3, 3], "pads": [1, 1, 1, 1]},
@@ -64,29 +64,29 @@ SMALL: tuple[dict[str, Any], ...] = (
     {"kind": "conv", "channels_in": 8, "channels_out": 1, "kernel": [3, 3], "pads": [1, 1, 1, 1]},
     {"kind": "sigmoid"},
 )
-"""A small network for grey images, to see how such a list is written."""
+"""An example: a small network for gray images."""
 
 
 class LayeredAutoencoder(Autoencoder):
-    """The network that a list of layers describes.
+    """A network built from a list of layers.
 
     Parameters
     ----------
     channels
-        Of the image.
+        Channels of the image.
     layers
-        One after the other, each the keywords of its kind in `LAYERS`, with its ``kind``. A layer
-        takes what the one before it gives; or, with ``of``, what the layers of these numbers give.
-        The first layer has number 1, and 0 is the image.
+        Each layer as its ``kind`` in `LAYERS` and the keyword arguments of that kind. Its input is
+        the output of the previous layer or, with ``of``, those of the layers with these numbers.
+        Layer 1 is the first, 0 is the image.
     code
-        How many of the layers are the encoder.
+        Number of layers in the encoder.
     multiple
-        Sides must be multiples of this; None where only one size works.
+        Sides must be multiples of this; None if only one size works.
 
     Raises
     ------
     UsageError
-        A layer is of an unknown kind, cannot be made with its keywords, or takes what comes later.
+        A layer has an unknown kind, invalid arguments, or an input that comes later.
     """
 
     answers = "image"
@@ -98,54 +98,56 @@ class LayeredAutoencoder(Autoencoder):
         code: int = 3,
         multiple: int | None = None,
     ) -> None:
-        parts = [_made(number, layer) for number, layer in enumerate(layers, 1)]
+        parts = [_build_layer(number, layer) for number, layer in enumerate(layers, 1)]
         if not 1 <= code <= len(parts):
-            raise UsageError(f"code is {code}; expected 1 to {len(parts)}, as there are layers")
-        # The number of the last layer that takes what each gives.
+            raise UsageError(f"code is {code}; expected 1 to {len(parts)}, the number of layers")
+        # The last layer that uses each output.
         last = {0: 0} | {source: number for number, (_, of) in enumerate(parts, 1) for source in of}
-        handed = [number for number, taken in last.items() if number <= code < taken]
-        # What nothing takes is the answer.
-        handed = sorted(handed) or [code]
+        outputs = sorted(number for number, used in last.items() if number <= code < used)
+        # If no later layer uses any, the encoder is the whole network.
+        outputs = outputs or [code]
         super().__init__(
             channels,
-            encoder=_Stretch(parts[:code], 0, [0], handed),
-            decoder=_Stretch(parts[code:], code, handed, [len(parts)]),
+            encoder=_Layers(parts[:code], 0, [0], outputs),
+            decoder=_Layers(parts[code:], code, outputs, [len(parts)]),
         )
         self.multiple = multiple
 
 
-class _Stretch(nn.Module):
-    """Some layers that follow each other; several tensors come or go as a list."""
+class _Layers(nn.Module):
+    """Consecutive layers, numbered from `first` + 1; several inputs or outputs are a list."""
 
     def __init__(
         self,
         parts: Sequence[tuple[nn.Module, tuple[int, ...]]],
-        done: int,
-        taken: Sequence[int],
-        handed: Sequence[int],
+        first: int,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layer for layer, _ in parts)
         self.sources = [of for _, of in parts]
-        self.done, self.taken, self.handed = done, taken, handed
+        self.first, self.inputs, self.outputs = first, inputs, outputs
 
     def forward(self, x: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
-        values = dict(zip(self.taken, [x] if isinstance(x, Tensor) else x, strict=True))
+        values = dict(zip(self.inputs, [x] if isinstance(x, Tensor) else x, strict=True))
         for number, (layer, of) in enumerate(zip(self.layers, self.sources, strict=True), 1):
-            values[self.done + number] = layer(*(values[source] for source in of))
-        given = [values[number] for number in self.handed]
-        return given[0] if len(given) == 1 else given
+            values[self.first + number] = layer(*(values[source] for source in of))
+        results = [values[number] for number in self.outputs]
+        return results[0] if len(results) == 1 else results
 
 
-def _made(number: int, layer: Mapping[str, Any]) -> tuple[nn.Module, tuple[int, ...]]:
-    """Make one layer; give it with the numbers of those whose values it takes."""
-    told = dict(layer)
-    kind, of = told.pop("kind", ""), tuple(told.pop("of", [number - 1]))
+def _build_layer(number: int, layer: Mapping[str, Any]) -> tuple[nn.Module, tuple[int, ...]]:
+    """Build a layer; return it and the numbers of its inputs."""
+    arguments = dict(layer)
+    kind, of = arguments.pop("kind", ""), tuple(arguments.pop("of", [number - 1]))
     if kind not in LAYERS:
         raise unknown_name("kind of layer", str(kind), LAYERS)
     if not of or not all(type(source) is int and 0 <= source < number for source in of):
-        raise UsageError(f"layer {number} is of {list(of)}; expected numbers below its own")
+        raise UsageError(f"layer {number} has inputs {list(of)}; expected numbers below its own")
     try:
-        return LAYERS[kind](**told), of
+        return LAYERS[kind](**arguments), of
     except (RuntimeError, TypeError, ValueError) as error:
-        raise UsageError(f"layer {number}, {kind}, cannot be made with {told}: {error}") from None
+        raise UsageError(
+            f"layer {number}, {kind}, cannot be built with {arguments}: {error}"
+        ) from None

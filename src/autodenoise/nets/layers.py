@@ -37,11 +37,11 @@ class Conv(nn.Conv2d):
 
 
 class ConvTranspose(nn.ConvTranspose2d):
-    """Transposed convolution, kernel 3: with stride 2 twice the size, as Keras's ``same`` gives.
+    """Transposed convolution, kernel 3: with stride 2 twice the size, like Keras's ``same``.
 
     The full output of stride 2 and kernel 3 has 2n + 1 rows and columns. Keras takes the transpose
     of a forward ``same`` convolution, whose one row of padding lies at the end, so the last row
-    and column go. torch's own padding can only crop both ends alike.
+    and column are removed. torch's padding can only crop both ends equally.
 
     With stride 1 this is Keras's ``valid``: n + 2 rows and columns.
     """
@@ -52,9 +52,9 @@ class ConvTranspose(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Map (B, in, H, W) to (B, out, H', W')."""
-        # Autocast, which would turn the weights to bfloat16, knows torch's own operators alone.
-        ours = x.is_cpu and self.training and not torch.is_autocast_enabled("cpu")
-        if ours and not torch.compiler.is_exporting():
+        # Autocast converts weights to bfloat16 for torch's own operators only.
+        fast = x.is_cpu and self.training and not torch.is_autocast_enabled("cpu")
+        if fast and not torch.compiler.is_exporting():
             assert self.bias is not None
             result: Tensor = _TransposeOnCpu.apply(x, self.weight, self.bias, self.stride[0])  # type: ignore[no-untyped-call]
             return result
@@ -63,11 +63,11 @@ class ConvTranspose(nn.ConvTranspose2d):
 
 
 class _TransposeOnCpu(torch.autograd.Function):
-    """The same transposed convolution through oneDNN, half again as fast to train.
+    """The same transposed convolution through oneDNN, which trains 1.5 times as fast.
 
-    torch runs transposed convolutions on the CPU by its own matrix products, in row-major memory.
-    But their forward pass is a convolution's gradient with respect to its input, which torch gives
-    to oneDNN, channels last; and their gradients are a convolution and its weight gradient.
+    torch runs transposed convolutions on the CPU with its own matrix products, in row-major memory.
+    Their forward pass is also a convolution's gradient with respect to its input, which torch runs
+    with oneDNN, channels last; and their gradients are a convolution and its weight gradient.
     """
 
     @staticmethod
@@ -75,12 +75,12 @@ class _TransposeOnCpu(torch.autograd.Function):
         ctx.save_for_backward(x, weight)
         ctx.stride = stride
         height, width = (stride * (side - 1) + weight.shape[2] for side in x.shape[2:])
-        # Only its shape and layout are read.
+        # Only its shape and layout matter.
         shape = (len(x), weight.shape[1], height, width)
         image = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
         full = _convolution_gradients(x, image, weight, stride, input_alone=True)
         full.add_(bias.view(-1, 1, 1))
-        # Whole where it can be: autograd lets nobody write into a view that it was handed.
+        # Not a view if stride is 1: autograd forbids in-place changes of a returned view.
         return full if stride == 1 else full[:, :, : 1 - stride, : 1 - stride]
 
     @staticmethod
@@ -105,7 +105,7 @@ class _TransposeOnCpu(torch.autograd.Function):
 def _convolution_gradients(
     gradient: Tensor, image: Tensor, weight: Tensor, stride: int, *, input_alone: bool
 ) -> Tensor:
-    """Give the gradient of ``conv2d(image, weight, stride)``: for the image, or the weight."""
+    """Return the gradient of ``conv2d(image, weight, stride)`` for the image or the weight."""
     for_image, for_weight, _ = torch.ops.aten.convolution_backward(
         gradient,
         image,
@@ -124,7 +124,7 @@ def _convolution_gradients(
 
 
 class Add(nn.Module):
-    """The sum of two feature maps: where a skip connection comes in."""
+    """The sum of two feature maps, for skip connections."""
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """Add (B, C, H, W) and another of that shape."""
@@ -132,7 +132,7 @@ class Add(nn.Module):
 
 
 class PadToMultiple(nn.Module):
-    """Zeros around (B, C, H, W), evenly, up to the next multiple in both sides."""
+    """Zero padding of (B, C, H, W), centered, to the next multiple of both sides."""
 
     def __init__(self, multiple: int) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ class PadToMultiple(nn.Module):
 
 
 class CenterCrop(nn.Module):
-    """The middle of (B, C, H, W): what `PadToMultiple` has put zeros around."""
+    """The center of (B, C, H, W), to undo `PadToMultiple`."""
 
     def forward(self, x: Tensor, height: int, width: int) -> Tensor:
         """Map (B, C, H, W) to (B, C, height, width)."""
@@ -154,7 +154,7 @@ class CenterCrop(nn.Module):
 
 
 def relu() -> nn.Module:
-    """ReLU in the memory of its input; every use follows a layer that does not need it again."""
+    """In-place ReLU; every use follows a layer that does not need its output again."""
     return nn.ReLU(inplace=True)
 
 
@@ -162,25 +162,25 @@ def pool() -> nn.Module:
     """Max-pooling by 2, ``same``: an odd last row or column is pooled alone.
 
     Networks here pool before the ReLU. Maximum and ReLU are both monotonic, so they commute, and a
-    quarter of the values is left to rectify.
+    quarter of the values remains for the ReLU.
     """
     return nn.MaxPool2d(2, ceil_mode=True)
 
 
 def upsample() -> nn.Module:
-    """Nearest-neighbour enlargement by 2."""
+    """Nearest-neighbor upsampling by 2."""
     return nn.Upsample(scale_factor=2, mode="nearest")
 
 
 def glorot_uniform_(network: nn.Module, generator: torch.Generator) -> None:
-    """Keras's defaults: Glorot uniform kernels and zero biases."""
+    """Draw Keras's defaults: Glorot uniform kernels and zero biases."""
     for layer in _weighted(network):
         nn.init.xavier_uniform_(layer.weight, generator=generator)
         _zero_bias_(layer)
 
 
 def he_uniform_(network: nn.Module, generator: torch.Generator) -> None:
-    """He uniform kernels and zero biases.
+    """Draw He uniform kernels and zero biases.
 
     Keras reads the fan-in from the last but one axis of the kernel, which for a transposed
     convolution is the number of *output* channels; torch's second axis is that same number.
@@ -202,7 +202,7 @@ def _zero_bias_(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> None:
 
 @torch.no_grad()
 def clip_kernel_columns(network: nn.Module, limit: float) -> None:
-    """Keras's ``max_norm(limit)`` with its default axis 0, on every kernel, in place.
+    """Apply Keras's ``max_norm(limit)`` with its default axis 0 to every kernel, in place.
 
     Axis 0 of a Keras kernel is its *height*, so the norm is taken over kh alone, for each column,
     input and output channel: axis 2 here.

@@ -1,9 +1,9 @@
-"""The network for pictures: a residual U-Net without biases, in three sizes."""
+"""The network for photos: a residual U-Net without biases, in three sizes."""
 
 from __future__ import annotations
 
 from operator import gt
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,32 +15,16 @@ from autodenoise.nets.layers import Add, he_uniform_, relu
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["PRESETS", "Preset", "ResidualUNet", "change_channels", "grow"]
+__all__ = ["ResidualUNet", "change_channels", "grow"]
 
 
-class Preset(NamedTuple):
-    """One size of the family.
-
-    Attributes
-    ----------
-    widths
-        Feature maps at 1/2, 1/4 and 1/8 of the image's sides.
-    blocks
-        Residual blocks at each of these: as many on the way up as on the way down.
-    """
-
-    widths: tuple[int, int, int]
-    blocks: int
-
-
-PRESETS: dict[str, Preset] = {
-    "fast": Preset((32, 64, 96), 1),
-    "balanced": Preset((48, 96, 160), 2),
-    "best": Preset((64, 128, 192), 4),
+# Feature maps at 1/2, 1/4 and 1/8 of the image's sides, and residual blocks at each of these, both
+# down and up: 0.42, 1.92 and 5.9 million parameters for color.
+_PRESETS = {
+    "fast": ((32, 64, 96), 1),
+    "balanced": ((48, 96, 160), 2),
+    "best": ((64, 128, 192), 4),
 }
-"""The sizes by name: 0.42, 1.92 and 5.9 million parameters in colour."""
-
-
 _FROM_DEEP = "decoder.to_coarse.weight"
 
 
@@ -49,7 +33,7 @@ def _conv(channels_in: int, channels_out: int) -> nn.Module:
 
 
 class _Block(nn.Module):
-    """Conv, ReLU, conv, and what came in."""
+    """Conv, ReLU, conv, plus the input."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -66,7 +50,7 @@ def _blocks(width: int, count: int) -> nn.Module:
 
 
 class _Encoder(nn.Module):
-    """Image to itself and to feature maps at 1/2, 1/4, 1/8 and, if any, 1/16 of its sides."""
+    """Map an image to itself and feature maps at 1/2, 1/4, 1/8 and maybe 1/16 of its sides."""
 
     def __init__(self, channels: int, widths: Sequence[int], blocks: int, deep: int) -> None:
         super().__init__()
@@ -92,7 +76,7 @@ class _Encoder(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """Feature maps back to an image; all that is finer than the coarsest comes in by addition."""
+    """Map feature maps back to an image; skip connections are added."""
 
     def __init__(
         self, channels: int, widths: Sequence[int], blocks: int, deep: int, residual: bool
@@ -123,30 +107,30 @@ class _Decoder(nn.Module):
 class ResidualUNet(Autoencoder):
     """A skip U-Net of residual blocks whose outermost skip is the image itself.
 
-    It has neither biases nor normalisation, so that an image twice as bright gives an answer twice
-    as bright, and noise stronger than any it was trained on is still taken for noise (Mohan et al.
-    2020). Its halo follows from its blocks alone and does not depend on the image.
+    It has neither biases nor normalization, so its output scales with the input, and it removes
+    noise stronger than it was trained on (Mohan et al. 2020). Its halo does not depend on the
+    image.
 
     Parameters
     ----------
     channels
-        Of the image.
+        Channels of the image.
     preset
-        A size of `PRESETS`: ``fast``, ``balanced`` or ``best``.
+        Size: ``fast``, ``balanced`` or ``best``.
     deep
-        Feature maps at 1/16 of the image's sides, below those of the preset; 0 for no such level.
-        They cost little, as there are few pixels there, and let an output see twice as far.
+        Feature maps at 1/16 of the image's sides; 0 for no such level. They cost little, since
+        there are few pixels, and double the receptive field.
     residual
-        Whether the image itself is added to the answer. A network that learns from hidden pixels
-        (Noise2Void) would add back what stands in their place.
+        Whether the image itself is added to the output. Not for training on masked pixels
+        (Noise2Void), where this would add the replacement values to the output.
     black, white
-        Nominal range of the images, which the network takes to [0, 1] and back. That of dim
-        microscopy may be a small part of what the file could hold.
+        Nominal range of the images, which the network maps to [0, 1] and back. Dim microscopy
+        images may use a small part of the range of their files.
 
     Raises
     ------
     UsageError
-        There is no such preset, deep is negative, or black is not below white.
+        The preset is unknown, `deep` is negative, or `black` is not below `white`.
 
     References
     ----------
@@ -167,28 +151,28 @@ class ResidualUNet(Autoencoder):
         black: float = 0.0,
         white: float = 1.0,
     ) -> None:
-        if preset not in PRESETS:
-            raise unknown_name("preset", preset, PRESETS)
+        if preset not in _PRESETS:
+            raise unknown_name("preset", preset, _PRESETS)
         if deep < 0:
             raise UsageError(f"network: deep is {deep}; expected feature maps, or 0 for none")
         if not black < white:
             raise UsageError(f"network: black is {black:g}; expected less than white, {white:g}")
-        size = *PRESETS[preset], deep
+        size = *_PRESETS[preset], deep
         super().__init__(channels, _Encoder(channels, *size), _Decoder(channels, *size, residual))
         self.multiple = 16 if deep else 8
         self.black, self.white = black, white
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give the clean image."""
+        """Return the clean image."""
         if (self.black, self.white) == (0, 1):
             return super().forward(x)
-        span = self.white - self.black
-        # Sums alone: model files have no operator Sub.
-        return super().forward((x + -self.black) / span) * span + self.black
+        scale = self.white - self.black
+        # Adds the negative, since Sub is not an operator of model files.
+        return super().forward((x + -self.black) / scale) * scale + self.black
 
     @torch.no_grad()
     def initialize(self, generator: torch.Generator) -> None:
-        """Draw He uniform weights, faint where they end a residual: it starts near the identity."""
+        """Draw He uniform weights, small at the end of each residual to start near the identity."""
         he_uniform_(self, generator)
         for name, weight in self.named_parameters():
             if name.endswith((".second.weight", ".tail.weight")):
@@ -196,49 +180,41 @@ class ResidualUNet(Autoencoder):
 
 
 def change_channels(weights: Mapping[str, Tensor], given: int, wanted: int) -> dict[str, Tensor]:
-    """Turn weights for images of some number of channels into ones for another number.
+    """Convert the weights of a `ResidualUNet` from `given` to `wanted` channels.
 
-    The new network does to an image whose channels are all the same what the old one did to it,
-    averaged over its channels: somewhere to start from.
-
-    Parameters
-    ----------
-    weights
-        A `ResidualUNet`'s by name.
-    given, wanted
-        Channels that it has, and that it is to have.
+    For an image with equal channels, the output is that of the original network, averaged over its
+    channels: a starting point for training.
     """
-    turned = dict(weights)
+    converted = dict(weights)
     if given == wanted:
-        return turned
+        return converted
     for name, axis in (("encoder.head.weight", 1), ("decoder.tail.weight", 0)):
-        # Channel by channel, four numbers each: the pixels of a 2x2 square.
+        # Each channel has four entries: the pixels of a 2x2 square.
         shape = list(weights[name].shape)
         apart = weights[name].reshape([*shape[:axis], given, 4, *shape[axis + 1 :]])
         mean = apart.mean(axis, keepdim=True).repeat_interleave(wanted, axis)
         share = given / wanted if name == "encoder.head.weight" else 1
-        turned[name] = share * mean.flatten(axis, axis + 1)
-    return turned
+        converted[name] = share * mean.flatten(axis, axis + 1)
+    return converted
 
 
 def grow(weights: Mapping[str, Tensor], drawn: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Put a network's weights into those of a larger one, which then answers as the small one did.
+    """Put the weights of a `ResidualUNet` into a larger one, keeping the function it computes.
 
-    Feature maps that are new are made from all there are, but nothing that was there before reads
-    them yet, and blocks that are new add nothing yet. Both get gradients, so that training brings
-    them in from its first steps on.
+    New feature maps are computed from all others, but the weights that read them are zero, and new
+    blocks add nothing. Both get gradients, so training uses them from its first steps.
 
     Parameters
     ----------
     weights
-        The small `ResidualUNet`'s by name. One of the same size gives them back.
+        Weights of the small network.
     drawn
-        The large one's as it was initialised, for as many channels.
+        Initial weights of the large one, for the same number of channels.
 
     Raises
     ------
     ValueError
-        It is the other that is larger.
+        `weights` are those of a larger network.
 
     References
     ----------
@@ -252,8 +228,8 @@ def grow(weights: Mapping[str, Tensor], drawn: Mapping[str, Tensor]) -> dict[str
             raise ValueError(
                 "its network is larger; a network can start from one of at most its size"
             )
-    put = {name: new.clone() for name, new in drawn.items()}
-    for name, new in put.items():
+    grown = {name: new.clone() for name, new in drawn.items()}
+    for name, new in grown.items():
         if name in weights:
             old = weights[name]
             outputs = 1 if name.startswith("decoder.to_") else 0
@@ -261,4 +237,4 @@ def grow(weights: Mapping[str, Tensor], drawn: Mapping[str, Tensor]) -> dict[str
             new[: len(old), : old.shape[1]] = old
         elif name.endswith(".second.weight") or name == _FROM_DEEP:
             new.zero_()
-    return put
+    return grown

@@ -1,4 +1,4 @@
-"""What a network is made of: its layers in order, with shapes, parameters and multiply-adds."""
+"""A network's layers in order, with shapes, parameters and multiply-adds."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 __all__ = ["LayerSummary", "NetworkSummary", "Shape", "format_shape", "summarize"]
 
 Shape = tuple[int, ...]
-"""(C, H, W), or (N,) where the layout of the image is gone."""
+"""(C, H, W), or (N,) after flattening."""
 
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """A row of a summary.
+    """One layer of a `NetworkSummary`.
 
     Attributes
     ----------
     operation
-        The operation, with the activation that follows it: ``"Conv 3x3 same + ReLU"``.
+        What the layer does, and the activation after it: ``"Conv 3x3 same + ReLU"``.
     inputs
-        The rows, counted from 0, whose outputs it takes in; empty for the image itself.
+        Indices of the layers whose outputs it takes; empty for the image itself.
     shape
-        Of its output, without the batch.
+        Shape of its output, without the batch.
     parameters
-        Count of its trained numbers.
+        Number of its parameters.
     multiply_adds
-        Multiply-adds for one image. Those with the zeros of a padding count, as they are computed;
-        biases, sums and activations do not.
+        Multiply-adds for one image, including those with padding zeros, without biases, sums and
+        activations.
     """
 
     operation: str
@@ -49,15 +49,15 @@ class LayerSummary:
 
 @dataclass(frozen=True)
 class NetworkSummary:
-    """A network's layers, in the order in which they are computed.
+    """A network's layers, in order of computation.
 
     Attributes
     ----------
     layers
-        The first is the image.
+        All layers; the first is the image.
     code
-        The rows that the encoder hands to the decoder: one, or, where skip connections pass the
-        code by, several of which the last is the code.
+        Indices of the layers that the encoder passes to the decoder: the code, preceded by any
+        skip connections.
     """
 
     layers: tuple[LayerSummary, ...]
@@ -65,7 +65,7 @@ class NetworkSummary:
 
     @property
     def parameters(self) -> int:
-        """Count of all trained numbers."""
+        """Number of parameters."""
         return sum(layer.parameters for layer in self.layers)
 
     @property
@@ -75,12 +75,12 @@ class NetworkSummary:
 
     @property
     def code_size(self) -> int:
-        """Count of all that the encoder hands to the decoder."""
+        """Number of values that the encoder passes to the decoder."""
         return sum(math.prod(self.layers[row].shape) for row in self.code)
 
     @property
     def code_description(self) -> str:
-        """How large that is: ``"2x2x4 = 16 numbers for 784 pixels"``; also if it is no less."""
+        """The size of the code in words: ``"2x2x4 = 16 numbers for 784 pixels"``."""
         sizes = " + ".join(format_shape(self.layers[row].shape) for row in self.code)
         equals = "" if sizes == str(self.code_size) else f"{sizes} = "
         image = self.layers[0].shape
@@ -90,37 +90,36 @@ class NetworkSummary:
 
 
 def format_shape(shape: Shape) -> str:
-    """Write a shape as Keras orders it, channels last: ``"28x28x32"``."""
+    """Format a shape in Keras's order, channels last: ``"28x28x32"``."""
     return "x".join(str(size) for size in (*shape[1:], shape[0]))
 
 
 @torch.no_grad()
 def summarize(network: Autoencoder, shape: tuple[int, int, int]) -> NetworkSummary:
-    """Send zeros through a network and note each layer that they pass.
+    """Run a network on zeros and record each layer.
 
-    An activation has no row of its own: it stands in the row of the layer that it follows. Networks
-    here pool before the ReLU, so the ReLU stands with the pooling; it commutes with a maximum, and
-    the tutorials' own order, ReLU first, gives the same values. The sigmoid of
-    `Autoencoder.denoise` stands in the last row, where the network answers with logits.
+    An activation is part of the layer that it follows. Networks here pool before the ReLU, which
+    equals the tutorials' order since maximum and ReLU commute. The sigmoid of `Autoencoder.denoise`
+    is part of the last layer if the network returns logits.
 
-    Layers are linked by the tensors themselves: what one gives and another takes. So whatever
-    changes or joins tensors between image and answer has to be a module.
+    Layers are linked by the identity of their input and output tensors, so every operation between
+    input and output has to be a module.
 
     Parameters
     ----------
     network
-        Left as it is.
+        Unchanged afterward.
     shape
-        Of the image, (channels, height, width).
+        (channels, height, width) of the image.
     """
     layers = [LayerSummary("Image", (), shape)]
     image = next(network.parameters()).new_zeros(1, *shape)
-    # The row that each tensor is of. They are kept, since a freed one's id would be given anew.
+    # The layer of each tensor. Tensors are kept alive, since ids of freed ones are reused.
     rows: dict[int, int] = {id(image): 0}
-    kept = [image]
+    alive = [image]
     code: list[int] = []
 
-    def note(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+    def record(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
         sources = tuple(rows[id(value)] for value in inputs if isinstance(value, Tensor))
         if isinstance(module, ACTIVATIONS):
             (row,) = sources
@@ -130,18 +129,18 @@ def summarize(network: Autoencoder, shape: tuple[int, int, int]) -> NetworkSumma
             row = len(layers)
             layers.append(_layer(module, inputs[0], output, sources))
         rows[id(output)] = row
-        kept.append(output)
+        alive.append(output)
 
-    def note_code(_module: nn.Module, _inputs: object, output: Tensor | list[Tensor]) -> None:
-        handed = [output] if isinstance(output, Tensor) else output
-        code.extend(rows[id(value)] for value in handed)
+    def record_code(_module: nn.Module, _inputs: object, output: Tensor | list[Tensor]) -> None:
+        values = [output] if isinstance(output, Tensor) else output
+        code.extend(rows[id(value)] for value in values)
 
     hooks = [
-        module.register_forward_hook(note)
+        module.register_forward_hook(record)
         for module in network.modules()
         if not list(module.children())
     ]
-    hooks.append(network.encoder.register_forward_hook(note_code))
+    hooks.append(network.encoder.register_forward_hook(record_code))
     try:
         network(image)
     finally:
@@ -172,7 +171,7 @@ def _operation(module: nn.Module, x: Tensor, y: Tensor) -> str:
         case nn.Conv2d():
             return f"Conv {_kernel(module, x, y)}"
         case nn.ConvTranspose2d():
-            # The convolution that it is the transpose of maps y to x.
+            # It is the transpose of a convolution from y to x.
             return f"ConvTranspose {_kernel(module, y, x)}"
         case nn.MaxPool2d():
             return f"MaxPool {_window(module)}"
@@ -217,14 +216,14 @@ def _window(pool: nn.MaxPool2d | nn.AvgPool2d) -> str:
 
 
 def _kernel(layer: nn.Conv2d | nn.ConvTranspose2d, large: Tensor, small: Tensor) -> str:
-    """Kernel, stride and padding in Keras's words."""
+    """Return kernel, stride and padding in Keras's words."""
     (rows, columns), (stride, _) = layer.kernel_size, layer.stride
     words = f"{rows}x{columns}"
     if stride > 1:
         words += f" stride {stride}"
     if max(layer.dilation) > 1:
         words += f" dilation {max(layer.dilation)}"
-    # Kernels that do not overlap leave nothing to pad.
+    # Kernels that do not overlap need no padding.
     if rows > stride:
         same = small.shape[2] == math.ceil(large.shape[2] / stride)
         words += " same" if same else " valid"

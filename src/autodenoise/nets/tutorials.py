@@ -1,6 +1,6 @@
 """The autoencoders of the five tutorials, layer for layer.
 
-ReLU follows every layer but the last, whose sigmoid is part of `Autoencoder.denoise`.
+A ReLU follows every layer except the last, whose sigmoid is part of `Autoencoder.denoise`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ConvAutoencoder(Autoencoder):
             channels,
             encoder=_pooled_twice(channels, width),
             decoder=nn.Sequential(
-                # The ReLU behind a crop copies: in place it would walk a strided view.
+                # Not in place, since the cropped output is a strided view.
                 *(ConvTranspose(width, width, stride=2), nn.ReLU()),
                 *(ConvTranspose(width, width, stride=2), nn.ReLU()),
                 Conv(width, channels),
@@ -91,7 +91,7 @@ class DenseAutoencoder(Autoencoder):
 
 
 class MaxNormAutoencoder(Autoencoder):
-    """Unpadded convolutions, He initialisation and a max-norm constraint; 47,425 parameters.
+    """Unpadded convolutions, He initialization and a max-norm constraint; 47,425 parameters.
 
     The network of Michelucci and Sperti, "Denoising Images with Autoencoders based on CNNs" (2020).
     """
@@ -118,7 +118,7 @@ class MaxNormAutoencoder(Autoencoder):
         he_uniform_(self, generator)
 
     def constrain(self) -> None:
-        """Scale down the kernels' columns that are longer than `max_norm`."""
+        """Scale down kernel columns whose norm exceeds `max_norm`."""
         clip_kernel_columns(self, self.max_norm)
 
 
@@ -126,7 +126,7 @@ class BlurAutoencoder(Autoencoder):
     """Three pooled convolutions to a code of 4x4x8; 4,385 parameters.
 
     The network of the "denoise example" after Chollet, "Building Autoencoders in Keras" (2016).
-    Its one unpadded convolution makes 28 of 16 rows, so only 28x28 comes back at its size.
+    Its one unpadded convolution reduces 16 rows to 14, so only 28x28 images keep their size.
     """
 
     def __init__(self, channels: int = 1) -> None:
@@ -147,10 +147,10 @@ class BlurAutoencoder(Autoencoder):
 
 
 class BottleneckAutoencoder(Autoencoder):
-    """Pooled convolutions down, nearest-neighbour enlargement up; 28,353 parameters.
+    """Pooled convolutions down, nearest-neighbor upsampling up; 28,353 parameters.
 
-    The network that the lab sheet "Convolutional Autoencoder for Image Denoising" prints a summary
-    of and trains.
+    The network that the lab sheet "Convolutional Autoencoder for Image Denoising" summarizes and
+    trains.
     """
 
     multiple = 4
@@ -170,8 +170,8 @@ class BottleneckAutoencoder(Autoencoder):
 class DeepBottleneckAutoencoder(Autoencoder):
     """Four poolings to a code of 2x2x4, an 8x8 unpadded exit; 5,489 parameters.
 
-    The network in the same lab sheet's program listing. The unpadded 5x5 convolution makes 28 of
-    32 rows, so only 28x28 comes back at its size.
+    The network in the same lab sheet's program listing. The unpadded 5x5 convolution reduces 32
+    rows to 28, so only 28x28 images keep their size.
     """
 
     def __init__(self, channels: int = 1) -> None:
@@ -188,7 +188,7 @@ class DeepBottleneckAutoencoder(Autoencoder):
                 *(Conv(8, 8), relu(), upsample()),
                 *(Conv(8, 8), relu(), upsample()),
                 *(Conv(8, 8), relu(), upsample()),
-                # The program enlarges by 1 behind this layer, which changes nothing.
+                # The program upsamples by 1 after this layer, which has no effect.
                 *(Conv(8, 8, 5, valid=True), relu()),
                 Conv(8, channels),
             ),

@@ -1,4 +1,4 @@
-"""Our own small network: a U-Net behind a pixel-unshuffle stem."""
+"""A small U-Net after a pixel-unshuffle."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["SwiftAutoencoder"]
 
 
 class _Encoder(nn.Module):
-    """Image to feature maps at 1/2, 1/4 and 1/8 of its sides, finest first."""
+    """Map an image to feature maps at 1/2, 1/4 and 1/8 of its sides, finest first."""
 
     def __init__(self, channels: int, widths: Sequence[int]) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class _Encoder(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """Feature maps back to logits; the finer ones come in as additive skips."""
+    """Map feature maps back to logits; skip connections are added."""
 
     def __init__(self, channels: int, widths: Sequence[int]) -> None:
         super().__init__()
@@ -67,20 +67,20 @@ class _Decoder(nn.Module):
 class SwiftAutoencoder(Autoencoder):
     """A skip U-Net that works at 1/2, 1/4 and 1/8 of the image's sides.
 
-    Most multiply-adds of a small autoencoder go into its full-resolution layers; here a
-    pixel-unshuffle (Shi et al. 2016) folds 2x2 pixels into channels first, so the same number of
-    parameters costs a fraction of the time and sees the whole digit. Sides are padded with zeros
-    to a multiple of 8 inside.
+    A small autoencoder spends most multiply-adds on full-resolution layers. Here a pixel-unshuffle
+    (Shi et al. 2016) first folds 2x2 pixels into channels, so as many parameters take a fraction of
+    the time and have a receptive field of the whole digit. The network pads sides with zeros to a
+    multiple of 8.
 
     Parameters
     ----------
     channels
-        Of the image.
+        Channels of the image.
     widths
         Feature maps at 1/2, 1/4 and 1/8. The default has 27,988 parameters at one channel.
     dark
-        The grey value that the untrained network answers with everywhere: sets the output bias.
-        Digits are mostly black: starting at their mean saves the steps of learning it.
+        Gray value that the untrained network returns everywhere, set by the output bias. Digits are
+        mostly black; starting at their mean saves training steps.
 
     References
     ----------
@@ -98,13 +98,13 @@ class SwiftAutoencoder(Autoencoder):
         self.dark = dark
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give the logits of the clean image."""
+        """Return the logits of the clean image."""
         logits: Tensor = self.crop(super().forward(self.pad(x)), *x.shape[2:])
         return logits
 
     @torch.no_grad()
     def initialize(self, generator: torch.Generator) -> None:
-        """Draw He uniform weights, a faint tail, and the output bias at the data's mean."""
+        """Draw He uniform weights, small in the last layer, and set its bias to the data's mean."""
         he_uniform_(self, generator)
         assert isinstance(self.decoder, _Decoder)
         tail = self.decoder.tail

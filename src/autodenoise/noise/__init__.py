@@ -1,11 +1,17 @@
-"""Corruptions: frozen, declarative, and random only through the generator they are given.
+"""Corruptions: frozen specs whose only source of randomness is the generator they are given.
 
-A noise is called as ``noise(clean, generator) -> noisy`` on a whole batch, a float tensor of shape
-(B, C, H, W) in [0, 1] on any device, with a generator of that device. Strengths are in pixel units
-of that range: the "25" of the literature is ``25 / 255``. A strength given as a pair is drawn for
-each image from the uniform distribution between the two. The result is clipped to [0, 1] only where
-``clip`` says so, and by `Camera` and `Jpeg`, which make what is stored in a file. Nothing here
-changes its input or touches global random state.
+A noise is called as ``noise(clean, generator) -> noisy`` on a batch, a float tensor of shape
+(B, C, H, W) in [0, 1] on any device, with a generator of that device. Strengths are in units of
+that range: the "25" of the literature is ``25 / 255``. A strength given as a pair is drawn for each
+image, uniformly between the two. The result is clipped to [0, 1] only if ``clip`` is set, and by
+`Camera` and `Jpeg`, which simulate stored files. Inputs and global random state are not changed.
+
+Examples
+--------
+>>> import torch
+>>> noise = Gaussian(25 / 255)
+>>> noise(torch.zeros(1, 3, 8, 8), torch.Generator().manual_seed(0)).shape
+torch.Size([1, 3, 8, 8])
 """
 
 from autodenoise.noise.basic import (
@@ -20,7 +26,14 @@ from autodenoise.noise.camera import Camera
 from autodenoise.noise.correlated import CorrelatedGaussian, Grain
 from autodenoise.noise.jpeg import Jpeg
 from autodenoise.noise.measured import Measured
-from autodenoise.noise.mixture import AnyNoise, Compose, Mixture, MixturePart, is_fixed_zero_mean
+from autodenoise.noise.mixture import (
+    NOISES,
+    AnyNoise,
+    Compose,
+    Mixture,
+    MixturePart,
+    is_fixed_zero_mean,
+)
 from autodenoise.noise.scan import Scan
 from autodenoise.noise.smoothing import Blur
 from autodenoise.noise.strength import Noise, Strength
@@ -48,21 +61,3 @@ __all__ = [
     "Uniform",
     "is_fixed_zero_mean",
 ]
-
-NOISES = {
-    "gaussian": Gaussian,
-    "uniform": Uniform,
-    "blur": Blur,
-    "poisson": Poisson,
-    "poisson-gaussian": PoissonGaussian,
-    "salt-pepper": SaltPepper,
-    "speckle": Speckle,
-    "jpeg": Jpeg,
-    "camera": Camera,
-    "correlated-gaussian": CorrelatedGaussian,
-    "grain": Grain,
-    "scan": Scan,
-    "measured": Measured,
-    "mixture": Mixture,
-}
-"""The name of each corruption, as recipes write it in ``kind``."""

@@ -1,4 +1,4 @@
-"""Noise that is drawn for each value by itself."""
+"""Noise that is independent in every value."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Gaussian:
     kind: Literal["gaussian"] = "gaussian"
 
     def __post_init__(self) -> None:
-        check(self.kind, "sigma", self.sigma, low=0)
+        check(self, "sigma", low=0)
 
     def describe(self) -> str:
         """See `Noise`."""
@@ -44,7 +44,7 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class Uniform:
-    """Add U[0, amplitude), or U[-amplitude, amplitude) where `symmetric`."""
+    """Add U[0, amplitude), or U[-amplitude, amplitude) if `symmetric`."""
 
     amplitude: Strength
     symmetric: bool = False
@@ -52,7 +52,7 @@ class Uniform:
     kind: Literal["uniform"] = "uniform"
 
     def __post_init__(self) -> None:
-        check(self.kind, "amplitude", self.amplitude, low=0)
+        check(self, "amplitude", low=0)
 
     def describe(self) -> str:
         """See `Noise`."""
@@ -74,7 +74,7 @@ class Uniform:
 class Poisson:
     """Shot noise: ``Poisson(peak * x) / peak``, where `peak` is the photon count at white.
 
-    The variance is ``x / peak``. Values below 0 count no photons.
+    The variance is ``x / peak``. Negative values count as 0.
     """
 
     peak: Strength
@@ -82,7 +82,7 @@ class Poisson:
     kind: Literal["poisson"] = "poisson"
 
     def __post_init__(self) -> None:
-        check(self.kind, "peak", self.peak, low=0, open_low=True)
+        check(self, "peak", low=0, open_low=True)
 
     def describe(self) -> str:
         """See `Noise`."""
@@ -109,8 +109,8 @@ class PoissonGaussian:
     kind: Literal["poisson-gaussian"] = "poisson-gaussian"
 
     def __post_init__(self) -> None:
-        check(self.kind, "peak", self.peak, low=0, open_low=True)
-        check(self.kind, "sigma", self.sigma, low=0)
+        check(self, "peak", low=0, open_low=True)
+        check(self, "sigma", low=0)
 
     def describe(self) -> str:
         """See `Noise`."""
@@ -128,15 +128,14 @@ class PoissonGaussian:
 
 @dataclass(frozen=True)
 class SaltPepper:
-    """Replace a share `amount` of all values, by 1 with probability `salt` and else by 0."""
+    """Replace a fraction `amount` of the values: by 1 with probability `salt`, otherwise by 0."""
 
     amount: Strength
     salt: float = 0.5
     kind: Literal["salt-pepper"] = "salt-pepper"
 
     def __post_init__(self) -> None:
-        check(self.kind, "amount", self.amount, low=0, high=1)
-        check(self.kind, "salt", self.salt, low=0, high=1)
+        check(self, "amount", "salt", low=0, high=1)
 
     def describe(self) -> str:
         """See `Noise`."""
@@ -159,7 +158,7 @@ class Speckle:
     kind: Literal["speckle"] = "speckle"
 
     def __post_init__(self) -> None:
-        check(self.kind, "sigma", self.sigma, low=0)
+        check(self, "sigma", low=0)
 
     def describe(self) -> str:
         """See `Noise`."""

@@ -1,4 +1,4 @@
-"""Noise whose neighbours are alike: Gaussian noise that went through a filter, and film grain."""
+"""Spatially correlated noise: smoothed Gaussian noise and film grain."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import torch
 from torch import Tensor
 
 from autodenoise.noise.smoothing import (
-    blur_inside,
+    blur_valid,
     gaussian_taps,
-    reach,
+    kernel_radius,
+    padded_white_noise,
     unit_variance,
-    white_around,
 )
-from autodenoise.noise.strength import Strength, check, draw, finish, for_each, text
+from autodenoise.noise.strength import Strength, check, draw, draw_per_image, finish, text
 
 __all__ = ["CorrelatedGaussian", "Grain"]
 
 
 @dataclass(frozen=True)
 class CorrelatedGaussian:
-    """Add N(0, sigma^2) that is alike in neighbouring pixels, and in the channels if wanted.
+    """Add N(0, sigma^2) that is correlated between neighboring pixels and, optionally, channels.
 
     Attributes
     ----------
     sigma
-        The standard deviation of what is added, after smoothing.
+        Standard deviation of the added noise, after smoothing.
     smoothing
-        Of the Gaussian that white noise is smoothed by, in pixels. The correlation of two pixels
-        at distance d is near exp(-d^2 / (4 * smoothing^2)).
+        Sigma of the Gaussian that smooths white noise, in pixels. The correlation of two pixels
+        at distance d is about exp(-d^2 / (4 * smoothing^2)).
     channel_correlation
         Between any two channels, from 0 to 1.
     """
@@ -42,9 +42,9 @@ class CorrelatedGaussian:
     kind: Literal["correlated-gaussian"] = "correlated-gaussian"
 
     def __post_init__(self) -> None:
-        check(self.kind, "sigma", self.sigma, low=0)
-        check(self.kind, "smoothing", self.smoothing, low=0)
-        check(self.kind, "channel_correlation", self.channel_correlation, low=0, high=1)
+        check(self, "sigma", low=0)
+        check(self, "smoothing", low=0)
+        check(self, "channel_correlation", low=0, high=1)
 
     def describe(self) -> str:
         """See `Noise`."""
@@ -56,11 +56,11 @@ class CorrelatedGaussian:
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
         sigma = draw(self.sigma, clean, generator)
-        smoothing = for_each(draw(self.smoothing, clean, generator), clean)
-        shared = for_each(draw(self.channel_correlation, clean, generator), clean)
-        radius = reach(self.smoothing)
-        white = _alike(clean, radius, shared, generator)
-        field = blur_inside(white, unit_variance(gaussian_taps(smoothing, radius)))
+        smoothing = draw_per_image(self.smoothing, clean, generator)
+        shared = draw_per_image(self.channel_correlation, clean, generator)
+        radius = kernel_radius(self.smoothing)
+        white = _correlated_white(clean, radius, shared, generator)
+        field = blur_valid(white, unit_variance(gaussian_taps(smoothing, radius)))
         return finish(field.mul_(sigma).add_(clean), clip=self.clip)
 
 
@@ -68,19 +68,18 @@ class CorrelatedGaussian:
 class Grain:
     """Film grain: band-passed noise, strongest in the mid-tones.
 
-    The standard deviation at brightness x is ``amplitude * 4 * x * (1 - x)``: where film is clear
-    or fully exposed, all its crystals are alike.
+    The standard deviation at intensity x is ``amplitude * 4 * x * (1 - x)``: clear and fully
+    exposed film has no grain.
 
     Attributes
     ----------
     amplitude
-        The standard deviation at mid-grey.
+        Standard deviation at mid-gray.
     size
-        Of the grain in pixels: the sigma of the narrower of two Gaussians whose difference is the
-        band. The wider one is twice as wide.
+        Grain size in pixels: the sigma of the narrower of the two Gaussians whose difference is
+        the band. The wider one has twice that sigma.
     channel_correlation
-        Between any two channels, from 0 to 1: 1 is the grain of black and white
-        film.
+        Between any two channels, from 0 to 1: 1 is the grain of black-and-white film.
     """
 
     amplitude: Strength
@@ -90,9 +89,9 @@ class Grain:
     kind: Literal["grain"] = "grain"
 
     def __post_init__(self) -> None:
-        check(self.kind, "amplitude", self.amplitude, low=0)
-        check(self.kind, "size", self.size, low=0.2)
-        check(self.kind, "channel_correlation", self.channel_correlation, low=0, high=1)
+        check(self, "amplitude", low=0)
+        check(self, "size", low=0.2)
+        check(self, "channel_correlation", low=0, high=1)
 
     def describe(self) -> str:
         """See `Noise`."""
@@ -104,21 +103,23 @@ class Grain:
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
         amplitude = draw(self.amplitude, clean, generator)
-        size = for_each(draw(self.size, clean, generator), clean)
-        shared = for_each(draw(self.channel_correlation, clean, generator), clean)
-        radius = 2 * reach(self.size)
-        white = _alike(clean, radius, shared, generator)
+        size = draw_per_image(self.size, clean, generator)
+        shared = draw_per_image(self.channel_correlation, clean, generator)
+        radius = 2 * kernel_radius(self.size)
+        white = _correlated_white(clean, radius, shared, generator)
         fine, coarse = gaussian_taps(size, radius), gaussian_taps(2 * size, radius)
-        band = blur_inside(white, fine).sub_(blur_inside(white, coarse))
-        # The energy of a difference of two separable kernels: both theirs less twice the overlap.
+        band = blur_valid(white, fine).sub_(blur_valid(white, coarse))
+        # Energy of a difference of two separable kernels: both energies minus twice the overlap.
         energy = _overlap(fine, fine) - 2 * _overlap(fine, coarse) + _overlap(coarse, coarse)
         strength = (4 * clean * (1 - clean)).clamp_(min=0) * amplitude
         return finish(band.div_(energy.sqrt()).mul_(strength).add_(clean), clip=self.clip)
 
 
-def _alike(like: Tensor, radius: int, shared: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw white noise whose channels correlate by `shared` (B, 1, 1, 1), all of variance 1."""
-    white = white_around(like, like.shape[1] + 1, radius, generator)
+def _correlated_white(
+    like: Tensor, radius: int, shared: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Draw white noise of variance 1 whose channels correlate by `shared` (B, 1, 1, 1)."""
+    white = padded_white_noise(like, like.shape[1] + 1, radius, generator)
     return white[:, 1:].mul(torch.sqrt(1 - shared)).addcmul_(white[:, :1], shared.sqrt())
 
 

@@ -1,4 +1,4 @@
-"""A colour filter array and the way back from it: each pixel measures one colour of three."""
+"""The Bayer color filter array, and linear demosaicking."""
 
 from __future__ import annotations
 
@@ -10,20 +10,13 @@ from torch import Tensor
 __all__ = ["MARGIN", "Bayer", "demosaic", "mosaic"]
 
 MARGIN = 2
-"""How many pixels `demosaic` needs around those it gives."""
+"""Border in pixels that `demosaic` needs and removes."""
 
 
 class Bayer(NamedTuple):
-    """Where the colours of each image's Bayer pattern lie.
+    """The Bayer pattern of each image, as masks (B, 1, H, 1) and (B, 1, 1, W).
 
     Red is measured where both are true, blue where neither is, green elsewhere.
-
-    Attributes
-    ----------
-    red_rows
-        (B, 1, H, 1), bool.
-    red_columns
-        (B, 1, 1, W), bool.
     """
 
     red_rows: Tensor
@@ -31,7 +24,7 @@ class Bayer(NamedTuple):
 
     @classmethod
     def draw(cls, batch: int, height: int, width: int, generator: torch.Generator) -> Bayer:
-        """Begin the pattern of each image anywhere, as in a part cut out of a photo."""
+        """Draw a random phase of the pattern for each image, as in a crop of a photo."""
         device = generator.device
         first = torch.randint(2, (2, batch, 1, 1, 1), generator=generator, device=device)
         rows = torch.arange(height, device=device).view(1, 1, -1, 1) + first[0]
@@ -39,20 +32,20 @@ class Bayer(NamedTuple):
         return cls(rows % 2 == 0, columns % 2 == 0)
 
     def inside(self, margin: int) -> Bayer:
-        """Give the pattern without `margin` pixels on every side."""
+        """Return the pattern without `margin` pixels on every side."""
         cut = slice(margin, -margin)
         return Bayer(self.red_rows[:, :, cut], self.red_columns[..., cut])
 
 
 def mosaic(images: Tensor, bayer: Bayer) -> Tensor:
-    """Keep of each pixel the one colour that is measured there: (B, 3, H, W) to (B, 1, H, W)."""
+    """Select the color that each pixel measures: (B, 3, H, W) to (B, 1, H, W)."""
     red, green, blue = images[:, :1], images[:, 1:2], images[:, 2:]
     rows, columns = bayer
     return torch.where(rows, torch.where(columns, red, green), torch.where(columns, green, blue))
 
 
 def demosaic(measured: Tensor, bayer: Bayer, correction: Tensor) -> Tensor:
-    """Estimate all three colours of every pixel by linear filters.
+    """Estimate all three colors of every pixel by linear filters.
 
     Parameters
     ----------
@@ -61,8 +54,8 @@ def demosaic(measured: Tensor, bayer: Bayer, correction: Tensor) -> Tensor:
     bayer
         The pattern of `measured`.
     correction
-        (B, 1, 1, 1), from 0 to 1. At 0 a colour is the average of its nearest samples; at 1 that is
-        corrected by what the pixel's own colour does, see the reference.
+        (B, 1, 1, 1), from 0 (bilinear interpolation) to 1 (corrected by the gradient of the
+        measured color, as in the reference).
 
     Returns
     -------
@@ -79,24 +72,24 @@ def demosaic(measured: Tensor, bayer: Bayer, correction: Tensor) -> Tensor:
         height, width = (side - 2 * MARGIN for side in measured.shape[-2:])
         return measured[..., MARGIN + down :, MARGIN + right :][..., :height, :width]
 
-    kept = shifted(0, 0)
+    center = shifted(0, 0)
     beside, above = shifted(0, -1) + shifted(0, 1), shifted(-1, 0) + shifted(1, 0)
     corners = shifted(-1, -1) + shifted(-1, 1) + shifted(1, -1) + shifted(1, 1)
     far_beside, far_above = shifted(0, -2) + shifted(0, 2), shifted(-2, 0) + shifted(2, 0)
-    own = (4 * kept - far_beside - far_above) * correction / 8
+    gradient = (4 * center - far_beside - far_above) * correction / 8
     # Green at red and blue; red or blue at green with its samples in this row, and in this column;
     # red at blue and blue at red.
-    cross = (beside + above) / 4 + own
-    common = 5 * kept - corners
+    cross = (beside + above) / 4 + gradient
+    common = 5 * center - corners
     along = beside / 2 + (common - far_beside + far_above / 2) * correction / 8
     across = above / 2 + (common - far_above + far_beside / 2) * correction / 8
-    diagonal = corners / 4 + 1.5 * own
+    diagonal = corners / 4 + 1.5 * gradient
     rows, columns = bayer.inside(MARGIN)
     red = torch.where(
-        rows, torch.where(columns, kept, along), torch.where(columns, across, diagonal)
+        rows, torch.where(columns, center, along), torch.where(columns, across, diagonal)
     )
-    green = torch.where(rows == columns, cross, kept)
+    green = torch.where(rows == columns, cross, center)
     blue = torch.where(
-        rows, torch.where(columns, diagonal, across), torch.where(columns, along, kept)
+        rows, torch.where(columns, diagonal, across), torch.where(columns, along, center)
     )
     return torch.cat([red, green, blue], 1)

@@ -1,4 +1,4 @@
-"""What storing as JPEG does."""
+"""JPEG compression."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from autodenoise.errors import UsageError
-from autodenoise.noise.strength import Strength, check, draw, for_each, text
+from autodenoise.noise.strength import Strength, check, draw_per_image, text
 
 __all__ = ["Jpeg"]
 
-# The quantisation tables of ITU-T T.81, annex K, that libjpeg scales by its quality number.
+# The quantization tables of ITU-T T.81, annex K, that libjpeg scales by its quality number.
 _LUMA = (
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),
@@ -33,26 +33,26 @@ _CHROMA = (
     (47, 66, 99, 99, 99, 99, 99, 99),
     *(((99,) * 8),) * 4,
 )
-# JFIF's R'G'B' to Y'CbCr, on 0..255; chroma is centred on 0 here, so the offset of 128 drops out.
+# JFIF's R'G'B' to Y'CbCr, on 0..255; chroma is centered on 0 here, so the offset of 128 drops out.
 _TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 _TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 
 
 @dataclass(frozen=True)
 class Jpeg:
-    """What storing as baseline JPEG does: block DCT, libjpeg's tables at `quality`, 8-bit rounding.
+    """Baseline JPEG: block DCT, libjpeg's tables at `quality`, 8-bit rounding.
 
-    The entropy coder loses nothing and is left out, so a whole batch passes at once, on any device.
+    Entropy coding is lossless and omitted, so a whole batch is processed at once on any device.
 
     Attributes
     ----------
     quality
-        From 1 to 100, as libjpeg counts.
+        From 1 to 100, on libjpeg's scale.
     subsample
-        Whether colour images lose half their chroma resolution: 4:2:0, as cameras store.
+        Whether the chroma of color images has half the resolution (4:2:0), as cameras store it.
     aligned
-        Whether the blocks begin at the image's corner. Where they do not they lie anywhere, at one
-        place for the whole batch, as in a part cut out of a photo.
+        Whether the block grid starts at the image's corner. Otherwise it has a random offset, the
+        same for the whole batch, as in a crop of a photo.
     """
 
     quality: Strength
@@ -61,18 +61,18 @@ class Jpeg:
     kind: Literal["jpeg"] = "jpeg"
 
     def __post_init__(self) -> None:
-        check(self.kind, "quality", self.quality, low=1, high=100)
+        check(self, "quality", low=1, high=100)
 
     def describe(self) -> str:
         """See `Noise`."""
         return f"JPEG compression at quality {text(self.quality)}"
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
-        """See `Noise`. One channel is stored as grey, three as RGB."""
+        """See `Noise`. One channel is stored as gray, three as RGB."""
         channels = clean.shape[1]
         if channels not in (1, 3):
-            raise UsageError(f"JPEG stores images of 1 or 3 channels, this one has {channels}")
-        quality = for_each(draw(self.quality, clean, generator), clean).round()
+            raise UsageError(f"JPEG stores images of 1 or 3 channels; this one has {channels}")
+        quality = draw_per_image(self.quality, clean, generator).round()
         if self.aligned:
             return self._store(clean, quality)
         # A block of chroma at half the resolution covers 16 pixels.
@@ -86,15 +86,15 @@ class Jpeg:
         scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)
         levels = (clean * 255).round().clamp(0, 255)
         if channels == 1:
-            grey = _quantise(levels - 128, scale, _LUMA) + 128
-            return grey.round().clamp(0, 255) / 255
+            gray = _quantize(levels - 128, scale, _LUMA) + 128
+            return gray.round().clamp(0, 255) / 255
         ycc = torch.einsum("ij,bjhw->bihw", levels.new_tensor(_TO_YCC), levels).round()
-        luma = _quantise(ycc[:, :1] - 128, scale, _LUMA) + 128
+        luma = _quantize(ycc[:, :1] - 128, scale, _LUMA) + 128
         chroma = ycc[:, 1:]
         if self.subsample:
             chroma = _pad_edge(chroma, height % 2, width % 2)
             chroma = functional.avg_pool2d(chroma, 2).round()
-        chroma = _quantise(chroma, scale, _CHROMA).round()
+        chroma = _quantize(chroma, scale, _CHROMA).round()
         if self.subsample:
             # Half-pixel bilinear weights 3/4 and 1/4 are libjpeg's "fancy upsampling".
             chroma = functional.interpolate(
@@ -109,7 +109,7 @@ def _pad_edge(planes: Tensor, bottom: int, right: int) -> Tensor:
     return functional.pad(planes, (0, right, 0, bottom), mode="replicate")
 
 
-def _quantise(planes: Tensor, scale: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
+def _quantize(planes: Tensor, scale: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
     """Round the 8x8 DCT coefficients of (B, C, H, W) planes to the scaled table's steps."""
     batch, channels, height, width = planes.shape
     padded = _pad_edge(planes, -height % 8, -width % 8)

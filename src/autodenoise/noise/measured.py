@@ -1,4 +1,4 @@
-"""The noise of a camera, scanner or microscope, as it was measured."""
+"""Noise of a camera, scanner or microscope, reproduced from measurements."""
 
 from __future__ import annotations
 
@@ -15,45 +15,43 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autodenoise.errors import UsageError
-from autodenoise.noise.strength import Strength, check, draw, finish, normal_like, text
+from autodenoise.noise.strength import Strength, check, draw, finish, luma, normal_like, text
 
 __all__ = ["LagMap", "Measured"]
 
 LagMap = tuple[tuple[float, ...], ...]
-"""Correlations by lag: rows from the lag -R down to R, columns from -R across to R."""
+"""Correlations by lag: rows are vertical lags from -R to R, columns horizontal ones."""
 
 # The Fourier transform of sides with small factors is fast.
 _MULTIPLE = 8
-_LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Add Gaussian noise of the strength and the correlations that ``noise-profile`` measured.
+    """Add Gaussian noise with the strength and correlations that ``noise-profile`` measured.
 
-    How the variance follows the brightness, and which neighbours and channels are alike, is as it
-    was measured; the noise of photons is drawn as Gaussian, too. Noise that was measured in one
-    channel is drawn for each channel by itself; of noise that was measured in three, grey images
-    get the luma.
+    The variance as a function of intensity and the correlations between pixels and channels are the
+    measured ones; photon noise is approximated as Gaussian. Noise measured in one channel is drawn
+    independently for each channel. A gray image gets the luma of noise measured in three.
 
     Attributes
     ----------
     means
-        Brightnesses, rising.
+        Intensities, increasing.
     sigmas
-        For each channel the standard deviation at each of these. The variance is linear between
-        them and constant outside, so that two describe shot and read noise exactly.
+        For each channel, the standard deviation at each of these. The variance is interpolated
+        linearly and constant outside, so two means describe shot and read noise exactly.
     correlation
-        Of noise of variance 1, a map a pair of channels, in the order 00, 01, .. 0C, 11, .. CC:
-        that of the pair cd holds how the value of channel c correlates with that of channel d so
-        many pixels below and right. A map of one entry stands for pixels that are independent.
+        One map per pair of channels, in the order 00, 01, .. 0C, 11, .. CC: the map of the pair cd
+        contains the correlation of channel c with channel d at each lag down and right. Independent
+        pixels have maps of one entry.
     scale
-        What the measured standard deviation is multiplied by: a range serves other exposures too.
+        Factor of the standard deviation; a range covers other exposures too.
 
     References
     ----------
     Dietrich, Newsam, "Fast and exact simulation of stationary Gaussian processes through circulant
-    embedding of the covariance matrix", SIAM J. Sci. Comput. 1997: how the field is drawn.
+    embedding of the covariance matrix", SIAM J. Sci. Comput. 1997: drawing the field.
     """
 
     means: tuple[float, ...]
@@ -64,18 +62,18 @@ class Measured:
     kind: Literal["measured"] = "measured"
 
     def __post_init__(self) -> None:
-        check(self.kind, "scale", self.scale, low=0)
+        check(self, "scale", low=0)
         finite = all(map(math.isfinite, self.means))
         if not (self.means and finite and all(a < b for a, b in itertools.pairwise(self.means))):
-            raise UsageError(f"measured noise: means are {self.means}; expected rising numbers")
+            raise UsageError(f"measured noise: means are {self.means}; expected increasing numbers")
         if not self.sigmas:
-            raise UsageError("measured noise: sigmas are empty; expected a row a channel")
+            raise UsageError("measured noise: sigmas are empty; expected one row per channel")
         for row in self.sigmas:
             positive = all(0 <= sigma < math.inf for sigma in row)
             if len(row) != len(self.means) or not positive:
                 raise UsageError(
                     f"measured noise: a row of sigmas is {row}; expected {len(self.means)} "
-                    "numbers from 0 up, one a mean"
+                    "numbers of at least 0, one per mean"
                 )
         self._check_correlation()
 
@@ -111,17 +109,16 @@ class Measured:
         return f"measured noise of sigma {sigma}{times}"
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
-        """See `Noise`. Raises UsageError for a number of channels that cannot be served."""
+        """See `Noise`. Raise UsageError if the noise was measured in other channels."""
         channels, known = clean.shape[1], len(self.sigmas)
         scale = draw(self.scale, clean, generator)
         if known == 3 and channels == 1:
-            noise = self._noise(clean.expand(-1, 3, -1, -1).contiguous(), generator)
-            noise = (noise * noise.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+            noise = luma(self._noise(clean.expand(-1, 3, -1, -1).contiguous(), generator))
         elif known in (1, channels):
             noise = self._noise(clean, generator)
         else:
             raise UsageError(
-                f"the noise was measured in {known} channels, the images have {channels}"
+                f"the noise was measured in {known} channels; the images have {channels}"
             )
         return finish(noise.mul_(scale).add_(clean), clip=self.clip)
 
@@ -136,7 +133,7 @@ class Measured:
         return self._field(clean, generator).mul_(deviations)
 
     def _deviation(self, clean: Tensor, sigmas: tuple[float, ...]) -> Tensor:
-        """Read the curve of a channel at the brightness of each pixel."""
+        """Interpolate the standard deviation of a channel at the intensity of each pixel."""
         means = clean.new_tensor(self.means)
         variances = clean.new_tensor(sigmas).square_()
         if len(means) == 1:
@@ -152,7 +149,7 @@ class Measured:
             return normal_like(clean, generator)
         batch, channels, height, width = clean.shape
         reach = len(self.correlation[0]) // 2
-        # A torus so large that no two pixels of the image are neighbours across its seam.
+        # A torus large enough that pixels of the image are not correlated across its seam.
         tall, wide = (
             -(-max(side + reach, 2 * reach + 1) // _MULTIPLE) * _MULTIPLE
             for side in (height, width)
@@ -172,7 +169,7 @@ class Measured:
 def _filters(
     correlation: tuple[LagMap, ...], channels: int, height: int, width: int
 ) -> NDArray[np.complex128]:
-    """Give what turns white noise on a torus into noise of these correlations.
+    """Return the filters that turn white noise on a torus into noise with these correlations.
 
     Returns
     -------
@@ -186,10 +183,10 @@ def _filters(
         values = np.array(entries)
         covariance[one, other][np.ix_(lags, lags)] = values
         covariance[other, one][np.ix_(lags, lags)] = values[::-1, ::-1]
-    # Channel c at a place with channel d further on: their spectra, the first conjugated.
+    # The cross-spectrum of channels c and d is conjugated: d lies ahead of c by the lag.
     spectra = np.fft.fft2(covariance).conj().transpose(2, 3, 0, 1)
     powers, axes = np.linalg.eigh(spectra)
-    # What was measured need not be possible to the last digit: a power below 0 is none.
+    # Measured correlations may not be positive semidefinite; clip negative powers to 0.
     roots = (axes * np.sqrt(powers.clip(min=0))[..., None, :]) @ axes.conj().swapaxes(-1, -2)
     variances = np.square(np.abs(roots)).sum(-1).mean((0, 1))
     filters: NDArray[np.complex128] = roots / np.sqrt(variances)[:, None]

@@ -1,11 +1,11 @@
-"""Corruptions made of others: one after the other, or one of several."""
+"""Combinations of corruptions, and the registry of all of them."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import torch
 from pydantic import Field
@@ -29,6 +29,7 @@ from autodenoise.noise.smoothing import Blur
 from autodenoise.noise.strength import Noise, varies
 
 __all__ = [
+    "NOISES",
     "AnyNoise",
     "Compose",
     "Mixture",
@@ -40,7 +41,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Compose:
-    """Several corruptions, one after the other; none of them leaves the images as they are."""
+    """Apply several corruptions in order; without any, return the images unchanged."""
 
     parts: tuple[Noise, ...]
 
@@ -56,10 +57,7 @@ class Compose:
 
 
 def without_clipping(noise: Noise) -> Noise:
-    """Give a corruption that cuts nothing off at black and white.
-
-    What is cut off is not zero on average.
-    """
+    """Return the corruption without clipping, since clipped noise does not have zero mean."""
     if isinstance(noise, Compose):
         return Compose(tuple(map(without_clipping, noise.parts)))
     if dataclasses.is_dataclass(noise) and getattr(noise, "clip", False):
@@ -67,24 +65,24 @@ def without_clipping(noise: Noise) -> Noise:
     return noise
 
 
-_ADDED = (CorrelatedGaussian, Gaussian, Measured, Poisson, PoissonGaussian, Speckle)
+_ZERO_MEAN = (CorrelatedGaussian, Gaussian, Measured, Poisson, PoissonGaussian, Speckle)
 
 
 def is_fixed_zero_mean(noise: Noise) -> bool:
-    """Tell whether a corruption adds what is 0 on average, and as strong in every image."""
-    return isinstance(noise, _ADDED) and not varies(noise)
+    """Return whether a corruption adds zero-mean noise of the same strength to every image."""
+    return isinstance(noise, _ZERO_MEAN) and not varies(noise)
 
 
 @dataclass(frozen=True)
 class MixturePart:
-    """One of the ways in which a `Mixture` corrupts.
+    """One of the alternatives of a `Mixture`.
 
     Attributes
     ----------
     weight
-        How often, relative to the other parts.
+        Probability, relative to the other parts.
     noise
-        Corruptions, one after the other. None: the image stays clean.
+        Corruptions, applied in order; without any, the image stays clean.
     """
 
     weight: float
@@ -97,7 +95,7 @@ class MixturePart:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Corrupt each image in one of several ways, drawn by weight."""
+    """Corrupt each image by one of several alternatives, drawn by weight."""
 
     parts: tuple[MixturePart, ...]
     kind: Literal["mixture"] = "mixture"
@@ -109,38 +107,41 @@ class Mixture:
     def describe(self) -> str:
         """See `Noise`."""
         total = sum(part.weight for part in self.parts)
-        ways = (
+        parts = (
             f"{part.weight / total:.0%} {Compose(part.noise).describe()}" for part in self.parts
         )
-        return f"one of ({'; '.join(ways)})"
+        return f"one of ({'; '.join(parts)})"
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
-        """See `Noise`. Each part runs on its own images alone."""
+        """See `Noise`. Each part runs on the images that drew it."""
         weights = torch.tensor([part.weight for part in self.parts], device=clean.device)
         chosen = torch.multinomial(weights, len(clean), replacement=True, generator=generator)
         noisy = clean.clone()
         for number, part in enumerate(self.parts):
-            own = (chosen == number).nonzero().flatten()
-            if part.noise and len(own):
-                noisy[own] = Compose(part.noise)(clean[own], generator)
+            rows = (chosen == number).nonzero().flatten()
+            if part.noise and len(rows):
+                noisy[rows] = Compose(part.noise)(clean[rows], generator)
         return noisy
 
 
 AnyNoise = Annotated[
-    Blur
-    | Camera
-    | CorrelatedGaussian
-    | Gaussian
-    | Grain
-    | Jpeg
-    | Measured
-    | Mixture
+    Gaussian
+    | Uniform
+    | Blur
     | Poisson
     | PoissonGaussian
     | SaltPepper
-    | Scan
     | Speckle
-    | Uniform,
+    | Jpeg
+    | Camera
+    | CorrelatedGaussian
+    | Grain
+    | Scan
+    | Measured
+    | Mixture,
     Field(discriminator="kind"),
 ]
-"""Any corruption, as recipes write it: a table with a ``kind``."""
+"""The registry of corruptions: any table with a ``kind`` in a recipe."""
+
+NOISES: dict[str, type[Noise]] = {spec.kind: spec for spec in get_args(get_args(AnyNoise)[0])}
+"""Each corruption by its ``kind``."""

@@ -1,4 +1,4 @@
-"""What scanning adds to an old print, slide or negative."""
+"""Defects of scanned prints, slides and negatives."""
 
 from __future__ import annotations
 
@@ -10,13 +10,20 @@ import torch
 from torch import Tensor
 
 from autodenoise.noise.smoothing import (
-    blur_inside,
+    blur_valid,
     gaussian_taps,
-    reach,
+    kernel_radius,
+    padded_white_noise,
     unit_variance,
-    white_around,
 )
-from autodenoise.noise.strength import Strength, check, draw, for_each, text
+from autodenoise.noise.strength import (
+    Strength,
+    check,
+    draw,
+    draw_per_image,
+    text,
+    uniform_per_image,
+)
 
 __all__ = ["Scan"]
 
@@ -25,16 +32,16 @@ _DUST_SIZE = (0.6, 1.8)
 
 @dataclass(frozen=True)
 class Scan:
-    """Dust, scratches and banded rows; black or white in each image, as of a print or a negative.
+    """Add dust, scratches and banding; dark or light in each image, as on a print or a negative.
 
     Attributes
     ----------
     dust
-        The share of the area that specks cover.
+        Fraction of the area that specks cover.
     scratches
-        How many there are in an image, straight or bent like a hair; rounded.
+        Number of scratches and hairs in an image, rounded.
     banding
-        The standard deviation of what is added to each row, or in every other image to each column.
+        Standard deviation of the offset of each row or, in half of the images, each column.
     """
 
     dust: Strength = 0.0
@@ -43,9 +50,8 @@ class Scan:
     kind: Literal["scan"] = "scan"
 
     def __post_init__(self) -> None:
-        check(self.kind, "dust", self.dust, low=0, high=0.5)
-        check(self.kind, "scratches", self.scratches, low=0)
-        check(self.kind, "banding", self.banding, low=0)
+        check(self, "dust", low=0, high=0.5)
+        check(self, "scratches", "banding", low=0)
 
     def describe(self) -> str:
         """See `Noise`."""
@@ -58,46 +64,48 @@ class Scan:
         """See `Noise`."""
         banded = clean + self._bands(clean, generator)
         covered = torch.maximum(self._specks(clean, generator), self._lines(clean, generator))
-        # Dirt is never quite black or white, and lets some of the picture through.
-        dark = _uniform(clean, generator) < 0.5
-        level = torch.where(dark, 0.15, 0.85) + 0.15 * (2 * _uniform(clean, generator) - 1)
-        opacity = 0.6 + 0.4 * _uniform(clean, generator)
+        # Dirt is never quite black or white, and is partly transparent.
+        dark = uniform_per_image(clean, generator) < 0.5
+        level = torch.where(dark, 0.15, 0.85) + 0.15 * (2 * uniform_per_image(clean, generator) - 1)
+        opacity = 0.6 + 0.4 * uniform_per_image(clean, generator)
         return torch.lerp(banded, level.expand_as(banded), covered * opacity)
 
     def _bands(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         batch, channels, height, width = clean.shape
         rows = clean.new_empty(batch, channels, height, 1).normal_(generator=generator)
         columns = clean.new_empty(batch, channels, 1, width).normal_(generator=generator)
-        upright = _uniform(clean, generator) < 0.5
+        upright = uniform_per_image(clean, generator) < 0.5
         return torch.where(upright, columns, rows) * draw(self.banding, clean, generator)
 
     def _specks(self, clean: Tensor, generator: torch.Generator) -> Tensor:
-        """Cover the places where a smooth random field is highest: irregular specks."""
-        share = for_each(draw(self.dust, clean, generator), clean)
+        """Cover the highest values of a smooth random field: irregular specks."""
+        share = draw_per_image(self.dust, clean, generator)
         low, high = _DUST_SIZE
-        size = _uniform(clean, generator).mul_(high - low).add_(low)
-        radius = reach(_DUST_SIZE)
+        size = uniform_per_image(clean, generator).mul_(high - low).add_(low)
+        radius = kernel_radius(_DUST_SIZE)
         taps = unit_variance(gaussian_taps(size, radius))
-        field = blur_inside(white_around(clean, 1, radius, generator), taps)
+        field = blur_valid(padded_white_noise(clean, 1, radius, generator), taps)
         height: Tensor = torch.special.ndtri(1 - share)
-        # The smoother the field the less it falls in a pixel, which is how soft the edge is to be.
+        # A smoother field falls less per pixel; scale it so that every edge is a pixel wide.
         return (field - height).mul_(2 * size).add_(0.5).clamp_(0, 1)
 
     def _lines(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         height, width = clean.shape[-2:]
-        count = for_each(draw(self.scratches, clean, generator), clean).round()
+        count = draw_per_image(self.scratches, clean, generator).round()
         y = torch.arange(height, device=clean.device, dtype=clean.dtype).view(1, 1, -1, 1)
         x = torch.arange(width, device=clean.device, dtype=clean.dtype)
         covered = torch.zeros_like(clean[:, :1])
         most = self.scratches[1] if isinstance(self.scratches, tuple) else self.scratches
         for number in range(round(most)):
-            place_y, place_x = (_uniform(clean, generator) * side for side in (height, width))
-            angle = _uniform(clean, generator) * math.pi
+            place_y, place_x = (
+                uniform_per_image(clean, generator) * side for side in (height, width)
+            )
+            angle = uniform_per_image(clean, generator) * math.pi
             # Half are long and nearly straight scratches, half are short and bent hairs.
-            hair = _uniform(clean, generator) < 0.5
-            length = torch.where(hair, 12.0, 120.0) * (0.5 + _uniform(clean, generator))
-            bend = torch.where(hair, 0.03, 0.001) * (2 * _uniform(clean, generator) - 1)
-            thick = 0.4 + 1.2 * _uniform(clean, generator)
+            hair = uniform_per_image(clean, generator) < 0.5
+            length = torch.where(hair, 12.0, 120.0) * (0.5 + uniform_per_image(clean, generator))
+            bend = torch.where(hair, 0.03, 0.001) * (2 * uniform_per_image(clean, generator) - 1)
+            thick = 0.4 + 1.2 * uniform_per_image(clean, generator)
             along = (y - place_y) * angle.sin() + (x - place_x) * angle.cos()
             across = (y - place_y) * angle.cos() - (x - place_x) * angle.sin()
             beside = (across - bend * along.square()).abs()
@@ -105,7 +113,3 @@ class Scan:
             line = line * (length / 2 - along.abs()).clamp_(0, 1) * (count > number)
             covered = torch.maximum(covered, line)
         return covered
-
-
-def _uniform(clean: Tensor, generator: torch.Generator) -> Tensor:
-    return clean.new_empty(len(clean), 1, 1, 1).uniform_(generator=generator)

@@ -1,4 +1,4 @@
-"""Gaussian blur, and random fields that are smooth."""
+"""Gaussian blur, and helpers for smooth random fields."""
 
 from __future__ import annotations
 
@@ -8,16 +8,23 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from autodenoise.noise.strength import Strength, check, draw, finish, for_each, text
+from autodenoise.noise.strength import Strength, check, draw_per_image, finish, text
 
-__all__ = ["Blur", "blur_inside", "gaussian_taps", "reach", "unit_variance", "white_around"]
+__all__ = [
+    "Blur",
+    "blur_valid",
+    "gaussian_taps",
+    "kernel_radius",
+    "padded_white_noise",
+    "unit_variance",
+]
 
 
 @dataclass(frozen=True)
 class Blur:
-    """Gaussian blur, `sigma` in pixels; the one corruption here that draws no noise of its own.
+    """Gaussian blur, `sigma` in pixels.
 
-    Equal to SciPy's ``ndimage.gaussian_filter`` with its defaults: taps to four sigma, edges
+    Equal to SciPy's ``ndimage.gaussian_filter`` with its defaults: truncated at four sigma, edges
     mirrored with the border pixel repeated.
     """
 
@@ -26,7 +33,7 @@ class Blur:
     kind: Literal["blur"] = "blur"
 
     def __post_init__(self) -> None:
-        check(self.kind, "sigma", self.sigma, low=0)
+        check(self, "sigma", low=0)
 
     def describe(self) -> str:
         """See `Noise`."""
@@ -34,14 +41,14 @@ class Blur:
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
-        sigma = for_each(draw(self.sigma, clean, generator), clean)
+        sigma = draw_per_image(self.sigma, clean, generator)
         radius = int(4 * float(sigma.max()) + 0.5)
         padded = _mirror(_mirror(clean, radius, axis=2), radius, axis=3)
-        return finish(blur_inside(padded, gaussian_taps(sigma, radius, 4)), clip=self.clip)
+        return finish(blur_valid(padded, gaussian_taps(sigma, radius, 4)), clip=self.clip)
 
 
-def reach(sigma: Strength) -> int:
-    """Give how many pixels away from its middle a kernel of three sigma ends at most."""
+def kernel_radius(sigma: Strength) -> int:
+    """Return the radius in pixels of a kernel truncated at three times the largest sigma."""
     # Beyond three sigma lies a quarter of a percent, too little to be seen in noise.
     return int(3 * (sigma[1] if isinstance(sigma, tuple) else sigma) + 0.5)
 
@@ -49,17 +56,17 @@ def reach(sigma: Strength) -> int:
 def gaussian_taps(sigma: Tensor, radius: int, truncate: float = 3) -> Tensor:
     """Sample Gaussians of `sigma` (B, 1, 1, 1) at -radius..radius; each (B, taps, 1, 1) sums to 1.
 
-    Each ends at `truncate` times its own sigma.
+    Each is truncated at `truncate` times its own sigma.
     """
     wide = sigma.double()
     offsets = torch.arange(-radius, radius + 1, device=sigma.device).view(1, -1, 1, 1)
-    # SciPy leaves an axis alone from sigma 1e-15 down; the mask makes that one tap of weight 1.
+    # SciPy skips an axis from sigma 1e-15 down; the mask leaves one tap of weight 1.
     inside = offsets.abs() <= torch.floor(truncate * wide + 0.5)
     taps = torch.exp(-0.5 * (offsets / wide.clamp(min=1e-15)) ** 2) * inside
     return (taps / taps.sum(1, keepdim=True)).to(sigma.dtype)
 
 
-def blur_inside(images: Tensor, taps: Tensor) -> Tensor:
+def blur_valid(images: Tensor, taps: Tensor) -> Tensor:
     """Correlate each image with its own taps along both axes, where the kernel fits.
 
     (B, C, H + 2 * radius, W + 2 * radius) becomes (B, C, H, W).
@@ -72,10 +79,12 @@ def unit_variance(taps: Tensor) -> Tensor:
     return taps / taps.square().sum(1, keepdim=True).sqrt()
 
 
-def white_around(like: Tensor, channels: int, radius: int, generator: torch.Generator) -> Tensor:
-    """Draw N(0, 1) for images of this size and `radius` pixels around: what `blur_inside` takes.
+def padded_white_noise(
+    like: Tensor, channels: int, radius: int, generator: torch.Generator
+) -> Tensor:
+    """Draw N(0, 1) with a margin of `radius` pixels, for `blur_valid`.
 
-    Smoothed noise is the same at the borders as elsewhere if what lies outside is drawn as well.
+    The margin gives smoothed noise the same statistics at the borders as elsewhere.
     """
     batch, _, height, width = like.shape
     white = like.new_empty(batch, channels, height + 2 * radius, width + 2 * radius)
@@ -91,7 +100,7 @@ def _mirror(images: Tensor, radius: int, axis: int) -> Tensor:
 
 
 def _correlate(images: Tensor, taps: Tensor, axis: int) -> Tensor:
-    """Shift and add: as many passes as taps, and no dense kernel or unfolded copy of the batch."""
+    """Shift and add: one pass per tap, without a dense kernel or an unfolded copy of the batch."""
     count = taps.shape[1]
     size = images.shape[axis] - count + 1
     total = images.narrow(axis, 0, size) * taps[:, :1]

@@ -1,10 +1,10 @@
-"""What all corruptions share: strengths, drawn for each image, and new noise to scale by them."""
+"""Strengths of noise, drawn for each image, and random values in the layout of a batch."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -19,11 +19,13 @@ __all__ = [
     "Strength",
     "check",
     "draw",
+    "draw_per_image",
     "finish",
-    "for_each",
+    "luma",
     "normal_like",
     "text",
     "uniform_like",
+    "uniform_per_image",
     "varies",
 ]
 
@@ -44,24 +46,20 @@ class Noise(Protocol):
 
 
 def check(
-    kind: str,
-    name: str,
-    strength: Strength,
-    *,
-    low: float,
-    high: float = math.inf,
-    open_low: bool = False,
+    noise: Any, *names: str, low: float, high: float = math.inf, open_low: bool = False
 ) -> None:
-    """Refuse a strength outside [low, high], or a pair that is not (smaller, larger)."""
-    ends = strength if isinstance(strength, tuple) else (strength,)
-    inside = all(low <= end <= high and math.isfinite(end) for end in ends)
-    if not inside or ends[0] > ends[-1] or (open_low and ends[0] == low):
-        least = f"above {low:g}" if open_low else f"at least {low:g}"
-        most = "" if high == math.inf else f" and at most {high:g}"
-        raise UsageError(
-            f"{kind} noise: {name} is {strength!r}; expected a number {least}{most}, "
-            "or a pair (low, high) of such numbers"
-        )
+    """Raise UsageError if a strength is outside [low, high], or a pair that is not (low, high)."""
+    for name in names:
+        strength = getattr(noise, name)
+        ends = strength if isinstance(strength, tuple) else (strength,)
+        inside = all(low <= end <= high and math.isfinite(end) for end in ends)
+        if not inside or ends[0] > ends[-1] or (open_low and ends[0] == low):
+            least = f"above {low:g}" if open_low else f"at least {low:g}"
+            most = "" if high == math.inf else f" and at most {high:g}"
+            raise UsageError(
+                f"{noise.kind} noise: {name} is {strength!r}; expected a number {least}{most}, "
+                "or a pair (low, high) of such numbers"
+            )
 
 
 def text(strength: Strength) -> str:
@@ -71,25 +69,25 @@ def text(strength: Strength) -> str:
 
 
 def draw(strength: Strength, clean: Tensor, generator: torch.Generator) -> Tensor | float:
-    """Give a strength that broadcasts over the batch: one an image where a range is given."""
+    """Return a strength that broadcasts over the batch; a range becomes (B, 1, 1, 1)."""
     if not isinstance(strength, tuple):
         return strength
     low, high = strength
-    each = clean.new_empty(len(clean), 1, 1, 1).uniform_(generator=generator)
-    return each.mul_(high - low).add_(low)
+    return uniform_per_image(clean, generator).mul_(high - low).add_(low)
+
+
+def draw_per_image(strength: Strength, clean: Tensor, generator: torch.Generator) -> Tensor:
+    """Return a strength as one number per image, (B, 1, 1, 1)."""
+    drawn = torch.as_tensor(
+        draw(strength, clean, generator), dtype=clean.dtype, device=clean.device
+    )
+    return drawn.expand(len(clean), 1, 1, 1)
 
 
 def varies(noise: DataclassInstance) -> bool:
-    """Tell whether a strength of a corruption is drawn for each image."""
+    """Return whether a strength of a corruption is drawn for each image."""
     strengths = [entry.name for entry in dataclasses.fields(noise) if entry.type == "Strength"]
     return any(isinstance(getattr(noise, name), tuple) for name in strengths)
-
-
-def for_each(strength: Tensor | float, clean: Tensor) -> Tensor:
-    """Give a strength as one number an image, (B, 1, 1, 1)."""
-    return torch.as_tensor(strength, dtype=clean.dtype, device=clean.device).expand(
-        len(clean), 1, 1, 1
-    )
 
 
 def normal_like(clean: Tensor, generator: torch.Generator) -> Tensor:
@@ -102,6 +100,17 @@ def uniform_like(clean: Tensor, generator: torch.Generator) -> Tensor:
     return torch.empty_like(clean).uniform_(generator=generator)
 
 
+def uniform_per_image(clean: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw U[0, 1) for each image, (B, 1, 1, 1)."""
+    return clean.new_empty(len(clean), 1, 1, 1).uniform_(generator=generator)
+
+
+def luma(rgb: Tensor) -> Tensor:
+    """Return the luma (ITU-R BT.601) of (B, 3, H, W) as (B, 1, H, W)."""
+    weights = rgb.new_tensor((0.299, 0.587, 0.114)).view(1, 3, 1, 1)
+    return (rgb * weights).sum(1, keepdim=True)
+
+
 def finish(noisy: Tensor, clip: bool) -> Tensor:
-    """Clip in place if asked to."""
+    """Clip in place if `clip`."""
     return noisy.clamp_(0, 1) if clip else noisy
