@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import itertools
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -37,21 +38,16 @@ _PATCH, _WINDOW, _STEP = 7, 31, 12  # of patch_pca, in pixels
 _MIN_SIGMA = 0.1 / 255
 
 
-def unchanged(noisy: Pixels, _: float | None) -> Pixels:
-    """Return the noisy image itself."""
-    return noisy
-
-
 def median(noisy: Pixels, _: float | None) -> Pixels:
     """Take the median of 3x3 pixels per channel, with replicated borders."""
     # libvips replicates borders too, but rejects images smaller than the window.
     padded = np.pad(noisy, ((1, 1), (1, 1), (0, 0)), mode="edge")
-    return _array(_image(padded).median(3))[1:-1, 1:-1]
+    return _filtered(padded, lambda one: one.median(3))[1:-1, 1:-1]
 
 
 def gaussian_blur(noisy: Pixels, _: float | None, *, width: float = 0.8) -> Pixels:
     """Blur with a Gaussian of sigma `width` in pixels, with replicated borders."""
-    return _array(_image(noisy).gaussblur(width, min_ampl=0.001, precision="float"))
+    return _filtered(noisy, lambda image: image.gaussblur(width, min_ampl=0.001, precision="float"))
 
 
 def bilateral(
@@ -60,17 +56,9 @@ def bilateral(
     """Average over neighbors that are close in space and value, with replicated borders.
 
     Implemented here because scikit-image 0.26 computes weights for a window of another size than
-    the one it averages over.
-
-    Parameters
-    ----------
-    noisy, sigma
-        See `Baseline`.
-    spatial
-        Sigma of the spatial Gaussian, in pixels.
-    value
-        Sigma of the Gaussian in value, in units of the noise's sigma. Colors differ by the root
-        mean square over channels.
+    the one it averages over. `spatial` is the sigma of the spatial Gaussian, in pixels; `value`
+    that of the Gaussian in value, in units of the noise's sigma. Colors differ by the root mean
+    square over channels.
 
     References
     ----------
@@ -103,11 +91,8 @@ def total_variation(noisy: Pixels, sigma: float | None, *, weight: float = 0.7) 
     """
     from skimage.restoration import denoise_tv_chambolle
 
-    image, axis = _channel_axis(noisy)
-    clean = denoise_tv_chambolle(
-        image, weight=weight * _sigma_or_estimate(noisy, sigma), channel_axis=axis
-    )
-    return np.asarray(clean, np.float32).reshape(noisy.shape)
+    weight *= _sigma_or_estimate(noisy, sigma)
+    return _with_channel_axis(functools.partial(denoise_tv_chambolle, weight=weight), noisy)
 
 
 def wavelet(noisy: Pixels, sigma: float | None) -> Pixels:
@@ -121,9 +106,8 @@ def wavelet(noisy: Pixels, sigma: float | None) -> Pixels:
     import pywt
     from skimage.restoration import denoise_wavelet
 
-    image, axis = _channel_axis(noisy)
-    clean = denoise_wavelet(
-        image,
+    denoise = functools.partial(
+        denoise_wavelet,
         sigma=_sigma_or_estimate(noisy, sigma),
         wavelet="sym8",
         # Small images have fewer levels.
@@ -131,9 +115,8 @@ def wavelet(noisy: Pixels, sigma: float | None) -> Pixels:
         method="BayesShrink",
         mode="soft",
         rescale_sigma=False,
-        channel_axis=axis,
     )
-    return np.asarray(clean, np.float32).reshape(noisy.shape)
+    return _with_channel_axis(denoise, noisy)
 
 
 def nlm(noisy: Pixels, sigma: float | None, *, h: float = 0.6) -> Pixels:
@@ -149,17 +132,10 @@ def nlm(noisy: Pixels, sigma: float | None, *, h: float = 0.6) -> Pixels:
     from skimage.restoration import denoise_nl_means
 
     sigma = _sigma_or_estimate(noisy, sigma)
-    image, axis = _channel_axis(noisy)
-    clean = denoise_nl_means(
-        image,
-        patch_size=5,
-        patch_distance=6,
-        h=h * sigma,
-        sigma=sigma,
-        fast_mode=True,
-        channel_axis=axis,
+    denoise = functools.partial(
+        denoise_nl_means, patch_size=5, patch_distance=6, h=h * sigma, sigma=sigma, fast_mode=True
     )
-    return np.asarray(clean, np.float32).reshape(noisy.shape)
+    return _with_channel_axis(denoise, noisy)
 
 
 def opencv_nlm(noisy: Pixels, sigma: float | None, *, h: float = 0.8) -> Pixels:
@@ -201,22 +177,22 @@ def patch_pca(noisy: Pixels, sigma: float | None) -> Pixels:
     tall, wide = min(_PATCH, height), min(_PATCH, width)
     total = np.zeros(noisy.shape, np.float32)
     counts = np.zeros((height, width, 1), np.float32)
-    for top in _starts(height):
-        for left in _starts(width):
-            window = np.s_[top : top + _WINDOW, left : left + _WINDOW]
-            views = sliding_window_view(noisy[window], (tall, wide), (0, 1))
-            down, across = views.shape[:2]
-            patches = views.reshape(down * across, -1)
-            mean = patches.mean(axis=0)
-            centered = patches - mean
-            _, axes = np.linalg.eigh(centered.T @ centered)
-            coefficients = centered @ axes
-            coefficients[np.abs(coefficients) < threshold] = 0
-            denoised = (coefficients @ axes.T + mean).reshape(down, across, channels, tall, wide)
-            for y in range(tall):
-                for x in range(wide):
-                    total[window][y : y + down, x : x + across] += denoised[..., y, x]
-                    counts[window][y : y + down, x : x + across] += 1
+    # Windows are one step apart, the last at the border.
+    ends = [max(side - _WINDOW, 0) for side in (height, width)]
+    for top, left in itertools.product(*([*range(0, end, _STEP), end] for end in ends)):
+        window = np.s_[top : top + _WINDOW, left : left + _WINDOW]
+        views = sliding_window_view(noisy[window], (tall, wide), (0, 1))
+        down, across = views.shape[:2]
+        patches = views.reshape(down * across, -1)
+        mean = patches.mean(axis=0)
+        centered = patches - mean
+        _, axes = np.linalg.eigh(centered.T @ centered)
+        coefficients = centered @ axes
+        coefficients[np.abs(coefficients) < threshold] = 0
+        denoised = (coefficients @ axes.T + mean).reshape(down, across, channels, tall, wide)
+        for y, x in np.ndindex(tall, wide):
+            total[window][y : y + down, x : x + across] += denoised[..., y, x]
+            counts[window][y : y + down, x : x + across] += 1
     return total / counts
 
 
@@ -230,10 +206,9 @@ def bm3d(noisy: Pixels, sigma: float | None) -> Pixels:
     """
     import bm3d as authors
 
-    image, axis = _channel_axis(noisy)
-    clean = (authors.bm3d if axis is None else authors.bm3d_rgb)(
-        image, _sigma_or_estimate(noisy, sigma)
-    )
+    sigma = _sigma_or_estimate(noisy, sigma)
+    gray = noisy.shape[2] == 1
+    clean = authors.bm3d(noisy[..., 0], sigma) if gray else authors.bm3d_rgb(noisy, sigma)
     return np.asarray(clean, np.float32).reshape(noisy.shape)
 
 
@@ -241,26 +216,17 @@ def bm3d(noisy: Pixels, sigma: float | None) -> Pixels:
 class Baseline:
     """A classical denoiser.
 
-    Attributes
-    ----------
-    denoise
-        ``denoise(noisy, sigma)``: from an image (H, W, C), nominally in [0, 1], and the standard
-        deviation of its noise (None if unknown) to the clean image.
-    about
-        One line for the report. Part of the identity: rows are recomputed if it changes.
-    modules
-        Required modules.
-    package
-        A required package that is not in autodenoise's extras; empty if there is none.
-    takes_sigma
-        Whether it depends on the noise level, given or estimated.
+    ``denoise(noisy, sigma)`` takes an image (H, W, C), nominally in [0, 1], and the standard
+    deviation of its noise (None if unknown), and returns the clean image. `about` is one line for
+    the report, and part of the identity: rows are recomputed if it changes. `package` is a required
+    one that is not in autodenoise's extras. `takes_sigma` says whether the noise level matters.
     """
 
     denoise: Callable[..., Pixels]
     about: str
     modules: tuple[str, ...] = ()
     package: str = ""
-    takes_sigma: bool = False
+    takes_sigma: bool = True
 
     @property
     def missing(self) -> str | None:
@@ -273,13 +239,7 @@ class Baseline:
         return "; ".join([self.about, *map(_version, self.modules)])
 
     def check(self) -> None:
-        """Check that the required modules are installed.
-
-        Raises
-        ------
-        UsageError
-            One is missing; the message contains the pip command.
-        """
+        """Check that the required modules are installed; errors contain the pip command."""
         if self.missing is None:
             return
         if self.package:
@@ -301,29 +261,16 @@ _SKIMAGE = ("skimage", "pywt")
 _OURS = ("autodenoise", "numpy", *_SKIMAGE)
 
 BASELINES: dict[str, Baseline] = {
-    INPUT: Baseline(unchanged, "the input as it is, neither clipped nor rounded"),
-    "median": Baseline(median, "median of 3x3 pixels", _LIBVIPS),
-    "gaussian-blur": Baseline(gaussian_blur, "Gaussian of 0.8 pixels", _LIBVIPS),
-    "bilateral": Baseline(
-        bilateral,
-        "bilateral filter: 1.8 pixels, 2 sigma in value",
-        _OURS,
-        takes_sigma=True,
+    INPUT: Baseline(
+        lambda noisy, _: noisy, "the input as it is, neither clipped nor rounded", takes_sigma=False
     ),
-    "tv": Baseline(
-        total_variation,
-        "total variation by Chambolle, weight 0.7 sigma",
-        _SKIMAGE,
-        takes_sigma=True,
-    ),
-    "wavelet": Baseline(
-        wavelet, "BayesShrink, sym8, 4 levels, soft, each channel", _SKIMAGE, takes_sigma=True
-    ),
+    "median": Baseline(median, "median of 3x3 pixels", _LIBVIPS, takes_sigma=False),
+    "gaussian-blur": Baseline(gaussian_blur, "Gaussian of 0.8 pixels", _LIBVIPS, takes_sigma=False),
+    "bilateral": Baseline(bilateral, "bilateral filter: 1.8 pixels, 2 sigma in value", _OURS),
+    "tv": Baseline(total_variation, "total variation by Chambolle, weight 0.7 sigma", _SKIMAGE),
+    "wavelet": Baseline(wavelet, "BayesShrink, sym8, 4 levels, soft, each channel", _SKIMAGE),
     "nlm": Baseline(
-        nlm,
-        "non-local means: patches 5x5, distance 6, h = 0.6 sigma, fast variant",
-        _SKIMAGE,
-        takes_sigma=True,
+        nlm, "non-local means: patches 5x5, distance 6, h = 0.6 sigma, fast variant", _SKIMAGE
     ),
     "opencv-nlm": Baseline(
         opencv_nlm,
@@ -331,20 +278,17 @@ BASELINES: dict[str, Baseline] = {
         "clipped to 8 bits",
         ("cv2", *_SKIMAGE),
         "opencv-python-headless",
-        takes_sigma=True,
     ),
     "pca": Baseline(
         patch_pca,
         "local PCA of 7x7 patches in windows of 31x31, threshold 2.75 sigma (PLPCA)",
         _OURS,
-        takes_sigma=True,
     ),
     "bm3d": Baseline(
         bm3d,
         "BM3D by its authors' package, whose licence is for non-commercial use only",
         ("bm3d", *_SKIMAGE),
         "bm3d",
-        takes_sigma=True,
     ),
 }
 """Baselines by name."""
@@ -358,12 +302,6 @@ def _version(module: str) -> str:
         return "libvips " + ".".join(str(pyvips.version(part)) for part in range(3))
     packages = sorted(set(_packages_of().get(module, [module])))
     return ", ".join(f"{name} {version(name) or 'of unknown version'}" for name in packages)
-
-
-def _starts(side: int) -> list[int]:
-    """Return the first pixels of windows: one step apart, the last at the border."""
-    last = max(side - _WINDOW, 0)
-    return [*range(0, last, _STEP), last]
 
 
 def _sigma_or_estimate(noisy: Pixels, sigma: float | None) -> float:
@@ -383,10 +321,13 @@ def _channel_axis(noisy: Pixels) -> tuple[Pixels, int | None]:
     return (noisy, -1) if noisy.shape[2] > 1 else (noisy[..., 0], None)
 
 
-def _image(array: Pixels) -> pyvips.Image:
-    return pyvips.Image.new_from_array(np.ascontiguousarray(array))
+def _with_channel_axis(denoise: Callable[..., Any], noisy: Pixels) -> Pixels:
+    """Call a denoiser of scikit-image."""
+    image, axis = _channel_axis(noisy)
+    return np.asarray(denoise(image, channel_axis=axis), np.float32).reshape(noisy.shape)
 
 
-def _array(image: pyvips.Image) -> Pixels:
-    pixels: Pixels = image.numpy().reshape(image.height, image.width, -1)
-    return pixels
+def _filtered(array: Pixels, run: Callable[[pyvips.Image], pyvips.Image]) -> Pixels:
+    """Filter with libvips."""
+    image = run(pyvips.Image.new_from_array(np.ascontiguousarray(array)))
+    return np.asarray(image.numpy().reshape(image.height, image.width, -1))

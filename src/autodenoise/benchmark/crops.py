@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from typing import TYPE_CHECKING
 
@@ -47,21 +48,10 @@ def save(folder: Path, noise: str, denoiser: str, identity: str, output: Pixels)
 def arrange(
     folder: Path, image: BenchmarkImage, averages: Sequence[ResultAverage]
 ) -> NDArray[np.uint8]:
-    """Arrange the saved crops: a block per noise, with the difference below each crop.
+    """Arrange the saved crops of an image as one, (H, W, 3): a block per noise.
 
-    Parameters
-    ----------
-    folder
-        The output folder.
-    image
-        The image that the crops are from.
-    averages
-        Denoisers to show, in this order, with their mean PSNR; the noisy input always comes first.
-
-    Returns
-    -------
-    ndarray
-        (H, W, 3).
+    The denoisers come in the order of `averages`, but the noisy input first. Below each crop is its
+    difference from the clean image.
     """
     clean = _center(to_float(image.read()[0]))
     zoom = max(1, NARROWEST // max(clean.shape[:2]))
@@ -72,11 +62,10 @@ def arrange(
         shown = [one for one in averages if one.noise == noise]
         for one in sorted(shown, key=lambda one: one.denoiser != INPUT):
             path = _path(folder, noise, one.denoiser, one.identity)
-            if not path.exists():
-                continue
-            output = to_float(images.read(path))
-            outputs.append(Panel.of(_label(one, clean.shape[1] * zoom), output, zoom))
-            errors.append(Panel.of(f"error x{GAIN}", 0.5 + GAIN * (output - clean), zoom))
+            if path.exists():
+                output = to_float(images.read(path))
+                outputs.append(Panel.of(_label(one, clean.shape[1] * zoom), output, zoom))
+                errors.append(Panel.of(f"error x{GAIN}", 0.5 + GAIN * (output - clean), zoom))
         outputs.append(Panel.of("clean", clean, zoom))
         errors.append(outputs[-1].blank())
         blocks.append((outputs, errors))
@@ -85,18 +74,16 @@ def arrange(
     columns = -(-longest // -(-longest // _MAX_COLUMNS))
     rows: list[list[Panel]] = []
     for block in blocks:
-        for start in range(0, len(block[0]), columns):
-            for panels in block:
-                row = panels[start : start + columns]
-                rows.append(row + [panels[0].blank()] * (columns - len(row)))
+        for start, panels in itertools.product(range(0, len(block[0]), columns), block):
+            row = panels[start : start + columns]
+            rows.append(row + [panels[0].blank()] * (columns - len(row)))
     return laid_out(rows)
 
 
 def _label(one: ResultAverage, width: int) -> str:
     score = f" {one.psnr:.2f}, {one.noise}" if one.denoiser == INPUT else f" {one.psnr:.2f}"
     longest = label_length(max(width, NARROWEST))
-    room = longest - len(score)
-    name = one.denoiser
+    name, room = one.denoiser, longest - len(score)
     if len(name) > room:
         # Names may be paths, whose end is more distinctive.
         name = f"..{name[2 - room :]}" if room > 2 else ""

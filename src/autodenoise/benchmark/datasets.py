@@ -52,16 +52,9 @@ PUBLISHED_DATASETS: dict[str, PublishedDataset] = {
 class BenchmarkImage:
     """An image whose clean version is known.
 
-    Attributes
-    ----------
-    name
-        File name without suffix; unprintable characters are escaped.
-    clean, noisy
-        The files; `noisy` is None if the benchmark adds the noise.
-    shape
-        (H, W, C) of each.
-    digest
-        SHA-256 of the files' content.
+    `name` is the file name without suffix, with unprintable characters escaped. `noisy` is None if
+    the benchmark adds the noise. `shape` is (H, W, C), and `digest` the SHA-256 of the content of
+    the files.
     """
 
     name: str
@@ -72,15 +65,10 @@ class BenchmarkImage:
 
     @classmethod
     def open(cls, clean: Path, noisy: Path | None = None) -> Self:
-        """Check an image file, or both files of a pair.
-
-        Raises
-        ------
-        InputError
-            A file is unreadable or not an 8- or 16-bit gray or RGB image, or the two differ in
-            size or channels.
-        """
-        shapes = [_shape(path) for path in (clean, noisy) if path is not None]
+        """Check an 8- or 16-bit gray or RGB image file, or both files of a pair."""
+        paths = [path for path in (clean, noisy) if path is not None]
+        files = [images.open_for_training(path) for path in paths]
+        shapes = [(file.height, file.width, file.bands) for file in files]
         if len(set(shapes)) > 1:
             (height, width, channels), (noisy_height, noisy_width, noisy_channels) = shapes
             raise InputError(
@@ -88,18 +76,11 @@ class BenchmarkImage:
                 f"{channels} channel(s), the other {noisy_width}x{noisy_height} and "
                 f"{noisy_channels}"
             )
-        digests = "".join(digest(path) for path in (clean, noisy) if path is not None)
-        content = hashlib.sha256(digests.encode()).hexdigest()
+        content = hashlib.sha256("".join(map(digest, paths)).encode()).hexdigest()
         return cls(printable(clean.stem), clean, noisy, shapes[0], content)
 
     def read(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        """Return the samples (H, W, C) of the clean file, and of the noisy one if there is one.
-
-        Raises
-        ------
-        InputError
-            A file is damaged.
-        """
+        """Return the samples (H, W, C) of the clean file, and of the noisy one if there is one."""
         return images.read(self.clean), None if self.noisy is None else images.read(self.noisy)
 
 
@@ -152,9 +133,8 @@ class BenchmarkDataset:
                 f"{folder} has {len(files)} images; {name} has {published.images}, and published "
                 "scores are averages over all of them"
             )
-        dataset = cls(
-            name, tuple(BenchmarkImage.open(file) for file in _by_stem(files).values()), False
-        )
+        opened = map(BenchmarkImage.open, _by_stem(files).values())
+        dataset = cls(name, tuple(opened), False)
         if published is not None and dataset.channels != published.channels:
             raise InputError(
                 f"the images in {folder} have {dataset.channels} channel(s); those of {name} have "
@@ -182,11 +162,8 @@ class BenchmarkDataset:
                 f"{f' and {more} more' if more > 0 else ''}"
             )
         name = printable(f"{noisy.resolve().name} and {clean.resolve().name}")
-        pairs = (
-            BenchmarkImage.open(clean_files[stem], noisy_files[stem])
-            for stem in sorted(clean_files)
-        )
-        return cls(name, tuple(pairs), True)
+        pairs = ((clean_files[stem], noisy_files[stem]) for stem in sorted(clean_files))
+        return cls(name, tuple(BenchmarkImage.open(*pair) for pair in pairs), True)
 
     @property
     def channels(self) -> int:
@@ -215,11 +192,6 @@ def _image_files(folder: Path) -> list[Path]:
     files = find_images(folder, recursive=False)
     outputs = set(denoised_outputs(files))
     return [file for file in files if file not in outputs]
-
-
-def _shape(path: Path) -> tuple[int, int, int]:
-    image = images.open_for_training(path)
-    return image.height, image.width, image.bands
 
 
 def _by_stem(files: Sequence[Path]) -> dict[str, Path]:

@@ -18,7 +18,6 @@ from autodenoise.runtime import model_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from autodenoise.benchmark.datasets import BenchmarkDataset
     from autodenoise.runtime import Card
@@ -40,17 +39,8 @@ _MODEL_PREFIX = "sha256:"
 class BenchmarkDenoiser:
     """A denoiser in a results table.
 
-    Attributes
-    ----------
-    name
-        The name given by the user.
-    identity
-        Changes whenever outputs may change: the digest of a model file, or the settings and
-        package versions of a baseline.
-    parameters
-        Number of trained parameters; None for a baseline.
-    load
-        Loads the denoiser.
+    Its identity changes whenever outputs may change: it is the digest of a model file, or the
+    settings and package versions of a baseline, which has no trained parameters.
     """
 
     name: str
@@ -71,30 +61,9 @@ def select_denoisers(
 
     Models for another number of channels or another image size are skipped: gray models are not
     applied to color images channel by channel or to luma. Models that `ALL` finds are also skipped
-    if they cannot be loaded.
+    if they cannot be loaded. The baselines in `ALWAYS` are always included.
 
-    Parameters
-    ----------
-    dataset
-        The images.
-    models
-        Names that `runtime.find_model` takes, or `ALL`.
-    baselines
-        Names in `BASELINES`, or `ALL`; those in `ALWAYS` are always included.
-
-    Returns
-    -------
-    list of BenchmarkDenoiser
-        The selected denoisers, models first.
-    list of str
-        A message for each skipped denoiser.
-
-    Raises
-    ------
-    UsageError
-        A name is unknown, two denoisers have the same name, or a baseline is not installed.
-    InputError
-        A named model file is missing or damaged, or no named model fits the images.
+    Return the selected denoisers, models first, and a message for each skipped one.
     """
     notes: list[str] = []
     baseline_names = _baseline_names(baselines, notes)
@@ -111,14 +80,17 @@ def select_denoisers(
         for entry in entries:
             problem = entry.problem if entry.card is None else _mismatch(entry.card, dataset)
             if not problem and name == ALL:
-                problem = _load_error(entry.path)
+                try:
+                    runtime.Model(entry.path)
+                except InputError as error:
+                    problem = str(error)
             if problem:
                 notes.append(printable(f"skipped {entry.name}: {problem}"))
             else:
                 selected.append(_from_model(entry))
     if model_names and ALL not in model_names and not selected:
         raise InputError(f"no model fits {dataset.name}: {'; '.join(notes)}")
-    selected += [_from_baseline(name) for name in baseline_names]
+    selected += map(_from_baseline, baseline_names)
     unique: dict[str, BenchmarkDenoiser] = {}
     for denoiser in selected:
         if unique.setdefault(denoiser.name, denoiser).identity != denoiser.identity:
@@ -156,15 +128,6 @@ def _from_model(entry: runtime.ModelEntry) -> BenchmarkDenoiser:
     parameters = None if entry.card is None else entry.card.parameters
     identity = f"{_MODEL_PREFIX}{digest(entry.path)}"
     return BenchmarkDenoiser(printable(entry.name), identity, parameters, load)
-
-
-def _load_error(path: Path) -> str:
-    """Return why a model file cannot be loaded; empty if it can."""
-    try:
-        runtime.Model(path)
-    except InputError as error:
-        return str(error)
-    return ""
 
 
 def _mismatch(card: Card, dataset: BenchmarkDataset) -> str:

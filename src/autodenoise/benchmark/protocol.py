@@ -72,8 +72,7 @@ class AddedNoise:
     strength: float
 
     def __post_init__(self) -> None:
-        known = self.kind in ("gaussian", "poisson")
-        if not (known and 0 < self.strength <= _MAX_STRENGTH):
+        if self.kind not in ("gaussian", "poisson") or not 0 < self.strength <= _MAX_STRENGTH:
             raise _unknown_noise(self.name)
 
     @classmethod
@@ -123,33 +122,18 @@ def _unknown_noise(noise: str) -> UsageError:
 def score_input(clean: NDArray[Any], noisy: Pixels) -> tuple[float, float | None]:
     """Score the noisy input as it is, without clamping and rounding.
 
-    Parameters
-    ----------
-    clean
-        (H, W, C) samples of the image file, uint8 or uint16.
-    noisy
-        (H, W, C), nominally in [0, 1].
-
-    Returns
-    -------
-    float
-        PSNR in dB; ``inf`` if the images are equal.
-    float or None
-        SSIM; None if a side is shorter than its window of 11 pixels.
+    Takes the samples (H, W, C) of the clean image file, uint8 or uint16, and the noisy image,
+    nominally in [0, 1]. Returns the PSNR in dB, ``inf`` if the images are equal, and the SSIM, None
+    if a side is shorter than its window of 11 pixels.
     """
     return _score(Pair(clean, noisy, after_range=_UNIT))
 
 
 def score_output(clean: NDArray[Any], output: Pixels) -> tuple[float, float | None]:
-    """Score a denoiser's output, clamped to [0, 1] and rounded to 8 bits first.
+    """Score a denoiser's output like `score_input`, clamped to [0, 1] and rounded to 8 bits first.
 
-    Parameters and results are those of `score_input`. The squared error is pooled over all pixels
-    and channels, borders included; SSIM is that of Wang et al. 2004, see `metrics.ssim`.
-
-    Raises
-    ------
-    InputError
-        The output has another shape than the clean image, or contains NaN or infinity.
+    The squared error is pooled over all pixels and channels, borders included; SSIM is that of Wang
+    et al. 2004, see `metrics.ssim`.
     """
     if output.shape != clean.shape:
         raise InputError(

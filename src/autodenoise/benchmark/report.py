@@ -50,25 +50,7 @@ def write(
 ) -> tuple[list[Path], list[str]]:
     """Write summary, report and figures into an output folder.
 
-    Parameters
-    ----------
-    folder
-        The output folder.
-    dataset
-        The images.
-    averages
-        The highest PSNR of each noise first.
-    notes
-        Messages about skipped denoisers.
-    environments
-        The machines and versions that computed the rows.
-
-    Returns
-    -------
-    list of Path
-        The files written.
-    list of str
-        The notes, plus one if the plot could not be drawn.
+    Return the files, and the notes, plus one if the plot could not be drawn.
     """
     notes = list(notes)
     files = [folder / SUMMARY_FILE, folder / _REPORT_FILE, folder / _CROPS_FILE]
@@ -90,9 +72,7 @@ def write(
         "scores": [one.to_json() for one in averages],
     }
     write_text(folder / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
-    plotted = folder / _PLOT_FILE in files
-    page = _report(dataset, averages, notes, environments, plotted=plotted)
-    write_text(folder / _REPORT_FILE, page)
+    write_text(folder / _REPORT_FILE, _report(dataset, averages, notes, environments, files))
     return files, notes
 
 
@@ -101,8 +81,7 @@ def _report(
     averages: Sequence[ResultAverage],
     notes: Sequence[str],
     environments: Sequence[dict[str, Any]],
-    *,
-    plotted: bool,
+    files: Sequence[Path],
 ) -> str:
     """Return the report as Markdown."""
     color = "RGB" if dataset.channels == 3 else "gray"
@@ -115,19 +94,21 @@ def _report(
         f"## {noise}\n\n{_table([one for one in averages if one.noise == noise])}"
         for noise in dict.fromkeys(one.noise for one in averages)
     ]
-    parts = [title, *tables]
-    if plotted:
-        parts.append(f"## PSNR against speed\n\n![PSNR against megapixels/s]({_PLOT_FILE})\n")
+    names = dict.fromkeys(one.denoiser for one in averages if not is_model(one.identity))
+    baselines = [f"- {name}: {BASELINES[name].about}\n" for name in names if name in BASELINES]
+    plot = f"## PSNR against speed\n\n![PSNR against megapixels/s]({_PLOT_FILE})\n"
     place = (
         f"The center {crops.SIDE}x{crops.SIDE} pixels of {dataset.shown_image.name}, the middle "
         "image of the list. Below each crop is its difference from the clean image, times "
         f"{crops.GAIN}, on mid-gray.\n"
     )
-    parts += [
+    parts = [
+        *(title, *tables),
+        *(plot for file in files if file.name == _PLOT_FILE),
         f"## Crops\n\n![The same crop from each denoiser]({_CROPS_FILE})\n",
         place,
         f"## How to read it\n\n{_HOW_TO_READ}\n{PROTOCOL}\n",
-        _baselines(averages),
+        f"## Baselines\n\n{''.join(baselines)}",
     ]
     if notes:
         parts.append("## Notes\n\n" + "".join(f"- {note}\n" for note in notes))
@@ -145,27 +126,19 @@ def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> st
 
 def _table(averages: Sequence[ResultAverage]) -> str:
     headings = ["denoiser", "PSNR, dB", "SSIM", "noise level", "s/image", "MP/s", "parameters"]
-    rows = []
-    for one in averages:
-        timed = one.denoiser != INPUT
-        rows.append(
-            [
-                one.denoiser.replace("|", "\\|"),
-                f"{one.psnr:.2f}",
-                "-" if one.ssim is None else f"{one.ssim:.4f}",
-                one.noise_level or "-",
-                f"{one.seconds:.3f}" if timed else "-",
-                f"{one.mp_per_s:.3g}" if timed else "-",
-                "-" if one.parameters is None else f"{one.parameters:,}",
-            ]
-        )
+    rows = [
+        [
+            one.denoiser.replace("|", "\\|"),
+            f"{one.psnr:.2f}",
+            "-" if one.ssim is None else f"{one.ssim:.4f}",
+            one.noise_level or "-",
+            f"{one.seconds:.3f}" if one.denoiser != INPUT else "-",
+            f"{one.mp_per_s:.3g}" if one.denoiser != INPUT else "-",
+            "-" if one.parameters is None else f"{one.parameters:,}",
+        ]
+        for one in averages
+    ]
     return markdown_table(headings, rows)
-
-
-def _baselines(averages: Sequence[ResultAverage]) -> str:
-    names = dict.fromkeys(one.denoiser for one in averages if not is_model(one.identity))
-    lines = [f"- {name}: {BASELINES[name].about}\n" for name in names if name in BASELINES]
-    return f"## Baselines\n\n{''.join(lines)}"
 
 
 def _machine(environment: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from autodenoise.journal import Journal
 from autodenoise.system import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from autodenoise.benchmark.datasets import BenchmarkDataset
@@ -73,44 +73,32 @@ class ResultRow:
         """Image, noise, denoiser and identity."""
         return self.image, self.noise, self.denoiser, self.identity
 
-    def to_csv(self) -> dict[str, str]:
-        """Return the cells of the row by column."""
-        return {
-            "image": self.image,
-            "noise": self.noise,
-            "denoiser": self.denoiser,
-            "psnr": f"{self.psnr:.6f}",
-            "ssim": "" if self.ssim is None else f"{self.ssim:.6f}",
-            "seconds": f"{self.seconds:.6f}",
-            "mp_per_s": f"{self.megapixels / max(self.seconds, 1e-6):.4f}",
-            "megapixels": f"{self.megapixels:.6f}",
-            "parameters": "" if self.parameters is None else str(self.parameters),
-            "identity": self.identity,
-        }
+    def to_csv(self) -> list[str]:
+        """Return the cells of the row, in the order of the columns."""
+        speed = f"{self.megapixels / max(self.seconds, 1e-6):.4f}"
+        values = {**dataclasses.asdict(self), "mp_per_s": speed}
+        cells = (values[column] for column in _COLUMNS)
+        return [
+            "" if cell is None else f"{cell:.6f}" if isinstance(cell, float) else str(cell)
+            for cell in cells
+        ]
 
     @classmethod
-    def from_csv(cls, cells: Mapping[str, str]) -> Self:
-        """Parse the cells of a row.
-
-        Raises
-        ------
-        ValueError
-            A cell is not a number.
-        """
-        return cls(
-            image=cells["image"],
-            noise=cells["noise"],
-            denoiser=cells["denoiser"],
-            identity=cells["identity"],
-            parameters=int(cells["parameters"]) if cells["parameters"] else None,
-            psnr=float(cells["psnr"]),
-            ssim=float(cells["ssim"]) if cells["ssim"] else None,
-            seconds=float(cells["seconds"]),
-            megapixels=float(cells["megapixels"]),
-        )
+    def from_csv(cls, cells: Sequence[str]) -> Self:
+        """Parse the cells of a row; raise `ValueError` if one is missing or not a number."""
+        values: dict[str, Any] = dict(zip(_COLUMNS, cells, strict=True))
+        del values["mp_per_s"]
+        for column in ("psnr", "seconds", "megapixels"):
+            values[column] = float(values[column])
+        values["parameters"] = int(values["parameters"]) if values["parameters"] else None
+        values["ssim"] = float(values["ssim"]) if values["ssim"] else None
+        return cls(**values)
 
 
-_COLUMNS = tuple(ResultRow("", "", "", "", None, 0, None, 0, 0).to_csv())
+_COLUMNS = (
+    *("image", "noise", "denoiser", "psnr", "ssim", "seconds", "mp_per_s", "megapixels"),
+    *("parameters", "identity"),
+)
 
 
 @dataclass(frozen=True)
@@ -156,15 +144,11 @@ class ResultAverage:
     def to_json(self) -> dict[str, Any]:
         """Return the fields as in ``summary.json``."""
         fields = {**dataclasses.asdict(self), "noise_level": self.noise_level}
-        return {
-            key: round(value, 6) if isinstance(value, float) else value
-            for key, value in fields.items()
-        }
+        return {k: round(v, 6) if isinstance(v, float) else v for k, v in fields.items()}
 
 
-def average(rows: Iterable[ResultRow]) -> ResultAverage:
+def average(rows: Sequence[ResultRow]) -> ResultAverage:
     """Average the rows of one denoiser with one noise."""
-    rows = list(rows)
     ssims = [row.ssim for row in rows if row.ssim is not None]
     seconds = math.fsum(row.seconds for row in rows)
     return ResultAverage(
@@ -183,27 +167,10 @@ def average(rows: Iterable[ResultRow]) -> ResultAverage:
 class ResultsFolder:
     """The output folder of a benchmark, which one process at a time can add rows to.
 
-    Parameters
-    ----------
-    folder
-        Created if missing. An existing one is continued if its protocol and images are the same.
-    dataset
-        The images.
-    identities
-        Identities of the denoisers to be scored now, by name. For other names the identity that
-        was scored last counts.
-
-    Attributes
-    ----------
-    folder
-        As given.
-    environments
-        The machines and versions that computed the rows, see `environment.environment`.
-
-    Raises
-    ------
-    OutputError
-        The folder holds something else, is in use by another process, or is not writable.
+    It is created if missing. An existing one is continued if its protocol and images are the same.
+    `identities` are those of the denoisers to be scored now, by name; for other names the identity
+    that was scored last counts. `environments` are the machines and versions that computed the
+    rows.
     """
 
     def __init__(
@@ -211,7 +178,6 @@ class ResultsFolder:
     ) -> None:
         make_folder(folder)
         self.folder = folder
-        self.environments: list[dict[str, Any]]
         self._protocol_file, self._environment = folder / _PROTOCOL_FILE, environment(*PACKAGES)
         self._dataset = dataset
         self._rows: dict[tuple[str, str, str, str], ResultRow] = {}
@@ -226,11 +192,11 @@ class ResultsFolder:
                 # Skips the header, damaged rows, and rows of other images.
                 with contextlib.suppress(ValueError, csv.Error):
                     (cells,) = csv.reader([line.decode()])
-                    row = ResultRow.from_csv(dict(zip(_COLUMNS, cells, strict=True)))
+                    row = ResultRow.from_csv(cells)
                     if row.image in names:
                         self._rows[row.key] = row
             content = self._read()
-            self.environments = content.get("environments", [])
+            self.environments: list[dict[str, Any]] = content.get("environments", [])
             # Rows alone do not tell: a model file that was changed back gets no new rows.
             last = {row.denoiser: row.identity for row in self._rows.values()}
             self._identities = {**last, **content.get("identities", {}), **identities}
@@ -250,18 +216,12 @@ class ResultsFolder:
         return key in self._rows
 
     def add(self, row: ResultRow) -> None:
-        """Save a row.
-
-        Raises
-        ------
-        OutputError
-            The disk is full.
-        """
+        """Save a row."""
         if self._environment not in self.environments:
             self.environments.append(self._environment)
             self._write({**self._read(), "environments": self.environments})
         cells = row.to_csv()
-        self._journal.append(_csv_line(cells.values()))
+        self._journal.append(_csv_line(cells))
         # Rounded as in the file, so that a later process computes the same averages.
         self._rows[row.key] = ResultRow.from_csv(cells)
 
