@@ -14,6 +14,8 @@ from autodenoise.training.phases import Phase
 from autodenoise.training.schedules import SCHEDULES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic import ValidationError
 
 __all__ = ["explain", "known_keys"]
@@ -49,6 +51,7 @@ def explain(error: ValidationError, known: list[str], owner: str = "") -> str:
 
 
 def _kinds(steps: list[str]) -> list[str]:
+    tables: dict[str, Mapping[str, type]]
     tables = {"noise": NOISES, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
     return next((list(tables[step]) for step in reversed(steps) if step in tables), [])
 

@@ -16,15 +16,7 @@ _IMAGES_PER_DRAW = 1000
 
 
 class Batches:
-    """The training batches of one phase.
-
-    Parameters
-    ----------
-    training
-        Its images are moved to its device.
-    index
-        Index of the phase.
-    """
+    """The training batches of the phase at an index."""
 
     def __init__(self, training: Training, index: int) -> None:
         images, (_, phase) = training.train, training.phase(index)

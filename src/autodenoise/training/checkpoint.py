@@ -1,6 +1,7 @@
 """Checkpoints: one safetensors file with all tensors, and the training state as JSON in its header.
 
-Nothing is pickled. Random generators are not saved; see `autodenoise.training.randomness`.
+Nothing is pickled. Files that are missing, damaged, or from another network raise `InputError`.
+Random generators are not saved; see `autodenoise.training.randomness`.
 """
 
 from __future__ import annotations
@@ -21,14 +22,7 @@ from autodenoise.training.ema import EMA
 from autodenoise.training.history import EpochRow
 from autodenoise.training.state import TrainingState
 
-__all__ = [
-    "load_state",
-    "load_trained",
-    "load_weights",
-    "restore",
-    "save_state",
-    "save_weights",
-]
+__all__ = ["load_state", "load_trained", "load_weights", "restore", "save_state", "save_weights"]
 
 # Prefixes of the tensors' names. Those of the EMA date from when it was called the average.
 _NETWORK, _OPTIMIZER, _EMA = "network.", "optimizer.", "average."
@@ -41,15 +35,8 @@ def save_weights(path: Path, network: nn.Module) -> None:
 
 
 def load_weights(path: Path, network: nn.Module) -> None:
-    """Load weights into a network.
-
-    Raises
-    ------
-    InputError
-        The file is missing, damaged, or from another network.
-    """
-    tensors, _ = _read(path)
-    _load_into(path, network, tensors)
+    """Load weights that `save_weights` wrote into a network."""
+    _load_into(path, network, _read(path)[0])
 
 
 def save_state(
@@ -73,13 +60,7 @@ def save_state(
 
 
 def load_state(path: Path) -> tuple[TrainingState, dict[str, Tensor]]:
-    """Load a training state, and the tensors for `restore`.
-
-    Raises
-    ------
-    InputError
-        The file is missing or damaged.
-    """
+    """Load a training state, and the tensors for `restore`."""
     tensors, metadata = _read(path)
     try:
         values: dict[str, Any] = json.loads(metadata["state"])
@@ -96,13 +77,7 @@ def restore(
     optimizers: list[torch.optim.Optimizer],
     ema: EMA | None = None,
 ) -> None:
-    """Load the tensors of `load_state` into a network, its optimizers and its EMA.
-
-    Raises
-    ------
-    InputError
-        They are from another network or another optimizer.
-    """
+    """Load the tensors of `load_state` into a network, its optimizers and its EMA."""
     _load_into(path, network, _with_prefix(_NETWORK, tensors))
     parameters = [
         [weight for group in optimizer.param_groups for weight in group["params"]]
@@ -126,24 +101,15 @@ def restore(
 
 
 def load_trained(path: Path, network: nn.Module) -> None:
-    """Load the weights of a checkpoint into a network: the EMA if there is one.
-
-    Raises
-    ------
-    InputError
-        The file is missing, damaged, or from another network.
-    """
+    """Load the weights of a checkpoint into a network: the EMA if there is one."""
     tensors, _ = _read(path)
     weights = _with_prefix(_EMA, tensors) or _with_prefix(_NETWORK, tensors)
     _load_into(path, network, weights)
 
 
 def _with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
+    named = [(name, value) for name, value in tensors.items() if name.startswith(prefix)]
+    return {name.removeprefix(prefix): value for name, value in named}
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

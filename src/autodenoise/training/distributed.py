@@ -27,16 +27,8 @@ class World:
     """The processes that train together, from the point of view of one of them.
 
     All processes must call the methods that communicate in the same order. Those raise
-    `ProcessLost` if another process has disappeared.
-
-    Attributes
-    ----------
-    rank
-        Index of this process.
-    size
-        Number of processes.
-    local_rank
-        Index of this process on its machine.
+    `ProcessLost` if another process has disappeared. `local_rank` is the index of this process on
+    its machine.
     """
 
     rank: int = 0
@@ -115,12 +107,8 @@ SINGLE_PROCESS = World()
 def join_world() -> Iterator[World]:
     """Yield the world of this process: that of torchrun if it started this process.
 
-    When one process fails they all end, and only the first one to fail raises its error.
-
-    Raises
-    ------
-    SystemExit
-        Another process failed, and reports why.
+    When one process fails they all end. Only the first one to fail raises its error, others
+    SystemExit.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield SINGLE_PROCESS

@@ -14,13 +14,8 @@ __all__ = ["EMA"]
 class EMA:
     """Exponential moving average of a network's weights (Polyak and Juditsky 1992).
 
-    Parameters
-    ----------
-    network
-        Its current weights are the first average.
-    decay
-        Share of the average that a step keeps. In the first steps it is lower,
-        (1 + n) / (10 + n), so that the initial weights fade quickly.
+    `decay` is the share of the average that a step keeps. In the first steps it is lower, (1 + n) /
+    (10 + n), so that the initial weights fade quickly.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:

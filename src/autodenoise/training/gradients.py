@@ -29,12 +29,8 @@ class Gradients:
     def compute(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Set the gradients of the network's parameters to those of a batch; return the loss.
 
-        Parameters
-        ----------
-        batch
-            The whole batch, in every process; each sends its rows through the network.
-        generator
-            Draws for the whole batch, so that a row's draws do not depend on how it is divided.
+        Every process gets the whole batch and sends its rows through the network. The generator
+        draws for the whole batch, so that a row's draws do not depend on how it is divided.
         """
         parts = self._world.parts(batch.size, self._accumulate)
         with self._autocast:

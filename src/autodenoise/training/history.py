@@ -29,30 +29,18 @@ class EpochRow(NamedTuple):
 def write_metrics(path: Path, rows: list[EpochRow]) -> None:
     """Write all rows as CSV. The file is replaced atomically, so it never repeats an epoch."""
     text = io.StringIO()
-    table = csv.DictWriter(text, EpochRow._fields)
-    table.writeheader()
-    table.writerows(row._asdict() for row in rows)
+    csv.writer(text).writerows([EpochRow._fields, *rows])
     write_text(path, text.getvalue())
 
 
 def read_metrics(path: Path) -> list[EpochRow]:
-    """Read the rows of a metrics file.
-
-    Raises
-    ------
-    InputError
-        It is missing or is not a metrics file.
-    """
+    """Read the rows of a metrics file; InputError if it is missing or is not one."""
+    rows: list[EpochRow] = []
     try:
         with path.open(newline="") as file:
-            rows = [
-                EpochRow(
-                    line["phase"],
-                    int(line["epoch"]),
-                    *(float(line[name]) for name in EpochRow._fields[2:]),
-                )
-                for line in csv.DictReader(file)
-            ]
+            for line in csv.DictReader(file):
+                numbers = (float(line[name]) for name in EpochRow._fields[2:])
+                rows.append(EpochRow(line["phase"], int(line["epoch"]), *numbers))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"cannot read {path}: {error}") from None
     if not all(math.isfinite(number) for row in rows for number in row[2:]):

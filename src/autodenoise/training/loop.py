@@ -39,7 +39,7 @@ _STATUS_SECONDS = 0.2
 
 
 def fit(training: Training, folder: Path, callback: TrainingCallback) -> list[EpochRow]:
-    """Train, from the folder's checkpoint if there is one.
+    """Train, from the folder's checkpoint if there is one; return a row for each epoch.
 
     A checkpoint is written after each epoch, every two minutes, and when SIGINT or SIGTERM asks to
     stop. Resuming from it with the same number of processes is bit-exact on the same machine's CPU,
@@ -47,33 +47,14 @@ def fit(training: Training, folder: Path, callback: TrainingCallback) -> list[Ep
     `autodenoise.training.randomness`. Phases that are limited in minutes are an exception: their
     schedule follows the clock.
 
-    Parameters
-    ----------
-    training
-        What to train, on what, how.
-    folder
-        The run folder, which exists. Receives ``checkpoint.safetensors``, ``best.safetensors`` (the
-        weights with the lowest validation loss of the last phase), ``metrics.csv``, and the weights
-        at the end of each phase but the last; see `weights_name`.
-    callback
-        Called at the start, between steps and after each epoch.
+    The folder, which exists, receives ``checkpoint.safetensors``, ``best.safetensors`` (the weights
+    with the lowest validation loss of the last phase), ``metrics.csv``, and the weights at the end
+    of each phase but the last; see `weights_name`.
 
-    Returns
-    -------
-    list of EpochRow
-        One row per epoch, including those before a resume.
-
-    Raises
-    ------
-    Interrupted
-        A signal asked to stop; the checkpoint is saved.
-    InputError
-        The checkpoint is damaged or belongs to another recipe, or the processes differ in what
-        they train.
-    TrainingDiverged
-        The loss became infinite or NaN. The checkpoint is that of the last good epoch.
-    ProcessLost
-        Another process has disappeared.
+    Raise Interrupted after a signal, when the checkpoint is saved; InputError if the checkpoint is
+    damaged or belongs to another recipe, or the processes differ in what they train;
+    TrainingDiverged if the loss became infinite or NaN, with the checkpoint of the last good epoch;
+    ProcessLost if another process has disappeared.
     """
     network, world = _to_device(training), training.world
     checkpoint = folder / CHECKPOINT_NAME
@@ -85,6 +66,7 @@ def fit(training: Training, folder: Path, callback: TrainingCallback) -> list[Ep
         for index, (name, phase) in islice(enumerate(training.phases.items()), state.phase, None):
             optimizers = phase.optimizer.build(network)
             ema = None if phase.ema is None else EMA(network, phase.ema)
+            averaged = contextlib.nullcontext if ema is None else ema.applied
             if saved is not None:
                 restore(checkpoint, saved, network, optimizers, ema)
                 saved = None
@@ -139,7 +121,7 @@ def fit(training: Training, folder: Path, callback: TrainingCallback) -> list[Ep
 
                 _read_loss(training, state, loss_sum)
                 loss_sum.zero_()
-                with _averaged(ema):
+                with averaged():
                     val_loss = validation.loss(network, phase)
                     row = _finish_epoch(training, state, val_loss)
                     best = min(other.val_loss for other in state.rows if other.phase == name)
@@ -148,7 +130,7 @@ def fit(training: Training, folder: Path, callback: TrainingCallback) -> list[Ep
                 if world.is_main:
                     write_metrics(folder / METRICS_NAME, state.rows)
                     save_state(checkpoint, state, network, optimizers, ema)
-                with _averaged(ema):
+                with averaged():
                     callback.epoch(row)
 
             if ema is not None:
@@ -199,10 +181,6 @@ def _load_or_begin(
             "and data; to resume, all need access to the same run folder"
         )
     return state, saved
-
-
-def _averaged(ema: EMA | None) -> contextlib.AbstractContextManager[None]:
-    return contextlib.nullcontext() if ema is None else ema.applied()
 
 
 def _fingerprint(training: Training) -> str:

@@ -34,7 +34,6 @@ class Loss(Protocol):
         self, network: Autoencoder, x: Tensor, target: Tensor, mask: Tensor | None = None
     ) -> Tensor:
         """Return the mean."""
-        ...
 
 
 def binary_cross_entropy(
@@ -87,15 +86,13 @@ LOSSES: dict[str, Loss] = {
 
 
 def loss_for(phase: Phase, device: torch.device) -> Loss:
-    """Return a phase's loss. On a GPU in bfloat16, it is compiled together with the network."""
+    """Return a phase's loss. On a GPU in bfloat16, it is compiled together with the network.
+
+    If compiling fails, as without a C compiler, it warns and continues uncompiled.
+    """
     loss = LOSSES[phase.loss]
     if device.type != "cuda" or phase.precision != "bfloat16":
         return loss
-    return _compiled(loss)
-
-
-def _compiled(loss: Loss) -> Loss:
-    """Compile a loss. If compiling fails, as without a C compiler, warn and run it uncompiled."""
     from torch._dynamo.exc import BackendCompilerFailed  # takes seconds
 
     current = cast("Loss", torch.compile(loss))

@@ -8,7 +8,8 @@ to that times the schedule's factor.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -98,72 +99,82 @@ def _orthogonalize(matrix: Tensor) -> Tensor:
     return x.T if tall else x
 
 
+# The valid values of each setting, and what they are.
+_POSITIVE = (lambda value: 0 < value < math.inf, "a number above 0")
+_SETTINGS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "learning_rate": _POSITIVE,
+    "adamw_learning_rate": _POSITIVE,
+    "weight_decay": (lambda value: 0 <= value < math.inf, "0 or more"),
+    "rho": (lambda value: 0 < value < 1, "between 0 and 1"),
+}
+
+
+class _Specification(ABC):
+    """What all specifications have in common: checks of their settings, and a description."""
+
+    learning_rate: float
+    kind: str
+
+    def __post_init__(self) -> None:
+        for name, (is_valid, expected) in _SETTINGS.items():
+            value = getattr(self, name, None)
+            if value is not None and not is_valid(value):
+                raise UsageError(f"{self.kind}: {name} is {value}; expected {expected}")
+
+    def build(self, network: nn.Module) -> list[torch.optim.Optimizer]:
+        """Build it for a network."""
+        optimizers = self._build(network)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["initial_lr"] = group["lr"]
+        return optimizers
+
+    @abstractmethod
+    def _build(self, network: nn.Module) -> list[torch.optim.Optimizer]: ...
+
+    def describe(self) -> str:
+        """Return its name and learning rate."""
+        return f"{type(self).__name__} at learning rate {self.learning_rate:g}"
+
+
 @dataclass(frozen=True)
-class Adam:
+class Adam(_Specification):
     """Keras's Adam: beta 0.9 and 0.999, epsilon 1e-7 (Kingma and Ba 2015)."""
 
     learning_rate: float = 1e-3
     kind: Literal["adam"] = "adam"
 
-    def __post_init__(self) -> None:
-        _check_positive(self, "learning_rate")
-
-    def build(self, network: nn.Module) -> list[torch.optim.Optimizer]:
-        """Build it for all parameters of a network."""
-        return _with_peak(KerasAdam(network.parameters(), self.learning_rate))
-
-    def describe(self) -> str:
-        """Return its name and learning rate."""
-        return f"Adam at learning rate {self.learning_rate:g}"
+    def _build(self, network: nn.Module) -> list[torch.optim.Optimizer]:
+        return [KerasAdam(network.parameters(), self.learning_rate)]
 
 
 @dataclass(frozen=True)
-class Adadelta:
+class Adadelta(_Specification):
     """Adadelta with Keras 2's defaults: rate 1, epsilon 1e-7 (Zeiler 2012)."""
 
     learning_rate: float = 1.0
     rho: float = 0.95
     kind: Literal["adadelta"] = "adadelta"
 
-    def __post_init__(self) -> None:
-        _check_positive(self, "learning_rate")
-        if not 0 < self.rho < 1:
-            raise UsageError(f"{self.kind}: rho is {self.rho}; expected between 0 and 1")
-
-    def build(self, network: nn.Module) -> list[torch.optim.Optimizer]:
-        """Build it for all parameters of a network."""
-        return _with_peak(
-            torch.optim.Adadelta(network.parameters(), self.learning_rate, self.rho, eps=1e-7)
-        )
-
-    def describe(self) -> str:
-        """Return its name and learning rate."""
-        return f"Adadelta at learning rate {self.learning_rate:g}"
+    def _build(self, network: nn.Module) -> list[torch.optim.Optimizer]:
+        rate, weights = self.learning_rate, network.parameters()
+        return [torch.optim.Adadelta(weights, rate, self.rho, eps=1e-7)]
 
 
 @dataclass(frozen=True)
-class AdamW:
+class AdamW(_Specification):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
 
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     kind: Literal["adamw"] = "adamw"
 
-    def __post_init__(self) -> None:
-        _check_positive(self, "learning_rate")
-        _check_decay(self)
-
-    def build(self, network: nn.Module) -> list[torch.optim.Optimizer]:
-        """Build it for all parameters of a network."""
-        return _with_peak(_adamw(network.parameters(), self.learning_rate, self.weight_decay))
-
-    def describe(self) -> str:
-        """Return its name and learning rate."""
-        return f"AdamW at learning rate {self.learning_rate:g}"
+    def _build(self, network: nn.Module) -> list[torch.optim.Optimizer]:
+        return [_adamw(network.parameters(), self.learning_rate, self.weight_decay)]
 
 
 @dataclass(frozen=True)
-class Muon:
+class Muon(_Specification):
     """Muon for the hidden kernels; AdamW for the first and last kernel and the biases.
 
     Attributes
@@ -181,27 +192,19 @@ class Muon:
     weight_decay: float = 0.01
     kind: Literal["muon"] = "muon"
 
-    def __post_init__(self) -> None:
-        _check_positive(self, "learning_rate", "adamw_learning_rate")
-        _check_decay(self)
-
-    def build(self, network: nn.Module) -> list[torch.optim.Optimizer]:
-        """Build both for a network."""
+    def _build(self, network: nn.Module) -> list[torch.optim.Optimizer]:
         kernels = [weight for weight in network.parameters() if weight.ndim > 1]
         hidden = kernels[1:-1]
         chosen = {id(weight) for weight in hidden}
         others = [weight for weight in network.parameters() if id(weight) not in chosen]
         adamw = _adamw(others, self.adamw_learning_rate, self.weight_decay)
         if not hidden:
-            return _with_peak(adamw)
-        return _with_peak(MuonOptimizer(hidden, self.learning_rate, self.weight_decay), adamw)
+            return [adamw]
+        return [MuonOptimizer(hidden, self.learning_rate, self.weight_decay), adamw]
 
     def describe(self) -> str:
         """Return the names and learning rates."""
-        return (
-            f"Muon at learning rate {self.learning_rate:g} and AdamW at "
-            f"{self.adamw_learning_rate:g}"
-        )
+        return f"{super().describe()} and AdamW at {self.adamw_learning_rate:g}"
 
 
 OPTIMIZERS = {"adam": Adam, "adadelta": Adadelta, "adamw": AdamW, "muon": Muon}
@@ -217,25 +220,5 @@ def set_learning_rate(optimizers: Iterable[torch.optim.Optimizer], factor: float
             group["lr"] = group["initial_lr"] * factor
 
 
-def _check_positive(optimizer: Optimizer, *names: str) -> None:
-    for name in names:
-        value = getattr(optimizer, name)
-        if not (value > 0 and math.isfinite(value)):
-            raise UsageError(f"{optimizer.kind}: {name} is {value}; expected a number above 0")
-
-
-def _check_decay(optimizer: AdamW | Muon) -> None:
-    value = optimizer.weight_decay
-    if not (value >= 0 and math.isfinite(value)):
-        raise UsageError(f"{optimizer.kind}: weight_decay is {value}; expected 0 or more")
-
-
 def _adamw(parameters: Iterable[nn.Parameter], rate: float, decay: float) -> torch.optim.AdamW:
     return torch.optim.AdamW(parameters, rate, weight_decay=decay, fused=True)
-
-
-def _with_peak(*optimizers: torch.optim.Optimizer) -> list[torch.optim.Optimizer]:
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["initial_lr"] = group["lr"]
-    return list(optimizers)

@@ -19,16 +19,8 @@ def generator(
 ) -> torch.Generator:
     """Return the generator for one purpose at one place.
 
-    Parameters
-    ----------
-    seed
-        Random seed of the run.
-    purpose
-        A word such as ``"order"``; different purposes draw independently.
-    place
-        Non-negative integers such as phase, epoch and step.
-    device
-        Device of the generator.
+    Different purposes, words such as ``"order"``, draw independently, and so do places:
+    non-negative integers such as phase, epoch and step.
 
     Examples
     --------

@@ -24,39 +24,20 @@ __all__ = ["Training", "TrainingCallback", "TrainingState", "TrainingStatus"]
 class Training:
     """Everything that `autodenoise.training.loop.fit` needs.
 
-    Attributes
-    ----------
-    network
-        Trained in place.
-    phases
-        By name, in order.
-    noise
-        Drawn on clean training images and, if `noisy_validation`, on clean validation images.
-    train
-        Clean images (N, C, H, W), uint8 or float32 in [0, 1], on any device; or random crops of
-        images of any size, clean or not.
-    validation
-        Images (N, C, H, W). If there are clean ones, the validation loss compares with them;
-        otherwise it is that of the objective.
-    validation_split
-        ``"validation"`` or ``"test"``: where those images are from. A later evaluation of the same
-        split draws the same noise.
-    noisy_validation
-        Whether the network sees noisy validation images or, as in one tutorial, clean ones.
-    samples
-        Images or crops per epoch, distributed evenly over all images.
-    seed
-        Random seed.
-    device
-        Device to train on.
-    recipe_text
-        Text that identifies the recipe. A checkpoint can only be resumed with the same text. By
-        default the phases and the noise; measured noise differs between processors in the last
-        digits.
-    notes
-        What a user should know about the training images.
-    world
-        The processes that train together. Each has all of the above; only the main one writes.
+    `network` is trained in place. `noise` is drawn on clean training images and, if
+    `noisy_validation`, on clean validation images; otherwise the network sees clean ones, as in one
+    tutorial. `train` has clean images (N, C, H, W), uint8 or float32 in [0, 1], on any device; or
+    random crops of images of any size, clean or not. `samples` is the number of images or crops per
+    epoch, distributed evenly over all images.
+
+    If there are clean images in `validation`, its loss compares with them; otherwise it is that of
+    the objective. `validation_split`, ``"validation"`` or ``"test"``, is where they are from. A
+    later evaluation of the same split draws the same noise.
+
+    `recipe_text` identifies the recipe. A checkpoint can only be resumed with the same text. By
+    default it is made of the phases and the noise; measured noise differs between processors in the
+    last digits. `notes` say what a user should know about the training images. Each process of
+    `world` has all of this; only the main one writes.
     """
 
     network: Autoencoder
@@ -86,20 +67,10 @@ class Training:
 class TrainingState:
     """How far a training run is, between two steps. Checkpoints contain it.
 
-    Attributes
-    ----------
-    phase, epoch, step
-        Indices of the next step; `phase` is the number of phases once all are over.
-    loss_sum
-        Sum of the losses of the images seen in this epoch.
-    seconds
-        Time spent in this epoch.
-    factor
-        Learning rate of the last step as a share of the peak.
-    rows
-        Finished epochs.
-    fingerprint
-        Digest of what is trained. A checkpoint can only be resumed if it matches.
+    `phase`, `epoch` and `step` are the indices of the next step; `phase` is the number of phases
+    once all are over. `loss_sum` adds the losses of the images seen in this epoch, `seconds` is the
+    time spent in it. `factor` is the learning rate of the last step as a share of the peak. A
+    checkpoint can only be resumed if its `fingerprint`, a digest of what is trained, matches.
     """
 
     phase: int = 0
@@ -134,12 +105,9 @@ class TrainingCallback(Protocol):
 
     def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
         """Handle the start of training, with the epochs finished before a resume."""
-        ...
 
     def step(self, status: TrainingStatus) -> None:
         """Handle the progress, a few times a second."""
-        ...
 
     def epoch(self, row: EpochRow) -> None:
         """Handle a finished epoch. The network has the weights that were validated."""
-        ...

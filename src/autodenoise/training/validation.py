@@ -75,16 +75,9 @@ def draw_repeats(noise: Noise, images: Iterable[Tensor], count: int, seed: int) 
 def corrupt(noise: Noise, clean: Tensor, seed: int, split: str, count: int | None = None) -> Tensor:
     """Return clean images (N, C, H, W), uint8 or float32, with noise, as float32.
 
-    Parameters
-    ----------
-    noise
-        Drawn on the CPU, so that it is the same for every device.
-    clean
-        The images of a split.
-    seed, split
-        Determine the noise together.
-    count
-        Return only the first `count` images. Their noise is the same as without it.
+    `seed` and `split`, where the images are from, determine the noise together. It is drawn on the
+    CPU, so that it is the same for every device. With `count`, only the first images are returned,
+    with the same noise as without it.
     """
     count = len(clean) if count is None else min(count, len(clean))
     noisy = torch.empty(count, *clean.shape[1:], device=clean.device)

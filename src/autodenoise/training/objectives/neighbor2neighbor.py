@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from autodenoise.data.crops import Batch
-from autodenoise.noise import Noise
-from autodenoise.training.objectives.objective import DenoisingNetwork, TrainingTask, noisy_images
+from autodenoise.training.objectives.objective import DenoisingNetwork, Objective, TrainingTask
 
 __all__ = ["Neighbor2Neighbor", "draw_pairs", "subsample"]
 
@@ -18,18 +18,12 @@ _PAIRS = ((0, 1), (0, 2), (1, 0), (1, 3), (2, 0), (2, 3), (3, 1), (3, 2))
 
 
 @dataclass(frozen=True)
-class Neighbor2Neighbor:
+class Neighbor2Neighbor(Objective):
     """One pixel of each 2x2 cell to another pixel beside it.
 
     Neighbors differ where the image has detail. The regularizer subtracts their difference in the
-    network's own output for the whole image.
-
-    Attributes
-    ----------
-    noise
-        Drawn if the batch is clean.
-    weight
-        Weight of the regularizer; by default the paper's for Gaussian noise.
+    network's own output for the whole image; its `weight` is by default the paper's for Gaussian
+    noise.
 
     References
     ----------
@@ -37,7 +31,10 @@ class Neighbor2Neighbor:
     images", CVPR 2021, equation 12.
     """
 
-    noise: Noise
+    description = (
+        "Learns to predict, from every second pixel of a noisy image, the pixel beside it "
+        "(Neighbor2Neighbor)."
+    )
     weight: float = 2.0
 
     def __call__(
@@ -48,7 +45,7 @@ class Neighbor2Neighbor:
         For squared errors, |f - a|^2 + w |f - b|^2 is (1 + w) |f - (a + w b) / (1 + w)|^2 plus a
         constant, so one target expresses both terms of equation 12.
         """
-        noisy = noisy_images(self.noise, batch, generator)
+        noisy = self.noisy_images(batch, generator)
         # Half the sides must be sizes that the network accepts.
         step = 2 * (network.multiple or 1)
         height, width = (side - side % step for side in noisy.shape[2:])
@@ -61,21 +58,11 @@ class Neighbor2Neighbor:
         share = self.weight / (1 + self.weight)
         return TrainingTask(first, second + share * (first_output - second_output))
 
-    def describe(self) -> str:
-        """See `Objective`."""
-        return (
-            "Learns to predict, from every second pixel of a noisy image, the pixel beside it "
-            "(Neighbor2Neighbor)."
-        )
-
 
 def draw_pairs(images: Tensor, generator: torch.Generator) -> Tensor:
     """Draw two pixels of each 2x2 cell that share a side.
 
-    Returns
-    -------
-    Tensor
-        (B, 2, 1, H // 2, W // 2), int64: two positions in the cell, each 0 to 3.
+    Return two positions in each cell, 0 to 3: (B, 2, 1, H // 2, W // 2), int64.
     """
     count, _, height, width = images.shape
     shape = (count, height // 2, width // 2)
@@ -87,15 +74,11 @@ def draw_pairs(images: Tensor, generator: torch.Generator) -> Tensor:
 def subsample(images: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
     """Return the images of the first and of the second pixels of each cell's pair.
 
-    Returns
-    -------
-    tuple of Tensor
-        Both (B, C, H // 2, W // 2). All channels of a pixel stay together.
+    Both are (B, C, H // 2, W // 2). All channels of a pixel stay together.
     """
     count, channels, height, width = images.shape
-    cells = images[:, :, : height // 2 * 2, : width // 2 * 2]
-    cells = cells.reshape(count, channels, height // 2, 2, width // 2, 2)
-    cells = cells.permute(0, 1, 3, 5, 2, 4).flatten(2, 3)
+    even = images[:, :, : height // 2 * 2, : width // 2 * 2]
+    cells = functional.pixel_unshuffle(even, 2).reshape(count, channels, 4, height // 2, width // 2)
     first, second = (
         cells.gather(2, pairs[:, which, None].expand(-1, channels, -1, -1, -1))[:, :, 0]
         for which in (0, 1)

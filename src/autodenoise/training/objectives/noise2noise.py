@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import torch
 
 from autodenoise.data.crops import Batch
-from autodenoise.noise import Noise
-from autodenoise.training.objectives.objective import DenoisingNetwork, TrainingTask, noisy_images
+from autodenoise.training.objectives.objective import DenoisingNetwork, Objective, TrainingTask
 
 __all__ = ["Noise2Noise"]
 
 
 @dataclass(frozen=True)
-class Noise2Noise:
+class Noise2Noise(Objective):
     """One noisy image to another of the same sample.
 
     If the noise has zero mean and is independent between the two images, the minimizer of the
@@ -25,18 +24,14 @@ class Noise2Noise:
     Lehtinen et al., "Noise2Noise: Learning image restoration without clean data", ICML 2018.
     """
 
-    noise: Noise
+    description = "Learns to map one noisy image to another of the same sample (Noise2Noise)."
 
     def __call__(
         self, network: DenoisingNetwork, batch: Batch, generator: torch.Generator
     ) -> TrainingTask:
         """Return the task. If the batch has only clean images, both noisy ones are drawn."""
         del network
-        first = noisy_images(self.noise, batch, generator)
+        first = self.noisy_images(batch, generator)
         if batch.again is not None:
             return TrainingTask(first, batch.again)
-        return TrainingTask(first, noisy_images(self.noise, Batch(batch.clean), generator))
-
-    def describe(self) -> str:
-        """See `Objective`."""
-        return "Learns to map one noisy image to another of the same sample (Noise2Noise)."
+        return TrainingTask(first, self.noisy_images(Batch(batch.clean), generator))

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from autodenoise.data.crops import Batch
-from autodenoise.noise import Noise
-from autodenoise.training.objectives.objective import DenoisingNetwork, TrainingTask, noisy_images
+from autodenoise.training.objectives.objective import DenoisingNetwork, Objective, TrainingTask
 
 __all__ = ["Fill", "Lines", "Noise2Void", "draw_blind_spots", "replace_blind_spots", "spot_mask"]
 
@@ -31,19 +30,12 @@ _LINE_RADIUS = 5
 
 
 @dataclass(frozen=True)
-class Noise2Void:
+class Noise2Void(Objective):
     """Noisy images to themselves, at pixels that are hidden from the network.
 
-    Attributes
-    ----------
-    noise
-        Drawn if the batch is clean.
-    fill
-        What replaces a hidden pixel: a ``random`` pixel around it, or the ``median`` of all of them
-        (N2V2).
-    lines
-        Also hide the pixels beside it in its ``rows`` or ``columns``, for noise that is correlated
-        along them (structN2V).
+    `fill` replaces a hidden pixel: a ``random`` pixel around it, or the ``median`` of all of them
+    (N2V2). `lines` also hides the pixels beside it in its ``rows`` or ``columns``, for noise that
+    is correlated along them (structN2V).
 
     References
     ----------
@@ -54,7 +46,6 @@ class Noise2Void:
     self-supervised blind-spot networks", ISBI 2020 (the lines).
     """
 
-    noise: Noise
     fill: Fill = "random"
     lines: Lines | None = None
 
@@ -63,13 +54,13 @@ class Noise2Void:
     ) -> TrainingTask:
         """See `Objective`."""
         del network
-        noisy = noisy_images(self.noise, batch, generator)
+        noisy = self.noisy_images(batch, generator)
         spots = draw_blind_spots(noisy, generator)
         hidden = replace_blind_spots(noisy, spots, self.fill, self.lines, generator)
         return TrainingTask(hidden, noisy, spot_mask(noisy, spots))
 
     def describe(self) -> str:
-        """See `Objective`."""
+        """Return one sentence that says what the network learns."""
         name = "Noise2Void" if self.fill == "random" else "N2V2"
         lines = "" if self.lines is None else f", hiding the pixels beside them in {self.lines} too"
         return f"Learns to predict hidden pixels of noisy images from those around{lines} ({name})."
@@ -78,10 +69,7 @@ class Noise2Void:
 def draw_blind_spots(images: Tensor, generator: torch.Generator) -> Tensor:
     """Draw one pixel in each cell of a grid whose offset is drawn for each image.
 
-    Returns
-    -------
-    Tensor
-        (B, K, 2), int64: row and column. All channels of a pixel are hidden together.
+    Return its row and column: (B, K, 2), int64. All channels of a pixel are hidden together.
     """
     count, _, height, width = images.shape
     device = images.device
@@ -106,21 +94,11 @@ def spot_mask(images: Tensor, spots: Tensor) -> Tensor:
 def replace_blind_spots(
     images: Tensor, spots: Tensor, fill: Fill, lines: Lines | None, generator: torch.Generator
 ) -> Tensor:
-    """Return the images with each blind spot replaced, using the pixels around it.
+    """Return images (B, C, H, W) with each blind spot replaced, using the pixels around it.
 
-    Parameters
-    ----------
-    images
-        (B, C, H, W); not changed.
-    spots
-        From `draw_blind_spots`.
-    fill
-        A ``random`` pixel within 2 rows and columns, other than the spot; or their ``median``.
-    lines
-        Also replace 5 pixels on both sides of each spot in its row or column, and take no value
-        from that line.
-    generator
-        On the images' device.
+    `fill` is a ``random`` pixel within 2 rows and columns, other than the spot; or their
+    ``median``. `lines` also replaces 5 pixels on both sides of each spot in its row or column, and
+    takes no value from that line.
     """
     reach = range(-_LINE_RADIUS, _LINE_RADIUS + 1) if lines else (0,)
     hidden_offsets = [(0, step) if lines == "rows" else (step, 0) for step in reach]

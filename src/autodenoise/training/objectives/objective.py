@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -10,7 +12,7 @@ from torch import Tensor
 from autodenoise.data.crops import Batch
 from autodenoise.noise import Noise
 
-__all__ = ["DenoisingNetwork", "Objective", "TrainingTask", "noisy_images"]
+__all__ = ["DenoisingNetwork", "Objective", "TrainingTask"]
 
 
 class TrainingTask(NamedTuple):
@@ -40,32 +42,33 @@ class DenoisingNetwork(Protocol):
     @property
     def multiple(self) -> int | None:
         """Number that the sides of an image must be multiples of."""
-        ...
 
     def denoise(self, x: Tensor) -> Tensor:
         """Return denoised images, (B, C, H, W)."""
-        ...
 
 
-class Objective(Protocol):
+@dataclass(frozen=True)
+class Objective(ABC):
     """What training minimizes the loss of. An objective owns the noise that it draws."""
 
+    noise: Noise
+    description: ClassVar[str]
+
+    @abstractmethod
     def __call__(
         self, network: DenoisingNetwork, batch: Batch, generator: torch.Generator
     ) -> TrainingTask:
         """Return the task for a batch."""
-        ...
 
     def describe(self) -> str:
         """Return one sentence that says what the network learns."""
-        ...
+        return self.description
 
-
-def noisy_images(noise: Noise, batch: Batch, generator: torch.Generator) -> Tensor:
-    """Return the noisy images of a batch, or draw noise on the clean ones."""
-    if batch.noisy is not None:
-        return batch.noisy
-    assert batch.clean is not None
-    # The network may run in bfloat16, but JPEG quantization must not.
-    with torch.autocast(batch.clean.device.type, enabled=False):
-        return noise(batch.clean, generator)
+    def noisy_images(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Return the noisy images of a batch, or draw noise on the clean ones."""
+        if batch.noisy is not None:
+            return batch.noisy
+        assert batch.clean is not None
+        # The network may run in bfloat16, but JPEG quantization must not.
+        with torch.autocast(batch.clean.device.type, enabled=False):
+            return self.noise(batch.clean, generator)

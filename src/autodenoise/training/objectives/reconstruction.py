@@ -7,17 +7,16 @@ from dataclasses import dataclass
 import torch
 
 from autodenoise.data.crops import Batch
-from autodenoise.noise import Noise
-from autodenoise.training.objectives.objective import DenoisingNetwork, TrainingTask
+from autodenoise.training.objectives.objective import DenoisingNetwork, Objective, TrainingTask
 
 __all__ = ["Reconstruction"]
 
 
 @dataclass(frozen=True)
-class Reconstruction:
+class Reconstruction(Objective):
     """Clean to clean: a plain autoencoder. The noise is not used."""
 
-    noise: Noise
+    description = "Learns to reproduce clean images (a plain autoencoder)."
 
     def __call__(
         self, network: DenoisingNetwork, batch: Batch, generator: torch.Generator
@@ -26,7 +25,3 @@ class Reconstruction:
         del network, generator
         assert batch.clean is not None
         return TrainingTask(batch.clean, batch.clean)
-
-    def describe(self) -> str:
-        """See `Objective`."""
-        return "Learns to reproduce clean images (a plain autoencoder)."

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import torch
 
 from autodenoise.data.crops import Batch
-from autodenoise.noise import Noise
-from autodenoise.training.objectives.objective import DenoisingNetwork, TrainingTask, noisy_images
+from autodenoise.training.objectives.objective import DenoisingNetwork, Objective, TrainingTask
 
 __all__ = ["Supervised"]
 
 
 @dataclass(frozen=True)
-class Supervised:
+class Supervised(Objective):
     """Noisy to clean.
 
     References
@@ -23,7 +22,7 @@ class Supervised:
     2008.
     """
 
-    noise: Noise
+    description = "Learns to map noisy images to clean ones."
 
     def __call__(
         self, network: DenoisingNetwork, batch: Batch, generator: torch.Generator
@@ -31,8 +30,4 @@ class Supervised:
         """Return the task. Noise is drawn only if the batch has no noisy images."""
         del network
         assert batch.clean is not None
-        return TrainingTask(noisy_images(self.noise, batch, generator), batch.clean)
-
-    def describe(self) -> str:
-        """See `Objective`."""
-        return "Learns to map noisy images to clean ones."
+        return TrainingTask(self.noisy_images(batch, generator), batch.clean)
