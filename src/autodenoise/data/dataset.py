@@ -76,10 +76,7 @@ def load(data: DataSpec, on_bytes: OnBytes | None = None, memory: float | None =
     """
     folders = _image_folders(data)
     if folders:
-        if memory is None:
-            free = free_memory()
-            memory = free / 2 if math.isfinite(free) else _DEFAULT_MEMORY
-        return _load_files(data, folders, memory)
+        return _load_files(data, folders, _memory() if memory is None else memory)
     if data.supervision != "clean":
         raise UsageError(
             f"{data.source} can only contain clean images; supervision = '{data.supervision}' "
@@ -120,6 +117,11 @@ def shape(data: DataSpec, on_bytes: OnBytes | None = None) -> tuple[int, int, in
         return load(data, on_bytes).shape
     plan = _plan(data, folders, {})
     return plan.channels, plan.side, plan.side
+
+
+def _memory() -> float:
+    free = free_memory()
+    return free / 2 if math.isfinite(free) else _DEFAULT_MEMORY
 
 
 def _image_folders(data: DataSpec) -> dict[str, Path]:
