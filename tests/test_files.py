@@ -11,7 +11,7 @@ from autodenoise.errors import OutputError
 from autodenoise.files import make_folder, replacing, write_bytes, write_text
 
 
-def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "scores.json"
     write_text(target, "old")
 
@@ -26,7 +26,7 @@ def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_any_name_that_can_be_written_is(tmp_path: Path) -> None:
+def test_any_valid_name_can_be_written(tmp_path: Path) -> None:
     longest = tmp_path / ("x" * 251 + ".txt")
     write_text(longest, "whole")
     assert longest.read_text() == "whole"
@@ -38,7 +38,7 @@ def test_permissions_follow_the_umask(tmp_path: Path) -> None:
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-def test_a_disk_that_fills_up_is_one_error_and_leaves_nothing(tmp_path: Path) -> None:
+def test_full_disk_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
     # A limit on file size fails in write() as a full disk does, for real and without privileges.
     program = (
         "import resource, signal, sys\n"
@@ -61,7 +61,7 @@ def test_a_disk_that_fills_up_is_one_error_and_leaves_nothing(tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
-def test_no_folder_is_one_error(tmp_path: Path) -> None:
+def test_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write"):
         write_bytes(tmp_path / "missing" / "file", b"")
     (tmp_path / "file").touch()

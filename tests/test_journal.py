@@ -9,7 +9,7 @@ from autodenoise.errors import OutputError
 from autodenoise.journal import Journal
 
 
-def test_lines_are_there_again(tmp_path: Path) -> None:
+def test_lines_are_read_back(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     with Journal(path) as journal:
         assert list(journal.lines()) == []
@@ -20,7 +20,7 @@ def test_lines_are_there_again(tmp_path: Path) -> None:
         assert list(journal.lines()) == [b"one", b"two"]
 
 
-def test_a_line_that_was_cut_off_is_taken_out(tmp_path: Path) -> None:
+def test_truncated_line_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b"one\ntw")
     with Journal(path) as journal:
@@ -29,7 +29,7 @@ def test_a_line_that_was_cut_off_is_taken_out(tmp_path: Path) -> None:
     assert path.read_bytes() == b"one\nthree\n"
 
 
-def test_one_at_a_time(tmp_path: Path) -> None:
+def test_journal_is_locked_by_one_process(tmp_path: Path) -> None:
     with (
         Journal(tmp_path / "lines"),
         pytest.raises(OutputError, match="another autodenoise is at work"),
@@ -38,7 +38,7 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     Journal(tmp_path / "lines").close()
 
 
-def test_what_cannot_be_written_whole_is_not_there_at_all(tmp_path: Path) -> None:
+def test_partly_written_line_is_removed(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     path = tmp_path / "lines"
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

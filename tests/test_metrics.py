@@ -49,7 +49,7 @@ def test_bce_equals_keras() -> None:
     np.testing.assert_allclose(bce(clean, noisy), expected.numpy(), rtol=1e-5)
 
 
-def test_floor_is_the_least_there_is() -> None:
+def test_floor_is_the_minimum() -> None:
     clean, noisy = pair(2, (4, 16, 16, 1))
     assert (bce(clean, noisy) > bce_floor(clean)).all()
     nudged = np.clip(clean + np.float32(0.01), 0, 1)
@@ -85,5 +85,5 @@ def test_shapes_must_agree_and_be_large_enough() -> None:
         (float("inf"), "inf"),
     ],
 )
-def test_a_small_loss_is_written_with_as_many_digits_as_a_large_one(loss: float, text: str) -> None:
+def test_loss_text_has_four_significant_digits(loss: float, text: str) -> None:
     assert loss_text(loss) == text

@@ -50,21 +50,21 @@ def page_of(recipe: str, folder: Path) -> str:
     return pages.page(runs.describe(recipe), pages.results_of(recipe, folder))
 
 
-def test_the_committed_pages_are_what_the_command_writes() -> None:
+def test_committed_pages_are_up_to_date() -> None:
     files = pages.build()
     assert not pages.outdated(files)
     assert {f"{name}.md" for name in recipes.builtin_names()} < set(files)
     assert all(len(text) < 150_000 for text in files.values())
 
 
-def test_a_page_that_was_edited_is_missing_or_is_left_over_shows(tmp_path: Path) -> None:
+def test_edited_missing_and_superfluous_pages_are_outdated(tmp_path: Path) -> None:
     files = {"a.md": "a", "b.md": "b", "c.md": "c"}
     for name, text in {"a.md": "a", "b.md": "B", "d.md": "d"}.items():
         (tmp_path / name).write_text(text)
     assert pages.outdated(files, tmp_path) == ["b.md", "c.md", "d.md"]
 
 
-def test_losses_stand_beside_the_printed_ones(tmp_path: Path) -> None:
+def test_measured_losses_are_next_to_the_published_ones(tmp_path: Path) -> None:
     (tmp_path / "bottleneck-mnist.json").write_text(json.dumps(result()))
     page = page_of("bottleneck-mnist", tmp_path)
     assert "| denoise | 1 | 0.1186 | 0.3000 |\n| denoise | 2 | 0.1103 | 0.2600 |\n" in page
@@ -72,7 +72,7 @@ def test_losses_stand_beside_the_printed_ones(tmp_path: Path) -> None:
     assert "(seed 3) on 4 cores of P" in page
 
 
-def test_what_is_not_measured_says_so(tmp_path: Path) -> None:
+def test_page_without_measurements_says_so(tmp_path: Path) -> None:
     # The other recipe's results begin with the same name.
     (tmp_path / "bottleneck-mnist-program.json").write_text(json.dumps(result()))
     page = page_of("bottleneck-mnist", tmp_path)
@@ -81,13 +81,13 @@ def test_what_is_not_measured_says_so(tmp_path: Path) -> None:
     assert "0.26" not in page
 
 
-def test_what_ships_has_its_scores_elsewhere(tmp_path: Path) -> None:
+def test_recipes_of_shipped_models_link_to_their_scores(tmp_path: Path) -> None:
     assert "(../models.md#photo-fast-gray)" in page_of("photo-fast-gray", tmp_path)
     assert "Not yet." not in page_of("photo-fast-gray", tmp_path)
     assert "Not yet." in page_of("photo-best-gray", tmp_path)
 
 
-def test_all_that_a_recipe_may_say_is_told() -> None:
+def test_page_contains_all_settings_of_a_recipe() -> None:
     page = keys()
     for names in (NOISES, NETWORKS, OPTIMIZERS, SCHEDULES):
         assert all(re.search(f"^###+ `{name}`$", page, re.MULTILINE) for name in names)
@@ -103,7 +103,7 @@ def test_all_that_a_recipe_may_say_is_told() -> None:
     assert "\n| `channels` |" not in page
 
 
-def test_a_shorter_run_is_told_as_such(tmp_path: Path) -> None:
+def test_shorter_run_is_marked(tmp_path: Path) -> None:
     (tmp_path / "maxnorm-mnist-2-epochs.json").write_text(json.dumps(result()))
     found = pages.results_of("maxnorm-mnist", tmp_path)
     described = runs.describe("maxnorm-mnist")
@@ -112,7 +112,7 @@ def test_a_shorter_run_is_told_as_such(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_seconds_are_told_only_of_runs_that_were_alone(alone: bool, tmp_path: Path) -> None:
+def test_times_are_shown_only_for_runs_that_ran_alone(alone: bool, tmp_path: Path) -> None:
     aim = {"aim": 0.28, "first_epoch_below_aim": [2]} if alone else {}
     (tmp_path / "swift-mnist.json").write_text(json.dumps(result(**aim)))
     page = page_of("swift-mnist", tmp_path)
@@ -120,7 +120,7 @@ def test_seconds_are_told_only_of_runs_that_were_alone(alone: bool, tmp_path: Pa
     assert ("Below 0.28 for the first time after epoch 2." in page) == alone
 
 
-def test_several_seeds_give_a_range() -> None:
+def test_several_seeds_are_shown_as_a_range() -> None:
     assert pages.span([0.08411, 0.08389, 0.084], 4) == "0.0839 to 0.0841"
     assert pages.span([0.08391, 0.08389], 4) == "0.0839"
     assert pages.span([], 4) == "-"

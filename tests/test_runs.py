@@ -33,19 +33,19 @@ def small(recipe: recipes.Recipe) -> recipes.Recipe:
 
 
 @pytest.mark.parametrize("name", recipes.builtin_names())
-def test_every_recipe_trains_two_steps_and_gives_a_model(
+def test_every_recipe_trains_and_exports_a_model(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = recipes.load(name, epochs=1)
-    channels, pictures = 1, ()
+    channels, full_images = 1, ()
     if recipe.data.crop is not None:
         recipe = small(recipe)
         channels = 1 if recipe.data.gray else 3
-        pictures = tuple(few(4, channels, 48)[:, None])
+        full_images = tuple(few(4, channels, 48)[:, None])
     count = 2 * max(phase.batch_size for phase in recipe.phase.values())
-    images = few(count // recipe.data.copies, channels, 48 if pictures else 28)
-    held = Part(images[:5])
-    splits = data.Splits(Part(images, None, pictures), held, held)
+    images = few(count // recipe.data.copies, channels, 48 if full_images else 28)
+    part = Part(images[:5])
+    splits = data.Splits(Part(images, None, full_images), part, part)
     monkeypatch.setattr(data, "load", lambda *_: splits)
     run = autodenoise.train(recipe, tmp_path / "run", device="cpu")
     assert [row.phase for row in run.rows] == list(recipe.phase)
@@ -59,7 +59,7 @@ def test_every_recipe_trains_two_steps_and_gives_a_model(
     assert clean.shape == shape
 
 
-def test_python_in_a_few_lines(tmp_path: Path) -> None:
+def test_train_and_denoise_in_python(tmp_path: Path) -> None:
     run = autodenoise.train(
         "digits", tmp_path / "run", settings=["data.size=[16, 16]"], epochs=2, seed=4
     )
@@ -73,7 +73,7 @@ def test_python_in_a_few_lines(tmp_path: Path) -> None:
         autodenoise.train("digits", run.folder)
 
 
-def test_the_card_rebuilds_the_network(tmp_path: Path) -> None:
+def test_card_rebuilds_the_network(tmp_path: Path) -> None:
     settings = ["data.size=[16, 16]", "network={name = 'dense', widths = [20, 5, 20]}"]
     run = autodenoise.train("digits", tmp_path / "run", settings=settings, epochs=1)
     card = run.model().card
@@ -86,7 +86,7 @@ def test_the_card_rebuilds_the_network(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 10, 600, 2000])
-def test_the_first_held_back_images_have_the_noise_that_they_have_among_all(count: int) -> None:
+def test_noise_of_test_images_does_not_depend_on_their_number(count: int) -> None:
     random = np.random.default_rng(0)
     clean = torch.from_numpy(random.integers(0, 256, (1200, 1, 4, 4), np.uint8))
     splits = data.Splits(Part(clean), Part(clean[:9]), Part(clean))
@@ -110,13 +110,13 @@ def test_the_first_held_back_images_have_the_noise_that_they_have_among_all(coun
         "phase.denoise.optimizer.weight_decay=-1",
     ],
 )
-def test_what_cannot_be_trained_leaves_no_folder(tmp_path: Path, setting: str) -> None:
+def test_invalid_recipe_leaves_no_folder(tmp_path: Path, setting: str) -> None:
     with pytest.raises(UsageError):
         autodenoise.train("digits", tmp_path / "run", settings=[setting], epochs=1)
     assert not (tmp_path / "run").exists()
 
 
-def test_halves_are_no_images_for_a_network_of_one_size(tmp_path: Path) -> None:
+def test_neighbor2neighbor_needs_a_network_for_any_size(tmp_path: Path) -> None:
     settings = [
         "network={name = 'dense'}",
         "phase.denoise.objective=neighbor2neighbor",
@@ -146,7 +146,7 @@ def test_halves_are_no_images_for_a_network_of_one_size(tmp_path: Path) -> None:
         ("search={}", False),
     ],
 )
-def test_what_a_checkpoint_must_be_of(tmp_path: Path, changed: str, matters: bool) -> None:
+def test_resume_checks_the_fingerprint(tmp_path: Path, changed: str, matters: bool) -> None:
     recipe = recipes.load("photo-fast-gray")
     (tmp_path / "again.toml").write_text(recipes.dump(recipe))
     assert fingerprint(recipes.load(tmp_path / "again.toml")) == fingerprint(recipe)
@@ -157,7 +157,7 @@ def test_what_a_checkpoint_must_be_of(tmp_path: Path, changed: str, matters: boo
     assert fingerprint(moved) == fingerprint(again) != fingerprint(recipe)
 
 
-def test_a_recipe_object_is_changed_with_replace(tmp_path: Path) -> None:
+def test_recipe_object_is_changed_with_replace(tmp_path: Path) -> None:
     recipe = recipes.load("digits", epochs=1)
     with pytest.raises(UsageError, match=r"dataclasses\.replace"):
         autodenoise.train(recipe, tmp_path / "run", epochs=3)
@@ -166,7 +166,7 @@ def test_a_recipe_object_is_changed_with_replace(tmp_path: Path) -> None:
     assert runs.Run.open(run.folder).recipe.keep == "best"
 
 
-def test_one_process_at_a_time_trains_a_run(
+def test_run_is_trained_by_one_process_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = ["data.size=[16, 16]", "figures=[]", "search={}"]

@@ -24,14 +24,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in ("clean", "noisy"):
         Path(folder).mkdir()
     for number in range(2):
-        picture = photo((40, 44 + number, 3))
-        noisy = AddedNoise("gaussian", 10)(images.to_float(picture))
-        images.write(Path(f"clean/{number}.png"), picture)
-        images.write(Path(f"noisy/{number}.png"), images.from_float(noisy, picture.dtype))
+        image = photo((40, 44 + number, 3))
+        noisy = AddedNoise("gaussian", 10)(images.to_float(image))
+        images.write(Path(f"clean/{number}.png"), image)
+        images.write(Path(f"noisy/{number}.png"), images.from_float(noisy, image.dtype))
     box_blur(Path("box.onnx"), channels=3)
 
 
-def test_lists_of_noise_models_and_baselines(
+def test_options_accept_lists(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Nothing in a name is a picture of a cat.
@@ -39,12 +39,12 @@ def test_lists_of_noise_models_and_baselines(
     lists = ["--noise", "gaussian:15", "gaussian:25", "--models", "box.onnx", ":cat:.onnx"]
     lists += ["--baselines", "tv", "wavelet", "--noise", "poisson:30"]
     assert run(monkeypatch, "benchmark", "clean", *lists, "-o", "table") == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for noise in ("gaussian:15", "gaussian:25", "poisson:30"):
-        assert f"clean, 2 images, {noise}" in said
+        assert f"clean, 2 images, {noise}" in printed
     for name in ("box.onnx", ":cat:.onnx", "tv", "wavelet", "noisy", "median", "gaussian-blur"):
-        assert said.count(f"\n{name} ") == 3
-    assert "table/report.md" in said
+        assert printed.count(f"\n{name} ") == 3
+    assert "table/report.md" in printed
     assert len(Path("table/rows.csv").read_text().splitlines()) == 1 + 3 * 7 * 2
 
 
@@ -53,13 +53,13 @@ def test_pairs_and_all_models(
 ) -> None:
     box_blur(Path("gray.onnx"))
     assert run(monkeypatch, "benchmark", "--pairs", "noisy", "clean") == 0
-    said = capsys.readouterr().out
-    assert "noisy and clean, 2 images, real" in said
-    assert "skipped gray.onnx: it takes gray images" in said
+    printed = capsys.readouterr().out
+    assert "noisy and clean, 2 images, real" in printed
+    assert "skipped gray.onnx: it takes gray images" in printed
     assert Path("report/report.md").exists()
     # The same command again prints the same table.
     assert run(monkeypatch, "benchmark", "--pairs", "noisy", "clean") == 0
-    assert capsys.readouterr().out == said
+    assert capsys.readouterr().out == printed
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_pairs_and_all_models(
         (["benchmark", "clean", "--noise", "gaussian:25", "-o", "noisy"], 4, "noisy"),
     ],
 )
-def test_mistakes_get_one_message_and_their_exit_code(
+def test_errors_are_one_message_with_an_exit_code(
     arguments: list[str],
     code: int,
     says: str,
@@ -94,14 +94,14 @@ def test_mistakes_get_one_message_and_their_exit_code(
 ) -> None:
     before = sorted(Path.cwd().rglob("*"))
     assert run(monkeypatch, *arguments) == code
-    said = capsys.readouterr()
-    assert says in said.err
-    assert said.err.startswith("autodenoise: ")
-    assert not said.out
+    printed = capsys.readouterr()
+    assert says in printed.err
+    assert printed.err.startswith("autodenoise: ")
+    assert not printed.out
     assert sorted(Path.cwd().rglob("*")) == before
 
 
-def test_the_former_spelling_scores_with_a_note(
+def test_former_spelling_is_accepted_with_a_note(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lists = ["--noise", "gaussian:15", "poisson:30", "--models", "box.onnx"]
@@ -145,7 +145,7 @@ def without(
     )
 
 
-def test_models_are_scored_without_any_extra() -> None:
+def test_models_are_scored_without_extras() -> None:
     heavy = ("torch", "matplotlib", "sklearn", "scipy", "skimage", "pywt", "cv2")
     pairs = ["--pairs", "noisy", "clean", "--models", "box.onnx"]
     done = without(heavy, *pairs)

@@ -45,20 +45,20 @@ def assert_equal_runs(one: str, other: str) -> None:
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_from_a_recipe_to_a_clean_picture(
+def test_train_evaluate_and_denoise(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "train", "quick.toml", "--set", "noise.sigma=0.3") == 0
-    said = capsys.readouterr().out
-    assert said.count("val_loss") == 3
-    assert "autodenoise evaluate runs/quick" in said
+    printed = capsys.readouterr().out
+    assert printed.count("val_loss") == 3
+    assert "autodenoise evaluate runs/quick" in printed
     assert run(monkeypatch, "evaluate", "runs/quick") == 0
-    said = capsys.readouterr().out
-    assert "360 test images" in said
+    printed = capsys.readouterr().out
+    assert "360 test images" in printed
     scores = json.loads((folder / "runs/quick/evaluation.json").read_text())
     assert scores["denoised"]["psnr"] > scores["noisy"]["psnr"] + 3
     assert scores["denoised"]["bce_excess"] > 0
-    assert f"{scores['denoised']['psnr']:.2f}" in said
+    assert f"{scores['denoised']['psnr']:.2f}" in printed
     assert (folder / "runs/quick/figures/denoised.png").stat().st_size > 5000
     noisy = np.random.default_rng(0).integers(0, 256, (30, 17, 1), np.uint8)
     images.write(folder / "noisy.png", noisy)
@@ -69,7 +69,7 @@ def test_from_a_recipe_to_a_clean_picture(
     assert (clean != noisy).any()
 
 
-def test_the_validation_loss_is_what_evaluation_finds(
+def test_validation_loss_equals_that_of_evaluation(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run(monkeypatch, "train", "quick.toml", "--epochs", "1") == 0
@@ -81,7 +81,7 @@ def test_the_validation_loss_is_what_evaluation_finds(
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_process_resumes_bit_for_bit(
+def test_resume_after_a_signal_is_bit_exact(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run(monkeypatch, "train", "quick.toml", "--out", "straight") == 0
@@ -105,7 +105,7 @@ def test_a_stopped_process_resumes_bit_for_bit(
     assert one.read_bytes() == other.read_bytes()
 
 
-def test_recipes_lists_each_on_a_line(
+def test_recipes_are_listed_one_per_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "recipes") == 0
@@ -121,7 +121,7 @@ def test_describe_explains_a_recipe_and_draws_its_network(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "describe", "conv-mnist", "--diagram", "net.svg") == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for words in (
         "Keras example",
         "sigma 0.4, clipped",
@@ -132,19 +132,19 @@ def test_describe_explains_a_recipe_and_draws_its_network(
         "7x7x32 = 1,568 numbers for 784 pixels",
         "an output pixel depends on inputs up to 10 pixels away",
     ):
-        assert words in " ".join(said.split())
-    rows = [line.split() for line in said.splitlines()]
+        assert words in " ".join(printed.split())
+    rows = [line.split() for line in printed.splitlines()]
     assert ["3", "Conv", "3x3", "same", "14x14x32", "9,248"] in rows
     assert ["4", "MaxPool", "2x2", "+", "ReLU", "7x7x32", "0", "code"] in rows
     assert ["total", "28,353"] in rows
-    assert said.endswith("\ndiagram: net.svg\n")
+    assert printed.endswith("\ndiagram: net.svg\n")
     assert "ConvTranspose 3x3 stride 2 same + ReLU" in Path("net.svg").read_text()
     assert run(monkeypatch, "describe", "swift-mnist") == 0
-    said = capsys.readouterr().out
-    rows = [line.split() for line in said.splitlines()]
+    printed = capsys.readouterr().out
+    rows = [line.split() for line in printed.splitlines()]
     assert ["13", "Add", "+", "ReLU", "16x16x16", "0", "of", "12", "and", "4"] in rows
-    assert "28x28 pixels only" in said
-    assert "diagram" not in said
+    assert "28x28 pixels only" in printed
+    assert "diagram" not in printed
 
 
 @pytest.mark.usefixtures("folder")
@@ -189,7 +189,7 @@ def test_describe_explains_a_recipe_and_draws_its_network(
         (["train", "digits", "--epochs", "many"], 2, "Invalid value"),
     ],
 )
-def test_mistakes_get_one_message_and_their_exit_code(
+def test_errors_are_one_message_with_an_exit_code(
     arguments: list[str],
     code: int,
     says: str,
@@ -198,14 +198,14 @@ def test_mistakes_get_one_message_and_their_exit_code(
 ) -> None:
     before = sorted(Path.cwd().rglob("*"))
     assert run(monkeypatch, *arguments) == code
-    said = capsys.readouterr()
-    assert says in said.err
-    assert "Traceback" not in said.err
-    assert not said.out
+    printed = capsys.readouterr()
+    assert says in printed.err
+    assert "Traceback" not in printed.err
+    assert not printed.out
     assert sorted(Path.cwd().rglob("*")) == before
 
 
-def test_from_a_run_to_everything_that_can_be_asked_of_it(
+def test_evaluate_encode_and_decode_a_run(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network = "network={name = 'dense', widths = [64, 10, 64]}"
@@ -214,15 +214,15 @@ def test_from_a_run_to_everything_that_can_be_asked_of_it(
     capsys.readouterr()
     asked = ["--classifier", "--outliers", "digits", "--against", "pca", "runs/other"]
     assert run(monkeypatch, "evaluate", "runs/quick", *asked) == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     accuracy = json.loads(Path("runs/quick/classifier.json").read_text())
     for kind in ("clean", "noisy", "denoised"):
-        assert f"{accuracy[kind]:.2%} of the {kind}" in said
+        assert f"{accuracy[kind]:.2%} of the {kind}" in printed
     auc = json.loads(Path("runs/quick/outliers.json").read_text())["auc"]
-    assert f"digits as outliers: ROC AUC {auc:.4f} by" in said
+    assert f"digits as outliers: ROC AUC {auc:.4f} by" in printed
     for row in json.loads(Path("runs/quick/comparison.json").read_text())["rows"]:
-        assert row["name"] in said
-        assert f"{row['scores']['psnr']:.2f}" in said
+        assert row["name"] in printed
+        assert f"{row['scores']['psnr']:.2f}" in printed
 
     assert run(monkeypatch, "figures", "runs/quick", "pairs", "losses", "--format", "svg") == 0
     files = capsys.readouterr().out.split()
@@ -231,9 +231,9 @@ def test_from_a_run_to_everything_that_can_be_asked_of_it(
 
     encode = ["encode", "runs/quick", "digits", "-o", "codes.npz", "--map", "map.png"]
     assert run(monkeypatch, *encode) == 0
-    said = capsys.readouterr().out
-    assert "360 images of 144 values -> codes of 10 numbers, 14.4 to 1" in said
-    assert "144 of 8-bit pixels -> 40 of 32-bit numbers per image, 3.6 to 1" in said
+    printed = capsys.readouterr().out
+    assert "360 images of 144 values -> codes of 10 numbers, 14.4 to 1" in printed
+    assert "144 of 8-bit pixels -> 40 of 32-bit numbers per image, 3.6 to 1" in printed
     assert run(monkeypatch, "decode", "runs/quick", "codes.npz", "-o", "back") == 0
     assert "360 images in back" in capsys.readouterr().out
     assert len(list((folder / "back").iterdir())) == 360
@@ -241,7 +241,7 @@ def test_from_a_run_to_everything_that_can_be_asked_of_it(
 
 
 @pytest.mark.usefixtures("folder")
-def test_pictures_are_opened_where_there_is_a_viewer(
+def test_figures_are_opened_in_a_viewer(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "train", "quick.toml", "--epochs", "1") == 0
@@ -266,7 +266,7 @@ def test_pictures_are_opened_where_there_is_a_viewer(
 
 
 @pytest.mark.usefixtures("folder")
-def test_names_are_printed_as_they_are(
+def test_names_are_printed_unchanged(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = "runs/a[bold]x[/b] " + "long " * 20
@@ -275,7 +275,7 @@ def test_names_are_printed_as_they_are(
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_disk_that_fills_up_while_training_is_one_message() -> None:
+def test_full_disk_during_training_is_one_message() -> None:
     program = (
         "import resource, signal, sys\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
@@ -294,7 +294,7 @@ def test_a_disk_that_fills_up_while_training_is_one_message() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_run_is_never_trained_over(
+def test_train_does_not_overwrite_a_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "train", "quick.toml", "--epochs", "1") == 0
@@ -306,7 +306,7 @@ def test_a_run_is_never_trained_over(
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_run_that_is_not_over_cannot_be_scored_yet(
+def test_run_without_a_model_file_cannot_be_scored(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "train", "quick.toml", "--epochs", "1") == 0
@@ -321,7 +321,7 @@ def test_a_run_that_is_not_over_cannot_be_scored_yet(
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_loss_that_is_no_number_ends_with_advice(
+def test_diverged_training_ends_with_advice(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = ["--set", "phase.denoise.optimizer={kind = 'adadelta', learning_rate = 1e30}"]
@@ -329,7 +329,7 @@ def test_a_loss_that_is_no_number_ends_with_advice(
     assert "learning_rate=1e+29" in capsys.readouterr().err
 
 
-def test_a_bug_is_one_line_unless_the_traceback_is_asked_for(
+def test_internal_error_is_one_message_by_default(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken() -> list[str]:
@@ -343,7 +343,7 @@ def test_a_bug_is_one_line_unless_the_traceback_is_asked_for(
         run(monkeypatch, "recipes")
 
 
-def test_help_and_version_load_no_torch() -> None:
+def test_help_and_version_do_not_import_torch() -> None:
     program = (
         "import sys\n"
         "for name in ('torch', 'numpy', 'onnxruntime', 'pyvips'): sys.modules[name] = None\n"
@@ -359,7 +359,7 @@ def test_help_and_version_load_no_torch() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_closed_pipe_is_no_fault() -> None:
+def test_closed_pipe_is_not_an_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
@@ -370,7 +370,7 @@ def test_a_closed_pipe_is_no_fault() -> None:
     assert b"internal error" not in done.stderr
 
 
-def test_commands_that_can_be_copied_are_quoted(
+def test_printed_commands_are_quoted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -381,7 +381,7 @@ def test_commands_that_can_be_copied_are_quoted(
     assert "autodenoise train --resume 'runs/my first'; or" in capsys.readouterr().err
 
 
-def test_a_start_may_have_any_name(
+def test_start_model_may_have_any_name(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)

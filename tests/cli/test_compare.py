@@ -25,53 +25,53 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pair:
     return Pair(before, after)
 
 
-def test_numbers_alone(
+def test_measurements_are_printed(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "compare", "before.png", "after.png") == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     found = measure(pair)
-    assert "80x60" in said
+    assert "80x60" in printed
     for number in (found.psnr, found.mean_change, found.largest_change, found.noise_before):
-        assert f"{number:.2f}" in said
-    assert f"{found.ssim:.4f}" in said
-    assert f"{found.changed:.2%}" in said
+        assert f"{number:.2f}" in printed
+    assert f"{found.ssim:.4f}" in printed
+    assert f"{found.changed:.2%}" in printed
     assert sorted(Path().iterdir()) == [Path("after.png"), Path("before.png")]
     assert run(monkeypatch, "compare", "before.png", "before.png") == 0
     assert "equal" in capsys.readouterr().out
 
 
-def test_json_has_the_same_and_the_picture(
+def test_json_contains_the_measurements_and_the_image(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     compare = ["compare", "before.png", "after.png", "--json"]
     assert run(monkeypatch, *compare) == 0
-    said = json.loads(capsys.readouterr().out)
+    printed = json.loads(capsys.readouterr().out)
     files = {"before": "before.png", "after": "after.png"}
-    assert said == {**files, **dataclasses.asdict(measure(pair))}
+    assert printed == {**files, **dataclasses.asdict(measure(pair))}
     assert run(monkeypatch, *compare, "-o", "seen.png", "--crop", "10,20,30") == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["picture"] == "seen.png"
-    assert said["detail"] == {"x": 10, "y": 20, "width": 30, "height": 30, "zoom": 9}
-    assert all(gain in (1, 2, 4) for gain in said["difference_gains"])
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["picture"] == "seen.png"
+    assert printed["detail"] == {"x": 10, "y": 20, "width": 30, "height": 30, "zoom": 9}
+    assert all(gain in (1, 2, 4) for gain in printed["difference_gains"])
     assert images.read(Path("seen.png")).dtype == np.uint8
 
 
 @pytest.mark.usefixtures("pair")
-def test_the_legend_tells_gain_and_place(
+def test_legend_shows_gains_and_position(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "compare", "before.png", "after.png", "-o", "a.png") == 0
-    legend = "picture: a.png (detail 80x60 at 0,0, zoom 3x, difference x2)"
+    legend = "image: a.png (detail 80x60 at 0,0, zoom 3x, difference x2)"
     assert legend in capsys.readouterr().out
     crop = ["--crop", "1,2,30", "--overwrite"]
     assert run(monkeypatch, "compare", "before.png", "after.png", "-o", "a.png", *crop) == 0
-    legend = "picture: a.png (difference x2; detail 30x30 at 1,2, zoom 9x, difference x2)"
+    legend = "image: a.png (difference x2; detail 30x30 at 1,2, zoom 9x, difference x2)"
     assert legend in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("pair")
-def test_what_goes_wrong_is_one_message(
+def test_errors_are_one_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images.write(Path("small.png"), np.zeros((5, 6, 1), np.uint8))
@@ -96,7 +96,7 @@ def test_what_goes_wrong_is_one_message(
 
 
 @pytest.mark.usefixtures("pair")
-def test_comparing_needs_nothing_of_the_train_extra() -> None:
+def test_compare_works_without_the_train_extra() -> None:
     program = (
         "import sys\n"
         "heavy = ('torch', 'matplotlib', 'sklearn', 'scipy', 'skimage', 'jinja2')\n"

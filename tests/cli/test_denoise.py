@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def picture(name: str) -> None:
+def write_image(name: str) -> None:
     Path(name).parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(len(name)).integers(0, 256, (400, 500, 1), np.uint8)
     images.write(Path(name), pixels)
@@ -43,7 +43,7 @@ def denoise(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return 0
 
 
-def pictures() -> list[str]:
+def image_files() -> list[str]:
     return sorted(path.as_posix() for path in Path().rglob("*.*g") if path.is_file())
 
 
@@ -65,53 +65,55 @@ def pictures() -> list[str]:
         (["in", "--format", "jpg"], ["in.denoised/d.jpg"]),
     ],
 )
-def test_where_the_results_go(
+def test_output_paths(
     arguments: list[str],
     made: list[str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name in ("a.png", "b c.jpg", "-x.png", "in/d.png", "in/sub/e.png"):
-        picture(name)
+        write_image(name)
     Path("there").mkdir()
-    before = pictures()
+    before = image_files()
     assert denoise(monkeypatch, *arguments) == 0
-    assert sorted(set(pictures()) - set(before)) == sorted(made)
-    said = capsys.readouterr()
-    assert not said.err
-    last = next(line for line in said.out.splitlines() if "box" in line)
+    assert sorted(set(image_files()) - set(before)) == sorted(made)
+    printed = capsys.readouterr()
+    assert not printed.err
+    last = next(line for line in printed.out.splitlines() if "box" in line)
     assert re.search(r"0\.\d MP with box, strength 1, \d+\.\d\d s, [\d.]+ MP/s$", last)
     assert denoise(monkeypatch, *arguments) == (0 if arguments[0].startswith("in") else 4)
 
 
-def test_a_picture_says_what_was_made_of_it(
+def test_single_image_prints_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    picture("a.png")
+    write_image("a.png")
     assert denoise(monkeypatch, "a.png", "--strength", "0.5", "--memory", "512M") == 0
-    said = capsys.readouterr().out
-    assert said.startswith("a.png -> a.denoised.png: 0.2 MP with box, strength 0.5, ")
-    assert said.count("\n") == 1
+    printed = capsys.readouterr().out
+    assert printed.startswith("a.png -> a.denoised.png: 0.2 MP with box, strength 0.5, ")
+    assert printed.count("\n") == 1
 
 
-def test_a_folder_says_what_was_made_of_it(
+def test_folder_prints_a_summary(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in "abc":
-        picture(f"in/{name}.png")
+        write_image(f"in/{name}.png")
     Path("in/bad\x1b[2J.png").write_text("no picture")
     for number in range(7):
         Path(f"in/{number}.txt").touch()
     assert denoise(monkeypatch, "in", "--jobs", "1") == 3
-    said = capsys.readouterr()
-    lines = said.out.splitlines()
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
     assert lines[0].startswith("1/4 a.png: 0.2 MP, ")
     assert lines[2].startswith("3/4 bad\\x1b[2J.png: failed: ")
     assert lines[4].startswith("in -> in.denoised: 3 images, 0.6 MP with box, strength 1, ")
     others = ", ".join(f"{number}.txt" for number in range(5))
     assert lines[5] == f"skipped {others} and 2 more: not an image file"
     assert len(lines) == 6
-    assert said.err.startswith("autodenoise: 1 of 4 pictures could not be denoised:\n  cannot read")
+    assert printed.err.startswith(
+        "autodenoise: 1 of 4 pictures could not be denoised:\n  cannot read"
+    )
     Path("in/bad\x1b[2J.png").unlink()
     assert denoise(monkeypatch, "in") == 0
     assert capsys.readouterr().out.startswith("3 images unchanged since the last run\n")
@@ -138,29 +140,29 @@ def test_a_folder_says_what_was_made_of_it(
         ([], 2, "Missing argument"),
     ],
 )
-def test_mistakes_get_one_message_and_write_nothing(
+def test_errors_are_one_message_and_write_nothing(
     arguments: list[str],
     code: int,
     says: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    picture("a.png")
-    picture("taken.png")
-    picture("in/b.png")
+    write_image("a.png")
+    write_image("taken.png")
+    write_image("in/b.png")
     Path("empty.png").touch()
     Path("link.png").symlink_to("a.png")
     Path("hard.png").hardlink_to("a.png")
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
     assert denoise(monkeypatch, *arguments) == code
-    said = capsys.readouterr()
-    assert says in said.err
-    assert not said.out
+    printed = capsys.readouterr()
+    assert says in printed.err
+    assert not printed.out
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
+    ("size", "expected"),
     [
         ("512M", 512 * 2**20),
         ("2G", 2 * 2**30),
@@ -170,29 +172,29 @@ def test_mistakes_get_one_message_and_write_nothing(
         ("1000000", 10**6),
     ],
 )
-def test_sizes(said: str, meant: int) -> None:
-    assert _bytes(said) == meant
+def test_memory_sizes_are_parsed(size: str, expected: int) -> None:
+    assert _bytes(size) == expected
 
 
-@pytest.mark.parametrize("said", ["", "G", "-1G", "1X", "1.2.3", "12 monkeys", "1e9"])
-def test_what_is_no_size(said: str) -> None:
+@pytest.mark.parametrize("size", ["", "G", "-1G", "1X", "1.2.3", "12 monkeys", "1e9"])
+def test_invalid_memory_size_is_an_error(size: str) -> None:
     with pytest.raises(UsageError, match="expected a size"):
-        _bytes(said)
+        _bytes(size)
 
 
-def test_ctrl_c_keeps_what_is_done() -> None:
+def test_ctrl_c_keeps_finished_images() -> None:
     for number in range(60):
-        picture(f"in/{number:02}.png")
+        write_image(f"in/{number:02}.png")
     command = [sys.executable, "-m", "autodenoise", "denoise", "in", "--model", "box.onnx"]
     pipe = subprocess.PIPE
     process = subprocess.Popen([*command, "--jobs", "1"], stdout=pipe, stderr=pipe, text=True)
     assert process.stdout is not None
     assert process.stdout.readline().startswith("1/60 ")
     process.send_signal(signal.SIGINT)
-    said, complaint = process.communicate()
+    printed, complaint = process.communicate()
     assert process.returncode == 130
     done = len(list(Path("in.denoised").glob("*.png")))
-    assert f"in -> in.denoised: {done} image" in said
+    assert f"in -> in.denoised: {done} image" in printed
     assert (
         complaint == f"autodenoise: stopped with {done} of 60 done; run the same command to go on\n"
     )
@@ -202,23 +204,23 @@ def test_ctrl_c_keeps_what_is_done() -> None:
     assert len(list(Path("in.denoised").glob("*.png"))) == 60
 
 
-def test_a_terminal_gets_one_live_line_and_then_the_sum() -> None:
+def test_terminal_shows_one_live_line_and_a_summary() -> None:
     for number in range(5):
-        picture(f"in/{number}.png")
+        write_image(f"in/{number}.png")
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "autodenoise", "denoise", "in", "--model", "box.onnx"]
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80"}
     process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment)
     os.close(theirs)
-    said = b""
+    printed = b""
     while True:
         try:
-            said += os.read(ours, 4096)
+            printed += os.read(ours, 4096)
         except OSError:  # the other end is closed
             break
     os.close(ours)
     assert process.wait() == 0
-    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode())
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed.decode())
     lines = [line for line in re.split(r"[\r\n]+", shown) if line.strip()]
     assert len(lines) > 1
     assert all(line.startswith("denoising ") for line in lines[:-1])
@@ -226,7 +228,7 @@ def test_a_terminal_gets_one_live_line_and_then_the_sum() -> None:
     assert lines[-1].startswith("in -> in.denoised: 5 images, 1.0 MP with box, strength 1, ")
 
 
-def test_help_needs_neither_arrays_nor_the_engine() -> None:
+def test_help_does_not_import_numpy_or_onnxruntime() -> None:
     program = (
         "import sys\n"
         "for name in ('torch', 'numpy', 'onnxruntime', 'pyvips'): sys.modules[name] = None\n"
@@ -239,8 +241,8 @@ def test_help_needs_neither_arrays_nor_the_engine() -> None:
     assert "--strength" in done.stdout
 
 
-def test_denoising_loads_nothing_of_training() -> None:
-    picture("in/a.png")
+def test_denoise_does_not_import_training() -> None:
+    write_image("in/a.png")
     program = (
         "import sys\n"
         "for name in ('recipes', 'nets', 'learning'): sys.modules[f'autodenoise.{name}'] = None\n"
@@ -252,16 +254,16 @@ def test_denoising_loads_nothing_of_training() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_dry_run_says_what_would_be_done_and_does_nothing(
+def test_dry_run_prints_a_plan_and_writes_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("in/a.png", "in/sub/b.jpg"):
-        picture(name)
+        write_image(name)
     before = sorted(Path().rglob("*"))
     assert denoise(monkeypatch, "in/a.png", "--dry-run") == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert re.fullmatch(
-        r"in/a\.png: PNG, 500x400, 1 x 8 bits; 1 tile of 500x400, \d+ MiB, about \S+ s\n", said
+        r"in/a\.png: PNG, 500x400, 1 x 8 bits; 1 tile of 500x400, \d+ MiB, about \S+ s\n", printed
     )
     assert denoise(monkeypatch, "in", "--recursive", "--memory", "1M", "--dry-run") == 0
     first, second, last = capsys.readouterr().out.splitlines()
@@ -278,13 +280,13 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
     assert sorted(Path().rglob("*")) == before
 
 
-def test_a_name_and_a_format_that_do_not_agree(
+def test_output_name_and_format_must_agree(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    picture("a.png")
+    write_image("a.png")
     assert denoise(monkeypatch, "a.png", "-o", "b.tif", "--format", "png") == 2
     assert "do not agree" in capsys.readouterr().err
-    assert pictures() == ["a.png"]
+    assert image_files() == ["a.png"]
 
 
 def test_axes_of_a_stack(

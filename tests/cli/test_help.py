@@ -45,7 +45,7 @@ def test_help_is_complete(
             assert "".join(sentence.split()) in "".join(text.split())
 
 
-def test_the_default_model_is_shown(
+def test_default_model_is_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert f"[default: ({next(iter(weights.FILES))})]" in shown(monkeypatch, capsys, "denoise")
@@ -61,7 +61,7 @@ def test_the_default_model_is_shown(
         ("net.keras", "autodenoise import net.keras"),
     ],
 )
-def test_a_file_instead_of_a_command_gets_the_right_command(
+def test_file_instead_of_a_command_suggests_a_command(
     name: str,
     advice: str,
     tmp_path: Path,

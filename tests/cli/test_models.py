@@ -24,16 +24,16 @@ def listed(
     return capsys.readouterr().out
 
 
-def test_models_are_told_in_a_table(
+def test_models_are_listed_in_a_table(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("runs/letters").mkdir(parents=True)
     box_blur(Path("runs/letters/model.onnx"), size=(28, 40))
     box_blur(Path("photos[bold]:smile:.onnx"), channels=3)
     Path("broken\x1b[2J.onnx").write_bytes(b"")
-    said = listed(monkeypatch, capsys)
-    words = " ".join(said.split())
-    for told in (
+    printed = listed(monkeypatch, capsys)
+    words = " ".join(printed.split())
+    for phrase in (
         "model network images trained on",
         "letters box gray 9 parameters 40x28 only",
         "photos[bold]:smile:.onnx box RGB",
@@ -41,9 +41,9 @@ def test_models_are_told_in_a_table(
         "halo 1",
         r"broken\x1b[2J.onnx is not a usable model file: it has no autodenoise card",
     ):
-        assert told in words
-    assert "\x1b" not in said
-    table = said[: said.index("'broken")].splitlines()
+        assert phrase in words
+    assert "\x1b" not in printed
+    table = printed[: printed.index("'broken")].splitlines()
     assert max(len(line) for line in table) <= 80
 
 
@@ -55,7 +55,7 @@ def test_names_can_be_copied_from_narrow_terminals(
     assert "photo-balanced-color-int8.onnx" in listed(monkeypatch, capsys)
 
 
-def test_what_a_model_has_learnt_is_told_in_few_words(
+def test_table_describes_the_training_of_a_model(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     card = runtime.Card(
@@ -96,7 +96,7 @@ def test_what_a_model_has_learnt_is_told_in_few_words(
     ]
 
 
-def test_programs_get_everything(
+def test_json_contains_all_fields(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("runs/letters").mkdir(parents=True)

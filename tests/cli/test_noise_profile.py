@@ -24,13 +24,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("repeats", "broken.png").write_bytes(b"no picture")
 
 
-def test_noise_is_measured_told_and_drawn(
+def test_noise_is_measured_printed_and_drawn(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ("noise-profile", "repeats", "-o", "camera.toml")
     assert run(monkeypatch, *command, "--black", "1000") == 0
-    said = capsys.readouterr()
-    lines = said.out.splitlines()
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
     assert lines[0].startswith("3 shots of 1 scene, 320x320, 3 channel(s), uint16; a line ")
     assert lines[1] == "Neighbours do not correlate."
     assert lines[2] == (
@@ -44,7 +44,7 @@ def test_noise_is_measured_told_and_drawn(
     assert max(map(len, lines)) <= 110
     assert lines[-2] == "written: camera.toml, camera.png; train with it:"
     assert lines[-1] == "  autodenoise train --clean photos/ --noise camera.toml"
-    assert "skipped broken.png: cannot read repeats/broken.png: by its first" in said.err
+    assert "skipped broken.png: cannot read repeats/broken.png: by its first" in printed.err
     with Image.open("camera.png") as figure:
         assert figure.size[0] > 1000
     # Nothing of the user's is overwritten.
@@ -53,7 +53,7 @@ def test_noise_is_measured_told_and_drawn(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "printed"),
     [
         (("nowhere", "-o", "a.toml"), 3, "no such image: nowhere"),
         (("repeats", "-o", "a.yaml"), 2, "a noise profile ends in .toml; a.yaml does not"),
@@ -66,20 +66,20 @@ def test_noise_is_measured_told_and_drawn(
         ),
     ],
 )
-def test_what_cannot_be_done_is_said(
+def test_errors_are_one_message(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...],
     code: int,
-    said: str,
+    printed: str,
 ) -> None:
     save(Path("one"), CAMERA.shoot(VIEW[:40, :40], 1))
     assert run(monkeypatch, "noise-profile", *arguments) == code
-    assert said in capsys.readouterr().err
+    assert printed in capsys.readouterr().err
     assert not list(Path().glob("a.*"))
 
 
-def test_a_picture_in_the_way_is_not_overwritten(
+def test_existing_figure_is_not_overwritten(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images.write(Path("camera.png"), np.zeros((2, 2, 1), np.uint8))
@@ -90,23 +90,23 @@ def test_a_picture_in_the_way_is_not_overwritten(
     assert not Path("camera.toml").exists()
 
 
-def test_a_profile_without_black_and_white_is_not_for_training(
+def test_profile_without_a_range_is_not_for_training(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("floats").mkdir()
     for number, shot in enumerate(CAMERA.shoot(VIEW, 3)):
         tifffile.imwrite(f"floats/{number}.tif", shot.astype(np.float32), photometric="rgb")
-    for options, said in (
+    for options, printed in (
         ((), "own.toml, own.png; to train with it, measure it again with --range LOW HIGH"),
         (("--range", "0", "65535"), "train --clean photos/ --noise own.toml"),
     ):
         assert run(monkeypatch, "noise-profile", "floats", "-o", "own.toml", *options) == 0
-        assert said in capsys.readouterr().out.splitlines()[-1]
+        assert printed in capsys.readouterr().out.splitlines()[-1]
         for name in ("own.toml", "own.png"):
             Path(name).unlink()
 
 
-def test_it_needs_nothing_but_the_plain_installation() -> None:
+def test_noise_profile_works_without_extras() -> None:
     program = (
         "import sys\n"
         "heavy = ('torch', 'matplotlib', 'tomli_w', 'scipy', 'skimage', 'sklearn')\n"

@@ -42,8 +42,8 @@ def here(small: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("photos").mkdir()
     draw = np.random.default_rng(0)
     for index, (height, width) in enumerate([(40, 60), (60, 43), (50, 50), (50, 40), (90, 41)]):
-        picture = draw.integers(0, 256, (height, width, 3), np.uint8)
-        images.write(Path(f"photos/{index}.png"), picture)
+        image = draw.integers(0, 256, (height, width, 3), np.uint8)
+        images.write(Path(f"photos/{index}.png"), image)
 
 
 def write_card(path: str, **changes: object) -> None:
@@ -53,17 +53,17 @@ def write_card(path: str, **changes: object) -> None:
     onnx.save(model, path)
 
 
-def test_a_faster_variant_is_made_and_listed(
+def test_quantized_model_is_written_and_listed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ("quantize", "small.onnx", "-o", "fast.onnx")
     assert run(monkeypatch, *command) == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     # The last picture is held back; the shortest side there is, as a multiple of 8, is 40.
-    assert "4 images of photos, 40x40" in said
-    float32, int8 = (float(word) for word in said.split() if word[0].isdigit() and "." in word)
+    assert "4 images of photos, 40x40" in printed
+    float32, int8 = (float(word) for word in printed.split() if word[0].isdigit() and "." in word)
     assert abs(float32 - int8) < 0.1
-    assert said.endswith("model file: fast.onnx\n")
+    assert printed.endswith("model file: fast.onnx\n")
     card = runtime.load("fast.onnx").card
     assert (card.name, card.precision) == ("small-int8", "int8")
     assert card.calibration == "4 images of photos, 40x40"
@@ -90,7 +90,7 @@ def test_a_faster_variant_is_made_and_listed(
         (("strange.onnx",), 3, "does not know the noise in the model's card"),
     ],
 )
-def test_what_is_wrong_is_said(
+def test_errors_are_one_message(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...],

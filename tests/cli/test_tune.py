@@ -27,23 +27,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_from_a_search_to_a_score_that_it_has_not_seen(
+def test_search_then_train_and_evaluate_the_best_settings(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tune = ["tune", "quick.toml", "--epochs", "1", "--set", "phase.denoise.batch_size=64"]
     assert run(monkeypatch, *tune, "--trials", "3", "--device", "cpu") == 0
-    said = capsys.readouterr().out
-    assert "leaves those alone" in said
+    printed = capsys.readouterr().out
+    assert "leaves those alone" in printed
     lines = re.findall(
-        r"^trial (\d): val_loss (0\.\d+); best (0\.\d+) \(trial \d\); (.*)", said, re.M
+        r"^trial (\d): val_loss (0\.\d+); best (0\.\d+) \(trial \d\); (.*)", printed, re.M
     )
     assert [number for number, *_ in lines] == ["0", "1", "2"]
     assert all("learning_rate" in tried and "width" in tried for *_, tried in lines)
     lowest = min(value for _, value, *_ in lines)
-    assert f"val_loss {lowest}\n" in said
+    assert f"val_loss {lowest}\n" in printed
     assert lines[-1][2] == lowest
-    assert "  tensorboard --logdir tune/quick/tensorboard\n" in said
-    assert "  autodenoise train tune/quick/best.toml\n" in said
+    assert "  tensorboard --logdir tune/quick/tensorboard\n" in printed
+    assert "  autodenoise train tune/quick/best.toml\n" in printed
     # No word of Optuna's, which speaks on the standard error.
     assert not capsys.readouterr().err
 
@@ -70,7 +70,7 @@ def test_from_a_search_to_a_score_that_it_has_not_seen(
         (["tune", "missing.toml"], 3, "cannot read the recipe"),
     ],
 )
-def test_mistakes_get_one_message_and_their_exit_code(
+def test_errors_are_one_message_with_an_exit_code(
     arguments: list[str],
     code: int,
     says: str,
@@ -78,9 +78,9 @@ def test_mistakes_get_one_message_and_their_exit_code(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run(monkeypatch, *arguments) == code
-    said = capsys.readouterr()
-    assert says in said.err
-    assert "Traceback" not in said.err
+    printed = capsys.readouterr()
+    assert says in printed.err
+    assert "Traceback" not in printed.err
     assert not Path("runs").exists()
 
 
@@ -92,7 +92,7 @@ def test_mistakes_get_one_message_and_their_exit_code(
         ("tensorboard", "train --tensorboard", "tracking"),
     ],
 )
-def test_a_missing_part_is_named(module: str, arguments: str, extra: str) -> None:
+def test_missing_extra_is_named(module: str, arguments: str, extra: str) -> None:
     program = (
         "import sys\n"
         f"sys.modules['{module}'] = None\n"
@@ -107,7 +107,7 @@ def test_a_missing_part_is_named(module: str, arguments: str, extra: str) -> Non
     assert [path.name for path in Path().iterdir()] == ["quick.toml"]
 
 
-def test_tensorboard_is_written_where_asked_for(
+def test_tensorboard_is_written_on_request(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "train", "quick.toml", "--epochs", "1", "--tensorboard") == 0

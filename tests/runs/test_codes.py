@@ -25,9 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return autodenoise.train("digits", out, settings=SETTINGS, epochs=20).folder
 
 
-def test_codes_come_back_as_what_the_model_file_makes_of_the_images(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_decoded_images_equal_the_output_of_the_model_file(folder: Path, tmp_path: Path) -> None:
     run = autodenoise.Run.open(folder)
     clean = run.evaluation_images(run.data()).require_clean("a test")[:7]
     (tmp_path / "in").mkdir()
@@ -48,7 +46,7 @@ def test_codes_come_back_as_what_the_model_file_makes_of_the_images(
         np.testing.assert_allclose(pixels / 255, image[..., 0], atol=0.51 / 255)
 
 
-def test_a_data_set_has_its_labels_beside_its_codes_and_a_map(folder: Path, tmp_path: Path) -> None:
+def test_codes_of_a_dataset_have_labels_and_a_map(folder: Path, tmp_path: Path) -> None:
     chart = tmp_path / "map.png"
     runs.encode(folder, "digits", tmp_path / "codes.npz", chart=chart)
     with np.load(tmp_path / "codes.npz") as arrays:
@@ -64,7 +62,7 @@ def test_a_data_set_has_its_labels_beside_its_codes_and_a_map(folder: Path, tmp_
 
 
 @pytest.mark.parametrize("shape", [(1, 5), (2, 5), (9, 1), (12, 1), (12, 2), (12, 2, 2)])
-def test_any_codes_can_be_laid_out(shape: tuple[int, ...]) -> None:
+def test_codes_of_any_shape_can_be_mapped(shape: tuple[int, ...]) -> None:
     plane, _ = flatten(np.random.default_rng(0).random(shape, np.float32))
     assert plane.shape == (shape[0], 2)
     assert plane.min() >= 0
@@ -72,7 +70,7 @@ def test_any_codes_can_be_laid_out(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("network", ["conv", "swift"])
-def test_a_network_without_a_bottleneck_has_no_codes(tmp_path: Path, network: str) -> None:
+def test_network_without_a_bottleneck_is_an_error(tmp_path: Path, network: str) -> None:
     settings = ["data.size=[8, 8]", f"network={{name = '{network}'}}"]
     run = autodenoise.train("digits", tmp_path / "run", settings=settings, epochs=1)
     with pytest.raises(UsageError, match="has no bottleneck"):
@@ -80,7 +78,7 @@ def test_a_network_without_a_bottleneck_has_no_codes(tmp_path: Path, network: st
     assert not (tmp_path / "codes.npz").exists()
 
 
-def test_nothing_is_overwritten_and_nothing_made_beside_it(folder: Path, tmp_path: Path) -> None:
+def test_existing_files_are_not_overwritten(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "map.svg").write_text("mine")
     with pytest.raises(OutputError, match=r"map\.svg exists already"):
         runs.encode(folder, "digits", tmp_path / "codes.npz", chart=tmp_path / "map.svg")
@@ -95,7 +93,7 @@ def test_nothing_is_overwritten_and_nothing_made_beside_it(folder: Path, tmp_pat
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["359.png"]
 
 
-def test_codes_fit_the_network_that_made_them_alone(folder: Path, tmp_path: Path) -> None:
+def test_codes_of_another_network_are_an_error(folder: Path, tmp_path: Path) -> None:
     runs.encode(folder, "digits", tmp_path / "codes.npz")
     other = autodenoise.train("digits", tmp_path / "run", settings=SETTINGS, epochs=1)
     with pytest.raises(InputError, match="written by another network"):
@@ -111,7 +109,7 @@ def test_codes_fit_the_network_that_made_them_alone(folder: Path, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
-def test_names_cannot_lead_out_of_the_folder(folder: Path, tmp_path: Path) -> None:
+def test_decoded_files_stay_in_the_output_folder(folder: Path, tmp_path: Path) -> None:
     runs.encode(folder, "digits", tmp_path / "codes.npz")
     with np.load(tmp_path / "codes.npz") as archive:
         arrays = {name: archive[name] for name in archive.files}
@@ -122,7 +120,7 @@ def test_names_cannot_lead_out_of_the_folder(folder: Path, tmp_path: Path) -> No
     assert not (tmp_path / "evil.png").exists()
 
 
-def test_the_best_epochs_weights_are_those_of_the_model_file(tmp_path: Path) -> None:
+def test_encode_uses_the_weights_of_the_best_epoch(tmp_path: Path) -> None:
     settings = [
         *SETTINGS,
         "keep=best",

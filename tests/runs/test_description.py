@@ -20,7 +20,7 @@ def test_every_recipe_can_be_described(name: str) -> None:
     assert (described.multiple, described.halo) == (built.multiple, nets.halo(built))
 
 
-def test_a_run_folder_is_described_by_its_own_recipe(tmp_path: Path) -> None:
+def test_run_folder_is_described_by_its_recipe(tmp_path: Path) -> None:
     settings = ["data.size=[12, 12]", "network={name = 'bottleneck', width = 4}"]
     run = runs.train("digits", tmp_path / "run", settings=settings, epochs=1, device="cpu")
     described = runs.describe(str(run.folder))
@@ -34,7 +34,7 @@ def test_a_run_folder_is_described_by_its_own_recipe(tmp_path: Path) -> None:
     assert figure.read_bytes() == (tmp_path / "mine.svg").read_bytes()
 
 
-def test_a_built_in_name_wins_over_a_folder(
+def test_built_in_recipe_takes_precedence_over_a_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -44,7 +44,7 @@ def test_a_built_in_name_wins_over_a_folder(
         runs.describe("./digits")
 
 
-def test_the_layers_follow_the_data(tmp_path: Path) -> None:
+def test_layers_depend_on_the_image_size(tmp_path: Path) -> None:
     np.savez(tmp_path / "tiny.npz", train=np.zeros((4, 16, 24, 3), np.uint8))
     (tmp_path / "mine.toml").write_text(
         'title = "Mine"\n'
@@ -57,7 +57,7 @@ def test_the_layers_follow_the_data(tmp_path: Path) -> None:
     assert described.summary.layers[-1].shape == (3, 16, 24)
 
 
-def test_a_diagram_takes_no_file_away(tmp_path: Path) -> None:
+def test_diagram_does_not_overwrite_a_file(tmp_path: Path) -> None:
     described = runs.describe("digits")
     (tmp_path / "net.png").write_text("mine")
     with pytest.raises(OutputError, match="exists already"):

@@ -56,13 +56,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def truth(run: Run) -> float:
     """Give the PSNR against the clean scenes, which no run but that of the pairs knows."""
-    held = run.evaluation_images(run.data())
+    test = run.evaluation_images(run.data())
     # Each held-back image is the middle of the scene that it is least unlike.
-    side = held.noisy.shape[1]
+    side = test.noisy.shape[1]
     edge = (SIDE - side) // 2
     middles = CLEAN[:, edge : edge + side, edge : edge + side]
-    clean = np.stack([min(middles, key=lambda m: np.abs(m - image).sum()) for image in held.noisy])
-    return float(-10 * np.log10(np.square(run.model().batch(held.noisy) - clean).mean()))
+    clean = np.stack([min(middles, key=lambda m: np.abs(m - image).sum()) for image in test.noisy])
+    return float(-10 * np.log10(np.square(run.model().batch(test.noisy) - clean).mean()))
 
 
 def written(run: Run, name: str = "estimate.json") -> dict[str, Any]:
@@ -71,7 +71,7 @@ def written(run: Run, name: str = "estimate.json") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["of-noisy", "of-repeats"])
-def test_how_good_a_run_is_without_clean_images(home: Path, name: str) -> None:
+def test_quality_is_estimated_without_clean_images(home: Path, name: str) -> None:
     run = Run.open(home / name)
     found = autodenoise.estimate(run.folder)
     assert found.psnr is not None
@@ -94,21 +94,21 @@ def test_how_good_a_run_is_without_clean_images(home: Path, name: str) -> None:
     assert "PSNR, likely" in text(page.one("dl[@class='tiles']"))
 
 
-def test_its_page_shows_what_was_taken_out_and_nothing_clean(home: Path) -> None:
+def test_report_without_clean_images_shows_the_removed_noise(home: Path) -> None:
     run = Run.open(home / "of-noisy")
     splits = run.data()
     page = Page(report.write(run, splits))
-    held = run.evaluation_images(splits)
-    assert held.clean is None
-    denoised = run.model().batch(held.noisy)
+    test = run.evaluation_images(splits)
+    assert test.clean is None
+    denoised = run.model().batch(test.noisy)
     assert not page.all("img[@id='clean']")
     columns = page.all("fieldset//label")
-    assert len(columns) == len(held.noisy)
+    assert len(columns) == len(test.noisy)
     for index, column in enumerate(columns):
         first, second, third = (pixels(image.get("src")) for image in column.findall("img"))
         black, white = splits.normalization
         shown = [
-            (image - black) / (white - black) for image in (held.noisy[index], denoised[index])
+            (image - black) / (white - black) for image in (test.noisy[index], denoised[index])
         ]
         byte = np.dtype(np.uint8)
         np.testing.assert_array_equal(first, images.from_float(shown[0], byte))
@@ -122,15 +122,15 @@ def test_its_page_shows_what_was_taken_out_and_nothing_clean(home: Path) -> None
     assert "secret-place" not in text(page.one("section[@aria-labelledby='recipe-title']"))
 
 
-def test_noise_that_correlates_is_told_of_before_and_after(home: Path) -> None:
+def test_correlated_noise_is_warned_about_before_and_after_training(home: Path) -> None:
     run = Run.open(home / "of-scans")
     splits = run.data()
     blind = dataclasses.replace(run.recipe.phase["denoise"], objective="neighbor2neighbor")
     for phase in (run.recipe.phase["denoise"], blind):
         recipe = dataclasses.replace(run.recipe, phase={"denoise": phase})
-        (said,) = likely.noise_warnings(recipe, splits)
-        assert said.startswith("the noise is correlated along rows (0.")
-        assert 'lines = "rows"' in said
+        (printed,) = likely.noise_warnings(recipe, splits)
+        assert printed.startswith("the noise is correlated along rows (0.")
+        assert 'lines = "rows"' in printed
     assert likely.estimate_quality(run, splits) is not None
     page = Page(report.write(run, splits))
     section = text(page.one("section[@aria-labelledby='estimate-title']"))
@@ -145,7 +145,7 @@ def test_noise_that_correlates_is_told_of_before_and_after(home: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), [("of-repeats", "white"), ("of-pairs", "rows")])
-def test_of_shots_and_pairs_all_of_the_noise_is_looked_at(home: Path, name: str, kind: str) -> None:
+def test_all_noise_of_repeats_and_pairs_is_analyzed(home: Path, name: str, kind: str) -> None:
     # Whatever the images show: here, texture everywhere.
     texture = 0.5 + 0.3 * along_rows(CLEAN.shape, 0.9).transpose(0, 2, 1, 3)
     noise = white(CLEAN.shape, 5) if kind == "white" else along_rows(CLEAN.shape, 0.5)
@@ -158,18 +158,18 @@ def test_of_shots_and_pairs_all_of_the_noise_is_looked_at(home: Path, name: str,
     recipe = Run.open(home / name).recipe
     phase = dataclasses.replace(recipe.phase["denoise"], objective="neighbor2neighbor")
     blind = dataclasses.replace(recipe, phase={"denoise": phase})
-    said = likely.noise_warnings(blind, data.Splits(part, part, part))
-    assert len(said) == (kind == "rows")
-    assert all("along rows (0.5" in sentence for sentence in said)
+    printed = likely.noise_warnings(blind, data.Splits(part, part, part))
+    assert len(printed) == (kind == "rows")
+    assert all("along rows (0.5" in sentence for sentence in printed)
 
 
-def test_pairs_are_scored_on_their_own_noise(home: Path) -> None:
+def test_pairs_are_scored_on_their_noise(home: Path) -> None:
     run = Run.open(home / "of-pairs")
     splits = run.data()
-    held = run.evaluation_images(splits)
-    assert held.clean is not None
+    test = run.evaluation_images(splits)
+    assert test.clean is not None
     assert splits.test.noisy is not None
-    np.testing.assert_array_equal(held.noisy, to_images(splits.test.noisy))
+    np.testing.assert_array_equal(test.noisy, to_images(splits.test.noisy))
     scores = autodenoise.evaluate(run.folder)
     assert scores.noisy.psnr == pytest.approx(20, abs=0.3)
     assert scores.denoised.psnr is not None
@@ -185,7 +185,7 @@ def test_pairs_are_scored_on_their_own_noise(home: Path) -> None:
     assert "secret-place" not in text(page.one("section[@aria-labelledby='recipe-title']"))
 
 
-def test_what_needs_clean_images_says_so(home: Path) -> None:
+def test_scores_need_clean_images(home: Path) -> None:
     folder = home / "of-noisy"
     for ask in (
         lambda: autodenoise.evaluate(folder),
@@ -203,15 +203,15 @@ def test_on_the_command_line(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     assert run_command(monkeypatch, "evaluate", str(home / "of-noisy")) == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     found = written(Run.open(home / "of-noisy"))
-    assert f"{found['images']} noisy images" in said
-    assert "\nLikely 3" in said
-    assert "lost structure" in said
-    assert "estimate.json" in said
+    assert f"{found['images']} noisy images" in printed
+    assert "\nLikely 3" in printed
+    assert "lost structure" in printed
+    assert "estimate.json" in printed
 
 
-def test_images_too_small_to_tell(tmp_path: Path) -> None:
+def test_images_too_small_for_an_estimate(tmp_path: Path) -> None:
     write(tmp_path / "small", noisy(1)[:, :7, :7])
     run = make(OwnData("noisy-only", tmp_path / "small"), tmp_path / "run")
     assert likely.estimate_quality(run, run.data()) is None
@@ -222,8 +222,8 @@ def test_images_too_small_to_tell(tmp_path: Path) -> None:
     assert "has not been estimated yet" in section
 
 
-def test_the_noise_that_a_recipe_names_is_believed_but_compared(home: Path) -> None:
-    def told(name: str, noise: Gaussian | Measured) -> QualityEstimate:
+def test_noise_of_the_recipe_is_used_and_compared_with_the_images(home: Path) -> None:
+    def estimated(name: str, noise: Gaussian | Measured) -> QualityEstimate:
         run = Run.open(home / name)
         phases = {
             key: dataclasses.replace(phase, objective="neighbor2neighbor")
@@ -236,21 +236,21 @@ def test_the_noise_that_a_recipe_names_is_believed_but_compared(home: Path) -> N
 
     rows = [[0.5 ** abs(x) if y == 0 else 0.0 for x in range(-4, 5)] for y in range(-4, 5)]
     lags = tuple(map(tuple, rows))
-    found = told("of-scans", Measured((0.0, 1.0), ((0.1, 0.1),), (lags,)))
+    found = estimated("of-scans", Measured((0.0, 1.0), ((0.1, 0.1),), (lags,)))
     assert found.known_from == "recipe"
     assert found.worth == "likely"
     assert found.psnr == pytest.approx(truth(Run.open(home / "of-scans")), abs=0.5)
     assert found.noise == pytest.approx(0.01, rel=0.02)
-    assert not any("times as strong" in said for said in summary.cautions(found))
-    right, wrong = told("of-noisy", Gaussian(0.1)), told("of-noisy", Gaussian(0.2))
+    assert not any("times as strong" in printed for printed in summary.cautions(found))
+    right, wrong = estimated("of-noisy", Gaussian(0.1)), estimated("of-noisy", Gaussian(0.2))
     assert (right.known_from, wrong.known_from) == ("recipe", "recipe")
     assert not summary.cautions(right)
     assert "seems to be 0.5" in summary.cautions(wrong)[0]
     # One that is drawn for each image says nothing of any.
-    assert told("of-noisy", Gaussian((0.0, 0.2))).known_from == "images"
+    assert estimated("of-noisy", Gaussian((0.0, 0.2))).known_from == "images"
 
 
-def test_training_tells_how_good_its_model_is_likely_to_be(
+def test_training_prints_the_estimated_quality(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def export(prepared: PreparedRun) -> None:

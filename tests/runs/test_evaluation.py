@@ -37,7 +37,7 @@ def written(folder: Path, name: str) -> dict[str, Any]:
     return content
 
 
-def test_denoising_brings_a_classifier_from_chance_toward_clean(tmp_path: Path) -> None:
+def test_denoising_raises_the_accuracy_of_a_classifier(tmp_path: Path) -> None:
     settings = ["data.size=[16, 16]", "noise.sigma=0.8"]
     folder = autodenoise.train("digits", tmp_path / "run", settings=settings, epochs=12).folder
     steps: list[tuple[int, int]] = []
@@ -55,7 +55,7 @@ def test_denoising_brings_a_classifier_from_chance_toward_clean(tmp_path: Path) 
     }
 
 
-def test_the_autoencoder_beats_as_many_principal_components(folder: Path) -> None:
+def test_autoencoder_beats_as_many_principal_components(folder: Path) -> None:
     noisy, own, linear = runs.compare(folder, ["pca"]).rows
     assert linear.name == "pca, 12 numbers"
     assert linear.parameters == 14 * 64
@@ -70,18 +70,18 @@ def test_the_autoencoder_beats_as_many_principal_components(folder: Path) -> Non
     # scikit-learn's own way from image to image, with the noise's mean as the training part has it.
     run = autodenoise.Run.open(folder)
     splits = run.data()
-    held = run.evaluation_images(splits)
+    test = run.evaluation_images(splits)
     flat = splits.train.images.reshape(-1, 64).numpy() / 255
     noise = corrupt(Compose(run.recipe.noise), splits.train.images, 0, "pca").reshape(-1, 64)
     shift = noise.numpy().mean(0) - flat.mean(0)
     pca = PCA(12).fit(flat)
-    back = pca.inverse_transform(pca.transform(held.noisy.reshape(-1, 64) - shift)).clip(0, 1)
-    clean = held.require_clean("a test").reshape(-1, 64).astype(np.float64)
+    back = pca.inverse_transform(pca.transform(test.noisy.reshape(-1, 64) - shift)).clip(0, 1)
+    clean = test.require_clean("a test").reshape(-1, 64).astype(np.float64)
     peaks = [peak_signal_noise_ratio(a, b, data_range=1) for a, b in zip(clean, back, strict=True)]
     assert linear.scores.psnr == pytest.approx(np.mean(peaks), abs=1e-3)
 
 
-class Heard(CallbackList):
+class EpochRecorder(CallbackList):
     """A report that remembers the last epoch."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Heard(CallbackList):
         self.last = row.epoch
 
 
-def test_a_recipe_is_trained_on_the_runs_own_data_and_noise_once(
+def test_compared_recipe_is_trained_once_on_the_data_and_noise_of_the_run(
     folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "rival.toml").write_text(
@@ -102,12 +102,12 @@ def test_a_recipe_is_trained_on_the_runs_own_data_and_noise_once(
         "network = { name = 'dense', widths = [16, 4, 16] }\n"
         "phase.denoise = { epochs = 2 }\n"
     )
-    heard = Heard()
+    recorder = EpochRecorder()
     names = [str(tmp_path / "rival.toml"), str(folder)]
-    first = runs.compare(folder, names, report=heard).rows
+    first = runs.compare(folder, names, report=recorder).rows
     assert [row.name for row in first] == ["noisy", "digits", "rival", str(folder)]
-    assert heard.last == 2
-    heard.last = 0
+    assert recorder.last == 2
+    recorder.last = 0
     rival, own = autodenoise.Run.open(folder / "against" / "rival").recipe, first[1]
     mine = autodenoise.Run.open(folder).recipe
     assert (rival.data, rival.noise, rival.seed) == (mine.data, mine.noise, mine.seed)
@@ -115,8 +115,8 @@ def test_a_recipe_is_trained_on_the_runs_own_data_and_noise_once(
     assert first[3].parameters == own.parameters
     assert own.scores.bce < first[2].scores.bce
     # It is there now.
-    assert runs.compare(folder, names, report=heard).rows == first
-    assert heard.last == 0
+    assert runs.compare(folder, names, report=recorder).rows == first
+    assert recorder.last == 0
     # Another of the same name is not taken for it.
     recipe = tmp_path / "rival.toml"
     recipe.write_text(recipe.read_text().replace("[16, 4, 16]", "[32, 4, 32]"))
@@ -124,15 +124,15 @@ def test_a_recipe_is_trained_on_the_runs_own_data_and_noise_once(
         runs.compare(folder, names)
 
 
-def test_a_code_that_is_no_smaller_gets_the_best_number_of_components(tmp_path: Path) -> None:
+def test_without_a_bottleneck_the_best_number_of_components_is_used(tmp_path: Path) -> None:
     settings = ["data.size=[8, 8]", "network={name = 'conv', width = 32}"]
     run = autodenoise.train("digits", tmp_path / "run", settings=settings, epochs=1)
     linear = runs.compare(run.folder, ["pca"]).rows[2]
     chosen = int(linear.name.split()[1])
     splits = run.data()
-    held = run.evaluation_images(splits)
+    test = run.evaluation_images(splits)
     flat = splits.train.images.reshape(-1, 64).numpy() / 255
-    clean, noisy = (images.reshape(-1, 64) for images in (held.require_clean("a test"), held.noisy))
+    clean, noisy = (images.reshape(-1, 64) for images in (test.require_clean("a test"), test.noisy))
 
     noise = corrupt(Compose(run.recipe.noise), splits.train.images, 0, "pca").reshape(-1, 64)
     shift = noise.numpy().mean(0) - flat.mean(0)
@@ -148,7 +148,7 @@ def test_a_code_that_is_no_smaller_gets_the_best_number_of_components(tmp_path: 
 
 
 @pytest.mark.usefixtures("real_data")
-def test_clothes_among_digits_are_outliers(tmp_path: Path) -> None:
+def test_clothes_are_outliers_among_digits(tmp_path: Path) -> None:
     settings = ["data.source=mnist", "data.validation=test", "phase.denoise.epochs=1"]
     settings += ["phase.denoise.batch_size=512"]
     run = autodenoise.train("swift-mnist", tmp_path / "run", settings=settings)
@@ -163,7 +163,7 @@ def test_clothes_among_digits_are_outliers(tmp_path: Path) -> None:
     assert runs.find_outliers(run.folder, "mnist").auc == pytest.approx(0.5)
 
 
-def test_what_cannot_be_asked(folder: Path, tmp_path: Path) -> None:
+def test_invalid_requests_are_errors(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'pca'"):
         runs.compare(folder, ["pcs"])
     with pytest.raises(UsageError, match="did you mean 'mnist'"):

@@ -31,17 +31,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return autodenoise.train("digits", out, settings=settings).folder
 
 
-def test_every_figure_that_a_recipe_may_name_can_be_drawn(folder: Path) -> None:
+def test_every_figure_can_be_drawn(folder: Path) -> None:
     names = get_args(FigureName)
     files = draw(folder, names)
     assert [file.name for file in files] == [f"{name}.png" for name in names]
     for file in files:
-        with Image.open(file) as picture:
-            assert min(picture.size) > 200
-            assert len(picture.convert("L").getcolors(256) or []) > 10
+        with Image.open(file) as image:
+            assert min(image.size) > 200
+            assert len(image.convert("L").getcolors(256) or []) > 10
 
 
-def test_a_recipe_says_what_is_drawn_by_default(folder: Path) -> None:
+def test_figures_of_the_recipe_are_drawn_by_default(folder: Path) -> None:
     files = draw(folder)
     assert [file.stem for file in files] == ["denoised", "triptychs", "losses"]
     report = (folder / "report.html").read_text("utf-8")
@@ -50,7 +50,7 @@ def test_a_recipe_says_what_is_drawn_by_default(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["png", "svg"])
-def test_a_seed_decides_the_picture(folder: Path, form: Literal["png", "svg"]) -> None:
+def test_figures_depend_on_the_seed_only(folder: Path, form: Literal["png", "svg"]) -> None:
     def content(seed: int | None) -> bytes:
         (file,) = draw(folder, ["pairs"], seed=seed, form=form)
         return file.read_bytes()
@@ -59,7 +59,7 @@ def test_a_seed_decides_the_picture(folder: Path, form: Literal["png", "svg"]) -
     assert content(0) != content(1)
 
 
-def scene(folder: Path, *wanted: int) -> FigureContext:
+def figure_context(folder: Path, *wanted: int) -> FigureContext:
     return FigureContext(autodenoise.Run.open(folder), wanted, 0, None)
 
 
@@ -67,14 +67,14 @@ def cells(figure: Figure) -> NDArray[np.float32]:
     return np.stack([np.asarray(axes.images[0].get_array()) for axes in figure.axes])
 
 
-def test_pictures_are_of_the_images_asked_for(folder: Path) -> None:
-    made = scene(folder, 7, 3)
-    held, model = made.test, made.model
+def test_requested_images_are_shown(folder: Path) -> None:
+    made = figure_context(folder, 7, 3)
+    test, model = made.test, made.model
     rows = [7, 3]
     expected = [
-        held.require_clean("a test")[rows],
-        held.noisy[rows].clip(0, 1),
-        model.batch(held.noisy[rows]),
+        test.require_clean("a test")[rows],
+        test.noisy[rows].clip(0, 1),
+        model.batch(test.noisy[rows]),
     ]
     shown = cells(drawing._denoised(made))
     np.testing.assert_array_equal(shown, np.concatenate(expected)[..., 0])
@@ -83,16 +83,16 @@ def test_pictures_are_of_the_images_asked_for(folder: Path) -> None:
         np.testing.assert_array_equal(triptychs[:, part], images[..., 0])
 
 
-def test_one_of_each_class_is_of_each_class(folder: Path) -> None:
-    made = scene(folder)
+def test_one_image_of_each_class_is_shown(folder: Path) -> None:
+    made = figure_context(folder)
     labels = made.test.labels
     assert labels is not None
     assert labels[made.one_of_each_class("classes")].tolist() == list(range(10))
     assert made.class_names(made.one_of_each_class("classes")) == list("0123456789")
 
 
-def test_reconstructions_are_of_the_phase_that_learnt_them(folder: Path, tmp_path: Path) -> None:
-    made = scene(folder, 1)
+def test_reconstructions_use_the_weights_of_their_phase(folder: Path, tmp_path: Path) -> None:
+    made = figure_context(folder, 1)
     early = cells(drawing._reconstructed(made))[1]
     settings = [*SETTINGS, "phase={reconstruct = {objective = 'reconstruction', epochs = 2}}"]
     alone = autodenoise.train("digits", tmp_path / "run", settings=settings)
@@ -100,12 +100,12 @@ def test_reconstructions_are_of_the_phase_that_learnt_them(folder: Path, tmp_pat
     np.testing.assert_allclose(early, alone.model().batch(clean)[0, ..., 0], atol=1e-5)
     assert np.abs(early - made.model.batch(clean)[0, ..., 0]).max() > 0.01
     np.testing.assert_allclose(
-        cells(drawing._reconstructed(scene(alone.folder, 1)))[1], early, atol=1e-5
+        cells(drawing._reconstructed(figure_context(alone.folder, 1)))[1], early, atol=1e-5
     )
 
 
-def test_degradation_goes_from_the_clean_image_into_the_noise(folder: Path) -> None:
-    made = scene(folder, 4, 5)
+def test_degradation_starts_at_the_clean_image(folder: Path) -> None:
+    made = figure_context(folder, 4, 5)
     shown = cells(drawing._degradation(made)).reshape(2, 2, 6, 16, 16)
     for row, (given, _) in zip((4, 5), shown, strict=True):
         clean = made.test.require_clean("a test")[row, ..., 0]
@@ -114,7 +114,7 @@ def test_degradation_goes_from_the_clean_image_into_the_noise(folder: Path) -> N
         assert errors == sorted(errors)
 
 
-def test_data_without_labels_have_no_classes(tmp_path: Path) -> None:
+def test_figure_of_classes_needs_labels(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     np.save(tmp_path / "a.npy", random.integers(0, 256, (20, 16, 16), np.uint8))
     settings = [*SETTINGS, f"data={{source = '{tmp_path}/a.npy', validation = 'last'}}"]
@@ -128,7 +128,7 @@ def test_data_without_labels_have_no_classes(tmp_path: Path) -> None:
         draw(run.folder, ["pairs"])
 
 
-def test_wrong_requests(folder: Path, tmp_path: Path) -> None:
+def test_invalid_requests_are_errors(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'triptychs'"):
         draw(folder, ["triptych"])
     with pytest.raises(UsageError, match=r"there is no image 360; .* from 0 to 359"):

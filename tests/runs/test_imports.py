@@ -72,7 +72,7 @@ def predicted(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float
     return answer
 
 
-def test_a_picture_is_denoised_as_keras_would(
+def test_output_equals_that_of_keras(
     made: tuple[keras.Model, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, folder = made
@@ -94,13 +94,13 @@ def test_a_picture_is_denoised_as_keras_would(
     assert np.abs(tiled.astype(int) - clean).max() <= 1
 
 
-def test_from_a_file_of_keras_to_codes_and_back(
+def test_imported_model_encodes_and_decodes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = randomize(narrow())
     save(model, Path("narrow.h5"))
     assert run(monkeypatch, "import", "narrow.h5", "--name", "mine") == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for words in (
         f"mine: imported from Keras {keras.__version__}\n",
         f"{model.count_params():,} parameters, ",
@@ -110,8 +110,8 @@ def test_from_a_file_of_keras_to_codes_and_back(
         "The last layer is a tanh",
         "\nmodel file: narrow.onnx\n",
     ):
-        assert words in said
-    assert said.endswith("try it: autodenoise denoise IMAGE --model narrow.onnx\n")
+        assert words in printed
+    assert printed.endswith("try it: autodenoise denoise IMAGE --model narrow.onnx\n")
     card = autodenoise.load("narrow.onnx").card
     assert (card.name, card.network, card.size, card.halo) == ("mine", "layers", (12, 12), None)
     assert (card.data, card.noise, card.license) == ("", [], "")
@@ -139,8 +139,8 @@ def test_from_a_file_of_keras_to_codes_and_back(
     # Nothing of the user's is written over.
     before = Path("narrow.onnx").read_bytes()
     assert run(monkeypatch, "import", "narrow.h5") == 4
-    said = capsys.readouterr().err
-    assert "narrow.onnx exists already; choose another name, or remove it" in said
+    printed = capsys.readouterr().err
+    assert "narrow.onnx exists already; choose another name, or remove it" in printed
     assert Path("narrow.onnx").read_bytes() == before
 
 
@@ -153,7 +153,7 @@ def changed(source: Path, **changes: object) -> Path:
     return path
 
 
-def test_a_card_that_tells_of_another_network_makes_none_anew(
+def test_card_of_another_network_is_an_error(
     made: tuple[keras.Model, Path],
 ) -> None:
     source = made[1] / "net.onnx"
@@ -192,7 +192,7 @@ def test_a_card_that_tells_of_another_network_makes_none_anew(
         ({"output": "net.keras"}, OutputError, r"ends in \.onnx"),
     ],
 )
-def test_what_cannot_be_asked_for(options: dict[str, Any], error: type, says: str) -> None:
+def test_invalid_options_are_errors(options: dict[str, Any], error: type, says: str) -> None:
     save(keras.Sequential([layers.Input((4, 4, 1)), layers.Conv2D(1, 1)]), Path("net.keras"))
     with pytest.raises(error, match=says):
         autodenoise.import_keras("net.keras", **options)
@@ -200,7 +200,7 @@ def test_what_cannot_be_asked_for(options: dict[str, Any], error: type, says: st
 
 
 @pytest.mark.parametrize("kind", ["missing", "weights", "lambda", "text"])
-def test_mistakes_get_one_message_and_exit_code_3(
+def test_invalid_file_is_one_message_and_exit_code_3(
     kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = keras.Sequential([layers.Input((4, 4, 1)), layers.Lambda(lambda x: x, name="mine")])
@@ -215,8 +215,8 @@ def test_mistakes_get_one_message_and_exit_code_3(
     }[kind]
     before = sorted(Path().iterdir())
     assert run(monkeypatch, "import", source, "-o", "made.onnx") == 3
-    said = capsys.readouterr()
-    assert said.err.startswith(f"autodenoise: {source} cannot be imported: {says}")
-    assert "Traceback" not in said.err
-    assert not said.out
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"autodenoise: {source} cannot be imported: {says}")
+    assert "Traceback" not in printed.err
+    assert not printed.out
     assert sorted(Path().iterdir()) == before

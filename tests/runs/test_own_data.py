@@ -31,7 +31,7 @@ def micrographs(folder: Path, dtype: type[np.generic], low: float, high: float) 
     return folder
 
 
-def test_a_model_denoises_floats_in_the_unit_that_it_was_trained_on(tmp_path: Path) -> None:
+def test_model_denoises_floats_in_the_unit_of_the_training_images(tmp_path: Path) -> None:
     folder = micrographs(tmp_path / "in", np.float32, -40, 700)
     run = autodenoise.train(
         None,
@@ -59,7 +59,7 @@ def test_a_model_denoises_floats_in_the_unit_that_it_was_trained_on(tmp_path: Pa
     assert 0 < black < white < 1
 
 
-def test_a_run_is_not_scored_on_what_it_learnt_from_when_there_are_other_pictures(
+def test_changed_images_are_an_error_when_scoring(
     tmp_path: Path,
 ) -> None:
     folder = micrographs(tmp_path / "in", np.uint16, 900, 2100)
@@ -83,7 +83,7 @@ def test_a_run_is_not_scored_on_what_it_learnt_from_when_there_are_other_picture
     assert autodenoise.evaluate(run.folder).denoised == scores.denoised
 
 
-def test_what_streams_learns_what_memory_does(
+def test_streamed_training_equals_training_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = micrographs(tmp_path / "in", np.uint16, 900, 2100)

@@ -59,7 +59,7 @@ def page_of(run: Run) -> Page:
     return Page(report.write(run, run.data()))
 
 
-def test_nothing_is_fetched(run: Run) -> None:
+def test_report_loads_nothing(run: Run) -> None:
     autodenoise.evaluate(run.folder)
     page = page_of(run)
     for element in page.root.iter():
@@ -75,7 +75,7 @@ def test_nothing_is_fetched(run: Run) -> None:
     assert "default-src 'none'" in policy
 
 
-def test_what_others_wrote_stays_text(run: Run) -> None:
+def test_markup_in_texts_is_escaped(run: Run) -> None:
     page = page_of(run)
     assert text(page.one("h1")) == TITLE
     assert len(page.all("script")) == 1
@@ -89,7 +89,7 @@ def test_what_others_wrote_stays_text(run: Run) -> None:
     assert ast.literal_eval(path[1]) == str(run.folder)
 
 
-def test_before_evaluation_it_says_how_to_get_scores(run: Run) -> None:
+def test_report_before_evaluation_says_how_to_get_scores(run: Run) -> None:
     page = page_of(run)
     section = page.one("section[@aria-labelledby='scores-title']")
     assert f"autodenoise evaluate {shlex.quote(str(run.folder))}" in text(section)
@@ -97,7 +97,7 @@ def test_before_evaluation_it_says_how_to_get_scores(run: Run) -> None:
     assert not page.all("p[@class='note']")
 
 
-def test_its_numbers_are_those_of_the_folder(run: Run) -> None:
+def test_report_shows_the_numbers_of_the_run_folder(run: Run) -> None:
     autodenoise.evaluate(run.folder)
     page = Page(run.folder / "report.html")
     scores = json.loads((run.folder / "evaluation.json").read_text())
@@ -116,29 +116,29 @@ def test_its_numbers_are_those_of_the_folder(run: Run) -> None:
     assert printed == [0.5, first, first - 0.5, 0.25, last, last - 0.25, 0.125]
 
 
-def test_its_pictures_are_the_images_that_are_scored(run: Run) -> None:
+def test_report_shows_the_scored_images(run: Run) -> None:
     page = page_of(run)
-    held = run.evaluation_images(run.data())
-    denoised = run.model().batch(held.noisy)
+    test = run.evaluation_images(run.data())
+    denoised = run.model().batch(test.noisy)
     byte = np.dtype(np.uint8)
     columns = page.all("fieldset//label")
     assert len(columns) == 10
-    assert held.labels is not None
+    assert test.labels is not None
     for index, column in enumerate(columns):
         noisy, network, clean = (pixels(image.get("src")) for image in column.findall("img"))
-        np.testing.assert_array_equal(clean, from_float(held.require_clean("a test")[index], byte))
-        np.testing.assert_array_equal(noisy, from_float(held.noisy[index], byte))
+        np.testing.assert_array_equal(clean, from_float(test.require_clean("a test")[index], byte))
+        np.testing.assert_array_equal(noisy, from_float(test.noisy[index], byte))
         # ONNX Runtime's sums depend on the size of a batch.
         levels = from_float(denoised[index], byte).astype(int) - network
         assert np.abs(levels).max() <= 1
-        assert text(column) == f"Image {index + 1} ({held.labels[index]})"
+        assert text(column) == f"Image {index + 1} ({test.labels[index]})"
     for kind in ("noisy", "denoised", "clean"):
         first = page.one(f"img[@id='{kind}']")
         assert first.get("src") == columns[0].find(f"img[@class='{kind} pixels']").get("src")
-        assert first.get("alt") == f"{kind}: image 1 ({held.labels[0]})"
+        assert first.get("alt") == f"{kind}: image 1 ({test.labels[0]})"
 
 
-def test_what_is_there_is_labelled(run: Run) -> None:
+def test_elements_of_the_page_are_labeled(run: Run) -> None:
     autodenoise.evaluate(run.folder)
     page = page_of(run)
     divider = page.one("input[@type='range']")
@@ -152,7 +152,7 @@ def test_what_is_there_is_labelled(run: Run) -> None:
     assert page.root.get("lang") == "en"
 
 
-def test_equal_folders_give_equal_bytes(run: Run) -> None:
+def test_report_is_deterministic(run: Run) -> None:
     autodenoise.evaluate(run.folder)
     once = (run.folder / "report.html").read_bytes()
     autodenoise.evaluate(run.folder)
@@ -172,7 +172,7 @@ COMPARISON = Comparison(
 )
 
 
-def test_other_results_are_shown(run: Run) -> None:
+def test_report_shows_other_results(run: Run) -> None:
     results.write(run.folder, "classifier.json", CLASSIFIER)
     results.write(run.folder, "outliers.json", OUTLIERS)
     results.write(run.folder, "comparison.json", COMPARISON)
@@ -200,7 +200,7 @@ def test_other_results_are_shown(run: Run) -> None:
         (json.dumps({**asdict(CLASSIFIER), "model_sha256": "0" * 64}), "outdated"),
     ],
 )
-def test_a_result_that_is_damaged_or_stale_is_a_note(run: Run, content: str, says: str) -> None:
+def test_damaged_or_outdated_result_is_a_note(run: Run, content: str, says: str) -> None:
     (run.folder / "classifier.json").write_text(content)
     page = page_of(run)
     note = text(page.one("ul[@class='note']"))
@@ -220,7 +220,7 @@ def test_damaged_metrics_are_a_note(run: Run, old: str, new: str) -> None:
     assert not page.all("div[@class='chart']")
 
 
-def test_every_figure_is_in_the_gallery(run: Run) -> None:
+def test_gallery_contains_every_figure(run: Run) -> None:
     autodenoise.runs.draw(run.folder, ["losses"], form="svg")
     autodenoise.runs.draw(run.folder, ["pairs"], form="png")
     (run.folder / "figures/huge.png").write_bytes(bytes(2_100_000))
@@ -240,7 +240,7 @@ class StopAfterTheFirstEpoch(CallbackList):
         signal.raise_signal(signal.SIGINT)
 
 
-def test_a_run_that_was_stopped_says_so_and_how_to_go_on(tmp_path: Path) -> None:
+def test_report_of_a_stopped_run_says_how_to_resume(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(RECIPE.replace("[16, 16]", "[8, 8]"))
     with pytest.raises(Interrupted):
         autodenoise.train(tmp_path / "mine.toml", tmp_path / "run", report=StopAfterTheFirstEpoch())
@@ -251,7 +251,7 @@ def test_a_run_that_was_stopped_says_so_and_how_to_go_on(tmp_path: Path) -> None
     assert not Page(tmp_path / "run/report.html").all("p[@class='note']")
 
 
-def test_the_recipe_is_there_in_full_but_for_its_makers_folders(tmp_path: Path) -> None:
+def test_report_contains_the_recipe_without_folders(tmp_path: Path) -> None:
     np.save(tmp_path / "pictures.npy", np.zeros((8, 8, 8), np.uint8))
     recipe = RECIPE.replace('"digits"', '"pictures.npy"')
     (tmp_path / "mine.toml").write_text(recipe)
@@ -273,7 +273,7 @@ def test_the_recipe_is_there_in_full_but_for_its_makers_folders(tmp_path: Path) 
         ((48, 4, 3), "conv", True),
     ],
 )
-def test_odd_images_have_a_page(
+def test_unusual_images_have_a_report(
     tmp_path: Path, shape: tuple[int, ...], network: str, floats: bool
 ) -> None:
     random = np.random.default_rng(0)
@@ -287,15 +287,15 @@ def test_odd_images_have_a_page(
     run = autodenoise.train(tmp_path / "odd.toml", tmp_path / "run")
     autodenoise.evaluate(run.folder)
     page = Page(run.folder / "report.html")
-    said = text(page.root.find("body"))
-    assert not re.search(r"\b(nan|inf|None|undefined)\b", said)
+    printed = text(page.root.find("body"))
+    assert not re.search(r"\b(nan|inf|None|undefined)\b", printed)
     shown = pixels(page.one("img[@id='clean']").get("src"))
     channels = shape[2] if len(shape) == 3 else 1
     assert shown.shape == (*shape[:2], 3 if channels == 3 else 1)
-    assert ("Shown is the first of" in said) == (channels in (2, 4))
+    assert ("Shown is the first of" in printed) == (channels in (2, 4))
 
 
-def test_large_images_are_cut_and_few_so_that_the_page_stays_small(tmp_path: Path) -> None:
+def test_large_images_are_cropped_to_limit_the_size_of_the_report(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     clean = random.integers(0, 256, (10, 300, 400, 3), np.uint8)
     np.savez(tmp_path / "large.npz", train=clean[:2], test=clean)

@@ -121,7 +121,7 @@ def visit(
     visited = page.parent / f"visited-{width}.html"
     text = text.replace("</head>", LISTEN, 1).replace("</body>", program % {"image": image})
     visited.write_text(text, "utf-8")
-    picture = page.parent / f"visited-{width}.png"
+    screenshot_file = page.parent / f"visited-{width}.png"
     command = [
         browser,
         "--headless=new",
@@ -142,14 +142,17 @@ def visit(
     assert found is not None, dumped.stderr
     assert "CONSOLE" not in dumped.stderr
     subprocess.run(
-        [*command, f"--screenshot={picture}", address], capture_output=True, check=True, timeout=300
+        [*command, f"--screenshot={screenshot_file}", address],
+        capture_output=True,
+        check=True,
+        timeout=300,
     )
-    with Image.open(picture) as screenshot:
+    with Image.open(screenshot_file) as screenshot:
         return json.loads(html.unescape(found[1])), screenshot.convert("L")
 
 
 @pytest.mark.parametrize("width", [1200, 520])
-def test_the_divider_and_the_choice_change_what_is_seen(browser: str, run: Run, width: int) -> None:
+def test_divider_and_image_choice_change_the_page(browser: str, run: Run, width: int) -> None:
     image = 2
     outcome, screenshot = visit(browser, run.folder / "report.html", width, image)
     assert outcome["faults"] == []
@@ -162,10 +165,10 @@ def test_the_divider_and_the_choice_change_what_is_seen(browser: str, run: Run, 
     assert begun["images"] == third["images"]
     assert not set(other["images"]) & set(begun["images"])
     # To the pixel: noisy left of the divider, denoised right of it.
-    held = run.evaluation_images(run.data(), image + 1)
-    clean = run.model().batch(held.noisy)[image]
+    test = run.evaluation_images(run.data(), image + 1)
+    clean = run.model().batch(test.noisy)[image]
     byte = np.dtype(np.uint8)
-    left, right = (from_float(array, byte)[..., 0] for array in (held.noisy[image], clean))
+    left, right = (from_float(array, byte)[..., 0] for array in (test.noisy[image], clean))
     x, y, wide, tall = outcome["stage"]
     screen = np.asarray(screenshot).astype(int)
     for column in (0, 2, 3, 6, 9, 12, 15):
@@ -175,7 +178,7 @@ def test_the_divider_and_the_choice_change_what_is_seen(browser: str, run: Run, 
             assert abs(at - int(expected[row, column])) <= 2, (row, column)
 
 
-def test_the_chart_reads_out_the_epoch_under_the_pointer(browser: str, run: Run) -> None:
+def test_chart_shows_the_epoch_under_the_pointer(browser: str, run: Run) -> None:
     outcome, _ = visit(browser, run.folder / "report.html", 900)
     resting, first, last, left = outcome["readouts"]
     rows = run.rows
@@ -185,7 +188,7 @@ def test_the_chart_reads_out_the_epoch_under_the_pointer(browser: str, run: Run)
 
 
 @pytest.mark.parametrize("width", [1200, 520])
-def test_a_page_without_clean_images(browser: str, tmp_path: Path, width: int) -> None:
+def test_page_without_clean_images(browser: str, tmp_path: Path, width: int) -> None:
     scenes = stored(smooth_scenes(6, 96) + 0.1 * white((6, 96, 96, 1)))
     run = make(OwnData("noisy-only", write(tmp_path / "noisy", scenes)), tmp_path / "run")
     autodenoise.estimate(run.folder)

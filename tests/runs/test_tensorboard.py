@@ -40,29 +40,29 @@ def assert_curves_are_the_metrics(run: autodenoise.Run) -> None:
 
 
 @pytest.mark.usefixtures("folder", "training_alone")
-def test_tensorboard_shows_what_the_metrics_say() -> None:
+def test_tensorboard_shows_the_metrics() -> None:
     settings = ["network={name = 'dense', widths = [32, 8, 32]}"]
     run = autodenoise.train("quick.toml", "run", settings=settings, tensorboard=True)
     assert_curves_are_the_metrics(run)
-    told = hyperparameters(run.folder / "tensorboard")
-    assert told["phase.denoise.optimizer.kind"] == "adam"
-    assert told["phase.denoise.optimizer.learning_rate"] == 1e-3
-    assert told["phase.denoise.batch_size"] == 16
-    assert told["network.widths"] == "[32, 8, 32]"
-    assert told["noise.sigma"] == 0.4
-    assert told["noise.clip"] is True
-    assert told["data.source"] == "set.npz"
-    assert not {"title", "name", "about"} & told.keys()
+    values = hyperparameters(run.folder / "tensorboard")
+    assert values["phase.denoise.optimizer.kind"] == "adam"
+    assert values["phase.denoise.optimizer.learning_rate"] == 1e-3
+    assert values["phase.denoise.batch_size"] == 16
+    assert values["network.widths"] == "[32, 8, 32]"
+    assert values["noise.sigma"] == 0.4
+    assert values["noise.clip"] is True
+    assert values["data.source"] == "set.npz"
+    assert not {"title", "name", "about"} & values.keys()
 
 
 @pytest.mark.usefixtures("folder", "training_alone")
-def test_pictures_are_of_the_same_images_and_show_the_network_at_work() -> None:
+def test_same_images_are_shown_in_every_epoch() -> None:
     run = autodenoise.train("quick.toml", "run", tensorboard=True)
     drawn = events(run.folder / "tensorboard").Images(PICTURES)
-    assert [picture.step for picture in drawn] == [1, 2, 3]
+    assert [image.step for image in drawn] == [1, 2, 3]
     pixels = [
-        np.asarray(Image.open(io.BytesIO(picture.encoded_image_string)).convert("L"))
-        for picture in drawn
+        np.asarray(Image.open(io.BytesIO(image.encoded_image_string)).convert("L"))
+        for image in drawn
     ]
     clean = np.load("set.npz")["train"][60:68].astype(float)
     enlarged = clean.repeat(11, axis=1).repeat(11, axis=2)
@@ -80,7 +80,7 @@ def test_pictures_are_of_the_same_images_and_show_the_network_at_work() -> None:
 
 
 @pytest.mark.usefixtures("folder", "training_alone")
-def test_tracking_changes_nothing_of_the_training() -> None:
+def test_tracking_does_not_change_training() -> None:
     plain = autodenoise.train("quick.toml", "plain")
     tracked = autodenoise.train("quick.toml", "tracked", tensorboard=True)
     assert not (plain.folder / "tensorboard").exists()
@@ -103,7 +103,7 @@ class StopsAfter(CallbackList):
 
 @pytest.mark.usefixtures("folder", "training_alone")
 @pytest.mark.parametrize("epochs", [1, 2])
-def test_a_stopped_run_goes_on_tracking_unasked(epochs: int) -> None:
+def test_resumed_run_continues_tracking(epochs: int) -> None:
     with pytest.raises(Interrupted):
         autodenoise.train("quick.toml", "run", tensorboard=True, report=StopsAfter(epochs))
     run = autodenoise.resume("run")
@@ -113,7 +113,7 @@ def test_a_stopped_run_goes_on_tracking_unasked(epochs: int) -> None:
 
 
 @pytest.mark.usefixtures("folder", "training_alone")
-def test_a_run_can_be_tracked_from_its_middle() -> None:
+def test_tracking_can_start_in_a_resumed_run() -> None:
     with pytest.raises(Interrupted):
         autodenoise.train("quick.toml", "run", report=StopsAfter(2))
     run = autodenoise.resume("run", tensorboard=True)
@@ -128,28 +128,28 @@ def row(epoch: int, loss: float) -> EpochRow:
 def training(folder: Path, training_alone: None) -> Training:
     """Give what a run has trained."""
     del folder, training_alone
-    heard: list[Training] = []
+    recorder: list[Training] = []
 
-    class Hears(CallbackList):
+    class TrainingRecorder(CallbackList):
         def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
             super().begin(training, rows)
-            heard.append(training)
+            recorder.append(training)
 
-    autodenoise.train("quick.toml", "run", epochs=1, report=Hears())
-    return heard[0]
+    autodenoise.train("quick.toml", "run", epochs=1, report=TrainingRecorder())
+    return recorder[0]
 
 
-def test_a_long_run_has_some_ten_pictures(training: Training) -> None:
+def test_long_run_writes_about_ten_images(training: Training) -> None:
     long = dataclasses.replace(training, phases={"denoise": Phase(epochs=23)})
     with Tracking(Path("tracked"), {}) as tracking:
         tracking.begin(long, ())
         for epoch in range(1, 24):
             tracking.epoch(row(epoch, 0.5))
     drawn = events(Path("tracked")).Images(PICTURES)
-    assert [picture.step for picture in drawn] == [1, *range(2, 23, 2)]
+    assert [image.step for image in drawn] == [1, *range(2, 23, 2)]
 
 
-def test_what_was_drawn_beyond_the_checkpoint_is_taken_back(training: Training) -> None:
+def test_events_after_the_checkpoint_are_superseded(training: Training) -> None:
     folder = Path("tracked")
     first = [row(epoch, 0.5) for epoch in range(1, 5)]
     with Tracking(folder, {}) as tracking:
@@ -170,7 +170,7 @@ def test_what_was_drawn_beyond_the_checkpoint_is_taken_back(training: Training) 
     assert curve(folder, "denoise/loss") == expected
 
 
-def test_without_tensorboard_the_message_says_what_to_install(
+def test_missing_tensorboard_is_an_error_with_advice(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard", None)

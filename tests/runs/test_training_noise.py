@@ -28,9 +28,7 @@ def splits(noise: Noise, clean: torch.Tensor) -> Splits:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("noise", [Gaussian(0.08), PoissonGaussian(100.0, 0.02)])
-def test_the_noise_of_noisy_pictures_is_measured(
-    noise: Noise, channels: int, tmp_path: Path
-) -> None:
+def test_noise_of_noisy_images_is_measured(noise: Noise, channels: int, tmp_path: Path) -> None:
     recipe = load(None, own=OwnData("noisy-only", tmp_path))
     (found,) = training_noise(recipe, splits(noise, smooth(6, channels, 256, 0)))
     assert isinstance(found, Measured)
@@ -43,7 +41,7 @@ def test_the_noise_of_noisy_pictures_is_measured(
         np.testing.assert_allclose(drawn, true, rtol=0.1)
 
 
-def test_noise_is_measured_on_what_is_noisy_of_pairs(tmp_path: Path) -> None:
+def test_noise_of_pairs_is_measured_on_the_noisy_images(tmp_path: Path) -> None:
     own = OwnData("paired", tmp_path, tmp_path / "clean")
     recipe = load(None, own=own, overrides=["phase.denoise.objective=recorrupted"])
     clean = smooth(12, 1, 256, 0)
@@ -54,18 +52,18 @@ def test_noise_is_measured_on_what_is_noisy_of_pairs(tmp_path: Path) -> None:
     assert 0.08 < min(found.sigmas[0]) <= max(found.sigmas[0]) < 0.12
 
 
-def test_noise_that_is_told_is_not_measured(tmp_path: Path) -> None:
+def test_noise_of_the_recipe_is_not_measured(tmp_path: Path) -> None:
     recipe = load(None, own=OwnData("noisy-only", tmp_path, noise="gaussian:25"))
     assert training_noise(recipe, splits(Gaussian(0.3), smooth(1, 1, 64, 0))) == recipe.noise
 
 
-def test_too_little_to_measure_says_what_to_name(tmp_path: Path) -> None:
+def test_too_few_pixels_to_measure_noise_is_an_error(tmp_path: Path) -> None:
     recipe = load(None, own=OwnData("noisy-only", tmp_path))
     with pytest.raises(UsageError, match="--noise gaussian:25"):
         training_noise(recipe, splits(Gaussian(0.1), smooth(1, 1, 160, 0)))
 
 
-def test_a_noisy_picture_gets_better_by_what_it_teaches(tmp_path: Path) -> None:
+def test_training_on_one_noisy_image_denoises_it(tmp_path: Path) -> None:
     clean = smooth(1, 1, 320, 3)
     noisy = PoissonGaussian(15.0, 0.05)(clean, torch.Generator().manual_seed(1))[0, 0].numpy()
     np.save(tmp_path / "one.npy", noisy)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autodenoise.cli.tables import optional, plain_console, print_table
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -64,8 +66,6 @@ def benchmark(
 
     Running the same command again continues an interrupted benchmark.
     """
-    from rich.console import Console
-
     from autodenoise.benchmark import AddedNoise, BenchmarkDataset, run_benchmark
     from autodenoise.cli.progress import BenchmarkProgress
     from autodenoise.errors import UsageError
@@ -77,7 +77,7 @@ def benchmark(
         )
     noises = [AddedNoise.parse(text) for text in noise or []]
     images = BenchmarkDataset.open_pairs(*pairs) if pairs else BenchmarkDataset.open(dataset or "")
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = plain_console()
     with BenchmarkProgress(console) as progress:
         table = run_benchmark(
             images,
@@ -96,20 +96,17 @@ def benchmark(
 
 
 def _print_averages(console: Console, averages: list[ResultAverage]) -> None:
-    from rich.table import Table
-
     from autodenoise.benchmark.baselines import INPUT
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "PSNR dB", "SSIM", "noise level", "s/image", "MP/s"):
-        table.add_column(heading, justify="right" if heading else "left", overflow="fold")
-    for row in averages:
-        times = f"{row.seconds:.3f}", f"{row.mp_per_s:.3g}"
-        table.add_row(
+    rows = [
+        (
             row.denoiser,
             f"{row.psnr:.2f}",
-            "-" if row.ssim is None else f"{row.ssim:.4f}",
+            optional(row.ssim, ".4f"),
             row.noise_level or "-",
-            *(("-", "-") if row.denoiser == INPUT else times),
+            "-" if row.denoiser == INPUT else f"{row.seconds:.3f}",
+            "-" if row.denoiser == INPUT else f"{row.mp_per_s:.3g}",
         )
-    console.print(table)
+        for row in averages
+    ]
+    print_table(console, ("", "PSNR dB", "SSIM", "noise level", "s/image", "MP/s"), rows)

@@ -14,10 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Command", "CommandGroup"]
 
 # Accepted for one release, with a note.
-_FORMER_OPTIONS = {
-    "--takes": "--input-range",
-    "--gives": "--output-range",
-}
+_FORMER_OPTIONS = {"--takes": "--input-range", "--gives": "--output-range"}
 _IMAGES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".heic", ".bmp", ".gif"}
 _COMMAND_FOR = {".toml": "train", ".keras": "import", ".h5": "import"}
 
@@ -27,7 +24,6 @@ class Command(typer.core.TyperCommand):
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
-        _show_flags_without_type(self.params)
         # Typer would read brackets as rich markup, and drop them.
         self.help = _escape(self.help)
         parameters: list[Any] = self.params

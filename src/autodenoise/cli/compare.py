@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autodenoise.cli.options import AsJson, Overwrite, SampleRange
+from autodenoise.cli.tables import optional
+
 if TYPE_CHECKING:
     from autodenoise.evaluation.comparison import Change
     from autodenoise.plots.side_by_side import Crop, SideBySide
@@ -34,19 +37,9 @@ def compare(
             show_default="where the images differ most in a structured region",
         ),
     ] = None,
-    intensity_range: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            "--range",
-            metavar="LOW HIGH",
-            help="The sample values of black and white.",
-            show_default="from the file types",
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing output file.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    intensity_range: SampleRange = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure and show the difference between two images of the same size."""
     import dataclasses
@@ -95,19 +88,16 @@ def _print(change: Change) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    def rounded(value: float | None) -> str:
-        return "-" if value is None else f"{value:.2f}"
-
     rows = (
         ("size", f"{change.width}x{change.height}", "pixels"),
         ("PSNR", *(("equal", "") if change.psnr is None else (f"{change.psnr:.2f}", "dB"))),
-        ("SSIM", "-" if change.ssim is None else f"{change.ssim:.4f}", ""),
+        ("SSIM", optional(change.ssim, ".4f"), ""),
         ("pixels changed", f"{change.changed:.2%}", ""),
-        ("mean change", rounded(change.mean_change), "of 255"),
-        ("largest change", rounded(change.largest_change), "of 255"),
+        ("mean change", optional(change.mean_change, ".2f"), "of 255"),
+        ("largest change", optional(change.largest_change, ".2f"), "of 255"),
         ("brightness shift", f"{change.brightness_shift:+.2f}", "of 255"),
-        ("noise before", rounded(change.noise_before), "of 255, estimated"),
-        ("noise after", rounded(change.noise_after), "of 255, estimated"),
+        ("noise before", optional(change.noise_before, ".2f"), "of 255, estimated"),
+        ("noise after", optional(change.noise_after, ".2f"), "of 255, estimated"),
     )
     table = Table(box=None, pad_edge=False, show_header=False)
     for justify in ("left", "right", "left"):

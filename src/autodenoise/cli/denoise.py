@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autodenoise.cli.options import Overwrite, SampleRange
+
 if TYPE_CHECKING:
     from autodenoise.runtime import DenoiseOptions, Model
 
@@ -39,15 +41,7 @@ def denoise(
         float,
         typer.Option(help="How much noise to remove: 0 keeps the image, 1 is the model's output."),
     ] = 1.0,
-    value_range: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            "--range",
-            metavar="LOW HIGH",
-            help="The sample values of black and white.",
-            show_default="from the file type and metadata",
-        ),
-    ] = None,
+    value_range: SampleRange = None,
     axes: Annotated[
         str | None,
         typer.Option(
@@ -78,9 +72,7 @@ def denoise(
         ),
     ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", help="Include subfolders.")] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing output files.")
-    ] = False,
+    overwrite: Overwrite = False,
     jobs: Annotated[
         int, typer.Option(help="The number of images to denoise at the same time.")
     ] = 2,

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autodenoise.cli.layers import format_image_sizes, format_network_size, layers_table
+from autodenoise.cli.tables import network_facts, plain_console, print_layers, print_table
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from autodenoise.runs import Description
 
 __all__ = ["describe"]
@@ -19,8 +17,7 @@ __all__ = ["describe"]
 
 def describe(
     recipe: Annotated[
-        str,
-        typer.Argument(help="A built-in recipe's name, a .toml file, or a run folder."),
+        str, typer.Argument(help="A built-in recipe's name, a .toml file, or a run folder.")
     ],
     diagram: Annotated[
         Path | None,
@@ -28,31 +25,26 @@ def describe(
     ] = None,
 ) -> None:
     """Describe a recipe: its data, noise, phases, and network layer by layer."""
-    from rich.console import Console
-
     from autodenoise import runs
     from autodenoise.cli.progress import Downloads
 
-    console = Console(highlight=False, markup=False)
-    with Downloads(console) as downloads:
+    with Downloads() as downloads:
         description = runs.describe(recipe, on_bytes=downloads)
     if diagram is not None:
         description.save_diagram(diagram)
-    shown = description.recipe
+    shown, console = description.recipe, plain_console()
     console.print(f"{shown.name}: {shown.title}", style="bold")
     if shown.about:
         console.print(" ".join(shown.about.split()))
     console.print()
-    console.print(_facts(description))
+    print_table(console, ("", ""), _facts(description).items(), header=False)
     console.print()
-    console.print(layers_table(description.summary))
+    print_layers(console, description.summary)
     if diagram is not None:
         typer.echo(f"\ndiagram: {diagram}")
 
 
-def _facts(description: Description) -> Table:
-    from rich.table import Table
-
+def _facts(description: Description) -> dict[str, str]:
     from autodenoise.metrics import loss_text
     from autodenoise.recipes import description as recipe_text
 
@@ -69,10 +61,5 @@ def _facts(description: Description) -> Table:
         facts[f"printed {name}"] = f"validation loss after epoch {printed}"
     arguments = ", ".join(f"{key} = {value}" for key, value in recipe.network.arguments.items())
     facts["network"] = recipe.network.name + (f" with {arguments}" if arguments else "")
-    facts["size"] = format_network_size(summary)
-    facts["code"] = summary.code_description
-    facts["images"] = format_image_sizes(summary, description.multiple, description.halo)
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for name, value in facts.items():
-        table.add_row(name, value)
-    return table
+    size, images = network_facts(summary, description.multiple, description.halo)
+    return facts | {"size": size, "code": summary.code_description, "images": images}

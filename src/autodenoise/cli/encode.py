@@ -26,12 +26,10 @@ def encode(
     """Write the codes of images: the output of the network's bottleneck."""
     import math
 
-    from rich.console import Console
-
     from autodenoise import runs
     from autodenoise.cli.progress import Downloads
 
-    with Downloads(Console()) as downloads:
+    with Downloads() as downloads:
         codes = runs.encode(run, images, output, chart=chart, on_bytes=downloads)
     values, numbers = math.prod(codes.image), math.prod(codes.code)
     typer.echo(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from autodenoise.cli.tables import optional, print_table
 
+if TYPE_CHECKING:
     from rich.console import Console
 
     from autodenoise.evaluation.scores import Scores
@@ -68,13 +68,10 @@ def evaluate(
 
         typer.echo("note: evaluate --data is deprecated; use autodenoise benchmark", err=True)
         benchmark(data, pairs, noise, models, baselines, output or Path("report"))
-    elif run is None:
+        return
+    if run is None:
         raise UsageError("name a run folder; to score denoisers on images, use benchmark")
-    else:
-        _evaluate(run, outliers, against or [], classifier=classifier)
 
-
-def _evaluate(run: Path, outliers: str | None, against: list[str], *, classifier: bool) -> None:
     from rich.console import Console
 
     from autodenoise import runs
@@ -88,8 +85,9 @@ def _evaluate(run: Path, outliers: str | None, against: list[str], *, classifier
         if runs.Run.open(run).has_clean:
             result = runs.evaluate(run, on_bytes=downloads)
             console.print(f"{result.images:,} test images")
-            rows = (("noisy", None, result.noisy), ("denoised", None, result.denoised))
-            _print_scores(console, rows)
+            rows = (("noisy", result.noisy), ("denoised", result.denoised))
+            cells = [(name, *_cells(scores)) for name, scores in rows]
+            print_table(console, ("", *_HEADINGS), cells)
             numbers = results.EVALUATION_NAME
         else:
             _print_estimate(console, runs.estimate(run, on_bytes=downloads))
@@ -98,66 +96,48 @@ def _evaluate(run: Path, outliers: str | None, against: list[str], *, classifier
         if classifier:
             with Steps(console, "training a classifier") as steps:
                 accuracy = runs.classify(run, on_step=steps, on_bytes=downloads)
-            console.print(
+            typer.echo(
                 f"\na classifier of clean images recognizes {accuracy.clean:.2%} of the clean, "
-                f"{accuracy.noisy:.2%} of the noisy, {accuracy.denoised:.2%} of the denoised",
-                highlight=False,
-                soft_wrap=True,
+                f"{accuracy.noisy:.2%} of the noisy, {accuracy.denoised:.2%} of the denoised"
             )
         if outliers is not None:
             found = runs.find_outliers(run, outliers, on_bytes=downloads)
-            console.print(
+            typer.echo(
                 f"\n{found.against} as outliers: ROC AUC {found.auc:.4f} by reconstruction error "
-                f"({found.brightness_auc:.4f} by brightness alone)",
-                highlight=False,
-                soft_wrap=True,
+                f"({found.brightness_auc:.4f} by brightness alone)\n"
+                f"figures: {figures / 'outliers.png'}, {figures / 'unfamiliar.png'}"
             )
-            typer.echo(f"figures: {figures / 'outliers.png'}, {figures / 'unfamiliar.png'}")
         if against:
             with TrainingProgress(console) as progress:
                 table = runs.compare(run, against, report=progress, on_bytes=downloads)
             console.print("\non the same noise")
-            _print_scores(console, ((row.name, row.parameters, row.scores) for row in table.rows))
+            cells = [
+                (row.name, optional(row.parameters, ","), *_cells(row.scores)) for row in table.rows
+            ]
+            print_table(console, ("", "parameters", *_HEADINGS), cells)
         typer.echo(f"report: {run / report.REPORT_NAME}")
 
 
 def _print_estimate(console: Console, estimate: QualityEstimate) -> None:
-    from rich.table import Table
-
     from autodenoise.noise_estimation import summary
 
     sentences = [summary.headline(estimate)]
     if estimate.worth != "none":
-        table = Table(box=None, pad_edge=False)
-        for heading in (f"{estimate.images:,} noisy images", "error, % of white", "PSNR dB"):
-            table.add_column(heading, justify="right" if table.columns else "left")
-        for name, *numbers in summary.parts(estimate):
-            table.add_row(name, *("-" if value is None else f"{value:.2f}" for value in numbers))
-        console.print(table)
+        headings = (f"{estimate.images:,} noisy images", "error, % of white", "PSNR dB")
+        parts = summary.parts(estimate)
+        rows = ([name, *(optional(value, ".2f") for value in values)] for name, *values in parts)
+        print_table(console, headings, rows)
         sentences += [summary.assumption(estimate), summary.taken_out(estimate)]
-    for sentence in (*sentences, *summary.cautions(estimate)):
-        console.print(sentence, highlight=False, soft_wrap=True)
-
-
-def _print_scores(console: Console, rows: Iterable[tuple[str, int | None, Scores]]) -> None:
-    from rich.table import Table
-
-    rows = list(rows)
-    counted = any(parameters is not None for _, parameters, _ in rows)
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", *(("parameters",) if counted else ()), *_HEADINGS):
-        table.add_column(heading, justify="left" if not heading else "right")
-    for name, parameters, scores in rows:
-        count = "-" if parameters is None else f"{parameters:,}"
-        table.add_row(
-            name,
-            *((count,) if counted else ()),
-            f"{scores.bce:.4f}",
-            f"{scores.bce_excess:.4f}",
-            "-" if scores.psnr is None else f"{scores.psnr:.2f}",
-            "-" if scores.ssim is None else f"{scores.ssim:.4f}",
-        )
-    console.print(table)
+    typer.echo("\n".join([*sentences, *summary.cautions(estimate)]))
 
 
 _HEADINGS = ("BCE", "above floor", "PSNR dB", "SSIM")
+
+
+def _cells(scores: Scores) -> tuple[str, ...]:
+    return (
+        f"{scores.bce:.4f}",
+        f"{scores.bce_excess:.4f}",
+        optional(scores.psnr, ".2f"),
+        optional(scores.ssim, ".4f"),
+    )

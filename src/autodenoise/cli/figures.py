@@ -40,20 +40,13 @@ def figures(
     ] = False,
 ) -> None:
     """Draw figures of a run, such as those of its tutorial."""
-    from rich.console import Console
-
     from autodenoise import runs
     from autodenoise.cli.progress import Downloads
     from autodenoise.errors import UsageError
 
-    with Downloads(Console()) as downloads:
+    with Downloads() as downloads:
         files = runs.draw(
-            run,
-            names or (),
-            images=image or (),
-            seed=seed,
-            form=form,
-            on_bytes=downloads,
+            run, names or (), images=image or (), seed=seed, form=form, on_bytes=downloads
         )
     for file in files:
         typer.echo(file)

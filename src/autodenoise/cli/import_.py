@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autodenoise.cli.layers import format_image_sizes, format_network_size, layers_table
+from autodenoise.cli.tables import network_facts, plain_console, print_layers
 
 __all__ = ["import_"]
 
@@ -44,8 +44,6 @@ def import_(
     ] = None,
 ) -> None:
     """Convert a Keras model into a model file."""
-    from rich.console import Console
-
     from autodenoise.files import printable, quoted
     from autodenoise.runs.imports import import_keras
 
@@ -53,14 +51,11 @@ def import_(
         source, output, name=name, input_range=input_range, output_range=output_range
     )
     card, summary = made.card, made.summary
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = plain_console()
     console.print(f"{card.name}: {card.source}", style="bold")
-    console.print(format_network_size(summary))
-    console.print(
-        format_image_sizes(summary, card.size_multiple if card.size is None else None, card.halo)
-    )
-    console.print()
-    console.print(layers_table(summary))
+    multiple = card.size_multiple if card.size is None else None
+    console.print("\n".join(network_facts(summary, multiple, card.halo)), end="\n\n")
+    print_layers(console, summary)
     for warning in made.warnings:
         console.print(f"\n{warning}")
     path = printable(str(made.path))

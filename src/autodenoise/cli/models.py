@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autodenoise.cli.options import AsJson
+from autodenoise.cli.tables import plain_console
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -19,18 +22,14 @@ def models(
     folders: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="FOLDER",
-            help="The folders to search.",
-            show_default="this folder and runs/",
+            metavar="FOLDER", help="The folders to search.", show_default="this folder and runs/"
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the available models: shipped ones, model files and runs."""
     import dataclasses
     import json
-
-    from rich.console import Console
 
     from autodenoise import runtime
 
@@ -39,7 +38,7 @@ def models(
         content = [{**dataclasses.asdict(entry), "path": str(entry.path)} for entry in entries]
         typer.echo(json.dumps(content, indent=2))
         return
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = plain_console()
     if any(entry.card for entry in entries):
         console.print(_table(entries))
     for entry in entries:
@@ -60,17 +59,14 @@ def _table(entries: list[ModelEntry]) -> Table:
     for entry in entries:
         if entry.card:
             card = entry.card.describe()
-            table.add_row(
-                _lines(_printable(entry.name), *card["license"]),
-                _lines(*card["network"]),
-                _lines(*card["images"]),
-                _lines(*card["trained on"], *card["scores"]),
+            cells = (
+                [_printable(entry.name), *card["license"]],
+                card["network"],
+                card["images"],
+                [*card["trained on"], *card["scores"]],
             )
+            table.add_row(*map("\n".join, cells))
     return table
-
-
-def _lines(*lines: str) -> str:
-    return "\n".join(lines)
 
 
 def _printable(text: str) -> str:

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autodenoise.cli.options import SampleRange
+from autodenoise.cli.tables import optional, print_table
+
 if TYPE_CHECKING:
-    from autodenoise.noise_estimation.profile import Channel, Profile
+    from autodenoise.noise_estimation.curve import Line
+    from autodenoise.noise_estimation.profile import Profile
 
 __all__ = ["noise_profile"]
 
@@ -28,8 +32,7 @@ def noise_profile(
         ),
     ],
     flat: Annotated[
-        bool,
-        typer.Option("--flat", help="Each image is a flat field: evenly lit, and shot once."),
+        bool, typer.Option("--flat", help="Each image is a flat field: evenly lit, and shot once.")
     ] = False,
     black: Annotated[
         float | None,
@@ -38,15 +41,7 @@ def noise_profile(
             show_default="measured on the shots in a folder named dark",
         ),
     ] = None,
-    intensity_range: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            "--range",
-            metavar="LOW HIGH",
-            help="The sample values of black and white.",
-            show_default="from the file types",
-        ),
-    ] = None,
+    intensity_range: SampleRange = None,
 ) -> None:
     """Measure the noise of a camera, scanner or microscope, for training."""
     from rich.console import Console
@@ -79,7 +74,6 @@ def noise_profile(
 
 def _print(profile: Profile) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     from autodenoise.noise_estimation.profile import samples
 
@@ -94,33 +88,26 @@ def _print(profile: Profile) -> None:
     def in_samples(value: float | None, start: float = 0) -> str:
         return "-" if value is None else samples(start + (high - low) * value)
 
-    def fitted(channel: Channel, name: str) -> str:
-        if channel.line is None or profile.law != "line":
+    def fitted(fit: Line | None, name: str) -> str:
+        if fit is None:
             return "-"
-        line = channel.line.in_samples(profile.intensity_range)
+        line = fit.in_samples(profile.intensity_range)
         value, error = getattr(line, name), getattr(line, f"{name}_error")
         return f"{samples(value)} ± {samples(float(f'{error:.2g}'))}"
 
     channels = profile.channels
+    lines = [channel.line if profile.law == "line" else None for channel in channels]
     rows = {
         "noise": [f"{in_samples(min(row))} to {in_samples(max(row))}" for row in profile.sigmas],
-        "gain": [fitted(channel, "gain") for channel in channels],
-        "floor": [fitted(channel, "floor") for channel in channels],
-        "R²": [
-            "-"
-            if channel.line is None or profile.law != "line"
-            else f"{channel.line.r_squared:.4f}"
-            for channel in channels
-        ],
+        "gain": [fitted(line, "gain") for line in lines],
+        "floor": [fitted(line, "floor") for line in lines],
+        "R²": [optional(None if line is None else line.r_squared, ".4f") for line in lines],
         "black": [in_samples(channel.black, low) for channel in channels],
         "read noise": [in_samples(channel.read) for channel in channels],
         "fixed pattern": [in_samples(channel.fixed_pattern) for channel in channels],
     }
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    for channel in channels:
-        table.add_column(channel.name, justify="right")
-    for name, cells in rows.items():
-        if set(cells) != {"-"}:
-            table.add_row(name, *cells)
-    Console(highlight=False).print(table)
+    print_table(
+        Console(highlight=False),
+        ["", *(channel.name for channel in channels)],
+        ([name, *cells] for name, cells in rows.items() if set(cells) != {"-"}),
+    )

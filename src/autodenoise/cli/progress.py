@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -20,7 +21,6 @@ from autodenoise.metrics import loss_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
     from rich.progress import ProgressColumn, TaskID
 
     from autodenoise.benchmark import ResultRow
@@ -47,17 +47,15 @@ _SECONDS_BETWEEN_LINES = 10
 class _Bars:
     """Progress bars, shown from the first update on and only in a terminal."""
 
-    def __init__(self, console: Console, *columns: ProgressColumn) -> None:
+    def __init__(self, console: Console, text: TextColumn, *columns: ProgressColumn) -> None:
         self._console = console
-        self._bars = Progress(*columns, console=console, transient=True)
+        bar = BarColumn(bar_width=24)
+        self._bars = Progress(text, bar, *columns, console=console, transient=True)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._hide()
-
-    def _hide(self) -> None:
         if self._bars.live.is_started:
             self._bars.stop()
 
@@ -74,12 +72,8 @@ class _TrainingBar(_Bars):
     """A bar of one epoch, with loss and throughput."""
 
     def __init__(self, console: Console) -> None:
-        super().__init__(
-            console,
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[status]}"),
-        )
+        text = TextColumn("{task.description}", markup=False)
+        super().__init__(console, text, TextColumn("{task.fields[status]}"))
         self._task = self._bars.add_task("", total=None, status="")
 
     def _show_training(self, status: TrainingStatus, before: str, left: str) -> None:
@@ -159,7 +153,10 @@ class SearchProgress(_TrainingBar):
         self._took.append(time.monotonic() - self._begun)
         result = trial.note if trial.value is None else f"val_loss {loss_text(trial.value)}"
         names = short_names(trial.values)
-        settings = ", ".join(f"{names[key]} {_brief(value)}" for key, value in trial.values.items())
+        settings = ", ".join(
+            f"{names[key]} {value:.4g}" if isinstance(value, float) else f"{names[key]} {value}"
+            for key, value in trial.values.items()
+        )
         known = ""
         if best is not None and best.value is not None:
             known = f"; best {loss_text(best.value)} (trial {best.number})"
@@ -169,23 +166,12 @@ class SearchProgress(_TrainingBar):
 class DenoisingProgress(_Bars):
     """Progress of denoising one or many image files.
 
-    Parameters
-    ----------
-    console
-        The console to print on.
-    paths
-        The input and output folder, "in -> out"; empty for single files.
-    settings
-        The model and settings, "with NAME, strength 1".
+    `paths` are the input and output folder, as in "in -> out", and empty for single files;
+    `settings` names the model and its settings, as in "with NAME, strength 1".
     """
 
     def __init__(self, console: Console, paths: str, settings: str) -> None:
-        super().__init__(
-            console,
-            TextColumn("denoising"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[status]}"),
-        )
+        super().__init__(console, TextColumn("denoising"), TextColumn("{task.fields[status]}"))
         self._paths, self._settings = paths, settings
         self._task = self._bars.add_task("", total=None, status="")
         self._begun = time.monotonic()
@@ -226,19 +212,19 @@ class DenoisingProgress(_Bars):
 
     def ended(self, summary: BatchSummary) -> None:
         """Print a summary."""
-        self._hide()
+        self.__exit__()
         if summary.results:
             first = summary.results[0]
             single = self._files == 1 and not self._paths
             speed = summary.pixels / max(summary.seconds, 1e-3)
             what = f"{first.source} -> {first.target}" if single else self._paths
-            count = "" if single else f"{_number(len(summary.results), 'image')}, "
+            count = "" if single else f"{_images(len(summary.results))}, "
             self._print(
                 f"{what}{': ' if what else ''}{count}{_megapixels(summary.pixels)} "
                 f"{self._settings}, {summary.seconds:.2f} s, {_megapixels(speed)}/s"
             )
         if summary.kept:
-            self._print(f"{_number(summary.kept, 'image')} unchanged since the last run")
+            self._print(f"{_images(summary.kept)} unchanged since the last run")
         skipped: dict[str, list[str]] = {}
         for file in summary.passed_over:
             skipped.setdefault(file.reason, []).append(file.name)
@@ -270,12 +256,8 @@ class _Steps(_Bars):
     """A bar with the time left, for a known number of steps."""
 
     def __init__(self, console: Console, description: str) -> None:
-        super().__init__(
-            console,
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TimeRemainingColumn(),
-        )
+        text = TextColumn("{task.description}", markup=False)
+        super().__init__(console, text, TimeRemainingColumn())
         self._task = self._bars.add_task(description, total=None)
 
 
@@ -312,11 +294,10 @@ class BenchmarkProgress(_Steps):
 class Downloads(_Bars):
     """A progress bar for each download."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         super().__init__(
-            console,
+            console or Console(),
             TextColumn("downloading {task.description}", markup=False),
-            BarColumn(bar_width=24),
             DownloadColumn(),
             TransferSpeedColumn(),
         )
@@ -329,12 +310,8 @@ class Downloads(_Bars):
         self._show(self._tasks[name], completed=done, total=total)
 
 
-def _brief(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def _images(count: int) -> str:
+    return f"{count:,} image{'' if count == 1 else 's'}"
 
 
 def _megapixels(pixels: float) -> str:

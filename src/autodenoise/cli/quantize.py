@@ -26,12 +26,10 @@ def quantize(
     ] = "",
 ) -> None:
     """Quantize a model to 8 bits: faster on CPUs with VNNI, and nearly as good."""
-    from rich.console import Console
-
     from autodenoise import runs
     from autodenoise.cli.progress import Downloads
 
-    with Downloads(Console()) as downloads:
+    with Downloads() as downloads:
         made = runs.quantize(model, output, data=data, on_bytes=downloads)
     typer.echo(
         f"on the calibration data, {made.calibration}:\n"

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autodenoise.cli.options import Device, Epochs, Seed, Settings
+
 if TYPE_CHECKING:
     from autodenoise.data.spec import Supervision
-    from autodenoise.recipes import OwnData
 
 __all__ = ["train"]
 
@@ -37,8 +38,7 @@ def train(
         typer.Option(help="Train on several noisy shots of each scene: one subfolder per scene."),
     ] = None,
     noisy: Annotated[
-        Path | None,
-        typer.Option(help="Train on noisy images alone: a folder, or one file."),
+        Path | None, typer.Option(help="Train on noisy images alone: a folder, or one file.")
     ] = None,
     noise: Annotated[
         str | None,
@@ -48,8 +48,7 @@ def train(
         ),
     ] = None,
     resume: Annotated[
-        Path | None,
-        typer.Option(help="Resume this run from its last checkpoint."),
+        Path | None, typer.Option(help="Resume this run from its last checkpoint.")
     ] = None,
     start: Annotated[
         str | None,
@@ -62,18 +61,8 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="The run folder to create.", show_default="runs/RECIPE")
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Set one value of the recipe, such as noise.sigma=0.5. Can be repeated.",
-        ),
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(help="Epochs of each phase.", show_default="those of the recipe"),
-    ] = None,
+    settings: Settings = None,
+    epochs: Epochs = None,
     minutes: Annotated[
         float | None,
         typer.Option(
@@ -81,12 +70,8 @@ def train(
             "follows the clock."
         ),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Random seed.", show_default="that of the recipe")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu or cuda.", show_default="cuda if available")
-    ] = None,
+    seed: Seed = None,
+    device: Device = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write curves and images for TensorBoard.")
     ] = False,
@@ -106,29 +91,35 @@ def train(
     from autodenoise.files import quoted
     from autodenoise.noise_estimation import summary
     from autodenoise.noise_estimation.estimate import QualityEstimate
+    from autodenoise.recipes import OwnData
     from autodenoise.runs import report, results
     from autodenoise.training.distributed import join_world
 
-    sources: dict[Supervision, tuple[Path | None, ...]] = {
-        "clean": (clean,),
-        "paired": pairs or (None,),
-        "repeats": (repeats,),
-        "noisy-only": (noisy,),
+    images: dict[Supervision, object] = {
+        "clean": clean,
+        "paired": pairs,
+        "repeats": repeats,
+        "noisy-only": noisy,
     }
-    given = {
-        kind: tuple(path for path in paths if path is not None)
-        for kind, paths in sources.items()
-        if paths[0] is not None
-    }
+    given: list[Supervision] = [kind for kind, paths in images.items() if paths is not None]
+    source, targets = pairs or (clean or repeats or noisy, None)
     # Around the checks of the arguments too, so that only the first process reports an error.
     with join_world() as world:
-        changes = (recipe, noise, start, out, settings, epochs, minutes, seed, *given.values())
+        changes = (recipe, noise, start, out, settings, epochs, minutes, seed, source)
         if resume is not None and any(change is not None for change in changes):
             raise UsageError(
                 "--resume continues with the recipe, data and folder of the run; remove all "
                 "options but --device and --tensorboard"
             )
-        own_data = _own_data(given, noise, start)
+        if len(given) > 1:
+            raise UsageError("use only one of --clean, --pairs, --repeats and --noisy")
+        if source is None and noise is not None:
+            raise UsageError(
+                "--noise belongs to --clean or --noisy; to change a recipe, use --set noise=..."
+            )
+        own_data = None
+        if source is not None:
+            own_data = OwnData(given[0], source, targets, noise=noise or "", start=start or "")
         console = Console(quiet=not world.is_main)
         with Downloads(console) as downloads, TrainingProgress(console) as progress:
             if resume is not None:
@@ -164,31 +155,10 @@ def train(
         events = run.folder / runs.TENSORBOARD_NAME
         if events.is_dir():
             typer.echo(f"see the curves with:\n  tensorboard --logdir {quoted(events)}")
-        estimate = results.read(run.folder, results.ESTIMATE_NAME, QualityEstimate).result
+        estimate, _ = results.read(run.folder, results.ESTIMATE_NAME, QualityEstimate)
         if estimate is not None:
             typer.echo(summary.headline(estimate))
         typer.echo(
             f"the model file and {report.REPORT_NAME} are in {run.folder}; score the model with:"
         )
         typer.echo(f"  autodenoise evaluate {quoted(run.folder)}")
-
-
-def _own_data(
-    given: dict[Supervision, tuple[Path, ...]], noise: str | None, start: str | None
-) -> OwnData | None:
-    """Combine the options about the user's own images."""
-    from autodenoise.errors import UsageError
-    from autodenoise.recipes import OwnData
-
-    if not given:
-        if noise is not None:
-            raise UsageError(
-                "--noise belongs to --clean or --noisy; to change a recipe, use --set noise=..."
-            )
-        return None
-    if len(given) > 1:
-        raise UsageError("use only one of --clean, --pairs, --repeats and --noisy")
-    ((kind, (source, *targets)),) = given.items()
-    return OwnData(
-        kind, source, targets[0] if targets else None, noise=noise or "", start=start or ""
-    )

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from autodenoise.cli.options import Device, Epochs, Seed, Settings
+
 __all__ = ["tune"]
 
 
@@ -29,28 +31,15 @@ def tune(
             show_default="a journal in the study folder",
         ),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Set one value of the recipe instead of searching it. Can be repeated.",
-        ),
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Epochs of each phase.", show_default="those of the recipe")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Random seed.", show_default="that of the recipe")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu or cuda.", show_default="cuda if available")
-    ] = None,
+    settings: Settings = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
+    device: Device = None,
 ) -> None:
     """Search a recipe's settings for the lowest validation loss.
 
     Running the same command again continues the search; running it twice at once shares the work.
-    The test images are never used.
+    Values from --set are not searched. The test images are never used.
     """
     from rich.console import Console
 

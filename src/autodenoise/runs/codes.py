@@ -172,8 +172,7 @@ def encode(
     np.savez_compressed(content, **arrays)
     if chart is not None:
         # Before the codes, so that an error leaves no file.
-        shown = to_images(part.images)
-        figure = code_map(codes, shown, labels, classes, coder.name)
+        figure = code_map(codes, to_images(part.images), labels, classes, coder.name)
         figures.save(figure, targets[1])
     write_bytes(targets[0], content.getvalue())
     return Codes(len(codes), code, shape, len(content.getvalue()))
@@ -261,7 +260,9 @@ def _with_bottleneck(coder: _Coder, shape: _Shape) -> tuple[Autoencoder, tuple[i
     code = nets.code_shape(network, shape)
     values = math.prod(shape)
     if code is None or math.prod(code) >= values:
-        found = "has several outputs" if code is None else f"outputs {_format(code)}"
+        found = "has several outputs"
+        if code is not None:
+            found = f"outputs {'x'.join(map(str, code))} = {math.prod(code):,} numbers"
         raise UsageError(
             f"the network of {coder.source} has no bottleneck: its encoder {found} for an image of "
             f"{values:,} values, so codes would not be smaller. Use a run of dense-mnist, "
@@ -269,10 +270,6 @@ def _with_bottleneck(coder: _Coder, shape: _Shape) -> tuple[Autoencoder, tuple[i
             "network has a bottleneck"
         )
     return network, code
-
-
-def _format(code: tuple[int, ...]) -> str:
-    return f"{'x'.join(str(side) for side in code)} = {math.prod(code):,} numbers"
 
 
 def _digest(network: Autoencoder) -> str:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from autodenoise.noise_estimation.estimate import QualityEstimate
     from autodenoise.recipes import Recipe
     from autodenoise.runs.run import Run
-    from autodenoise.training.phases import Phase
 
 __all__ = ["estimate_quality", "noise_warnings"]
 
@@ -41,18 +40,8 @@ _SELF_SUPERVISED = ("neighbor2neighbor", "noise2void", "noise2void2")
 def estimate_quality(run: Run, splits: Splits) -> QualityEstimate | None:
     """Estimate the quality of a run on its test images, and write it to the folder.
 
-    Returns
-    -------
-    QualityEstimate or None
-        None if there are clean images to measure the quality with, or if the images are too small
-        for an estimate.
-
-    Raises
-    ------
-    InputError
-        The model file is missing or damaged.
-    OutputError
-        The folder cannot be written.
+    Return None if there are clean images to measure the quality with, or if the images are too
+    small for an estimate.
     """
     if run.has_clean:
         return None
@@ -79,13 +68,7 @@ def estimate_quality(run: Run, splits: Splits) -> QualityEstimate | None:
 
 
 def noise_warnings(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
-    """Return warnings about noise that is unsuitable for the recipe, before training.
-
-    Returns
-    -------
-    tuple of str
-        Empty if there is no problem, or none can be detected.
-    """
+    """Return warnings about noise that is unsuitable for the recipe, before training."""
     return (*_correlated_noise(recipe, splits), *_strong_noise(recipe, splits))
 
 
@@ -103,7 +86,11 @@ def _correlated_noise(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
     found = _independence(recipe, splits) if self_supervised else None
     if found is None or found.direction is None:
         return ()
-    if all(_hides(phase, found.direction) for phase in self_supervised):
+    # noise2void2 can mask lines in the direction of the noise.
+    if all(
+        phase.objective.startswith("noise2void") and phase.lines == found.direction
+        for phase in self_supervised
+    ):
         return ()
     instead = ["train on repeats (Noise2Noise)", "start from photo-real-color"]
     if found.direction != "all":
@@ -127,10 +114,6 @@ def _strong_noise(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
         "may be far too strong; choose it with --noise, or measure it with noise-profile"
     )
     return (warning,)
-
-
-def _hides(phase: Phase, direction: str) -> bool:
-    return phase.objective.startswith("noise2void") and phase.lines == direction
 
 
 def _independence(recipe: Recipe, splits: Splits) -> Autocorrelation | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from autodenoise.data.download import OnBytes
     from autodenoise.evaluation.scores import Denoiser
     from autodenoise.noise_estimation.estimate import QualityEstimate
+    from autodenoise.runs.run import EvaluationImages
     from autodenoise.training.state import TrainingCallback
 
 __all__ = ["classify", "compare", "estimate", "evaluate", "find_outliers"]
@@ -118,10 +120,7 @@ def classify(
     InputError, OutputError
         As in `evaluate`.
     """
-    run = Run.open(folder)
-    model = run.model()
-    splits = run.data(on_bytes)
-    test = run.evaluation_images(splits)
+    run, model, splits, test = _open(folder, on_bytes)
     if splits.train.labels is None or test.labels is None:
         raise UsageError(
             f"the data of {run.folder} have no labels, so there is nothing to classify"
@@ -164,23 +163,18 @@ def find_outliers(
     OutputError
         As in `evaluate`.
     """
-    run = Run.open(folder)
-    model = run.model()
-    splits = run.data(on_bytes)
-    size = splits.shape[1:]
-    others = datasets.load(datasets.DataSpec(source, validation="last", size=size), on_bytes)
+    run, model, splits, test = _open(folder, on_bytes)
+    spec = datasets.DataSpec(source, validation="last", size=splits.shape[1:])
+    others = datasets.load(spec, on_bytes)
     if others.shape != splits.shape:
         raise InputError(
             f"{source} has images of {others.shape[0]} channel(s), {run.folder} was trained on "
             f"{splits.shape[0]}"
         )
-    inside, outside = (
-        run.evaluation_images(splits).require_clean("outliers"),
-        to_images(others.test.images),
-    )
+    inside, outside = test.require_clean("outliers"), to_images(others.test.images)
     errors = [reconstruction_error(model, images) for images in (inside, outside)]
     brightnesses = [images.mean((1, 2, 3)) for images in (inside, outside)]
-    name = Path(source).name
+    own_name, name = Path(run.recipe.data.source).name, Path(source).name
     found = Outliers(
         against=name,
         images=len(inside),
@@ -189,21 +183,16 @@ def find_outliers(
         brightness_auc=auc(*brightnesses),
     )
     results.write(run.folder, results.OUTLIERS_NAME, found)
-    make_folder(run.folder / FIGURES_FOLDER)
-    own_name = Path(run.recipe.data.source).name
+    target = run.folder / FIGURES_FOLDER
+    make_folder(target)
     title = f"{run.recipe.name}: {name} among {own_name}, AUC {found.auc:.4f}"
-    figures.save(
-        histogram(errors[0], errors[1], (own_name, name), title),
-        run.folder / FIGURES_FOLDER / "outliers.png",
-    )
+    figures.save(histogram(errors[0], errors[1], (own_name, name), title), target / "outliers.png")
     rows = np.argsort(-errors[0], kind="stable")[:_MAX_SHOWN]
     shown = {"image": inside[rows], "reconstructed": model.batch(inside[rows])}
     headings = [f"{error:.3f}" for error in errors[0][rows]]
     title = f"{run.recipe.name}: {own_name} with the largest excess cross-entropy"
-    figures.save(
-        image_grid.image_rows(shown, title, headings=headings),
-        run.folder / FIGURES_FOLDER / "unfamiliar.png",
-    )
+    figure = image_grid.image_rows(shown, title, headings=headings)
+    figures.save(figure, target / "unfamiliar.png")
     write_report(run, splits)
     return found
 
@@ -248,20 +237,17 @@ def compare(
     OutputError
         As in `evaluate`.
     """
-    run = Run.open(folder)
-    model = run.model()
-    splits = run.data(on_bytes)
-    test = run.evaluation_images(splits)
+    run, model, splits, test = _open(folder, on_bytes)
     clean = test.require_clean("a comparison")
     # Report an unknown name before anything is trained.
     for other in others:
-        _check_known(other)
+        if other != "pca" and not _is_recipe(other) and not Path(other).exists():
+            raise unknown_name("method", other, ["pca", *recipes.builtin_names(), "a run folder"])
     methods: list[tuple[str, int | None, Denoiser]] = [
-        (run.recipe.name, model.card.parameters, model)
+        (run.recipe.name, model.card.parameters, model),
+        *(_method(run, splits, other, report, on_bytes) for other in others),
     ]
-    methods += [_method(run, splits, other, report, on_bytes) for other in others]
-    noisy = average(clean, np.clip(test.noisy, 0, 1))
-    rows = [Method("noisy", None, noisy)]
+    rows = [Method("noisy", None, average(clean, np.clip(test.noisy, 0, 1)))]
     for name, parameters, denoiser in methods:
         scores = average(clean, run_denoiser(denoiser, test.noisy))
         rows.append(Method(name, parameters, scores))
@@ -271,13 +257,17 @@ def compare(
     return comparison
 
 
+def _open(
+    folder: str | os.PathLike[str], on_bytes: OnBytes | None
+) -> tuple[Run, runtime.Model, datasets.Splits, EvaluationImages]:
+    """Open a run with its model, its data and its test images."""
+    run = Run.open(folder)
+    model, splits = run.model(), run.data(on_bytes)
+    return run, model, splits, run.evaluation_images(splits)
+
+
 def _is_recipe(name: str) -> bool:
     return name in recipes.builtin_names() or name.endswith(".toml")
-
-
-def _check_known(name: str) -> None:
-    if name != "pca" and not _is_recipe(name) and not Path(name).exists():
-        raise unknown_name("method", name, ["pca", *recipes.builtin_names(), "a run folder"])
 
 
 def _method(
@@ -318,10 +308,10 @@ def _method(
 
 def _principal_components(run: Run, splits: datasets.Splits) -> LinearDenoiser:
     code = nets.code_shape(network(run.recipe, splits.shape), splits.shape)
-    numbers = int(np.prod(code)) if code is not None else None
-    if numbers is not None and numbers >= int(np.prod(splits.shape)):
-        numbers = None
+    numbers = math.prod(code or splits.shape)
     clean, noisy = splits.train.images, splits.train.noisy
     if noisy is None:
         noisy = corrupt(Compose(run.recipe.noise), clean[:_MAX_PCA_IMAGES], run.recipe.seed, "pca")
-    return LinearDenoiser(to_images(clean), to_images(noisy[:_MAX_PCA_IMAGES]), numbers)
+    # A code as large as the image is not a bottleneck.
+    components = numbers if numbers < math.prod(splits.shape) else None
+    return LinearDenoiser(to_images(clean), to_images(noisy[:_MAX_PCA_IMAGES]), components)

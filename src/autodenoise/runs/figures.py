@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     Images = NDArray[np.float32]
 
-__all__ = ["FigureContext", "draw", "draw_figures", "losses"]
+__all__ = ["FigureContext", "draw", "draw_figures"]
 
 _IMAGES = 10
 _DEGRADATION_STEPS = 6
@@ -112,16 +112,7 @@ def draw(
 class FigureContext:
     """A run and the data of its figures, loaded on first use.
 
-    Attributes
-    ----------
-    run
-        The run.
-    indices
-        Indices of the images to show; empty for random ones.
-    seed
-        Random seed.
-    on_bytes
-        Callback for the progress of downloads.
+    `indices` are those of the images to show; by default they are chosen at random by `seed`.
     """
 
     run: Run
@@ -219,12 +210,10 @@ def _reconstructed(context: FigureContext) -> Figure:
     phases = context.run.recipe.phase
     reconstructing = [name for name, phase in phases.items() if phase.objective == "reconstruction"]
     if reconstructing and reconstructing[-1] != list(phases)[-1]:
-        tensor = context.splits.test.images[rows]
-        network = trained(
-            context.run, context.splits.shape, reconstructing[-1], context.splits.normalization
-        )
+        splits = context.splits
+        network = trained(context.run, splits.shape, reconstructing[-1], splits.normalization)
         with torch.no_grad():
-            output = to_images(network.denoise(as_float(tensor)))
+            output = to_images(network.denoise(as_float(splits.test.images[rows])))
         what = f"reconstructions after the phase {reconstructing[-1]}"
     else:
         output = context.model.batch(clean)
@@ -312,11 +301,8 @@ def _degradation(context: FigureContext) -> Figure:
 
 
 def _losses(context: FigureContext) -> Figure:
-    return losses(context.run)
-
-
-def losses(run: Run) -> Figure:
-    """Draw the loss curves of a run so far, with the values that its source published."""
+    """Draw the loss curves so far, with the values that the source published."""
+    run = context.run
     curves = run.curves()
     if not curves:
         raise UsageError(f"{run.folder} has not finished an epoch yet, so there is no loss curve")

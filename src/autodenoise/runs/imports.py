@@ -102,30 +102,24 @@ def import_keras(
         )
     try:
         found = read_network(path, input_range, output_range)
-        card, summary = _card(found, name), summarize(found.network, found.shape)
-        export(found.network, card, target)
+        network, summary = found.network, summarize(found.network, found.shape)
+        card = runtime.Card(
+            name=name,
+            network="layers",
+            arguments=network.arguments,
+            channels=network.channels,
+            size=None if network.multiple else found.shape[1:],
+            size_multiple=network.multiple or 1,
+            halo=nets.halo(network),
+            parameters=nets.parameter_count(network),
+            source=f"imported from Keras {found.version}".strip(),
+            version=metadata.version("autodenoise"),
+        )
+        export(network, card, target)
     except InputError as error:
         raise InputError(f"{path} cannot be imported: {error}") from None
-    written = model_file.read_card(target)
-    return ImportedModel(
-        target, written, summary, _range_warnings(found, input_range, output_range)
-    )
-
-
-def _card(found: ImportedNetwork, name: str) -> runtime.Card:
-    network = found.network
-    return runtime.Card(
-        name=name,
-        network="layers",
-        arguments=network.arguments,
-        channels=network.channels,
-        size=None if network.multiple else found.shape[1:],
-        size_multiple=network.multiple or 1,
-        halo=nets.halo(network),
-        parameters=nets.parameter_count(network),
-        source=f"imported from Keras {found.version}".strip(),
-        version=metadata.version("autodenoise"),
-    )
+    warnings = _range_warnings(found, input_range, output_range)
+    return ImportedModel(target, model_file.read_card(target), summary, warnings)
 
 
 def _range_warnings(

@@ -88,13 +88,7 @@ def network(
 
 @torch.no_grad()
 def check_sides(recipe: Recipe, untrained: Autoencoder, shape: tuple[int, int, int]) -> None:
-    """Check that a network accepts the images or crops that a recipe trains it on.
-
-    Raises
-    ------
-    UsageError
-        It does not.
-    """
+    """Raise UsageError if a network does not accept the images or crops of its recipe."""
     name, multiple = recipe.network.name, untrained.multiple
     # neighbor2neighbor trains on images of half the size.
     halved = any(phase.objective == "neighbor2neighbor" for phase in recipe.phase.values())

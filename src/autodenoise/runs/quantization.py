@@ -138,7 +138,6 @@ def _images(card: Card, name: str, on_bytes: OnBytes | None) -> tuple[Images, Im
 
 
 def _check_fit(card: Card, name: str, shape: tuple[int, ...]) -> None:
-    """Check that a model accepts images of a shape (C, H, W)."""
     channels, height, width = shape
     if channels != card.channels:
         raise InputError(

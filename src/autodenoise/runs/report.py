@@ -6,9 +6,8 @@ import dataclasses
 import json
 import math
 import shlex
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -45,33 +44,21 @@ __all__ = ["REPORT_NAME", "write"]
 REPORT_NAME = "report.html"
 
 _MAX_FIGURE_BYTES = 2_000_000
+_RESULTS: dict[str, type[object]] = {
+    results.EVALUATION_NAME: Evaluation,
+    results.CLASSIFIER_NAME: Accuracy,
+    results.OUTLIERS_NAME: Outliers,
+    results.COMPARISON_NAME: Comparison,
+    results.ESTIMATE_NAME: QualityEstimate,
+}
 _MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
 def write(run: Run, splits: Splits) -> Path:
-    """Write ``report.html`` into a run folder, from the files in it.
+    """Write ``report.html`` into a run folder with a model file, from the files in it.
 
-    The page embeds its images, styles and script, and loads nothing. Equal folders give equal
-    bytes.
-
-    Parameters
-    ----------
-    run
-        The run; it must have a model file.
-    splits
-        The data of the run; the page shows the first test images.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    InputError
-        The model file is missing or damaged.
-    OutputError
-        The folder cannot be written.
+    The page shows the first test images. It embeds its images, styles and script, and loads
+    nothing. Equal folders lead to equal bytes.
     """
     model = run.model()
     notes = [_without_folders(note, run.recipe) for note in splits.notes]
@@ -80,22 +67,14 @@ def write(run: Run, splits: Splits) -> Path:
         curves, rows, finished = run.curves(), run.rows, run.is_finished
     except InputError as error:
         notes.append(f"The losses are skipped: {error}.")
-    find = partial(results.read, run.folder)
-    evaluation = find(results.EVALUATION_NAME, Evaluation)
-    classifier = find(results.CLASSIFIER_NAME, Accuracy)
-    outliers = find(results.OUTLIERS_NAME, Outliers)
-    comparison = find(results.COMPARISON_NAME, Comparison)
-    estimate = find(results.ESTIMATE_NAME, QualityEstimate)
-    for found in (evaluation, classifier, outliers, comparison, estimate):
-        notes += [found.note] if found.note else []
+    stored: dict[str, object] = {}
+    for name, kind in _RESULTS.items():
+        stored[Path(name).stem], note = results.read(run.folder, name, kind)
+        notes += [note] if note else []
     gallery, left_out = _gallery(run.folder / FIGURES_FOLDER)
     page = _environment().get_template("report.html.j2")
     content = page.render(
-        evaluation=evaluation.result,
-        classifier=classifier.result,
-        outliers=outliers.result,
-        comparison=comparison.result,
-        estimate=estimate.result,
+        **stored,
         reach=REACH,
         recipe=run.recipe,
         toml=_toml(run.recipe),
@@ -115,15 +94,7 @@ def write(run: Run, splits: Splits) -> Path:
     return path
 
 
-class _Figure(NamedTuple):
-    """A figure in the gallery."""
-
-    name: str
-    caption: str
-    address: str
-
-
-def _gallery(folder: Path) -> tuple[list[_Figure], list[str]]:
+def _gallery(folder: Path) -> tuple[list[dict[str, str]], list[str]]:
     """Return the figures in a folder, and notes about those that are too large."""
     figures, notes = [], []
     files = sorted(folder.iterdir()) if folder.is_dir() else []
@@ -138,7 +109,7 @@ def _gallery(folder: Path) -> tuple[list[_Figure], list[str]]:
             continue
         caption = file.stem.replace("-", " ").replace("_", " ")
         address = data_uri(kind, file.read_bytes())
-        figures.append(_Figure(place, caption[:1].upper() + caption[1:], address))
+        figures.append({"name": place, "caption": caption, "address": address})
     return figures, notes
 
 
@@ -156,29 +127,8 @@ def _toml(recipe: Recipe) -> str:
     return recipes.dump(dataclasses.replace(recipe, data=data, start=start))
 
 
-class _Printed(NamedTuple):
-    """A validation loss that the source published, and that of this run."""
-
-    epoch: int
-    printed: float
-    reached: float | None
-    difference: float | None
-
-
-class _Phase(NamedTuple):
-    """A phase of training so far; `planned` is None if the phase is limited by time."""
-
-    name: str
-    words: list[str]
-    done: int
-    planned: int | None
-    seconds: float
-    curve: LossCurve | None
-    chart: Markup | None
-    printed: list[_Printed]
-
-
-def _phases(run: Run, rows: list[EpochRow], curves: list[LossCurve]) -> list[_Phase]:
+def _phases(run: Run, rows: list[EpochRow], curves: list[LossCurve]) -> list[dict[str, object]]:
+    """Describe the phases of training so far, for the page."""
     drawn = {curve.name: curve for curve in curves}
     phases = []
     for name, phase in run.recipe.phase.items():
@@ -186,25 +136,21 @@ def _phases(run: Run, rows: list[EpochRow], curves: list[LossCurve]) -> list[_Ph
         reached = {row.epoch: row.val_loss for row in of_phase}
         curve = drawn.get(name)
         phases.append(
-            _Phase(
-                name=name,
-                words=description.phase(phase, run.recipe.data),
-                done=len(of_phase),
-                planned=phase.epochs if phase.minutes is None else None,
-                seconds=sum(row.seconds for row in of_phase),
-                curve=curve,
-                chart=curve and Markup(inline_svg(draw_loss_curve(curve), f"losses-{name}")),
-                printed=[
-                    _Printed(epoch, loss, reached.get(epoch), _difference(reached.get(epoch), loss))
+            {
+                "name": name,
+                "words": description.phase(phase, run.recipe.data),
+                "done": len(of_phase),
+                "planned": phase.epochs if phase.minutes is None else None,
+                "seconds": sum(row.seconds for row in of_phase),
+                "curve": curve,
+                "chart": curve and Markup(inline_svg(draw_loss_curve(curve), f"losses-{name}")),
+                "printed": [
+                    (epoch, loss, reached.get(epoch))
                     for epoch, loss in run.recipe.printed.get(name, {}).items()
                 ],
-            )
+            }
         )
     return phases
-
-
-def _difference(reached: float | None, printed: float) -> float | None:
-    return None if reached is None else reached - printed
 
 
 # --- formatting -----------------------------------------------------------------------
@@ -221,11 +167,14 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         number=_number,
-        loss=_loss,
+        # A loss, None as a dash.
+        loss=lambda value: _data(value, loss_text),
         count=lambda number: f"{number:,}",
         duration=_duration,
         capitalize_first=lambda text: text[:1].upper() + text[1:],
-        argument=_argument,
+        argument=lambda value: (
+            ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        ),
         noises=description.noises,
         holds=description.supervision,
         headline=summary.headline,
@@ -249,24 +198,12 @@ def _number(value: float | None, digits: int, sign: Literal["", "+"] = "") -> st
     return _data(value, lambda number: f"{number:{sign}.{digits}f}")
 
 
-def _loss(value: float | None) -> str:
-    """Format a loss, None as a dash."""
-    return _data(value, loss_text)
-
-
 def _data(value: float | None, write: Callable[[float], str]) -> str:
     """Format a number as an element that also holds its exact value."""
     if value is None or not math.isfinite(value):
         return "\N{EN DASH}"
     text = write(value).replace("-", "\N{MINUS SIGN}")
     return Markup('<data value="{}">{}</data>').format(repr(value), text)
-
-
-def _argument(value: object) -> str:
-    """Format an argument of a network."""
-    if isinstance(value, list | tuple):
-        return ", ".join(str(entry) for entry in value)
-    return str(value)
 
 
 def _duration(seconds: float) -> str:

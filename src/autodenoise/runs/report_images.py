@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,65 +20,28 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.float32]
 
-__all__ = ["ReportImage", "ReportImages", "data_uri", "report_images"]
+__all__ = ["data_uri", "report_images"]
 
 _MAX_IMAGES = 10
 _MAX_SIDE = 256  # pixels
 _MAX_BYTES = 4_000_000
 
 
-class ReportImage(NamedTuple):
-    """One image in three versions, as data URIs of PNG files.
+def report_images(run: Run, splits: Splits, model: Model) -> dict[str, Any]:
+    """Denoise the first test images, with the same noise as in evaluation.
 
-    Attributes
-    ----------
-    label
-        Its class; empty if there are no labels.
-    noisy, denoised
-        8-bit versions of the noisy and the denoised image.
-    third
-        The clean image; if there is none, the removed noise, around mid-gray.
-    noisy_psnr, denoised_psnr
-        In dB, of the whole image against the clean one; None if the images are equal or there is no
-        clean one.
+    Returns
+    -------
+    dict
+        ``images``: at most ten, and fewer if they are large, each with its ``label`` (empty without
+        labels) and the data URIs ``noisy``, ``denoised`` and ``third``: the clean image or, if
+        there is none, the removed noise around mid-gray. ``noisy_psnr`` and ``denoised_psnr`` are
+        in dB, of the whole image, and None without a finite one.
+        ``size`` and ``shown``: (height, width) of the images, and of their center that is shown.
+        ``channels``: unless there are 1 or 3, the first is shown as gray.
+        ``split``: ``"test"`` or ``"validation"``.
+        ``gain``: the factor that amplifies the removed noise; None if clean images are shown.
     """
-
-    label: str
-    noisy: str
-    denoised: str
-    third: str
-    noisy_psnr: float | None
-    denoised_psnr: float | None
-
-
-@dataclass(frozen=True)
-class ReportImages:
-    """The first test images.
-
-    Attributes
-    ----------
-    images
-        At most ten, and fewer if they are large.
-    size, shown
-        (height, width) of the images, and of their center that is shown.
-    channels
-        Channels of the images; unless there are 1 or 3, the first is shown as gray.
-    split
-        ``"test"`` or ``"validation"``.
-    gain
-        The factor that amplifies the removed noise; None if clean images are shown.
-    """
-
-    images: list[ReportImage]
-    size: tuple[int, int]
-    shown: tuple[int, int]
-    channels: int
-    split: str
-    gain: int | None
-
-
-def report_images(run: Run, splits: Splits, model: Model) -> ReportImages:
-    """Denoise the first test images, with the same noise as in evaluation."""
     test = run.evaluation_images(splits, _MAX_IMAGES)
     height, width, channels = test.noisy.shape[1:]
     shown = (min(height, _MAX_SIDE), min(width, _MAX_SIDE))
@@ -88,7 +50,7 @@ def report_images(run: Run, splits: Splits, model: Model) -> ReportImages:
     def visible(image: Image) -> Image:
         return (image - black) / (white - black)
 
-    taken: list[ReportImage] = []
+    taken: list[dict[str, Any]] = []
     spent = 0
     factor = None
     for index, noisy in enumerate(test.noisy):
@@ -102,21 +64,27 @@ def report_images(run: Run, splits: Splits, model: Model) -> ReportImages:
             third = 0.5 + factor * removed
         else:
             third = visible(clean)
-        sample = ReportImage(
-            label="" if test.labels is None else test.classes[test.labels[index]],
-            noisy=_encode(visible(noisy), shown),
-            denoised=_encode(visible(denoised), shown),
-            third=_encode(third, shown),
-            noisy_psnr=_psnr(clean, noisy),
-            denoised_psnr=_psnr(clean, denoised),
-        )
+        uris = {
+            "noisy": _encode(visible(noisy), shown),
+            "denoised": _encode(visible(denoised), shown),
+            "third": _encode(third, shown),
+        }
         # The first image is embedded twice: in the list, and in the comparison.
-        size = len(sample.noisy) + len(sample.denoised) + len(sample.third)
+        size = sum(map(len, uris.values()))
         spent += size if taken else 2 * size
         if taken and spent > _MAX_BYTES:
             break
-        taken.append(sample)
-    return ReportImages(taken, (height, width), shown, channels, test.split, factor)
+        label = "" if test.labels is None else test.classes[test.labels[index]]
+        scores = {"noisy_psnr": _psnr(clean, noisy), "denoised_psnr": _psnr(clean, denoised)}
+        taken.append({"label": label, **uris, **scores})
+    return {
+        "images": taken,
+        "size": (height, width),
+        "shown": shown,
+        "channels": channels,
+        "split": test.split,
+        "gain": factor,
+    }
 
 
 def data_uri(kind: str, content: bytes) -> str:

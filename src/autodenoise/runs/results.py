@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,7 +22,6 @@ __all__ = [
     "ESTIMATE_NAME",
     "EVALUATION_NAME",
     "OUTLIERS_NAME",
-    "StoredResult",
     "read",
     "write",
 ]
@@ -38,52 +37,28 @@ _DIGEST_KEY = "model_sha256"
 T = TypeVar("T")
 
 
-class StoredResult(NamedTuple, Generic[T]):
-    """A result read from a folder.
-
-    Attributes
-    ----------
-    result
-        None if the file is missing or cannot be used.
-    note
-        Why it cannot be used.
-    """
-
-    result: T | None
-    note: str = ""
-
-
 def write(folder: Path, name: str, result: DataclassInstance) -> None:
     """Write a result, with the digest of the folder's model file."""
     content = {**dataclasses.asdict(result), _DIGEST_KEY: digest(folder / MODEL_NAME)}
     write_text(folder / name, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def read(folder: Path, name: str, kind: type[T]) -> StoredResult[T]:
-    """Read a result; skip it if it is damaged or belongs to another model file.
+def read(folder: Path, name: str, kind: type[T]) -> tuple[T | None, str]:
+    """Return a result of a run folder, or None if it is missing, and a note if it is unusable.
 
-    Parameters
-    ----------
-    folder
-        The run folder.
-    name
-        The file name.
-    kind
-        The dataclass to read.
+    A result is unusable if its file is damaged or belongs to another model file.
     """
     path = folder / name
     if not path.exists():
-        return StoredResult(None)
+        return None, ""
     try:
         content = json.loads(path.read_text("utf-8"), parse_constant=_refuse)
         result = TypeAdapter(kind).validate_python(content)
     except (OSError, ValueError, ValidationError):
-        return StoredResult(None, f"{name} is skipped: it cannot be read.")
+        return None, f"{name} is skipped: it cannot be read."
     if content.get(_DIGEST_KEY) != digest(folder / MODEL_NAME):
-        return StoredResult(
-            None, f"{name} is skipped: it is outdated, since the model file has changed."
-        )
-    return StoredResult(result)
+        return None, f"{name} is skipped: it is outdated, since the model file has changed."
+    return result, ""
 
 
 def _refuse(constant: str) -> float:

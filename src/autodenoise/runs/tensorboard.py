@@ -51,18 +51,7 @@ class Tracking:
     if available, noisy and denoised.
 
     A resumed run continues at its checkpoint: later events are superseded, missing ones are added.
-
-    Parameters
-    ----------
-    folder
-        The folder for the event files; created if missing.
-    values
-        The hyperparameters by name.
-
-    Raises
-    ------
-    OutputError
-        The folder cannot be created.
+    `values` are the hyperparameters by name.
     """
 
     def __init__(self, folder: Path, values: Mapping[str, bool | int | float | str]) -> None:
@@ -79,7 +68,10 @@ class Tracking:
 
     def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
         """Open the event file, and add the epochs that are missing."""
-        self._step = min(_last_step(self._folder), len(rows))
+        written = EventAccumulator(str(self._folder))
+        written.Reload()
+        curves = [written.Scalars(tag) for tag in written.Tags()["scalars"]]
+        self._step = min(max((curve[-1].step for curve in curves), default=0), len(rows))
         self._events = self._files.enter_context(_EventFile(self._folder, len(rows)))
         if self._events.is_first:
             # No list of columns: TensorBoard would apply that of one run to all runs.
@@ -196,10 +188,3 @@ def hyperparameters(recipe: Recipe) -> dict[str, bool | int | float | str]:
     # Only the names: event files are shared, and paths are private.
     folders = {"data.source": recipe.data.source, "data.targets": recipe.data.targets}
     return {**values, **{key: Path(path).name for key, path in folders.items()}}
-
-
-def _last_step(folder: Path) -> int:
-    events = EventAccumulator(str(folder))
-    events.Reload()
-    curves = [events.Scalars(tag) for tag in events.Tags()["scalars"]]
-    return max((curve[-1].step for curve in curves), default=0)

@@ -31,10 +31,7 @@ from autodenoise.runs.report import write as write_report
 from autodenoise.runs.run import ENVIRONMENT_NAME, RECIPE_NAME, Run
 from autodenoise.runs.training_noise import training_noise
 from autodenoise.runtime.card import as_name
-from autodenoise.training.checkpoint import (
-    load_weights,
-    save_weights,
-)
+from autodenoise.training.checkpoint import load_weights, save_weights
 from autodenoise.training.distributed import SINGLE_PROCESS, World
 from autodenoise.training.loop import BEST_NAME, fit
 from autodenoise.training.randomness import generator
@@ -131,12 +128,11 @@ def train(
     in_use = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if world.is_main and in_use:
         advice = (
-            f"resume it with: autodenoise train --resume {quoted(folder)}; "
-            "or choose another folder with --out"
+            f"resume it with: autodenoise train --resume {quoted(folder)}; or "
             if (folder / RECIPE_NAME).exists()
-            else "choose another folder with --out"
+            else ""
         )
-        raise OutputError(f"{folder} exists already; {advice}")
+        raise OutputError(f"{folder} exists already; {advice}choose another folder with --out")
     if tensorboard:
         _find_tensorboard()
     prepared = start(resolved, folder, device, on_bytes, world)
@@ -181,13 +177,7 @@ def start(
     on_bytes: OnBytes | None,
     world: World = SINGLE_PROCESS,
 ) -> PreparedRun:
-    """Create the run folder of a recipe.
-
-    Raises
-    ------
-    UsageError, InputError, OutputError
-        As in `train`; no folder is created for a recipe that cannot be trained.
-    """
+    """Create the run folder of a recipe, unless it cannot be trained."""
     chosen = choose_device(device, world)
     with world.local_main_first():
         splits = datasets.load(recipe.data, on_bytes)
@@ -210,10 +200,9 @@ def start(
     if recipe.start:
         save_weights(folder / _START_NAME, training.network)
     write_text(folder / RECIPE_NAME, recipes.dump(recipe))
-    environment = {
-        **_environment(training),
-        **({"begun_from": started_from} if started_from else {}),
-    }
+    environment = _environment(training)
+    if started_from:
+        environment["begun_from"] = started_from
     if splits.digest:
         environment["division"] = splits.digest
     write_text(folder / ENVIRONMENT_NAME, json.dumps(environment, indent=2) + "\n")
@@ -223,13 +212,7 @@ def start(
 def reopen(
     folder: Path, device: str | None, on_bytes: OnBytes | None, world: World = SINGLE_PROCESS
 ) -> PreparedRun:
-    """Open a run to resume it.
-
-    Raises
-    ------
-    UsageError, InputError
-        As in `resume`.
-    """
+    """Open a run to resume it."""
     run = Run.open(folder)
     if device is None and run.environment().get("device") == "cpu":
         device = "cpu"
@@ -250,15 +233,7 @@ def resolve(
     minutes: float | None = None,
     seed: int | None = None,
 ) -> Recipe:
-    """Load a recipe with changed settings; return a `Recipe` unchanged.
-
-    Raises
-    ------
-    UsageError
-        There are changes to a `Recipe`, or a name or value is invalid.
-    InputError
-        The file is missing or is not valid TOML.
-    """
+    """Load a recipe with changed settings; return a `Recipe` unchanged."""
     if not isinstance(recipe, recipes.Recipe):
         return recipes.load(
             recipe, settings, own=own_data, epochs=epochs, minutes=minutes, seed=seed
@@ -275,11 +250,6 @@ def choose_device(name: str | None, world: World = SINGLE_PROCESS) -> torch.devi
     """Return a device by name, by default CUDA if available.
 
     Each process on a machine gets a CUDA device of its own.
-
-    Raises
-    ------
-    UsageError
-        The device does not exist.
     """
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -310,7 +280,6 @@ def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device, world:
     # is large enough that a mixture draws each of its parts.
     few = splits.train.images[:1, :, :16, :16].expand(_TRIAL_IMAGES, -1, -1, -1)
     noise(as_float(few), generator(recipe.seed, "rehearsal"))
-    same = splits.validation is splits.test
     train: torch.Tensor | Crops = splits.train.images
     check_sides(recipe, untrained, splits.shape)
     if data.crop is not None:
@@ -326,18 +295,18 @@ def _build(recipe: Recipe, splits: datasets.Splits, device: torch.device, world:
             supervision=supervision,
             device=device,
         )
-    watched = splits.validation
+    validation = splits.validation
     return Training(
         network=untrained,
         phases=recipe.phase,
         noise=noise,
         train=train,
         validation=Batch(
-            watched.images if data.supervision in ("clean", "paired") else None,
-            watched.noisy,
-            watched.again,
+            validation.images if data.supervision in ("clean", "paired") else None,
+            validation.noisy,
+            validation.again,
         ),
-        validation_split="test" if same else "validation",
+        validation_split="test" if validation is splits.test else "validation",
         noisy_validation=recipe.validation == "noisy",
         samples=data.samples or data.copies * len(train),
         seed=recipe.seed,
@@ -391,30 +360,26 @@ def _write_outputs(prepared: PreparedRun) -> None:
 
 
 def _export(prepared: PreparedRun) -> None:
-    run, training, intensity_range = (
-        prepared.run,
-        prepared.training,
-        prepared.splits.intensity_range,
-    )
+    run, training, splits = prepared
+    intensity_range = splits.intensity_range
     network, recipe, rows = training.network, run.recipe, run.rows
     if recipe.keep == "best" and (run.folder / BEST_NAME).exists():
         load_weights(run.folder / BEST_NAME, network)
         rows = sorted(
             (row for row in rows if row.phase == rows[-1].phase), key=lambda r: -r.val_loss
         )
-    fixed = network.multiple is None
     channels, height, width = training.validation.shape
     card = runtime.Card(
         name=recipe.name,
         network=recipe.network.name,
         arguments=network.arguments,
         channels=channels,
-        size=(height, width) if fixed else None,
+        size=None if network.multiple else (height, width),
         size_multiple=network.multiple or 1,
         halo=nets.halo(network),
         range=None if intensity_range is None else (intensity_range.low, intensity_range.high),
         parameters=nets.parameter_count(network),
-        noise=[dataclasses.asdict(part) for part in training_noise(recipe, prepared.splits)],
+        noise=[dataclasses.asdict(part) for part in training_noise(recipe, splits)],
         # Only the name: model files are shared, and paths are private.
         data=as_name(Path(recipe.data.source).name),
         scores={"loss": rows[-1].loss, "val_loss": rows[-1].val_loss} if rows else {},
@@ -440,10 +405,8 @@ def _compute(run: Run, training: Training) -> str:
     machine = f"{environment.get('device', 'cpu')}, {environment.get('threads', '?')} thread(s)"
     if "processes" in environment:
         machine = f"{environment['processes']} processes, each on {machine}"
-    text = f"{minutes:.0f} minutes on {machine}, {pixels:.3g} pixels"
-    return (
-        f"{text}, begun from {environment['begun_from']}" if "begun_from" in environment else text
-    )
+    start = f", begun from {environment['begun_from']}" if "begun_from" in environment else ""
+    return f"{minutes:.0f} minutes on {machine}, {pixels:.3g} pixels{start}"
 
 
 def _environment(training: Training) -> dict[str, str | int]:
