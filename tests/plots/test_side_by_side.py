@@ -186,11 +186,11 @@ def test_different_depths_and_alpha_are_one_picture() -> None:
 )
 def test_a_detail_outside_is_refused(crop: tuple[int, int, int, int]) -> None:
     picture = np.zeros((30, 40, 1), np.uint8)
-    with pytest.raises(UsageError, match="in the picture of 40x30 pixels"):
+    with pytest.raises(UsageError, match="inside the image of 40x30 pixels"):
         compose(Pair(picture, picture), Crop(*crop))
     assert compose(Pair(picture, picture), Crop(35, 25, 5, 5)).crop == (35, 25, 5, 5)
     large = np.zeros((600, 600, 1), np.uint8)
-    with pytest.raises(UsageError, match="1 to 576 a side"):
+    with pytest.raises(UsageError, match="1 to 576 pixels"):
         compose(Pair(large, large), Crop(0, 0, 577, 577))
     assert compose(Pair(large, large), Crop(0, 0, 576, 576)).zoom == 1
 
@@ -214,7 +214,7 @@ def test_files(tmp_path: Path) -> None:
     assert target.read_bytes() == kept
     compare_files(one, one, target, overwrite=True)
     assert target.read_bytes() != kept
-    with pytest.raises(UsageError, match="one of the two"):
+    with pytest.raises(UsageError, match="one of the compared"):
         compare_files(one, other, one, overwrite=True)
     np.testing.assert_array_equal(images.read(one), before)
     with pytest.raises(InputError, match="no such image"):

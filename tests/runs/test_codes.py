@@ -10,7 +10,7 @@ import autodenoise
 from autodenoise import images, runs
 from autodenoise.data.dataset import DataSpec, load
 from autodenoise.errors import InputError, OutputError, UsageError
-from autodenoise.evaluation.codes import flatten
+from autodenoise.plots.code_map import flatten
 from autodenoise.runs.run import to_images
 
 SETTINGS = [

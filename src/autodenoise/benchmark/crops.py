@@ -13,7 +13,7 @@ from autodenoise import images
 from autodenoise.benchmark.baselines import INPUT
 from autodenoise.files import make_folder
 from autodenoise.images import from_float, to_float
-from autodenoise.plots.panels import NARROWEST, Panel, label_length, laid_out
+from autodenoise.plots.panels import MIN_COLUMN, Panel, label_length, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ def arrange(
     difference from the clean image.
     """
     clean = _center(to_float(image.read()[0]))
-    zoom = max(1, NARROWEST // max(clean.shape[:2]))
+    zoom = max(1, MIN_COLUMN // max(clean.shape[:2]))
     blocks: list[tuple[list[Panel], list[Panel]]] = []
     for noise in dict.fromkeys(one.noise for one in averages):
         outputs: list[Panel] = []
@@ -77,12 +77,12 @@ def arrange(
         for start, panels in itertools.product(range(0, len(block[0]), columns), block):
             row = panels[start : start + columns]
             rows.append(row + [panels[0].blank()] * (columns - len(row)))
-    return laid_out(rows)
+    return lay_out(rows)
 
 
 def _label(one: ResultAverage, width: int) -> str:
     score = f" {one.psnr:.2f}, {one.noise}" if one.denoiser == INPUT else f" {one.psnr:.2f}"
-    longest = label_length(max(width, NARROWEST))
+    longest = label_length(max(width, MIN_COLUMN))
     name, room = one.denoiser, longest - len(score)
     if len(name) > room:
         # Names may be paths, whose end is more distinctive.

@@ -1,4 +1,4 @@
-"""Two pictures of one thing, such as a noisy one and the denoised: what changed, in numbers."""
+"""Measure the change between two images of the same size, such as a noisy and a denoised one."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.float32]
 
-__all__ = ["MOST_PIXELS", "Change", "Pair", "gain", "measure"]
+__all__ = ["MAX_PIXELS", "Change", "Pair", "gain", "measure"]
 
-MOST_PIXELS = 250_000_000
-"""Larger pictures are refused: both are held in memory, 6 bytes a pixel if they are 8-bit RGB."""
+MAX_PIXELS = 250_000_000
+"""Larger images are refused: both are kept in memory, 6 bytes per pixel for 8-bit RGB."""
 
 _LEVELS = 255
-_MOST_GAIN, _BRIGHT = 64, 32 / 255
+_MAX_GAIN, _MAX_MEAN = 64, 32 / 255
 _BATCH = 1 << 18  # pixels in floats at a time
 _SSIM_SIDE = 11
-# Half a step of 16 bits. Floats round: laid on grey, an opaque picture is not itself to the bit.
+# Half a step of 16 bits, since blending with gray rounds.
 _EQUAL = 0.5 / 65535
 
-# The high-pass filter of Daubechies' wavelet with two vanishing moments ("db2"), orthonormal.
+# The orthonormal high-pass filter of Daubechies' wavelet with two vanishing moments ("db2").
 _ROOT = np.sqrt(3)
 _HIGH_PASS = np.array([_ROOT - 1, 3 - _ROOT, -3 - _ROOT, 1 + _ROOT]) / np.sqrt(32)
-_NORMAL_MEDIAN = 0.6744897501960817  # median of |x| where x is normal with sigma 1
+_NORMAL_MEDIAN = 0.6744897501960817  # median of |x| for a standard normal x
 _NOISE_STEPS = 1 << 16
 
 
 @dataclass(frozen=True)
 class Change:
-    """What happened between two pictures.
+    """The difference between two images.
 
-    Changes and noise are in levels of 8 bits, 0 to 255, whatever the files' own depth, and over
-    all colour channels. Transparent pictures are compared as they look on mid-grey.
+    Changes and noise are in 8-bit levels, 0 to 255, for any depth, over all color channels.
+    Transparent images are compared on a mid-gray background.
 
     Attributes
     ----------
     width, height
-        Of both.
+        Size of both images in pixels.
     psnr
-        In dB, peak 255; None where the two are equal.
+        In dB, peak 255; None if the images are equal.
     ssim
-        None where a side is smaller than its window of 11 pixels.
+        None if a side is smaller than the window of 11 pixels.
     mean_change, largest_change
-        Of the absolute difference.
+        Mean and maximum of the absolute difference.
     brightness_shift
-        How much brighter the second is on average.
+        Mean of the second image minus mean of the first.
     changed
-        Share of the pixels that differ at all, by half a step of 16 bits or more.
+        Fraction of the pixels that differ by half a step of 16 bits or more.
     noise_before, noise_after
-        Estimated sigma of the noise in either, see `measure`; None where a side is smaller than
-        the filter's 4 pixels.
+        Estimated sigma of the noise in each, see `measure`; None if a side is smaller than the
+        filter's 4 pixels.
     """
 
     width: int
@@ -78,19 +78,19 @@ class Change:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two pictures to be compared, as their files have them.
+    """Two images to compare, as stored in their files.
 
     Attributes
     ----------
     before, after
-        (H, W, C) samples of equal height and width: grey or RGB, with or without alpha.
-    before_scale, after_scale
-        Their sample values of black and white; None takes those of the type, for floats 0 and 1.
+        (H, W, C) samples of equal height and width: gray or RGB, with or without alpha.
+    before_range, after_range
+        Their intensity ranges; None: the range of the dtype, for floats 0 to 1.
 
     Raises
     ------
     InputError
-        The sizes differ, or a picture has other channels or samples.
+        The sizes differ, or an image has other channels or samples.
     """
 
     before: NDArray[Any]
@@ -104,7 +104,7 @@ class Pair:
         )
         if one != other:
             raise InputError(
-                f"only pictures of one size can be compared; before has {one} pixels, after {other}"
+                f"only images of one size can be compared; before has {one} pixels, after {other}"
             )
         for name, samples, intensity_range in (
             ("before", self.before, self.before_range),
@@ -112,15 +112,15 @@ class Pair:
         ):
             if not 1 <= samples.shape[2] <= 4:
                 raise InputError(
-                    f"the picture {name} has {samples.shape[2]} channels; "
-                    "expected grey or RGB, with or without alpha"
+                    f"the image {name} has {samples.shape[2]} channels; "
+                    "expected gray or RGB, with or without alpha"
                 )
             if samples.dtype.kind != "f" and not (
                 intensity_range or IntensityRange.for_dtype(samples.dtype)
             ):
                 raise InputError(
-                    f"the picture {name} has samples of type {samples.dtype}, which do not tell "
-                    "what is black and white; say it with --range"
+                    f"the image {name} has {samples.dtype} samples of unknown intensity range; set "
+                    "the values of black and white with --range"
                 )
 
     @classmethod
@@ -130,41 +130,40 @@ class Pair:
         Parameters
         ----------
         before, after
-            Pictures of one page each.
+            Image files with one page each.
         intensity_range
-            The sample values of black and white in both; None takes them from the samples' types
-            and the files' metadata.
+            The intensity range of both; None: from the dtypes and the files' metadata.
 
         Raises
         ------
         InputError
-            One cannot be read, has more than `MOST_PIXELS`, or they do not fit each other.
+            One cannot be read or has more than `MAX_PIXELS`, or they do not match.
         """
         (one, one_range), (other, other_range) = (_read(path) for path in (before, after))
         return cls(one, other, intensity_range or one_range, intensity_range or other_range)
 
     @property
     def height(self) -> int:
-        """Of both, in pixels."""
+        """Height of both images in pixels."""
         return int(self.before.shape[0])
 
     @property
     def width(self) -> int:
-        """Of both, in pixels."""
+        """Width of both images in pixels."""
         return int(self.before.shape[1])
 
     @property
     def channels(self) -> int:
-        """Colours that are compared: 3 where either picture has them."""
+        """Color channels that are compared: 3 if either image has them."""
         return max(3 if samples.shape[2] > 2 else 1 for samples in (self.before, self.after))
 
     def part(self, rows: slice, columns: slice = slice(None)) -> tuple[Pixels, Pixels]:
-        """Give a part of both as images (h, w, `channels`), black at 0 and white at 1.
+        """Return a region of both as images (h, w, `channels`), black at 0 and white at 1.
 
         Raises
         ------
         InputError
-            Floating samples need a scale, or are no numbers.
+            Float samples need an intensity range, or contain NaN or infinity.
         """
         return (
             self._image(self.before[rows, columns], self.before_range),
@@ -172,21 +171,21 @@ class Pair:
         )
 
     def strips(self, overlap: int = 0, multiple: int = 1) -> Iterator[tuple[int, Pixels, Pixels]]:
-        """Go through both from top to bottom, some rows at a time.
+        """Iterate over both from top to bottom in strips of rows.
 
         Parameters
         ----------
         overlap
-            How many rows of the next strip each has besides its own.
+            Number of rows of the next strip that are added to each.
         multiple
-            Of which the own rows are a multiple, but for the last strip's.
+            The number of rows without the overlap is a multiple of this, except in the last strip.
 
         Yields
         ------
         int
-            The number of own rows.
+            The number of rows without the overlap.
         ndarray, ndarray
-            The strip before and after, as `part` gives them.
+            The strips of both images, as `part` returns them.
         """
         step = -(-max(1, _BATCH // self.width) // multiple) * multiple
         for top in range(0, self.height, step):
@@ -197,56 +196,55 @@ class Pair:
         opaque = samples.shape[2] % 2 == 1
         image = (intensity_range or own).to_float(samples if opaque else samples[..., :-1])
         if not np.isfinite(image).all():
-            raise InputError("a picture holds values that are no finite numbers")
+            raise InputError("an image contains NaN or infinity")
         if intensity_range is None and not ((image >= 0) & (image <= 1)).all():
             raise InputError(
-                f"a picture has floating samples from {image.min():g} to {image.max():g}; where "
-                "black and white are not 0 and 1 say what they are with --range"
+                f"an image has float samples from {image.min():g} to {image.max():g}; if black and "
+                "white are not 0 and 1, set them with --range"
             )
         if not opaque:
-            # On mid-grey both black and white drawings stay visible.
+            # Black and white drawings are both visible on mid-gray.
             image = 0.5 + (image - 0.5) * own.to_float(samples[..., -1:]).clip(0, 1)
         return np.broadcast_to(image, (*image.shape[:2], self.channels))
 
 
 def _read(path: Path) -> tuple[NDArray[Any], IntensityRange | None]:
-    picture = open_image(path, upright=True)
-    if picture.width * picture.height > MOST_PIXELS:
+    image = open_image(path, upright=True)
+    if image.width * image.height > MAX_PIXELS:
         raise InputError(
-            f"{path} has {picture.width}x{picture.height} pixels, and at most "
-            f"{MOST_PIXELS // 1_000_000} million can be compared; cut the same part out of both"
+            f"{path} has {image.width}x{image.height} pixels, and at most "
+            f"{MAX_PIXELS // 1_000_000} million can be compared; crop both to the same region"
         )
-    if picture.pages > 1 or picture.colors not in (1, 3):
+    if image.pages > 1 or image.colors not in (1, 3):
         raise InputError(
-            f"{path} has {picture.pages} page(s) of {picture.colors} channel(s); "
-            "expected one, grey or RGB"
+            f"{path} has {image.pages} page(s) of {image.colors} channel(s); "
+            "expected one, gray or RGB"
         )
-    # The colours, and the transparency if there is one.
-    kept = picture.colors + picture.has_alpha
-    rows = (chunk[..., :kept] for chunk in picture.rows())
-    return np.concatenate(list(rows)), picture.intensity_range
+    channels = image.colors + image.has_alpha
+    rows = (chunk[..., :channels] for chunk in image.rows())
+    return np.concatenate(list(rows)), image.intensity_range
 
 
 def measure(pair: Pair) -> Change:
-    """Compare two pictures.
+    """Measure the difference between two images.
 
     Returns
     -------
     Change
-        PSNR and SSIM are those of `autodenoise.metrics`. The noise is estimated from the finest
-        diagonal coefficients of the db2 wavelet, where a picture has little and noise has all its
-        strength: their median absolute value, over 0.6745. Coefficients of 0 are left out; they
-        are of clipped or painted areas.
+        PSNR and SSIM are those of `autodenoise.metrics`. The noise is the median absolute value of
+        the finest diagonal coefficients of the db2 wavelet, divided by 0.6745: images have little
+        energy there, and noise has its full strength. Coefficients of 0 are ignored, since they
+        come from clipped or painted areas.
 
     References
     ----------
-    Donoho, Johnstone, "Ideal spatial adaptation by wavelet shrinkage", Biometrika 1994. Equal to
-    scikit-image's ``estimate_sigma`` but for the borders.
+    Donoho, Johnstone, "Ideal spatial adaptation by wavelet shrinkage", Biometrika 1994. Equals
+    scikit-image's ``estimate_sigma`` except at the borders.
     """
     squares = absolutes = shift = largest = structure = 0.0
     changed = windows = 0
     noise_before, noise_after = _Noise(), _Noise()
-    # As many more rows as the windows need that begin in the last of a strip's own.
+    # The overlap completes the windows that begin in the last rows of a strip.
     for rows, before, after in pair.strips(overlap=_SSIM_SIDE - 1, multiple=2):
         difference = np.subtract(after[:rows], before[:rows], dtype=np.float64)
         shift += difference.sum()
@@ -285,7 +283,7 @@ class _Noise:
         self._large_enough = False
 
     def add(self, image: Pixels) -> None:
-        """Count a strip's coefficients; its first row is an even one of the picture."""
+        """Count a strip's coefficients; its first row has an even index in the image."""
         rows, columns = ((side - 2) // 2 * 2 for side in image.shape[:2])
         if rows < 2 or columns < 2:
             return
@@ -296,7 +294,7 @@ class _Noise:
         self._counts += np.bincount(steps.astype(np.int64).ravel(), minlength=len(self._counts))
 
     def sigma(self) -> float | None:
-        """Give the estimate, in levels of 8 bits."""
+        """Return the estimate in 8-bit levels."""
         if not self._large_enough:
             return None
         total = np.cumsum(self._counts[1:])
@@ -307,12 +305,12 @@ class _Noise:
 
 
 def gain(difference: Pixels) -> int:
-    """Give the power of two, up to 64, with which a difference is seen best around mid-grey.
+    """Return the factor that shows a difference around mid-gray: a power of two up to 64.
 
-    It is the largest with which the mean change is at most 32 of 255.
+    It is the largest one with which the mean change is at most 32 of 255.
     """
     mean = float(np.abs(difference).mean())
-    found = _MOST_GAIN
-    while found > 1 and found * mean > _BRIGHT:
+    found = _MAX_GAIN
+    while found > 1 and found * mean > _MAX_MEAN:
         found //= 2
     return found

@@ -101,8 +101,8 @@ def profile_noise(
 
 
 def _plot(profile: Profile, name: str, target: Path) -> None:
+    from autodenoise.noise_estimation.figures import draw_noise_profile
     from autodenoise.plots.figure import save
-    from autodenoise.plots.noise import draw_noise_profile
 
     save(draw_noise_profile(profile, f"{name}: noise in {profile.shots} shots"), target)
 

@@ -1,4 +1,4 @@
-"""Two pictures and their difference in one: as a whole, and a detail of it enlarged."""
+"""Two images and their difference side by side, with an enlarged detail."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from autodenoise.errors import OutputError, UsageError
 from autodenoise.evaluation.comparison import Change, Pair, gain, measure
 from autodenoise.images import IntensityRange
 from autodenoise.images.libvips import pyvips
-from autodenoise.plots.panels import GAP, Panel, laid_out
+from autodenoise.plots.panels import GAP, Panel, lay_out
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.float32]
     Canvas = NDArray[np.uint8]
 
-__all__ = ["MOST_CROP", "Crop", "SideBySide", "compare_files", "compose"]
+__all__ = ["MAX_CROP", "Crop", "SideBySide", "compare_files", "compose"]
 
-# In pixels of the composed picture. Three columns at their widest make 1800 with what is between.
-_COLUMN, _NARROW, _TALLEST = 576, 288, 864
-_PANORAMA = 4  # wider than this times its height: the three lie below each other
+# Widths and height in pixels of the composed image; three columns and the gaps are 1800 wide.
+_MAX_COLUMN, _MIN_COLUMN, _MAX_HEIGHT = 576, 288, 864
+_PANORAMA = 4  # aspect ratio above which the three images are stacked vertically
 _ZOOM = 4
 
-MOST_CROP = _COLUMN
-"""A larger detail would not fit in the picture at its real pixels."""
+MAX_CROP = _MAX_COLUMN
+"""The largest side of the detail, which is shown without scaling down."""
 
 _CELLS = 8
 
 
 class Crop(NamedTuple):
-    """A part of a picture: its upper left corner and its sides, in pixels."""
+    """A region of an image: its top left corner and its size, in pixels."""
 
     x: int
     y: int
@@ -46,20 +46,19 @@ class Crop(NamedTuple):
 
 @dataclass(frozen=True)
 class SideBySide:
-    """A composed picture, and how to read it.
+    """A composed image, and how to read it.
 
     Attributes
     ----------
     pixels
         (H, W, 3) uint8, at most 1800 wide.
     gains
-        What the difference is multiplied by, in the whole and in the detail: the largest power of
-        two, up to 64, with which the mean change that is shown there is at most 32 of 255. One
-        number where the whole is the detail.
+        The factors of the difference, in the whole image and in the detail, see
+        `autodenoise.evaluation.comparison.gain`. One number if the detail is the whole image.
     crop
-        The detail's place.
+        The position of the detail.
     zoom
-        How much the detail is enlarged.
+        The enlargement of the detail.
     """
 
     pixels: Canvas
@@ -69,32 +68,32 @@ class SideBySide:
 
 
 def compose(pair: Pair, crop: Crop | None = None) -> SideBySide:
-    """Put before, after and difference side by side, and below them a detail of each, enlarged.
+    """Return before, after and difference side by side, and an enlarged detail of each below.
 
-    The difference is after less before, around mid-grey: where it shows nothing but grain, noise
-    was removed; where it shows the subject, that suffered too (Buades, Coll, Morel, "A review of
-    image denoising algorithms, with a new one", 2005, who call it the method noise). Pictures that
-    are small enough to be enlarged as a whole are that and nothing else.
+    The difference is after minus before, around mid-gray. If it shows only grain, only noise was
+    removed; if it shows the subject, detail was lost (the "method noise" of Buades, Coll, Morel, "A
+    review of image denoising algorithms, with a new one", 2005). Small images are enlarged as a
+    whole, without a detail.
 
     Parameters
     ----------
     pair
-        The pictures.
+        The images.
     crop
-        The detail. By default the place where much was changed on much structure: the one with the
-        largest product of its mean squared change and its mean gradient in the picture after, to
-        which that of all places is added, so that a change in a smooth place is found too.
+        The detail. By default the region with the largest product of the mean squared change and
+        the mean gradient of the second image. The mean gradient of the whole image is added to the
+        latter, so that changes in smooth regions are found too.
 
     Raises
     ------
     UsageError
-        The detail does not lie in the pictures, or has more than `MOST_CROP` pixels a side.
+        The detail is not inside the images, or a side exceeds `MAX_CROP` pixels.
     """
-    panorama = pair.width > max(_COLUMN, _PANORAMA * pair.height)
-    widest = 3 * _COLUMN + 2 * GAP if panorama else _COLUMN
-    shrink = min(1, widest / pair.width, _TALLEST / pair.height)
+    panorama = pair.width > max(_MAX_COLUMN, _PANORAMA * pair.height)
+    widest = 3 * _MAX_COLUMN + 2 * GAP if panorama else _MAX_COLUMN
+    shrink = min(1, widest / pair.width, _MAX_HEIGHT / pair.height)
     width, height = (max(1, round(side * shrink)) for side in (pair.width, pair.height))
-    column = min(max(width, _NARROW), _COLUMN)
+    column = min(max(width, _MIN_COLUMN), _MAX_COLUMN)
     small = crop is None and 2 * max(pair.width, pair.height) <= column
     if crop is not None:
         _check(crop, pair)
@@ -103,18 +102,18 @@ def compose(pair: Pair, crop: Crop | None = None) -> SideBySide:
     else:
         side = column // _ZOOM
         sides = min(side, pair.width), min(side, max(height // _ZOOM, side // 2), pair.height)
-        crop = _most_telling(pair, *sides)
+        crop = _most_changed(pair, *sides)
     zoom = max(1, column // max(crop.width, crop.height))
 
     rows, columns = slice(crop.y, crop.y + crop.height), slice(crop.x, crop.x + crop.width)
     detail_times, detail = _panels(*pair.part(rows, columns), zoom)
     if small:
-        return SideBySide(laid_out([detail]), (detail_times,), crop, zoom)
+        return SideBySide(lay_out([detail]), (detail_times,), crop, zoom)
     times, whole = _panels(*_shrunk(pair, width, height))
     for panel in whole:
         _frame(panel.pixels, crop, width / pair.width, height / pair.height)
     above = [[panel] for panel in whole] if panorama else [whole]
-    return SideBySide(laid_out([*above, detail]), (times, detail_times), crop, zoom)
+    return SideBySide(lay_out([*above, detail]), (times, detail_times), crop, zoom)
 
 
 def compare_files(
@@ -126,35 +125,35 @@ def compare_files(
     intensity_range: IntensityRange | None = None,
     overwrite: bool = False,
 ) -> tuple[Change, SideBySide | None]:
-    """Measure what changed between two picture files, and show it in a third.
+    """Measure the difference between two image files, and write a side-by-side image.
 
     Parameters
     ----------
     before, after
-        Two pictures of one size.
+        Two image files of the same size.
     target
-        Where the composed picture goes; its ending chooses the format. None composes none.
+        The file of the composed image; its suffix determines the format. None: do not write one.
     crop
         See `compose`.
     intensity_range
         See `Pair`.
     overwrite
-        Replace `target` if it is there.
+        Replace `target` if it exists.
 
     Raises
     ------
     InputError
-        A picture cannot be read, is too large, or the two do not fit each other.
+        An image cannot be read or is too large, or the two do not match.
     OutputError
         `target` exists already and `overwrite` is not set, or cannot be written.
     UsageError
-        The detail does not lie in the pictures, or `target` is one of them.
+        The detail is not inside the images, or `target` is one of the two files.
     """
     if target is not None and target.exists():
         if not overwrite:
             raise OutputError(f"{target} exists already; choose another name, or --overwrite")
         if any(source.exists() and target.samefile(source) for source in (before, after)):
-            raise UsageError(f"{target} is one of the two that are compared; choose another name")
+            raise UsageError(f"{target} is one of the compared files; choose another name")
     pair = Pair.read(before, after, intensity_range)
     change = measure(pair)
     if target is None:
@@ -169,15 +168,15 @@ def _check(crop: Crop, pair: Pair) -> None:
     inside = min(crop.x, crop.y) >= 0 and (
         crop.x + crop.width <= pair.width and crop.y + crop.height <= pair.height
     )
-    if not inside or min(sides) < 1 or max(sides) > MOST_CROP:
+    if not inside or min(sides) < 1 or max(sides) > MAX_CROP:
         raise UsageError(
-            f"the detail has to lie in the picture of {pair.width}x{pair.height} pixels, with 1 to "
-            f"{MOST_CROP} a side; got {crop.width}x{crop.height} at {crop.x},{crop.y}"
+            f"the detail must be inside the image of {pair.width}x{pair.height} pixels, with sides "
+            f"of 1 to {MAX_CROP} pixels; got {crop.width}x{crop.height} at {crop.x},{crop.y}"
         )
 
 
-def _most_telling(pair: Pair, width: int, height: int) -> Crop:
-    """Choose a detail, to an eighth of its shorter side."""
+def _most_changed(pair: Pair, width: int, height: int) -> Crop:
+    """Choose a detail, on a grid of an eighth of its shorter side."""
     cell = max(1, min(width, height) // _CELLS)
     parts = []
     for _, before, after in pair.strips(multiple=cell):
@@ -197,7 +196,7 @@ def _most_telling(pair: Pair, width: int, height: int) -> Crop:
 
 
 def _means(image: Pixels, cell: int) -> Pixels:
-    """Average over square cells; where the last ones reach beyond the image, its border goes on."""
+    """Return the means of square cells; the border is repeated to complete the last ones."""
     down, right = -image.shape[0] % cell, -image.shape[1] % cell
     padded = np.pad(image, ((0, down), (0, right), (0, 0)), mode="edge")
     height, width, channels = padded.shape
@@ -220,14 +219,14 @@ def _shrunk(pair: Pair, width: int, height: int) -> tuple[Pixels, Pixels]:
 def _resize(image: Pixels, width: int, height: int) -> Pixels:
     if image.shape[:2] == (height, width):
         return image
-    picture = pyvips.Image.new_from_array(image)
-    picture = picture.resize(width / picture.width, vscale=height / picture.height)
-    resized: Pixels = picture.numpy().reshape(height, width, -1)
+    source = pyvips.Image.new_from_array(image)
+    result = source.resize(width / source.width, vscale=height / source.height)
+    resized: Pixels = result.numpy().reshape(height, width, -1)
     return resized
 
 
 def _panels(before: Pixels, after: Pixels, zoom: int = 1) -> tuple[int, list[Panel]]:
-    """Make the three panels of a row, and tell the difference's gain."""
+    """Return the gain of the difference and the three panels of a row."""
     difference = after - before
     times = gain(difference)
     shown = {"before": before, "after": after, f"difference x{times}": 0.5 + times * difference}
@@ -236,7 +235,7 @@ def _panels(before: Pixels, after: Pixels, zoom: int = 1) -> tuple[int, list[Pan
 
 
 def _frame(pixels: Canvas, crop: Crop, across: float, down: float) -> None:
-    """Draw a frame around a place, white in black, so that it shows on everything."""
+    """Draw a white frame inside a black one around a region, visible on any background."""
     height, width, _ = pixels.shape
     left, right = int(crop.x * across), int(np.ceil((crop.x + crop.width) * across))
     top, bottom = int(crop.y * down), int(np.ceil((crop.y + crop.height) * down))

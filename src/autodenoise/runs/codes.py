@@ -21,10 +21,10 @@ from autodenoise.data.arrays import read_images
 from autodenoise.data.crops import as_float
 from autodenoise.data.splits import Part
 from autodenoise.errors import InputError, OutputError, UsageError
-from autodenoise.evaluation.codes import code_map
 from autodenoise.export.from_onnx import load_network
 from autodenoise.files import make_folder, write_bytes
 from autodenoise.plots import figure as figures
+from autodenoise.plots.code_map import code_map
 from autodenoise.runs.networks import trained
 from autodenoise.runs.run import Run, to_images
 from autodenoise.runtime.tiling import check_size

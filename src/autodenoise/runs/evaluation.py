@@ -13,7 +13,7 @@ from autodenoise import nets, recipes, runtime
 from autodenoise.data import dataset as datasets
 from autodenoise.errors import InputError, UsageError, unknown_name
 from autodenoise.evaluation.classifier import Accuracy, Classifier
-from autodenoise.evaluation.outliers import Outliers, auc, histogram, reconstruction_error
+from autodenoise.evaluation.outliers import Outliers, auc, reconstruction_error
 from autodenoise.evaluation.pca import LinearDenoiser
 from autodenoise.evaluation.scores import Comparison, Evaluation, Method, average, run_denoiser
 from autodenoise.evaluation.scores import evaluate as score
@@ -21,6 +21,7 @@ from autodenoise.files import make_folder
 from autodenoise.noise import Compose
 from autodenoise.plots import figure as figures
 from autodenoise.plots import image_grid
+from autodenoise.plots.outliers import outlier_histogram
 from autodenoise.recipes.overrides import first_difference
 from autodenoise.recipes.renamed import same_settings
 from autodenoise.runs import results
@@ -186,7 +187,8 @@ def find_outliers(
     target = run.folder / FIGURES_FOLDER
     make_folder(target)
     title = f"{run.recipe.name}: {name} among {own_name}, AUC {found.auc:.4f}"
-    figures.save(histogram(errors[0], errors[1], (own_name, name), title), target / "outliers.png")
+    histogram = outlier_histogram(errors[0], errors[1], (own_name, name), title)
+    figures.save(histogram, target / "outliers.png")
     rows = np.argsort(-errors[0], kind="stable")[:_MAX_SHOWN]
     shown = {"image": inside[rows], "reconstructed": model.batch(inside[rows])}
     headings = [f"{error:.3f}" for error in errors[0][rows]]

@@ -22,9 +22,9 @@ from autodenoise.metrics import loss_text
 from autodenoise.noise_estimation import summary
 from autodenoise.noise_estimation.autocorrelation import REACH
 from autodenoise.noise_estimation.estimate import QualityEstimate
+from autodenoise.noise_estimation.figures import draw_autocorrelation, draw_variances
 from autodenoise.plots.figure import inline_svg
 from autodenoise.plots.loss_curves import draw_loss_curve
-from autodenoise.plots.noise import draw_autocorrelation, draw_variances
 from autodenoise.recipes import description
 from autodenoise.runs import results
 from autodenoise.runs.report_images import data_uri, report_images

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.colors import to_rgb
 
+from autodenoise.noise_estimation.figures import draw_noise_profile
 from autodenoise.noise_estimation.profile import measure
 from autodenoise.plots.figure import TEAL
-from autodenoise.plots.noise import draw_noise_profile
 from tests.helpers.cameras import VIEW, SyntheticCamera, save
 
 
