@@ -125,7 +125,7 @@ def test_describe_explains_a_recipe_and_draws_its_network(
     for words in (
         "Keras example",
         "sigma 0.4, clipped",
-        "Learns clean to clean: 50 epochs in batches of 128.",
+        "plain autoencoder). Trains for 50 epochs in batches of 128.",
         "18: 0.0867",
         "84: 0.0846",
         "28,353 parameters, 110.8 KiB; 4.52 million",
@@ -257,7 +257,7 @@ def test_figures_are_opened_in_a_viewer(
     assert opened == ["runs/quick/figures/losses.png"]
     monkeypatch.setattr("typer.launch", lambda _: 1)
     assert run(monkeypatch, "figures", "runs/quick", "losses", "--show") == 2
-    assert "no viewer can be started" in capsys.readouterr().err
+    assert "no viewer could be started" in capsys.readouterr().err
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.delenv("DISPLAY")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
