@@ -130,7 +130,7 @@ def breakdown(model: Path, source: Path, folder: Path) -> dict[str, Any]:
     opened = images.open_image(source)
     rows = list(opened.rows())
     plan = runtime.preview(denoiser, source).plan
-    network = plan.fed_pixels * min(runtime.pace(denoiser, plan) for _ in range(3))
+    network = plan.input_pixels * min(runtime.pace(denoiser, plan) for _ in range(3))
 
     def encode() -> None:
         with images.row_writer(opened, folder / "again.jpg") as put:
@@ -144,7 +144,7 @@ def breakdown(model: Path, source: Path, folder: Path) -> dict[str, Any]:
             rows,
             intensity_range=images.IntensityRange(0, 255),
             strength=1,
-            colours=3,
+            channels=3,
         ):
             pass
 
@@ -160,7 +160,7 @@ def breakdown(model: Path, source: Path, folder: Path) -> dict[str, Any]:
         "decode_seconds": round(seconds(lambda: list(opened_rows(source))), 3),
         "network_seconds": round(network, 3),
         "of_these_for_the_halo": round(
-            network * (1 - plan.height * plan.width / plan.fed_pixels), 3
+            network * (1 - plan.height * plan.width / plan.input_pixels), 3
         ),
         "scaling_and_layout_seconds": round(seconds(tile_and_stitch), 3),
         "encode_seconds": round(seconds(encode), 3),

@@ -65,5 +65,5 @@ def test_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write"):
         write_bytes(tmp_path / "missing" / "file", b"")
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot make the folder"):
+    with pytest.raises(OutputError, match="cannot create the folder"):
         make_folder(tmp_path / "file" / "below")

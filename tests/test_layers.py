@@ -9,7 +9,7 @@ import autodenoise
 
 PACKAGE = Path(autodenoise.__file__).parent
 LAYERS = [
-    *("errors", "files", "locks", "journal", "signals", "system", "metrics", "weights", "images"),
+    *("errors", "files", "locks", "signals", "system", "metrics", "weights", "images"),
     *("discovery", "runtime", "noise", "nets", "data", "training", "export", "keras_import"),
     *("evaluation", "plots", "noise_estimation", "benchmark", "recipes", "runs", "tuning"),
     *("web", "cli", "__init__", "__main__"),

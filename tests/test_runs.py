@@ -13,7 +13,7 @@ from autodenoise import nets, recipes, runs
 from autodenoise.data import dataset as data
 from autodenoise.data.splits import Part
 from autodenoise.errors import OutputError, UsageError
-from autodenoise.journal import Journal
+from autodenoise.locks import LockedFile
 from autodenoise.runs.networks import fingerprint
 
 
@@ -172,8 +172,8 @@ def test_run_is_trained_by_one_process_at_a_time(
     settings = ["data.size=[16, 16]", "figures=[]", "search={}"]
     run = autodenoise.train("digits", tmp_path / "run", settings=settings, epochs=1)
     with (
-        Journal(run.folder / ".lock"),
-        pytest.raises(OutputError, match=r"another autodenoise is at work on .*run"),
+        LockedFile(run.folder / ".lock"),
+        pytest.raises(OutputError, match=r"another autodenoise process is using on .*run"),
     ):
         autodenoise.resume(run.folder)
     assert autodenoise.resume(run.folder).rows == run.rows

@@ -1,17 +1,17 @@
-"""Everything that autodenoise raises on purpose.
+"""The exceptions that autodenoise raises.
 
 ::
 
     AutodenoiseError            exit code 1
-    ├── UsageError              2    a request that cannot mean anything: unknown name, wrong type
+    ├── UsageError              2    an invalid request: unknown name, wrong type
     │   └── MissingExtra        2    an optional part is not installed
-    ├── InputError              3    something that was read is missing, damaged or does not fit
-    ├── OutputError             4    something could not be written, or is there already
-    ├── TrainingDiverged        5    the loss is no longer a number
-    ├── ProcessLost             6    another process of the same training is gone
-    └── Interrupted             130  stopped on request; what was done is kept
+    ├── InputError              3    an input is missing, damaged or does not fit
+    ├── OutputError             4    an output cannot be written, or exists already
+    ├── TrainingDiverged        5    the loss is NaN or infinite
+    ├── ProcessLost             6    another process of the same training has ended
+    └── Interrupted             130  stopped on request; finished work remains
 
-A message says what was expected, what came, and what to do.
+Each message says what was expected, what was found, and what to do.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ __all__ = [
 
 
 class AutodenoiseError(Exception):
-    """The root: catch this one to catch them all."""
+    """Base class of all exceptions of autodenoise."""
 
     exit_code: ClassVar[int] = 1
 
 
 class UsageError(AutodenoiseError):
-    """A request that cannot mean anything: unknown name, wrong type, value out of range."""
+    """The request is invalid: unknown name, wrong type, value out of range."""
 
     exit_code = 2
 
 
 class MissingExtra(UsageError):
-    """An optional part is not installed; the message gives the pip command."""
+    """An optional part is not installed; the message contains the pip command."""
 
     def __init__(self, missing: str, extra: str) -> None:
         super().__init__(
@@ -77,19 +77,19 @@ class TrainingDiverged(AutodenoiseError):
 
 
 class ProcessLost(AutodenoiseError):
-    """Another of the processes that train together is gone."""
+    """Another process of the same distributed training has ended."""
 
     exit_code = 6
 
 
 class Interrupted(AutodenoiseError):
-    """The work was stopped on request; what was done is kept."""
+    """The work was stopped on request; finished work remains."""
 
     exit_code = 130
 
 
 def extra_of(module: str) -> str:
-    """Give the name of the optional part that brings a module."""
+    """Return the extra of this package that installs a module."""
     extras = {
         "fastapi": "web",
         "fastapi_offline": "web",
@@ -108,16 +108,19 @@ def extra_of(module: str) -> str:
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
-    """Make the error for a name that is not in a table, with the nearest one that is.
+    """Return the error for an unknown name, with the nearest known name.
+
+    >>> str(unknown_name("recipe", "conv-mnits", ["conv-mnist", "unet"]))
+    "unknown recipe 'conv-mnits'; did you mean 'conv-mnist'?"
 
     Parameters
     ----------
     what
-        What was looked for, as a noun: ``"recipe"``.
+        Kind of thing, such as ``"recipe"``.
     name
-        The name that came.
+        The unknown name.
     known
-        The names there are.
+        The known names.
     """
     names = list(known)
     near = get_close_matches(name, names, n=1, cutoff=0.5)

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: temporary file beside the target, fsync, rename."""
+"""Write files atomically: temporary file in the same folder, fsync, rename."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ _UMASK = threading.Lock()
 
 @contextlib.contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside `target`, and move it there when the block ends well.
+    """Yield a temporary path in the same folder, and rename it to `target` after the block.
 
-    The file is flushed to disk before the rename, so that a crash at any time leaves the old
-    file or the new one and never a part. If the block raises, the temporary file is removed.
+    The file is flushed to disk before the rename, so a crash leaves either the old file or the
+    complete new one. If the block raises, the temporary file is removed.
 
     Parameters
     ----------
     target
-        The final path. Its folder must exist; a file that is there is replaced.
+        The final path. Its folder must exist; an existing file is replaced.
 
     Raises
     ------
     OutputError
-        The disk is full, the folder is missing or cannot be written.
+        The disk is full, or the folder is missing or read-only.
     """
     temporary = None
     try:
@@ -68,8 +68,8 @@ def replacing(target: Path) -> Iterator[Path]:
 
 
 def _umask() -> int:
-    # The only portable way to read it is to set it; mkstemp's 0600 would surprise a shared folder.
-    # It is the process's: two threads at once could leave it at 0.
+    # mkstemp creates files with mode 0600, which is wrong in shared folders. The only portable way
+    # to read the umask is to set it; the lock keeps two threads from leaving it at 0.
     with _UMASK:
         mask = os.umask(0)
         os.umask(mask)
@@ -88,27 +88,29 @@ def write_text(target: Path, content: str) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make `folder` and its parents where they are missing.
+    """Create `folder` and its parents if they are missing.
 
     Raises
     ------
     OutputError
-        It cannot be made: read-only, no space, or a file is in the way.
+        The parent is read-only, the disk is full, or a file has that name.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+        raise OutputError(
+            f"cannot create the folder {folder}: {error.strerror or error}"
+        ) from error
 
 
 def digest(path: Path) -> str:
-    """Give the SHA-256 of a file's content, in hexadecimal."""
+    """Return the SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def size_of(folder: Path) -> int:
-    """Give the bytes that the files in a folder take, however deep; those that just go are none."""
+    """Return the total size of all files below a folder in bytes."""
     total = 0
     for path, _, names in os.walk(folder):
         for name in names:
@@ -118,10 +120,10 @@ def size_of(folder: Path) -> int:
 
 
 def printable(name: str) -> str:
-    """Give a file's name without what would steer a terminal or is no text at all: escaped."""
+    """Return a file name with control characters and invalid Unicode escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 def quoted(path: Path) -> str:
-    """Give a path as a shell takes it, for commands that people may copy."""
+    """Return a path quoted for the shell, for commands that users may copy."""
     return shlex.quote(str(path))

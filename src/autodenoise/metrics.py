@@ -1,7 +1,7 @@
 """Scores: PSNR, SSIM, binary cross-entropy and its excess over the entropy floor.
 
-Scores take batches of images, float arrays of shape (N, H, W, C) in [0, 1], and give one number an
-image, shape (N,), float64. They need NumPy alone, so that whoever only denoises can score too.
+Scores take batches of images, float arrays of shape (N, H, W, C) in [0, 1], and return one number
+per image, shape (N,), float64. They need only NumPy.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["bce", "bce_floor", "loss_text", "psnr", "ssim"]
 
-# Four decimals of a smaller loss, a photo's squared error say, are too few to see it fall.
-_SMALL = 0.01
+# Four decimals are too few to show progress of a smaller loss, such as a photo's squared error.
+_MIN_FIXED_LOSS = 0.01
 
-# Keras's epsilon(): probabilities are kept this far from 0 and 1 before the logarithm.
+# Keras's epsilon(): probabilities are clipped this far from 0 and 1 before the logarithm.
 _EPSILON = 1e-7
 
 
@@ -36,7 +36,7 @@ def _pair(clean: Images, other: Images) -> tuple[Scores, Scores]:
 def psnr(clean: Images, other: Images) -> Scores:
     """Peak signal-to-noise ratio in dB, peak 1, squared error pooled over pixels and channels.
 
-    Equal images give ``inf``.
+    The result is ``inf`` for equal images.
     """
     a, b = _pair(clean, other)
     error = np.mean((a - b) ** 2, axis=(1, 2, 3))
@@ -47,7 +47,7 @@ def psnr(clean: Images, other: Images) -> Scores:
 def ssim(clean: Images, other: Images) -> Scores:
     """Structural similarity with the 11x11 Gaussian window, sigma 1.5, averaged over channels.
 
-    Only windows that lie whole inside the image count, so both sides need at least 11 pixels.
+    Only windows inside the image count, so both sides need at least 11 pixels.
 
     References
     ----------
@@ -85,13 +85,13 @@ def bce(clean: Images, other: Images) -> Scores:
 
 
 def bce_floor(clean: Images) -> Scores:
-    """Give the cross-entropy of a perfect output: the entropy of the clean grey values.
+    """Return the cross-entropy of a perfect output: the entropy of the clean gray values.
 
-    No denoiser scores lower, so ``bce(clean, output) - bce_floor(clean)`` is the honest excess.
+    No denoiser scores lower; ``bce(clean, output) - bce_floor(clean)`` is the excess over it.
     """
     return bce(clean, clean)
 
 
 def loss_text(loss: float) -> str:
-    """Write a loss with four decimals, or a small one with four digits: 0.2965, 0.0009873."""
-    return f"{loss:#.4g}" if 0 < abs(loss) < _SMALL else f"{loss:.4f}"
+    """Format a loss with four decimals, or a small one with four digits: 0.2965, 0.0009873."""
+    return f"{loss:#.4g}" if 0 < abs(loss) < _MIN_FIXED_LOSS else f"{loss:.4f}"

@@ -1,4 +1,4 @@
-"""Stopping on request, at a moment that leaves nothing half done."""
+"""Stop on request, between two steps."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["stop_requests"]
 
 @contextlib.contextmanager
 def stop_requests(*, repeated: bool = False) -> Iterator[threading.Event]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into a flag, so that a step is never cut in two.
+    """Set the yielded event at the first SIGINT, SIGTERM or SIGHUP, instead of interrupting a step.
 
-    A second one acts as usual, unless requests may come `repeated`: whoever started several
-    processes passes on to each what it may have been sent itself. Signals reach Python in the main
-    thread alone; elsewhere the caller's own handling stays in place.
+    A second signal acts as usual, unless `repeated` is set: a process may receive the same signal
+    from the terminal and from its parent. Python handles signals in the main thread only; in other
+    threads the handlers do not change.
     """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    # Of a terminal that is closed. Who started this with nohup does not mind.
-    closed = getattr(signal, "SIGHUP", None)
-    if closed is not None and signal.getsignal(closed) is not signal.SIG_IGN:
-        before[closed] = signal.getsignal(closed)
+    # Sent when the terminal is hangup; nohup ignores it.
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        before[hangup] = signal.getsignal(hangup)
 
     def restore_handlers() -> None:
         for number, handler in before.items():

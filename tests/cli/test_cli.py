@@ -167,7 +167,7 @@ def test_describe_explains_a_recipe_and_draws_its_network(
         (["train", "missing.toml"], 3, "cannot read the recipe"),
         (["train", "quick.toml", "--set", "data.source=none.npz"], 3, "no such file"),
         (["train", "quick.toml", "--set", "data.size=[13, 12]"], 2, "multiples of 4"),
-        (["train", "quick.toml", "--out", "/proc/nothing"], 4, "cannot make the folder"),
+        (["train", "quick.toml", "--out", "/proc/nothing"], 4, "cannot create the folder"),
         (["train", "quick.toml", "--out", "quick.toml"], 4, "exists already"),
         (["evaluate", "nothing"], 3, "not a run folder"),
         (["describe", "conv-mnits"], 2, "did you mean 'conv-mnist'"),

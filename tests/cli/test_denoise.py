@@ -111,9 +111,7 @@ def test_folder_prints_a_summary(
     others = ", ".join(f"{number}.txt" for number in range(5))
     assert lines[5] == f"skipped {others} and 2 more: not an image file"
     assert len(lines) == 6
-    assert printed.err.startswith(
-        "autodenoise: 1 of 4 pictures could not be denoised:\n  cannot read"
-    )
+    assert printed.err.startswith("autodenoise: 1 of 4 files could not be denoised:\n  cannot read")
     Path("in/bad\x1b[2J.png").unlink()
     assert denoise(monkeypatch, "in") == 0
     assert capsys.readouterr().out.startswith("3 images unchanged since the last run\n")
@@ -124,14 +122,14 @@ def test_folder_prints_a_summary(
     [
         (["missing.png"], 3, "no such image: missing.png"),
         (["empty.png"], 3, "empty.png is empty"),
-        (["a.png", "-o", "a.png", "--overwrite"], 4, "a.png is itself a picture"),
-        (["a.png", "-o", "./link.png", "--overwrite"], 4, "link.png is itself a picture"),
-        (["a.png", "-o", "hard.png", "--overwrite"], 4, "hard.png is itself a picture"),
+        (["a.png", "-o", "a.png", "--overwrite"], 4, "output a.png is also an input"),
+        (["a.png", "-o", "./link.png", "--overwrite"], 4, "link.png is also an input"),
+        (["a.png", "-o", "hard.png", "--overwrite"], 4, "hard.png is also an input"),
         (["a.png", "-o", "taken.png"], 4, "taken.png exists already"),
         (["a.png", "-o", "nowhere/b.png"], 4, "cannot write"),
         (["a.png", "in"], 2, "in is a folder; name one folder, or any number of image files"),
-        (["in", "-o", "in"], 2, "holds the pictures themselves"),
-        (["in", "-o", "a.png"], 4, "cannot make the folder a.png"),
+        (["in", "-o", "in"], 2, "is the input folder"),
+        (["in", "-o", "a.png"], 4, "cannot create the folder a.png"),
         (["a.png", "--strength", "1.5"], 2, "got 1.5"),
         (["a.png", "--strength", "nan"], 2, "got nan"),
         (["a.png", "--range", "5", "5"], 2, "from black to white"),
@@ -196,7 +194,8 @@ def test_ctrl_c_keeps_finished_images() -> None:
     done = len(list(Path("in.denoised").glob("*.png")))
     assert f"in -> in.denoised: {done} image" in printed
     assert (
-        complaint == f"autodenoise: stopped with {done} of 60 done; run the same command to go on\n"
+        complaint
+        == f"autodenoise: stopped with {done} of 60 done; run the same command to continue\n"
     )
     again = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"{60 - done} images, " in again.stdout
@@ -285,7 +284,7 @@ def test_output_name_and_format_must_agree(
 ) -> None:
     write_image("a.png")
     assert denoise(monkeypatch, "a.png", "-o", "b.tif", "--format", "png") == 2
-    assert "do not agree" in capsys.readouterr().err
+    assert "does not end in the requested" in capsys.readouterr().err
     assert image_files() == ["a.png"]
 
 

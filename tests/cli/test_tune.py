@@ -66,7 +66,7 @@ def test_search_then_train_and_evaluate_the_best_settings(
         (["tune", "quick.toml", "--set", "network.widht=3"], 2, "did you mean 'width'"),
         (["tune", "quick.toml", "--storage", "s.txt"], 2, "expected a URL"),
         (["tune", "quick.toml", "--out", "quick.toml"], 4, "is no study"),
-        (["tune", "quick.toml", "--out", "/proc/nothing"], 4, "cannot make the folder"),
+        (["tune", "quick.toml", "--out", "/proc/nothing"], 4, "cannot create the folder"),
         (["tune", "missing.toml"], 3, "cannot read the recipe"),
     ],
 )

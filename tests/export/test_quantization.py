@@ -157,7 +157,7 @@ def test_tiles_are_invisible(in_bytes: Path) -> None:
                     [image],
                     intensity_range=IntensityRange(0, 255),
                     strength=1,
-                    colours=3,
+                    channels=3,
                 )
             )
         ).astype(int)

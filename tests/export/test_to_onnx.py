@@ -63,7 +63,7 @@ def test_tiles_of_a_network_are_invisible(tmp_path: Path) -> None:
                     [image],
                     intensity_range=IntensityRange(0, 255),
                     strength=1,
-                    colours=3,
+                    channels=3,
                 )
             )
         ).astype(int)

@@ -117,11 +117,11 @@ def test_axes_say_what_belongs_together(tmp_path: Path) -> None:
 def test_axes_that_do_not_describe_the_picture(tmp_path: Path, same: runtime.Model) -> None:
     stack = np.zeros((3, 8, 9), np.uint8)
     for axes in ("ZZX", "ZX", "Z1X", ""):
-        with pytest.raises(UsageError, match="one letter a dimension"):
+        with pytest.raises(UsageError, match="one different letter for each dimension"):
             runtime.denoise(stack, same, axes=axes)
     with pytest.raises(UsageError, match="name 4 dimensions, the array has 3"):
         runtime.denoise(stack, same, axes="TZYX")
-    with pytest.raises(UsageError, match="can be meant in many ways"):
+    with pytest.raises(UsageError, match="is ambiguous"):
         runtime.denoise(stack[None], same)
     tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack")
     for axes in ("YX", "YXZ", "ZXY"):
@@ -135,7 +135,7 @@ def test_floats_need_a_range(tmp_path: Path, blur: runtime.Model) -> None:
     field = RANDOM.uniform(-2, 5, (20, 30)).astype(np.float32)
     source, target = tmp_path / "a.tif", tmp_path / "b.tif"
     tifffile.imwrite(source, field)
-    with pytest.raises(InputError, match=r"float32 samples, whose range only you know.*--range"):
+    with pytest.raises(InputError, match=r"float32 samples of unknown intensity range.*--range"):
         runtime.denoise_file(blur, source, target)
     options = runtime.DenoiseOptions(intensity_range=images.IntensityRange(-2, 5))
     runtime.denoise_file(blur, source, target, options)
@@ -223,7 +223,7 @@ def test_a_picture_larger_than_its_memory(tmp_path: Path, blur: runtime.Model) -
     seen = runtime.preview(blur, tmp_path / "a.tif", little)
     assert seen.plan.tiles > 4
     # A model of one channel is fed each colour.
-    assert seen.fed_pixels == 3 * seen.plan.fed_pixels
+    assert seen.input_pixels == 3 * seen.plan.input_pixels
     assert runtime.pace(blur, seen.plan) > 0
     told: list[tuple[int, int]] = []
     runtime.denoise_file(
@@ -249,10 +249,10 @@ def test_neither_the_source_nor_another_file_is_overwritten(
     source = tmp_path / "a.png"
     Image.new("L", (8, 8), 99).save(source)
     before = source.read_bytes()
-    with pytest.raises(OutputError, match="is the picture itself"):
+    with pytest.raises(OutputError, match="is the input itself"):
         runtime.denoise_file(same, source, source, overwrite=True)
     (tmp_path / "link.png").hardlink_to(source)
-    with pytest.raises(OutputError, match="is the picture itself"):
+    with pytest.raises(OutputError, match="is the input itself"):
         runtime.denoise_file(same, source, tmp_path / "link.png", overwrite=True)
     (tmp_path / "b.png").write_bytes(b"mine")
     with pytest.raises(OutputError, match="exists already"):

@@ -37,7 +37,7 @@ def test_a_folder_gives_what_its_pictures_give_alone(
     assert sorted(content(out)) == sorted(names)
     assert sorted(heard.done) == sorted(names)
     assert summary == heard.summary
-    assert [passed.name for passed in summary.passed_over] == ["notes.txt"]
+    assert [skipped.name for skipped in summary.skipped] == ["notes.txt"]
     assert summary.error is None
     assert summary.pixels == len(names) * 48
     for name in names:
@@ -53,7 +53,7 @@ def test_without_recursion_folders_are_told_of(
     picture(noisy / "sub" / "b.png")
     summary = runtime.denoise_folder(model, noisy, out)
     assert list(content(out)) == ["a.png"]
-    assert [(p.name, "--recursive" in p.reason) for p in summary.passed_over] == [("sub", True)]
+    assert [(p.name, "--recursive" in p.reason) for p in summary.skipped] == [("sub", True)]
 
 
 def test_the_number_of_jobs_changes_nothing(
@@ -86,7 +86,7 @@ def test_only_what_has_changed_is_done_again(
         heard = Heard()
         summary = runtime.denoise_folder(other, noisy, out, options, report=heard)
         assert summary.error is None
-        assert summary.kept == 4 - len(heard.done)
+        assert summary.unchanged == 4 - len(heard.done)
         return sorted(heard.done)
 
     assert again() == ["a.png", "b.png", "c.png", "d.png"]
@@ -119,7 +119,7 @@ def test_what_was_copied_elsewhere_is_known_there(
     shutil.copytree(noisy, tmp_path / "in2")
     shutil.copytree(out, tmp_path / "out2", copy_function=shutil.copyfile)
     for _ in range(2):
-        assert runtime.denoise_folder(model, tmp_path / "in2", tmp_path / "out2").kept == 1
+        assert runtime.denoise_folder(model, tmp_path / "in2", tmp_path / "out2").unchanged == 1
     lines = (tmp_path / "out2" / MANIFEST_NAME).read_text().splitlines()
     assert len(lines) == 2  # its new times were noted once
 
@@ -144,8 +144,8 @@ def test_what_is_not_ours_is_never_overwritten_unasked(
     assert (out / "b.png").read_bytes() == b"retouched"
     third = runtime.denoise_folder(model, noisy, out, other, overwrite=True)
     assert third.error is None
-    assert third.kept == 1
-    assert runtime.denoise_folder(model, noisy, out, other).kept == 3
+    assert third.unchanged == 1
+    assert runtime.denoise_folder(model, noisy, out, other).unchanged == 3
 
 
 def test_anothers_results_are_not_replaced_by_pictures_of_the_same_names(
@@ -159,10 +159,12 @@ def test_anothers_results_are_not_replaced_by_pictures_of_the_same_names(
     before = content(out)
     summary = runtime.denoise_folder(model, tmp_path / "second", out)
     assert [failure.name for failure in summary.failures] == ["a.png"]
-    said = f"{out}/a.png exists already and is that of {noisy}/a.png; --overwrite replaces it"
+    said = (
+        f"{out}/a.png exists already and is the output for {noisy}/a.png; --overwrite replaces it"
+    )
     assert said in str(summary.error)
     # Of the same picture, wherever it lies, it is the result.
-    assert summary.kept == 1
+    assert summary.unchanged == 1
     assert content(out) == before
     other = runtime.denoise_folder(model, tmp_path / "second", out, overwrite=True)
     assert other.error is None
@@ -191,9 +193,9 @@ def test_bad_pictures_fail_alone_and_are_not_remembered(
         assert list(content(out)) == ["good.png"]
         assert isinstance(summary.error, InputError)
         lines = str(summary.error).splitlines()
-        assert lines[0] == "6 of 7 pictures could not be denoised:"
+        assert lines[0] == "6 of 7 files could not be denoised:"
         assert all(name[:2] in line for name, line in zip(bad, lines[1:], strict=True))
-        assert [passed.name for passed in summary.passed_over] == ["pipe.png"]
+        assert [skipped.name for skipped in summary.skipped] == ["pipe.png"]
     (noisy / "half.png").write_bytes(whole)
     assert len(runtime.denoise_folder(model, noisy, out).results) == 1
 
@@ -245,7 +247,7 @@ def test_linked_folders_are_followed_once(model: runtime.Model, noisy: Path, out
     (noisy.parent / "elsewhere" / "back").symlink_to(noisy)
     summary = runtime.denoise_folder(model, noisy, out, recursive=True)
     assert sorted(content(out)) == ["far/b.png", "real/a.png"]
-    assert {passed.name: passed.reason for passed in summary.passed_over} == {
+    assert {skipped.name: skipped.reason for skipped in summary.skipped} == {
         "again": "a link to the folder real",
         "far/back": "a link to the folder .",
         "real/loop": "a link to the folder .",
@@ -256,7 +258,7 @@ def test_the_results_within_the_source_are_no_pictures(model: runtime.Model, noi
     picture(noisy / "a.png")
     for recursive in (True, True, False):
         summary = runtime.denoise_folder(model, noisy, noisy / "clean", recursive=recursive)
-        assert not summary.passed_over
+        assert not summary.skipped
     assert sorted(content(noisy)) == ["a.png", "clean/a.png"]
 
 
@@ -268,7 +270,7 @@ def test_rivals_for_one_name_are_all_told_of(model: runtime.Model, noisy: Path, 
     names = ["C/X.png", "a.png", "a.tif", "c/x.png"]
     assert [failure.name for failure in summary.failures] == names
     assert isinstance(summary.error, OutputError)
-    assert f"{noisy}/a.png and {noisy}/a.tif would both be" in str(summary.error)
+    assert f"{noisy}/a.png and {noisy}/a.tif would both be saved as" in str(summary.error)
     # With endings of their own the two of one name are no rivals.
     assert len(runtime.denoise_folder(model, noisy, out, recursive=True).results) == 3
 
@@ -282,12 +284,12 @@ def test_an_input_is_never_overwritten(model: runtime.Model, noisy: Path, out: P
     (out / "b.png").symlink_to(noisy / "a.png")
     summary = runtime.denoise_folder(model, noisy, out, overwrite=True)
     assert [failure.name for failure in summary.failures] == ["a.png", "b.png"]
-    assert "is itself a picture to be cleaned" in str(summary.error)
+    assert "is also an input" in str(summary.error)
     swapped = [(noisy / "a.png", out / "new.png"), (noisy / "b.png", noisy / "b.png")]
     summary = runtime.denoise_files(model, swapped, overwrite=True)
     assert [failure.name for failure in summary.failures] == [str(noisy / "b.png")]
     assert content(noisy) == before
-    with pytest.raises(UsageError, match="holds the pictures themselves"):
+    with pytest.raises(UsageError, match="is the input folder"):
         runtime.denoise_folder(model, noisy, out.parent / "out" / ".." / "in", overwrite=True)
 
 
@@ -297,9 +299,9 @@ def test_results_of_an_earlier_time_are_not_denoised_again(
     for _ in range(2):
         picture(noisy / "a.png")
         sources = sorted(noisy.iterdir())
-        summary = runtime.denoise_files(model, runtime.place(sources, None), overwrite=True)
+        summary = runtime.denoise_files(model, runtime.output_pairs(sources, None), overwrite=True)
         assert len(summary.results) == 1
-    assert [passed.name for passed in summary.passed_over] == [str(noisy / "a.denoised.png")]
+    assert [skipped.name for skipped in summary.skipped] == [str(noisy / "a.denoised.png")]
     assert sorted(content(noisy)) == ["a.denoised.png", "a.png"]
 
 
@@ -307,14 +309,16 @@ def test_mistakes(model: runtime.Model, noisy: Path, out: Path, tmp_path: Path) 
     with pytest.raises(InputError, match="cannot read the folder"):
         runtime.denoise_folder(model, noisy, out)
     (noisy / "sub").mkdir(parents=True)
-    with pytest.raises(InputError, match="has no pictures; sub is a folder, which --recursive"):
+    with pytest.raises(
+        InputError, match="contains no image files; skipped sub: a folder, which --recursive"
+    ):
         runtime.denoise_folder(model, noisy, out)
     picture(noisy / "a.png")
     (tmp_path / "file").touch()
     for target in (tmp_path / "file", Path("/proc/nothing")):
-        with pytest.raises(OutputError, match="cannot make the folder"):
+        with pytest.raises(OutputError, match="cannot create the folder"):
             runtime.denoise_folder(model, noisy, target)
-    with pytest.raises(UsageError, match=r"ending \.xyz is none of"):
+    with pytest.raises(UsageError, match=r"unsupported suffix \.xyz"):
         runtime.denoise_folder(model, noisy, out, suffix=".xyz")
     (out / MANIFEST_NAME).mkdir(parents=True)
     with pytest.raises(OutputError, match="cannot write"):
@@ -333,9 +337,9 @@ def test_a_damaged_manifest_forgets_only_what_is_damaged(
     with manifest.open("ab") as file:
         file.write(tear)
     picture(noisy / "b.png")
-    assert runtime.denoise_folder(model, noisy, out).kept == 1
+    assert runtime.denoise_folder(model, noisy, out).unchanged == 1
     summary = runtime.denoise_folder(model, noisy, out)
-    assert (summary.kept, summary.error) == (2, None)
+    assert (summary.unchanged, summary.error) == (2, None)
     if not tear.endswith(b"\n"):
         assert len([json.loads(line) for line in manifest.read_text().splitlines()]) == 2
 
@@ -347,31 +351,34 @@ def test_one_process_at_a_time(model: runtime.Model, noisy: Path, out: Path) -> 
     class Second(Heard):
         def finished(self, task: runtime.FileTask, result: runtime.DenoiseResult | None) -> None:
             super().finished(task, result)
-            with pytest.raises(OutputError, match="another autodenoise is at work") as raised:
+            with pytest.raises(OutputError, match="another autodenoise process is using") as raised:
                 runtime.denoise_folder(model, noisy, out)
             complaints.append(raised.value)
 
     assert runtime.denoise_folder(model, noisy, out, report=Second()).error is None
     assert len(complaints) == 1
-    assert runtime.denoise_folder(model, noisy, out).kept == 1
+    assert runtime.denoise_folder(model, noisy, out).unchanged == 1
 
 
 def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     a, b = Path("a.jpg"), Path("x/b.tar.png")
-    assert runtime.place([a, b], None) == [
+    assert runtime.output_pairs([a, b], None) == [
         (a, Path("a.denoised.jpg")),
         (b, Path("x/b.tar.denoised.png")),
     ]
-    assert runtime.place([a], "c.png") == [(a, Path("c.png"))]
-    assert runtime.place([a], "new/") == [(a, Path("new/a.jpg"))]
-    assert runtime.place([a], "new") == [(a, Path("new/a.jpg"))]
-    assert runtime.place([a, b], "two") == [(a, Path("two/a.jpg")), (b, Path("two/b.tar.png"))]
+    assert runtime.output_pairs([a], "c.png") == [(a, Path("c.png"))]
+    assert runtime.output_pairs([a], "new/") == [(a, Path("new/a.jpg"))]
+    assert runtime.output_pairs([a], "new") == [(a, Path("new/a.jpg"))]
+    assert runtime.output_pairs([a, b], "two") == [
+        (a, Path("two/a.jpg")),
+        (b, Path("two/b.tar.png")),
+    ]
     Path("file").touch()
-    with pytest.raises(OutputError, match="cannot make the folder"):
-        runtime.place([a, b], "file")
-    assert runtime.beside(Path("new")) == Path("new.denoised")
-    assert runtime.beside(Path()) == tmp_path.with_name(f"{tmp_path.name}.denoised")
+    with pytest.raises(OutputError, match="cannot create the folder"):
+        runtime.output_pairs([a, b], "file")
+    assert runtime.default_output(Path("new")) == Path("new.denoised")
+    assert runtime.default_output(Path()) == tmp_path.with_name(f"{tmp_path.name}.denoised")
 
 
 def test_scanning_passes_over_its_own(tmp_path: Path) -> None:

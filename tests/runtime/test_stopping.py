@@ -67,13 +67,14 @@ def test_a_stopped_process_is_gone_on_with(
     else:
         assert done.returncode == 130, done.stderr
         assert (
-            done.stdout == f"stopped with {len(named)} of 40 done; run the same command to go on\n"
+            done.stdout
+            == f"stopped with {len(named)} of 40 done; run the same command to continue\n"
         )
         assert set(content(out)) == named  # and nothing unfinished
     heard = Heard()
     summary = runtime.denoise_folder(model, noisy, out, report=heard)
     assert summary.error is None
-    assert summary.kept == len(named)
+    assert summary.unchanged == len(named)
     assert content(out) == straight
 
 
@@ -131,7 +132,7 @@ def test_pictures_in_work_are_given_up(
 
 @pytest.mark.parametrize(
     ("overwrite", "said"),
-    [(False, "name those that are left"), (True, "the same command begins anew")],
+    [(False, "to continue, pass only the remaining files"), (True, "the same command starts over")],
 )
 def test_files_by_name_have_no_memory_of_what_is_done(
     model: runtime.Model, noisy: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool, said: str

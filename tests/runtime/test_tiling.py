@@ -84,7 +84,7 @@ def run(
     *,
     intensity_range: IntensityRange | None = None,
     strength: float = 1.0,
-    colours: int | None = None,
+    channels: int | None = None,
 ) -> NDArray[Any]:
     rows = denoise_rows(
         denoiser,
@@ -94,7 +94,7 @@ def run(
         or IntensityRange.for_dtype(picture.dtype)
         or IntensityRange(0, 1),
         strength=strength,
-        colours=picture.shape[2] if colours is None else colours,
+        channels=picture.shape[2] if channels is None else channels,
     )
     return np.concatenate(list(rows))
 
@@ -114,7 +114,7 @@ def test_every_pixel_is_taken_once_from_a_tile_that_knows_its_surroundings(
     of = card(size_multiple=multiple, halo=halo)
     cut = tight(of, height, width, sample_bytes, share)
     assert cut.tiles == len(cut.bands) * len(cut.columns)
-    assert cut.fed_pixels == cut.tiles * cut.tile[0] * cut.tile[1]
+    assert cut.input_pixels == cut.tiles * cut.tile[0] * cut.tile[1]
     for length, side, cuts in ((height, cut.tile[0], cut.bands), (width, cut.tile[1], cut.columns)):
         extended = -(-length // multiple) * multiple
         assert side % multiple == 0
@@ -122,10 +122,10 @@ def test_every_pixel_is_taken_once_from_a_tile_that_knows_its_surroundings(
         assert taken == list(range(length))
         for one in cuts:
             assert one.start < one.stop
-            assert one.fed % multiple == 0
-            assert 0 <= one.fed <= extended - side
-            assert one.fed == 0 or one.start - one.fed >= halo
-            assert one.fed + side == extended or one.fed + side - one.stop >= halo
+            assert one.first % multiple == 0
+            assert 0 <= one.first <= extended - side
+            assert one.first == 0 or one.start - one.first >= halo
+            assert one.first + side == extended or one.first + side - one.stop >= halo
 
 
 @given(sides, sides, multiples, st.integers(0, 5), st.integers(1, 3000))
@@ -154,7 +154,7 @@ def test_no_other_tiles_have_less_to_compute(
     ]
     if possible:
         cut = plan(of, height, width, sample_bytes=0, memory=17 * pixels)
-        assert cut.fed_pixels == min(possible)
+        assert cut.input_pixels == min(possible)
         assert cut.memory <= 17 * pixels
     else:
         with pytest.raises(InputError, match="--memory"):
@@ -168,7 +168,7 @@ def test_more_memory_is_never_more_work(
     of = card(size_multiple=multiple, halo=halo)
     less, more = sorted((less, more))
     frugal, lavish = (tight(of, height, width, 3, share) for share in (less, more))
-    assert lavish.fed_pixels <= frugal.fed_pixels
+    assert lavish.input_pixels <= frugal.input_pixels
     assert tight(of, height, width, 3, 1).tiles == 1
 
 
@@ -283,7 +283,7 @@ def test_transparency_is_handed_through_as_it_is(model: Pick) -> None:
     picture[3, 4, 3] = np.nan
     cut = tight(blur.card, 50, 40, 32, 0.1)
     assert cut.tiles > 1
-    clean = run(blur, cut, picture, [7], colours=3)
+    clean = run(blur, cut, picture, [7], channels=3)
     np.testing.assert_array_equal(clean[..., 3], picture[..., 3])
     alone = run(blur, cut, picture[..., :3], [7])
     np.testing.assert_array_equal(clean[..., :3], alone)
@@ -301,7 +301,7 @@ def test_other_numbers_of_colours(model: Pick) -> None:
     np.testing.assert_allclose(
         run(uneven, cut, picture[..., :3]), picture[..., :3] * [0, 0.5, 1], atol=0.51
     )
-    with pytest.raises(InputError, match="takes 2 channels, the image has 4"):
+    with pytest.raises(InputError, match="accepts 2 channels, the image has 4"):
         run(model(identity, channels=2), cut, picture)
 
 
@@ -313,7 +313,7 @@ def test_strength_blends(model: Pick) -> None:
     np.testing.assert_array_equal(run(dark, cut, picture), 0)
     np.testing.assert_allclose(run(dark, cut, picture, strength=0.25), 0.75 * picture, atol=0.51)
     for strength in (-0.1, 1.1, float("nan")):
-        with pytest.raises(UsageError, match="from 0, which leaves the picture as it is, to 1"):
+        with pytest.raises(UsageError, match="from 0, which leaves the image unchanged, to 1"):
             run(dark, cut, picture, strength=strength)
 
 
@@ -338,7 +338,7 @@ def test_what_is_no_number_is_said_with_its_place(model: Pick) -> None:
     with pytest.raises(InputError, match=said):
         run(same, cut, picture, [4])
     broken = model(ratio)
-    with pytest.raises(InputError, match="answers with values that are no numbers"):
+    with pytest.raises(InputError, match="contains NaN or infinity"):
         run(broken, cut, np.zeros((20, 10, 1), np.uint8))
 
 
@@ -364,11 +364,11 @@ def test_rows_are_asked_for_and_held_only_when_needed(model: Pick) -> None:
     done, most = 0, 0
     intensity_range = IntensityRange(0, 255)
     tracemalloc.start()
-    clean = denoise_rows(blur, cut, rows(), intensity_range=intensity_range, strength=1, colours=3)
+    clean = denoise_rows(blur, cut, rows(), intensity_range=intensity_range, strength=1, channels=3)
     for band, part in zip(cut.bands, clean, strict=True):
         done += len(part)
         assert done == band.stop
-        assert asked < min(band.fed + cut.tile[0], height) + chunk
+        assert asked < min(band.first + cut.tile[0], height) + chunk
         most = max(most, tracemalloc.get_traced_memory()[1])
     tracemalloc.stop()
     assert done == height
@@ -386,7 +386,7 @@ def test_very_wide_pictures_get_flat_tiles_within_the_memory() -> None:
     assert wide.memory <= budget
     assert wide.tile[0] < photo.tile[0]
     for cut in (photo, wide):
-        assert cut.fed_pixels < 1.6 * cut.height * cut.width
+        assert cut.input_pixels < 1.6 * cut.height * cut.width
     # Whoever has more gets no larger tiles than those that are fast.
     lavish = plan(network, 3000, 4000, sample_bytes=3, memory=PLENTY)
     assert 2**20 < lavish.tile[0] * lavish.tile[1] <= 2**21
@@ -396,12 +396,12 @@ def test_networks_that_see_everything_take_the_whole_or_say_what_they_need() -> 
     everywhere = card(size_multiple=4, bytes_per_pixel=1000)
     assert plan(everywhere, 2001, 1501, sample_bytes=1, memory=PLENTY).tile == (2004, 1504)
     with pytest.raises(
-        InputError, match=r"needs 2,\d{3} MiB .* 1501x2001 pixels, which it can only take in one "
+        InputError, match=r"needs 2,\d{3} MiB .* 1501x2001 pixels, which it cannot process in tiles"
     ):
         plan(everywhere, 2001, 1501, sample_bytes=1, memory=100 * 2**20)
     fixed = card(size=(28, 20))
     assert plan(fixed, 28, 20, sample_bytes=1, memory=PLENTY).tiles == 1
-    with pytest.raises(InputError, match="takes images of 20x28 pixels, this one has 28x20"):
+    with pytest.raises(InputError, match="accepts images of 20x28 pixels, this one has 28x20"):
         plan(fixed, 20, 28, sample_bytes=1, memory=PLENTY)
 
 

@@ -99,7 +99,7 @@ def test_request_sets_the_range_of_floats(server: RunningServer, tmp_path: Path)
     refused = server.send(content, name="f.tif", model=QUICK)
     assert refused.status_code == 422
     message = refused.json()["detail"]
-    assert message.startswith("f.tif has float32 samples, whose range only you know")
+    assert message.startswith("f.tif has float32 samples of unknown intensity range")
     half = server.send(content, name="f.tif", model=QUICK, black=3)
     assert half.status_code == 400
     assert half.json()["detail"] == "expected both black and white, or neither"

@@ -274,7 +274,7 @@ def test_floats_require_an_intensity_range(
     select_model(visit, QUICK)
     visit.choose({"f.tif": web_images.floats()})
     visit.states("failed")
-    expect(visit("#ended-text")).to_contain_text("whose range only you know")
+    expect(visit("#ended-text")).to_contain_text("of unknown intensity range")
     visit("#set-range").click()
     expect(visit("#black")).to_be_focused()
     visit("#black").fill("0")

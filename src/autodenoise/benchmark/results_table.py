@@ -17,7 +17,7 @@ from autodenoise.benchmark.denoisers import is_model
 from autodenoise.benchmark.protocol import EARLIER_PROTOCOLS, PROTOCOL
 from autodenoise.errors import OutputError
 from autodenoise.files import make_folder, write_text
-from autodenoise.journal import Journal
+from autodenoise.locks import LockedFile
 from autodenoise.system import environment
 
 if TYPE_CHECKING:
@@ -182,11 +182,11 @@ class ResultsFolder:
         self._dataset = dataset
         self._rows: dict[tuple[str, str, str, str], ResultRow] = {}
         self._check()
-        self._journal = Journal(folder / ROWS_FILE)
+        self._file = LockedFile(folder / ROWS_FILE)
         try:
-            lines = list(self._journal.lines())
+            lines = list(self._file.lines())
             if not lines:
-                self._journal.append(_csv_line(_COLUMNS))
+                self._file.append(_csv_line(_COLUMNS))
             names = {image.name for image in dataset.images}
             for line in lines:
                 # Skips the header, damaged rows, and rows of other images.
@@ -203,14 +203,14 @@ class ResultsFolder:
             if self._identities != content.get("identities"):
                 self._write({**content, "identities": self._identities})
         except BaseException:
-            self._journal.close()
+            self._file.close()
             raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._journal.close()
+        self._file.close()
 
     def __contains__(self, key: tuple[str, str, str, str]) -> bool:
         return key in self._rows
@@ -221,7 +221,7 @@ class ResultsFolder:
             self.environments.append(self._environment)
             self._write({**self._read(), "environments": self.environments})
         cells = row.to_csv()
-        self._journal.append(_csv_line(cells))
+        self._file.append(_csv_line(cells))
         # Rounded as in the file, so that a later process computes the same averages.
         self._rows[row.key] = ResultRow.from_csv(cells)
 

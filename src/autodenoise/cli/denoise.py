@@ -105,7 +105,7 @@ def denoise(
     suffix = None if file_format is None else f".{file_format.lower().removeprefix('.')}"
     loaded = runtime.load(model)
     if folder is not None:
-        target = runtime.beside(folder) if output is None else Path(output)
+        target = runtime.default_output(folder) if output is None else Path(output)
     if dry_run:
         runtime.check_suffix(suffix)
         sources = files
@@ -131,7 +131,7 @@ def denoise(
         else:
             summary = runtime.denoise_files(
                 loaded,
-                runtime.place(files, output, suffix),
+                runtime.output_pairs(files, output, suffix),
                 options,
                 overwrite=overwrite,
                 jobs=jobs,
@@ -157,9 +157,9 @@ def _print_plan(model: Model, sources: list[Path], options: DenoiseOptions) -> N
             continue
         # Time one tile for all files.
         pace = runtime.pace(model, seen.plan) if pace is None else pace
-        took = pace * seen.fed_pixels
+        took = pace * seen.input_pixels
         seconds += took
-        image, plan = seen.picture, seen.plan
+        image, plan = seen.file, seen.plan
         pages = f", {image.pages:,} pages" if image.pages > 1 else ""
         tiles = plan.tiles * image.pages
         typer.echo(

@@ -223,10 +223,10 @@ class DenoisingProgress(_Bars):
                 f"{what}{': ' if what else ''}{count}{_megapixels(summary.pixels)} "
                 f"{self._settings}, {summary.seconds:.2f} s, {_megapixels(speed)}/s"
             )
-        if summary.kept:
-            self._print(f"{_images(summary.kept)} unchanged since the last run")
+        if summary.unchanged:
+            self._print(f"{_images(summary.unchanged)} unchanged since the last run")
         skipped: dict[str, list[str]] = {}
-        for file in summary.passed_over:
+        for file in summary.skipped:
             skipped.setdefault(file.reason, []).append(file.name)
         for reason, names in skipped.items():
             more = f" and {len(names) - _MAX_NAMES:,} more" if len(names) > _MAX_NAMES else ""

@@ -22,7 +22,7 @@ from autodenoise.errors import Interrupted, MissingExtra, OutputError, UsageErro
 from autodenoise.export.from_onnx import initialize_from
 from autodenoise.export.to_onnx import export
 from autodenoise.files import make_folder, quoted, write_text
-from autodenoise.journal import Journal
+from autodenoise.locks import LockedFile
 from autodenoise.noise import Compose
 from autodenoise.runs.callbacks import CallbackList
 from autodenoise.runs.estimation import estimate_quality, noise_warnings
@@ -328,7 +328,7 @@ def _finish(prepared: PreparedRun, report: TrainingCallback | None, *, tensorboa
     with contextlib.ExitStack() as lock:
         if is_first:
             # Two processes that write the same checkpoints would undo each other's steps.
-            lock.enter_context(Journal(run.folder / ".lock"))
+            lock.enter_context(LockedFile(run.folder / ".lock"))
         try:
             with contextlib.ExitStack() as files:
                 if tensorboard and is_first:

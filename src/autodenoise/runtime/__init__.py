@@ -1,4 +1,4 @@
-"""Running a model file on arrays and pictures: NumPy, libvips and ONNX Runtime, never torch."""
+"""Run model files on arrays and image files with NumPy, libvips and ONNX Runtime, not torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from autodenoise.runtime.denoising import (
     pace,
     preview,
 )
-from autodenoise.runtime.folders import beside, check_suffix, denoise_folder, place
+from autodenoise.runtime.folders import check_suffix, default_output, denoise_folder, output_pairs
 from autodenoise.runtime.model import MODEL_NAME, Model
 from autodenoise.runtime.models import ModelEntry, find_model, list_models, load
 from autodenoise.runtime.reports import BatchProgress, BatchSummary, FileTask
@@ -33,8 +33,8 @@ __all__ = [
     "Model",
     "ModelEntry",
     "SkippedFile",
-    "beside",
     "check_suffix",
+    "default_output",
     "denoise",
     "denoise_file",
     "denoise_files",
@@ -43,7 +43,7 @@ __all__ = [
     "find_model",
     "list_models",
     "load",
+    "output_pairs",
     "pace",
-    "place",
     "preview",
 ]

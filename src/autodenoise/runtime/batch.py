@@ -1,4 +1,4 @@
-"""Many pictures: each cleaned as if it were alone, whatever happens to the others."""
+"""Denoise many files in parallel; one bad file never stops the batch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from autodenoise.errors import (
     OutputError,
     UsageError,
 )
-from autodenoise.runtime.denoising import DenoiseOptions, DenoiseResult, denoise_file, fixed
+from autodenoise.runtime.denoising import (
+    DenoiseOptions,
+    DenoiseResult,
+    denoise_file,
+    with_memory_limit,
+)
 from autodenoise.runtime.reports import BatchSummary, FileTask
 from autodenoise.signals import stop_requests
 
@@ -32,9 +37,9 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
     Work = Callable[[FileTask, Progress], DenoiseResult | None]
 
-__all__ = ["denoise_all", "denoise_files", "explained"]
+__all__ = ["as_autodenoise_error", "denoise_all", "denoise_files"]
 
-_SIGNAL_SECONDS = 0.1
+_SIGNAL_POLL_SECONDS = 0.1
 
 
 def denoise_files(
@@ -46,35 +51,35 @@ def denoise_files(
     jobs: int = 2,
     report: BatchProgress | None = None,
 ) -> BatchSummary:
-    """Clean pictures, each into a file of its own.
+    """Denoise image files, each into a separate file.
 
     Parameters
     ----------
     model
-        The denoiser, shared by all.
+        The denoiser.
     pairs
-        Source and target of each. A source that is another's target, as where a pattern matches
-        the results of an earlier time, is passed over.
+        Source and target of each file. A source that is the target of another file is skipped, as
+        when a pattern also matches earlier outputs.
     options
-        By default the model's full answer. Its memory is for each picture.
+        By default full strength. The memory limit applies to each file.
     overwrite
-        Replace targets that are there.
+        Replace existing targets.
     jobs
-        How many are in work at once; of no influence on the results.
+        Number of files to denoise in parallel; it does not affect the results.
     report
-        Hears how it goes.
+        Receives progress.
 
     Returns
     -------
-    Summary
-        A picture that fails stops no other, and is told of there.
+    BatchSummary
+        Includes the files that failed; one bad file never stops the batch.
 
     Raises
     ------
     UsageError
         `jobs` is less than 1.
     Interrupted
-        SIGINT or SIGTERM came: pictures in work are given up, those that are done stay.
+        SIGINT or SIGTERM was received. Unfinished files are discarded, finished ones remain.
     """
 
     def work(task: FileTask, progress: Progress) -> DenoiseResult:
@@ -82,19 +87,23 @@ def denoise_files(
             model, task.source, task.target, options, overwrite=overwrite, progress=progress
         )
 
-    options = fixed(options or DenoiseOptions())
+    options = with_memory_limit(options or DenoiseOptions())
     pairs = list(pairs)
-    made_of = {target: source for source, target in pairs if source != target}
-    tasks = [FileTask.of(str(a), a, b) for a, b in pairs if a not in made_of]
-    passed_over = [
-        SkippedFile(str(source), f"the result for {made_of[source]}")
+    source_of = {target: source for source, target in pairs if source != target}
+    tasks = [FileTask.of(str(a), a, b) for a, b in pairs if a not in source_of]
+    skipped = [
+        SkippedFile(str(source), f"it is the output for {source_of[source]}")
         for source, _ in pairs
-        if source in made_of
+        if source in source_of
     ]
-    # Results that are there are in the way of another time.
-    to_go_on = "name those that are left" if not overwrite else "the same command begins anew"
+    # Without --overwrite, existing outputs are errors.
+    resume_hint = (
+        "the same command starts over"
+        if overwrite
+        else "to continue, pass only the remaining files"
+    )
     return denoise_all(
-        tasks, work, jobs=jobs, report=report, to_go_on=to_go_on, passed_over=passed_over
+        tasks, work, jobs=jobs, report=report, resume_hint=resume_hint, skipped=skipped
     )
 
 
@@ -104,25 +113,25 @@ def denoise_all(
     *,
     jobs: int,
     report: BatchProgress | None,
-    to_go_on: str,
+    resume_hint: str,
     failures: Iterable[FailedFile] = (),
-    passed_over: Iterable[SkippedFile] = (),
+    skipped: Iterable[SkippedFile] = (),
 ) -> BatchSummary:
-    """Do all tasks, some at once.
+    """Run all tasks in parallel threads.
 
     Parameters
     ----------
     tasks
-        In the order in which they are begun.
+        In starting order.
     work
-        Cleans one and calls back how many of how many pixels are done, which raises `Interrupted`
-        when it is to give up; gives None where there was nothing to do. Called by several threads.
+        Denoises one file and returns its result, or None if it is already denoised and unchanged.
+        It reports progress to its second argument, which raises `Interrupted` to stop it.
     jobs, report
         See `denoise_files`.
-    to_go_on
-        What somebody has to do who has stopped it.
-    failures, passed_over
-        For the summary, which has them first.
+    resume_hint
+        How to continue after a stop, for the message.
+    failures, skipped
+        Earlier failures and skipped files, for the summary.
 
     Raises
     ------
@@ -130,42 +139,44 @@ def denoise_all(
         See `denoise_files`.
     """
     if jobs < 1:
-        raise UsageError(f"jobs is {jobs}; expected how many pictures to clean at once, 1 or more")
+        raise UsageError(
+            f"jobs is {jobs}; expected the number of files to denoise in parallel, at least 1"
+        )
     begun = time.perf_counter()
     with stop_requests() as stop:
         batch = _Batch(tasks, work, report, stop)
         if report is not None:
             report.found(tasks)
         with ThreadPoolExecutor(jobs) as pool:
-            waiting = [pool.submit(batch.clean, number) for number in range(len(tasks))]
+            waiting = [pool.submit(batch.run, number) for number in range(len(tasks))]
             for future in waiting:
-                # Signals are handled in this thread, which one that comes to another does not wake.
-                while wait([future], _SIGNAL_SECONDS).not_done:
+                # Only this thread handles signals, and a signal to another does not wake it.
+                while wait([future], _SIGNAL_POLL_SECONDS).not_done:
                     pass
-        faults = [error for error in map(Future.exception, waiting) if error is not None]
+        bugs = [error for error in map(Future.exception, waiting) if error is not None]
     summary = BatchSummary(
         results=tuple(result for _, result in sorted(batch.results.items())),
-        kept=batch.kept,
+        unchanged=batch.unchanged,
         failures=(*failures, *(failure for _, failure in sorted(batch.failures.items()))),
-        passed_over=tuple(passed_over),
+        skipped=tuple(skipped),
         seconds=time.perf_counter() - begun,
     )
     if report is not None:
         report.ended(summary)
-    if faults:
-        raise faults[0]
-    done = len(batch.results) + batch.kept
+    if bugs:
+        raise bugs[0]
+    done = len(batch.results) + batch.unchanged
     if stop.is_set() and done + len(batch.failures) < len(tasks):
         raise Interrupted(
             f"stopped with {done:,} of {len(tasks):,} done"
             + (f" and {len(batch.failures):,} failed" if batch.failures else "")
-            + f"; {to_go_on}"
+            + f"; {resume_hint}"
         )
     return summary
 
 
 class _Batch:
-    """The work of several threads, and what came of it by the numbers of the pictures."""
+    """The state that the threads share; results and failures by task number."""
 
     def __init__(
         self,
@@ -175,17 +186,17 @@ class _Batch:
         stop: threading.Event,
     ) -> None:
         self._tasks, self._work, self._report, self._stop = tasks, work, report, stop
-        self._telling = threading.Lock()
+        self._reporting = threading.Lock()
         self._sources = {_identity(t.status) for t in tasks if t.status is not None}
-        self._rivals: dict[str, list[FileTask]] = defaultdict(list)
+        self._same_target: dict[str, list[FileTask]] = defaultdict(list)
         for task in tasks:
-            self._rivals[_folded(task.target)].append(task)
+            self._same_target[_case_folded(task.target)].append(task)
         self.results: dict[int, DenoiseResult] = {}
         self.failures: dict[int, FailedFile] = {}
-        self.kept = 0
+        self.unchanged = 0
 
-    def clean(self, number: int) -> None:
-        """Clean one picture, unless the work is to stop."""
+    def run(self, number: int) -> None:
+        """Run one task, unless a stop was requested."""
         if self._stop.is_set():
             return
         task, report = self._tasks[number], self._report
@@ -194,11 +205,11 @@ class _Batch:
             if self._stop.is_set():
                 raise Interrupted(f"stopped before {task.source} was done")
             if report is not None:
-                with self._telling:
+                with self._reporting:
                     report.pixels(task, done, total)
 
         if report is not None:
-            with self._telling:
+            with self._reporting:
                 report.started(task)
         try:
             self._check(task)
@@ -206,59 +217,55 @@ class _Batch:
         except Interrupted:
             return
         except (AutodenoiseError, OSError, MemoryError, UnicodeEncodeError) as error:
-            # Without its frames, which hold the decoder and its thread.
-            failure = FailedFile(task.name, explained(task.source, error).with_traceback(None))
-            with self._telling:
+            # Without its traceback, whose frames keep the decoder and its thread alive.
+            failure = FailedFile(
+                task.name, as_autodenoise_error(task.source, error).with_traceback(None)
+            )
+            with self._reporting:
                 self.failures[number] = failure
                 if report is not None:
                     report.failed(task, failure.error)
             return
-        with self._telling:
+        with self._reporting:
             if result is None:
-                self.kept += 1
+                self.unchanged += 1
             else:
                 self.results[number] = result
             if report is not None:
                 report.finished(task, result)
 
     def _check(self, task: FileTask) -> None:
-        """Make sure that nothing is lost by writing the target.
-
-        Raises
-        ------
-        InputError, OutputError
-            There is nothing to read, or another picture would be overwritten.
-        """
+        """Check that the source is not empty and the target overwrites no other file."""
         if task.status is not None and not task.size:
             raise InputError(f"{task.source} is empty")
-        rivals = self._rivals[_folded(task.target)]
-        if len(rivals) > 1:
-            names = " and ".join(str(rival.source) for rival in rivals)
-            alike = all(rival.target == task.target for rival in rivals)
-            where = "" if alike else " where upper and lower case are one"
+        same = self._same_target[_case_folded(task.target)]
+        if len(same) > 1:
+            names = " and ".join(str(other.source) for other in same)
+            alike = all(other.target == task.target for other in same)
+            where = "" if alike else " on file systems that ignore case"
             raise OutputError(
-                f"{task.source} is left alone: {names} would both be {task.target}{where}; "
-                "rename one of them"
+                f"{task.source} was not denoised: {names} would both be saved as "
+                f"{task.target}{where}; rename one of them"
             )
         if task.target.exists() and _identity(task.target.stat()) in self._sources:
             raise OutputError(
-                f"{task.target} is itself a picture to be cleaned; choose another name with -o"
+                f"the output {task.target} is also an input; choose another name with -o"
             )
 
 
-def explained(source: Path, error: Exception) -> AutodenoiseError:
-    """Give what went wrong with a picture as one of our own errors."""
+def as_autodenoise_error(source: Path, error: Exception) -> AutodenoiseError:
+    """Return an error of one file as an exception of autodenoise."""
     if isinstance(error, AutodenoiseError):
         return error
     if isinstance(error, MemoryError):
         return InputError(f"not enough memory for {source}; try a smaller --memory, or --jobs 1")
     if isinstance(error, OSError):
         return InputError(f"cannot use {error.filename or source}: {error.strerror or error}")
-    return InputError(f"{source}: its name is not valid UTF-8; rename it")
+    return InputError(f"the name of {source} is not valid UTF-8; rename the file")
 
 
-def _folded(path: Path) -> str:
-    """Give what is equal for paths that some file systems cannot tell apart."""
+def _case_folded(path: Path) -> str:
+    """Return a key that is equal for paths that some file systems do not distinguish."""
     return unicodedata.normalize("NFC", str(path)).casefold()
 
 

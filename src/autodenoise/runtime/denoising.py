@@ -1,4 +1,4 @@
-"""Arrays and picture files through a model: in, clean, out."""
+"""Denoise arrays and image files."""
 
 from __future__ import annotations
 
@@ -44,37 +44,37 @@ __all__ = [
     "DryRun",
     "denoise",
     "denoise_file",
-    "fixed",
     "intensity_range_of",
     "pace",
     "preview",
+    "with_memory_limit",
 ]
 
 
 @dataclass(frozen=True)
 class DenoiseOptions:
-    """How a picture is denoised; what decides the output beside the picture and the model.
+    """How to denoise an image file.
 
     Attributes
     ----------
     strength
-        In [0, 1]: 0 gives the input back, 1 the model's answer, between blends the two.
+        Weight of the model's output in [0, 1]; the rest is the input. 0 copies the input.
     intensity_range
-        The sample values of black and white; None takes them from the samples' type, the file's
-        metadata, or the model's card.
+        The sample values of black and white; by default from the dtype, the file's metadata, or the
+        model's card.
     axes
-        What a file's dimensions are, as in ``ZYX``: pages first, then rows and columns, then the
-        samples of a pixel. These are colours, denoised together, if their letter is S, and
-        pictures of their own under any other. None: pages are pictures, samples are colours.
+        The file's dimensions, such as ``ZYX``: pages first, then rows and columns, then the samples
+        of a pixel. Samples named S are colors and denoised together; under any other letter each
+        is an image of its own. By default pages are images, samples are colors.
     strip_metadata
-        Leave out all but the colour profile and the resolution.
+        Save no metadata except the color profile and the resolution.
     memory
-        Bytes that a picture in work may take; None decides by what is free.
+        Memory limit in bytes for each file; by default depends on the free memory.
 
     Raises
     ------
     UsageError
-        The strength is outside [0, 1], or the axes are no letters of dimensions.
+        The strength is outside [0, 1], or the axes are invalid.
     """
 
     strength: float = 1.0
@@ -89,24 +89,24 @@ class DenoiseOptions:
             _letters(self.axes)
 
 
-def fixed(options: DenoiseOptions) -> DenoiseOptions:
-    """Decide now what memory a picture may take, so that it is the same for all of many."""
+def with_memory_limit(options: DenoiseOptions) -> DenoiseOptions:
+    """Return the options with a memory limit, so that all files of a batch have the same one."""
     budget = memory_budget() if options.memory is None else options.memory
     return dataclasses.replace(options, memory=budget)
 
 
 @dataclass(frozen=True)
 class DenoiseResult:
-    """What was done to one picture.
+    """The result of denoising one file.
 
     Attributes
     ----------
     source, target
-        The files.
+        The input and output files.
     width, height, pages
-        Of the picture.
+        Size of the image.
     seconds
-        From opening the one to closing the other.
+        Time from opening the input to closing the output.
     """
 
     source: Path
@@ -119,22 +119,22 @@ class DenoiseResult:
 
 @dataclass(frozen=True)
 class DryRun:
-    """What denoising a picture would take.
+    """The amount of work to denoise a file.
 
     Attributes
     ----------
-    picture
-        As its header has it.
+    file
+        The opened image file.
     plan
-        The tiles of a page.
-    fed_pixels
-        What the network works on in all pages, its halo and every sample that is denoised alone
-        counted.
+        The tiles of one page.
+    input_pixels
+        Pixels that the network processes on all pages, including halos; channels that are denoised
+        one by one count separately.
     """
 
-    picture: ImageFile
+    file: ImageFile
     plan: Plan
-    fed_pixels: int
+    input_pixels: int
 
 
 def denoise(
@@ -146,39 +146,39 @@ def denoise(
     axes: str | None = None,
     memory: int | None = None,
 ) -> NDArray[Any]:
-    """Denoise an array or a picture file, and give an array.
+    """Denoise an array or an image file, and return an array.
 
     Parameters
     ----------
     image
-        An array of any dimensions, or the path of a picture, which is read upright, with
-        transparency as the last samples of a pixel. uint8, uint16, or floats in [0, 1] nominally:
-        noise may reach outside.
+        An array, or the path of an image file, which is read upright, with transparency as the last
+        samples of a pixel. uint8, uint16, or floats with nominal range [0, 1], which noise may
+        exceed.
     model
-        A denoiser, or what `load` makes one of: by default the model that is shipped for photos.
+        A model, or an argument of `load`; by default the shipped model for photos.
     strength
-        In [0, 1]: 0 gives a copy of the image, 1 the model's answer, between blends the two.
+        Weight of the model's output in [0, 1]; the rest is the input. 0 returns a copy.
     intensity_range
-        The sample values of black and white. By default those of the dtype; of floats and wide
-        integers the model's, if it was trained on such.
+        The sample values of black and white. By default those of the dtype; for floats and wide
+        integers those of the model, if it has them.
     axes
         A letter for each dimension of the array, in order: Y and X are rows and columns, S the
-        colours of a pixel, which are denoised together; along every other, such as Z, T or C, lie
-        pictures that are denoised one by one. Without it, (H, W) and (H, W, colours) are expected.
+        colors of a pixel, which are denoised together. Along all other dimensions, such as Z, T or
+        C, images are denoised one by one. By default the shape must be (H, W) or (H, W, C).
     memory
-        Bytes to work in; by default 600 MiB, or less where little is free.
+        Memory limit in bytes; by default 600 MiB, or less if little is free.
 
     Returns
     -------
     ndarray
-        The clean image, of the same shape and dtype.
+        The denoised image, with the same shape and dtype.
 
     Raises
     ------
     UsageError
         The strength is outside [0, 1], or the axes do not describe the array.
     InputError
-        The picture cannot be read, or picture and model do not fit each other.
+        The file cannot be read, or the image does not fit the model.
 
     Examples
     --------
@@ -188,16 +188,16 @@ def denoise(
     denoiser = model if isinstance(model, Model) else load(model)
     if isinstance(image, np.ndarray):
         return _denoise_array(denoiser, image, strength, intensity_range, axes, memory)
-    picture = images.open_image(Path(image), upright=True)
+    file = images.open_image(Path(image), upright=True)
     options = DenoiseOptions(
         strength=strength, intensity_range=intensity_range, axes=axes, memory=memory
     )
-    with contextlib.closing(images.prefetch(picture.rows())) as decoded:
-        rows = np.concatenate(list(_clean_rows(denoiser, picture, options, decoded)))
-    shape = (picture.pages, picture.height, picture.width, picture.bands)
-    # A page or a band alone is no dimension of its own.
-    kept = [side for index, side in enumerate(shape) if side > 1 or index in (1, 2)]
-    return rows.reshape(kept)
+    with contextlib.closing(images.prefetch(file.rows())) as decoded:
+        rows = np.concatenate(list(_clean_rows(denoiser, file, options, decoded)))
+    shape = (file.pages, file.height, file.width, file.bands)
+    # A single page or band is not a dimension.
+    sides = [side for index, side in enumerate(shape) if side > 1 or index in (1, 2)]
+    return rows.reshape(sides)
 
 
 def _denoise_array(
@@ -211,8 +211,8 @@ def _denoise_array(
     if axes is None:
         if image.ndim not in (2, 3):
             raise UsageError(
-                f"an array of shape {image.shape} can be meant in many ways; say which dimension "
-                'is what, as in axes="ZYX"'
+                f"an array of shape {image.shape} is ambiguous; name its dimensions, as in "
+                'axes="ZYX"'
             )
         return model.denoise(
             image, strength=strength, intensity_range=intensity_range, memory=memory
@@ -225,10 +225,10 @@ def _denoise_array(
     last = [letters.index(letter) for letter in "YXS" if letter in letters]
     ends = range(-len(last), 0)
     clean = np.empty_like(image)
-    pictures, answers = (np.moveaxis(array, last, ends) for array in (image, clean))
-    for place in np.ndindex(pictures.shape[: -len(last)]):
-        answers[place] = model.denoise(
-            pictures[place], strength=strength, intensity_range=intensity_range, memory=memory
+    inputs, outputs = (np.moveaxis(array, last, ends) for array in (image, clean))
+    for index in np.ndindex(inputs.shape[: -len(last)]):
+        outputs[index] = model.denoise(
+            inputs[index], strength=strength, intensity_range=intensity_range, memory=memory
         )
     return clean
 
@@ -237,8 +237,8 @@ def _letters(axes: str) -> str:
     letters = axes.upper()
     if not letters.isalpha() or len(set(letters)) < len(letters) or not {*"YX"} <= {*letters}:
         raise UsageError(
-            f"axes are one letter a dimension, each once, with Y and X among them, as in ZYX or "
-            f"TCYX; got {axes}"
+            f"expected one different letter for each dimension, with Y and X, as in ZYX or TCYX; "
+            f"got {axes}"
         )
     return letters
 
@@ -252,88 +252,88 @@ def denoise_file(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> DenoiseResult:
-    """Clean one picture file into another of the same size, channels and bit depth.
+    """Denoise an image file into another of the same size, channels and bit depth.
 
-    Samples are decoded, denoised and encoded a band of rows at a time, each by a thread of its
-    own, so that a picture may be larger than memory. Pages are pictures of their own.
+    Bands of rows are decoded, denoised and encoded in separate threads, so the image may be larger
+    than memory. Each page is denoised as an image of its own.
 
     Parameters
     ----------
     model
         The denoiser.
     source, target
-        Read and written; the target's ending chooses its format.
+        Input and output; the suffix of the output determines its format.
     options
-        By default the model's full answer.
+        By default full strength.
     overwrite
-        Replace `target` if it is there.
+        Replace an existing `target`.
     progress
-        Told how many of how many pixels are done, now and then. What it raises stops the work.
+        Called with the number of pixels that are done, and of all. Its exceptions stop the work.
 
     Raises
     ------
     InputError
-        The picture cannot be read or does not fit the model.
+        The file cannot be read or does not fit the model.
     OutputError
-        `target` exists already and `overwrite` is not set, or cannot be written, or cannot hold
-        what the picture has.
+        `target` exists and `overwrite` is not set, `target` cannot be written, or its format cannot
+        store the image.
     Interrupted
-        Ctrl-C was pressed; nothing is left of `target`.
+        Ctrl-C was pressed; `target` was not written.
     """
     begun = time.perf_counter()
     options = options or DenoiseOptions()
     if os.path.lexists(target):
         if source.exists() and target.exists() and source.samefile(target):
-            raise OutputError(f"{target} is the picture itself; choose another name with -o")
+            raise OutputError(f"{target} is the input itself; choose another name with -o")
         if not overwrite:
             raise OutputError(
-                f"{target} exists already; choose another name with -o, or allow --overwrite"
+                f"{target} exists already; choose another name with -o, or use --overwrite"
             )
-    picture = images.open_for_saving(source, target, strip_metadata=options.strip_metadata)
-    same_format = picture.format is images.format_of_name(target)
+    file = images.open_for_saving(source, target, strip_metadata=options.strip_metadata)
+    same_format = file.format is images.format_of_name(target)
     try:
         if options.strength == 0 and same_format and not options.strip_metadata:
-            # To decode a JPEG and encode it again would not give back its samples.
+            # Decoding and encoding a JPEG would change its samples.
             with replacing(target) as temporary:
                 shutil.copyfile(source, temporary)
         else:
-            total, done = picture.width * picture.height * picture.pages, 0
+            total, done = file.width * file.height * file.pages, 0
             with (
-                contextlib.closing(images.prefetch(picture.rows())) as rows,
-                images.row_writer(picture, target, strip_metadata=options.strip_metadata) as put,
+                contextlib.closing(images.prefetch(file.rows())) as rows,
+                images.row_writer(file, target, strip_metadata=options.strip_metadata) as write,
             ):
-                for chunk in _clean_rows(model, picture, options, rows):
-                    put(chunk)
+                for chunk in _clean_rows(model, file, options, rows):
+                    write(chunk)
                     done += chunk.shape[0] * chunk.shape[1]
                     if progress:
                         progress(done, total)
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; nothing was written to {target}") from None
     seconds = time.perf_counter() - begun
-    return DenoiseResult(source, target, picture.width, picture.height, picture.pages, seconds)
+    return DenoiseResult(source, target, file.width, file.height, file.pages, seconds)
 
 
 def preview(model: TileDenoiser, source: Path, options: DenoiseOptions | None = None) -> DryRun:
-    """Find out what denoising a picture file would take, from its header.
+    """Plan how to denoise an image file without decoding it.
 
     Raises
     ------
     InputError
-        The picture cannot be read or does not fit the model.
+        The file cannot be read or does not fit the model.
     """
     options = options or DenoiseOptions()
-    picture = images.open_image(source)
-    _, colours, together = _meaning(picture, options, model.card)
-    check_channels(model.card, colours)
-    cut = _cut(model, picture, options)
-    runs = 1 if together and colours == model.card.channels else colours
-    return DryRun(picture, cut, cut.fed_pixels * runs * picture.pages)
+    file = images.open_image(source)
+    _, channels, together = _interpretation(file, options, model.card)
+    check_channels(model.card, channels)
+    tiles = _tiles(model, file, options)
+    runs = 1 if together and channels == model.card.channels else channels
+    return DryRun(file, tiles, tiles.input_pixels * runs * file.pages)
 
 
 def pace(model: Model, plan: Plan) -> float:
-    """Measure the seconds that the network takes for a pixel that it is fed, on one tile."""
+    """Measure the seconds per pixel of the network on one tile."""
     tile = np.full((1, *plan.tile, model.card.channels), 0.5, np.float32)
-    # The first run makes the engine's memory.
+    # The first run allocates memory.
     model.batch(tile)
     begun = time.perf_counter()
     model.batch(tile)
@@ -341,22 +341,22 @@ def pace(model: Model, plan: Plan) -> float:
 
 
 def _clean_rows(
-    model: TileDenoiser, picture: ImageFile, options: DenoiseOptions, rows: Iterator[NDArray[Any]]
+    model: TileDenoiser, file: ImageFile, options: DenoiseOptions, rows: Iterator[NDArray[Any]]
 ) -> Iterator[NDArray[Any]]:
-    """Give the clean rows of a picture, page after page."""
-    intensity_range, colours, together = _meaning(picture, options, model.card)
-    cut = _cut(model, picture, options)
+    """Return the denoised rows of a file, page after page."""
+    intensity_range, channels, together = _interpretation(file, options, model.card)
+    tiles = _tiles(model, file, options)
     pages = (
         denoise_rows(
             model,
-            cut,
-            _rows_of_a_page(rows, picture.height),
+            tiles,
+            _rows_of_a_page(rows, file.height),
             intensity_range=intensity_range,
             strength=options.strength,
-            colours=colours,
+            channels=channels,
             together=together,
         )
-        for _ in range(picture.pages)
+        for _ in range(file.pages)
     )
     return itertools.chain.from_iterable(pages)
 
@@ -367,25 +367,25 @@ def _rows_of_a_page(rows: Iterator[NDArray[Any]], height: int) -> Iterator[NDArr
         yield chunk
 
 
-def _cut(model: TileDenoiser, picture: ImageFile, options: DenoiseOptions) -> Plan:
+def _tiles(model: TileDenoiser, file: ImageFile, options: DenoiseOptions) -> Plan:
     return plan(
         model.card,
-        picture.height,
-        picture.width,
-        sample_bytes=picture.bands * picture.dtype.itemsize,
+        file.height,
+        file.width,
+        sample_bytes=file.bands * file.dtype.itemsize,
         memory=memory_budget() if options.memory is None else options.memory,
     )
 
 
 def intensity_range_of(
-    picture: ImageFile, options: DenoiseOptions, card: Card
+    file: ImageFile, options: DenoiseOptions, card: Card
 ) -> IntensityRange | None:
-    """Give the sample values of black and white; None where nobody knows them."""
-    intensity_range = options.intensity_range or picture.intensity_range
-    if options.intensity_range is not None and picture.white_is_zero:
-        most = np.iinfo(picture.dtype).max
+    """Return the sample values of black and white, or None if they are unknown."""
+    intensity_range = options.intensity_range or file.intensity_range
+    if options.intensity_range is not None and file.white_is_zero:
+        white_value = np.iinfo(file.dtype).max
         intensity_range = IntensityRange(
-            most - options.intensity_range.high, most - options.intensity_range.low
+            white_value - options.intensity_range.high, white_value - options.intensity_range.low
         )
     return (
         IntensityRange(*card.range)
@@ -394,25 +394,25 @@ def intensity_range_of(
     )
 
 
-def _meaning(
-    picture: ImageFile, options: DenoiseOptions, card: Card
+def _interpretation(
+    file: ImageFile, options: DenoiseOptions, card: Card
 ) -> tuple[IntensityRange, int, bool]:
-    """Give the scale, how many samples of a pixel are denoised, and whether together."""
-    intensity_range = intensity_range_of(picture, options, card)
+    """Return the intensity range, the number of channels to denoise, and whether together."""
+    intensity_range = intensity_range_of(file, options, card)
     if intensity_range is None:
         raise InputError(
-            f"{picture.path} has {picture.dtype} samples, whose range only you know; give the "
-            "values of black and white, such as 0 and 4095 (--range 0 4095)"
+            f"{file.path} has {file.dtype} samples of unknown intensity range; pass the values "
+            "of black and white, such as 0 and 4095 (--range 0 4095)"
         )
     if options.axes is None:
-        return intensity_range, picture.colors, True
+        return intensity_range, file.colors, True
     letters = _letters(options.axes)
     pages, last = letters.split("YX") if "YX" in letters else ("", letters)
-    if "YX" not in letters or len(last) > 1 or bool(pages) != (picture.pages > 1):
+    if "YX" not in letters or len(last) > 1 or bool(pages) != (file.pages > 1):
         raise UsageError(
-            f"axes {options.axes} do not describe {picture.path}, which has {picture.pages} "
-            f"page(s) of {picture.bands} sample(s) a pixel: pages come first, then YX, then the "
+            f"axes {options.axes} do not describe {file.path}, which has {file.pages} "
+            f"page(s) of {file.bands} sample(s) a pixel: pages come first, then YX, then the "
             "samples, as in ZYX or ZYXS"
         )
     together = last in ("", "S")
-    return intensity_range, picture.colors if together else picture.bands, together
+    return intensity_range, file.colors if together else file.bands, together

@@ -1,4 +1,4 @@
-"""A folder of pictures into another, again only where something has changed."""
+"""Denoise a folder into another; a second run processes only what has changed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.files import digest, make_folder
 from autodenoise.images import SUFFIXES
 from autodenoise.runtime.batch import denoise_all
-from autodenoise.runtime.denoising import DenoiseOptions, DenoiseResult, denoise_file, fixed
-from autodenoise.runtime.manifest import Making, Manifest
+from autodenoise.runtime.denoising import (
+    DenoiseOptions,
+    DenoiseResult,
+    denoise_file,
+    with_memory_limit,
+)
+from autodenoise.runtime.manifest import Manifest
 from autodenoise.runtime.reports import FileTask
 
 if TYPE_CHECKING:
@@ -25,13 +30,13 @@ if TYPE_CHECKING:
     from autodenoise.runtime.model import Model
     from autodenoise.runtime.reports import BatchProgress, BatchSummary
 
-__all__ = ["beside", "check_suffix", "denoise_folder", "place"]
+__all__ = ["check_suffix", "default_output", "denoise_folder", "output_pairs"]
 
-_WORKSHOP_NAME = ".autodenoise-unfinished"
+_UNFINISHED_NAME = ".autodenoise-unfinished"
 
 
-def beside(source: Path, suffix: str | None = None) -> Path:
-    """Give the name of the result where none is asked for.
+def default_output(source: Path, suffix: str | None = None) -> Path:
+    """Return the default output path.
 
     ``photo.jpg`` becomes ``photo.denoised.jpg``, or another `suffix`, and the folder ``in`` becomes
     ``in.denoised``.
@@ -39,40 +44,42 @@ def beside(source: Path, suffix: str | None = None) -> Path:
     if source.is_dir():
         folder = source if source.name not in ("", "..") else source.resolve()
         if not folder.name:
-            raise UsageError(f"no folder can lie beside {folder}; choose one with -o")
+            raise UsageError(
+                f"{folder} has no parent folder for the output; choose a folder with -o"
+            )
         return folder.with_name(f"{folder.name}.denoised")
     return source.with_name(f"{source.stem}.denoised{suffix or source.suffix}")
 
 
-def place(
+def output_pairs(
     sources: Sequence[Path], output: str | None, suffix: str | None = None
 ) -> list[tuple[Path, Path]]:
-    """Say where the result of each picture goes.
+    """Return the pairs of input and output files.
 
     Parameters
     ----------
     sources
-        The pictures.
+        The image files.
     output
-        A folder, made where it is missing, if there are several pictures, if it ends in a slash, or
-        if it is one; else the one picture's file. None for `beside`.
+        A folder if there are several sources, if it ends in a slash, or if it is an existing
+        folder; else the output file. A missing folder is created. None uses `default_output`.
     suffix
-        The ending of results that are not named in `output`; by default each picture's own.
+        Suffix of outputs that `output` does not name; by default that of each source.
 
     Raises
     ------
     OutputError
-        The folder cannot be made.
+        The folder cannot be created.
     UsageError
-        `suffix` is no picture's, or not that of the one picture's file.
+        `suffix` is not an image format, or differs from the suffix of `output`.
     """
     check_suffix(suffix)
     if output is None:
-        return [(source, beside(source, suffix)) for source in sources]
+        return [(source, default_output(source, suffix)) for source in sources]
     into = Path(output)
     if len(sources) == 1 and not output.endswith(("/", os.sep)) and not into.is_dir():
         if suffix is not None and into.suffix.lower() != suffix.lower():
-            raise UsageError(f"{into} and the format {suffix} do not agree; leave one of them out")
+            raise UsageError(f"{into} does not end in the requested {suffix}; omit one of them")
         return [(sources[0], into)]
     make_folder(into)
     return [(source, into / _renamed(Path(source.name), suffix)) for source in sources]
@@ -90,57 +97,61 @@ def denoise_folder(
     suffix: str | None = None,
     report: BatchProgress | None = None,
 ) -> BatchSummary:
-    """Clean the pictures of a folder into another, again only where something has changed.
+    """Denoise the image files of a folder into another folder.
 
-    A manifest in the target folder remembers what each picture was made from, and how. Stopped at
-    any moment, even by a power cut, the same call goes on. What is in the target folder and was
-    not made so, or from another folder's pictures, or was altered since, is left alone.
+    Files that are already denoised and unchanged are not processed again: a manifest in the target
+    folder records the source and the options of each output. After a stop, even by a power
+    failure, the same call continues. Existing files in the target folder that have another origin,
+    or were changed since, are not overwritten.
 
     Parameters
     ----------
     model, options, jobs, report
         As for `denoise_files`.
     source, target
-        The folders. `target` is made where it is missing, and not looked into if it is in `source`.
+        The folders. `target` is created if it is missing, and not searched if it is in `source`.
     recursive
-        Take the folders in `source` too, and keep their structure.
+        Include subfolders and keep their structure.
     overwrite
-        Replace what else has the name of a result.
+        Replace existing files of any origin.
     suffix
-        The ending of the results, such as ``.png``; by default each picture's own.
+        Suffix of the outputs, such as ``.png``; by default that of each source.
 
     Returns
     -------
-    Summary
-        A picture that fails stops no other, and is told of there.
+    BatchSummary
+        Includes the files that failed; one bad file never stops the batch.
 
     Raises
     ------
     InputError
-        `source` is no folder that can be read, or has no pictures.
+        `source` is not a readable folder, or contains no image files.
     OutputError
-        `target` cannot be written, or another process is at work on it.
+        `target` cannot be written, or another process is using it.
     UsageError
-        `target` is `source`, `suffix` is no picture's, or `jobs` is less than 1.
+        `target` is `source`, `suffix` is not an image format, or `jobs` is less than 1.
     Interrupted
-        SIGINT or SIGTERM came: pictures in work are given up, those that are done stay.
+        SIGINT or SIGTERM was received. Unfinished files are discarded, finished ones remain.
     """
     check_suffix(suffix)
     if target.exists() and source.exists() and target.samefile(source):
-        raise UsageError(f"{target} holds the pictures themselves; choose another folder with -o")
+        raise UsageError(f"the output folder {target} is the input folder; choose another with -o")
     found = scan(source, recursive=recursive, exclude=target)
     if not found.images and not found.failed:
-        others = "".join(f"; {passed.name} is {passed.reason}" for passed in found.skipped[:3])
-        raise InputError(f"{source} has no pictures{others}")
+        skipped = "".join(f"; skipped {s.name}: {s.reason}" for s in found.skipped[:3])
+        raise InputError(f"{source} contains no image files{skipped}")
     tasks = [
         FileTask.of(path.as_posix(), source / path, target / _renamed(path, suffix))
         for path in found.images
     ]
     make_folder(target)
-    options = fixed(options or DenoiseOptions())
+    options = with_memory_limit(options or DenoiseOptions())
+    # The options that affect the output; memory does not.
+    affecting = {k: v for k, v in dataclasses.asdict(options).items() if k != "memory"}
+    making = {"model": digest(model.path), "options": affecting}
     with (
-        Manifest(target, source, _making(model, options)) as manifest,
-        _workshop(target) as workshop,
+        Manifest(target, source, making) as manifest,
+        _unfinished_folder(target) as unfinished,
     ):
 
         def work(task: FileTask, progress: Progress) -> DenoiseResult | None:
@@ -148,15 +159,15 @@ def denoise_folder(
             if manifest.is_done(task, name):
                 return None
             if os.path.lexists(task.target) and not overwrite:
-                _check_ours(task, manifest.made_from(task, name))
-            content, unnamed = digest(task.source), workshop / name
+                _check_origin(task, manifest.made_from(task, name))
+            content, unnamed = digest(task.source), unfinished / name
             make_folder(unnamed.parent)
             try:
                 result = denoise_file(model, task.source, unnamed, options, progress=progress)
             except OutputError as error:
                 raise OutputError(str(error).replace(str(unnamed), str(task.target))) from None
-            # Before it gets its name, so that whenever the process is killed, every picture that
-            # has one is known as ours.
+            # Before the rename, so that the manifest lists every finished file even if the process
+            # is killed in between.
             manifest.add(task, name, content, unnamed)
             _rename(unnamed, task.target)
             return dataclasses.replace(result, target=task.target)
@@ -166,24 +177,28 @@ def denoise_folder(
             work,
             jobs=jobs,
             report=report,
-            to_go_on="run the same command to go on",
+            resume_hint="run the same command to continue",
             failures=found.failed,
-            passed_over=found.skipped,
+            skipped=found.skipped,
         )
 
 
-def _check_ours(task: FileTask, origin: Path | None) -> None:
-    """Check that what has the name of a task's result is an older result of that same task."""
+def _check_origin(task: FileTask, origin: Path | None) -> None:
+    """Check that an existing target is an older output of the same task."""
     if origin == task.source:
         return
-    said = "was not made here, or was altered since" if origin is None else f"is that of {origin}"
-    raise OutputError(f"{task.target} exists already and {said}; --overwrite replaces it")
+    reason = (
+        "was not made by autodenoise, or was changed since"
+        if origin is None
+        else f"is the output for {origin}"
+    )
+    raise OutputError(f"{task.target} exists already and {reason}; --overwrite replaces it")
 
 
 @contextlib.contextmanager
-def _workshop(target: Path) -> Iterator[Path]:
-    """Give a folder for pictures that have no name yet; what a killed process left goes."""
-    folder = target / _WORKSHOP_NAME
+def _unfinished_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty folder for unfinished files, and remove it at the end."""
+    folder = target / _UNFINISHED_NAME
     shutil.rmtree(folder, ignore_errors=True)
     make_folder(folder)
     try:
@@ -200,22 +215,12 @@ def _rename(file: Path, target: Path) -> None:
         raise OutputError(f"cannot write {target}: {error.strerror}") from error
 
 
-def _making(model: Model, options: DenoiseOptions) -> Making:
-    said = dataclasses.asdict(options)
-    del said["memory"]  # decides how, and not what
-    return Making(digest(model.path), said)
-
-
 def check_suffix(suffix: str | None) -> None:
-    """Check that an ending is a picture's, or none.
-
-    Raises
-    ------
-    UsageError
-        It is another.
-    """
+    """Raise `UsageError` unless the suffix is None or that of a supported image format."""
     if suffix is not None and suffix.lower() not in SUFFIXES:
-        raise UsageError(f"the ending {suffix} is none of {', '.join(sorted(SUFFIXES))}")
+        raise UsageError(
+            f"unsupported suffix {suffix}; expected one of {', '.join(sorted(SUFFIXES))}"
+        )
 
 
 def _renamed(path: Path, suffix: str | None) -> Path:

@@ -1,4 +1,4 @@
-"""A target folder's memory: which pictures in it were made from what."""
+"""The manifest of an output folder: which file was made from what, and how."""
 
 from __future__ import annotations
 
@@ -12,48 +12,32 @@ from typing import TYPE_CHECKING, Any, Self
 
 from autodenoise.discovery import MANIFEST_NAME
 from autodenoise.files import digest
-from autodenoise.journal import Journal
+from autodenoise.locks import LockedFile
 
 if TYPE_CHECKING:
     import os
 
     from autodenoise.runtime.reports import FileTask
 
-__all__ = ["MANIFEST_NAME", "Making", "Manifest", "ManifestEntry"]
-
-
-@dataclass(frozen=True)
-class Making:
-    """How pictures are made, as far as it decides their bytes.
-
-    Attributes
-    ----------
-    model
-        Digest of the model file.
-    options
-        What `runtime.Options` says, as JSON has it.
-    """
-
-    model: str
-    options: dict[str, Any]
+__all__ = ["MANIFEST_NAME", "Manifest", "ManifestEntry"]
 
 
 @dataclass(frozen=True)
 class ManifestEntry:
-    """One line: a picture that was made.
+    """One line of a manifest: a denoised file.
 
     Attributes
     ----------
     folder
-        The source folder, whole.
+        The absolute path of the source folder.
     source, target
-        Names in the source folder and in the target folder, with ``/`` between their parts.
+        Paths relative to the source and target folder, with ``/`` as separator.
     input, output
-        Digests of the two files.
+        SHA-256 of the two files.
     input_stamp, output_stamp
-        Size and times by which an untouched file is known without reading it.
+        Size and times, to recognize an unchanged file without reading it.
     making
-        The model and the options.
+        SHA-256 of the model file and the options, under ``model`` and ``options``.
     """
 
     folder: str
@@ -63,39 +47,39 @@ class ManifestEntry:
     output: str
     input_stamp: tuple[int, ...]
     output_stamp: tuple[int, ...]
-    making: Making
+    making: dict[str, Any]
 
 
 class Manifest:
-    """The manifest of a target folder, which one process at a time may hold.
+    """The manifest of an output folder, locked by one process.
 
-    A JSON line for each picture, on disk before the picture gets its name: so whatever has a name
-    and the digest of a line is ours, whenever the process was killed, and a line whose picture is
-    missing only says that it is to be made again.
+    It contains a JSON line for each file, written before the file gets its final name. So even
+    after a kill, every file that autodenoise made matches a line; a line without a file does no
+    harm, the file is made again.
 
     Parameters
     ----------
     folder
-        The target folder, which exists.
+        The existing output folder.
     source
         The source folder.
     making
-        How pictures are made this time.
+        Model digest and options of this run, as in `ManifestEntry`.
 
     Raises
     ------
     OutputError
-        Another process holds it, or it cannot be written.
+        Another process has locked it, or it cannot be written.
     """
 
-    def __init__(self, folder: Path, source: Path, making: Making) -> None:
+    def __init__(self, folder: Path, source: Path, making: dict[str, Any]) -> None:
         self._source, self._making = str(source.resolve()), making
         self._entries: dict[str, list[ManifestEntry]] = {}
         self._adding = threading.Lock()
-        self._journal = Journal(folder / MANIFEST_NAME)
-        for line in self._journal.lines():
-            # A line that somebody damaged is as good as none: its picture is not known as ours,
-            # so it is left alone.
+        self._file = LockedFile(folder / MANIFEST_NAME)
+        for line in self._file.lines():
+            # Damaged lines are ignored: their files count as not written by autodenoise, and are
+            # not overwritten.
             with contextlib.suppress(ValueError, TypeError, KeyError):
                 self._remember(_parse(line))
 
@@ -103,13 +87,13 @@ class Manifest:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._journal.close()
+        self._file.close()
 
     def _remember(self, entry: ManifestEntry) -> None:
         self._entries.setdefault(entry.target, []).append(entry)
 
     def is_done(self, task: FileTask, name: str) -> bool:
-        """Tell whether its target, which is called `name` here, is what would be made again."""
+        """Return whether the target `name` exists and would be made again identically."""
         source, target = task.source, task.target
         if name not in self._entries or not target.is_file():
             return False
@@ -121,19 +105,16 @@ class Manifest:
             return True
         if digest(source) != last.input or digest(target) != last.output:
             return False
-        # Copied or touched, with nothing changed: known by its new place and times from now on.
+        # Copied or touched, but unchanged: record the new location and times.
         again = dataclasses.replace(last, folder=self._source, input_stamp=seen, output_stamp=made)
         self._add(again)
         return True
 
     def made_from(self, task: FileTask, name: str) -> Path | None:
-        """Tell which picture a task's target, called `name` here, was made from.
+        """Return the file that the target `name` was made from.
 
-        Returns
-        -------
-        Path
-            The task's own, if it is the same picture or another version of it. None if the target
-            was not made here, or is no longer as it was made.
+        This is the task's source if it is the same file, or a copy or an older version of it. None
+        if autodenoise did not make the target, or if the target was changed since.
         """
         entries = self._entries.get(name, ())
         if not entries or not task.target.is_file():
@@ -148,18 +129,18 @@ class Manifest:
         return Path(last.folder) / last.source
 
     def add(self, task: FileTask, name: str, content: str, made: Path) -> None:
-        """Note a picture that is about to get its name.
+        """Record a finished file before it is renamed to its target.
 
         Parameters
         ----------
         task
-            As it was before it was read.
+            The task, with the status of the source before it was read.
         name
-            Its target, from the folder.
+            The target, relative to the output folder.
         content
-            Digest of its source.
+            SHA-256 of the source.
         made
-            The finished file, which only has to be renamed.
+            The finished file under its temporary name.
 
         Raises
         ------
@@ -173,27 +154,26 @@ class Manifest:
     def _add(self, entry: ManifestEntry) -> None:
         line = json.dumps(dataclasses.asdict(entry)).encode()
         with self._adding:
-            self._journal.append(line)
+            self._file.append(line)
             self._remember(entry)
 
 
 def _input_stamp(status: os.stat_result | None) -> tuple[int, ...]:
     if status is None:
         return ()
-    # Unpacking an archive can bring another picture of the same size and time; the time at which
-    # the file system itself saw the last change cannot be set.
+    # An unpacked archive may contain another file of the same size and modification time; programs
+    # cannot set the change time.
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _output_stamp(path: Path) -> tuple[int, ...]:
-    # Without the file system's own time, which renaming changes.
+    # Without the change time, which renaming updates.
     status = path.stat()
     return status.st_size, status.st_mtime_ns
 
 
 def _parse(line: bytes) -> ManifestEntry:
     values = json.loads(line)
-    values["making"] = Making(**values["making"])
     for stamp in ("input_stamp", "output_stamp"):
         values[stamp] = tuple(values[stamp])
     return ManifestEntry(**values)

@@ -150,7 +150,7 @@ class Model:
             [samples],
             intensity_range=intensity_range or _intensity_range(samples, self.card),
             strength=strength,
-            colours=channels,
+            channels=channels,
         ):
             clean[done : done + len(rows)] = rows
             done += len(rows)

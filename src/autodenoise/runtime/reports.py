@@ -1,4 +1,4 @@
-"""What is told of many pictures: to whoever watches, and at the end."""
+"""Progress and results of denoising many files."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["BatchProgress", "BatchSummary", "FileTask"]
 
 @dataclass(frozen=True)
 class FileTask:
-    """A picture to clean.
+    """An image file to denoise.
 
     Attributes
     ----------
     name
-        What it is called in reports.
+        Its name in reports.
     source, target
-        The files.
+        The input and output files.
     status
-        What the file system says of the source; None if it cannot be found.
+        The result of ``source.stat()``, or None if it failed.
     """
 
     name: str
@@ -39,7 +39,7 @@ class FileTask:
 
     @classmethod
     def of(cls, name: str, source: Path, target: Path) -> Self:
-        """Look at the source."""
+        """Create a task with the current status of the source."""
         try:
             return cls(name, source, target, source.stat())
         except OSError:
@@ -47,81 +47,75 @@ class FileTask:
 
     @property
     def size(self) -> int:
-        """Bytes of the source."""
+        """Size of the source in bytes."""
         return 0 if self.status is None else self.status.st_size
 
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """What became of many pictures.
+    """The result of denoising many files.
 
     Attributes
     ----------
     results
-        Those that were cleaned.
-    kept
-        How many had been cleaned before, with nothing changed since.
+        One for each denoised file.
+    unchanged
+        Number of files that were already denoised and have not changed since.
     failures
-        Those that could not be.
-    passed_over
-        What was there beside pictures.
+        Files that could not be denoised.
+    skipped
+        Files that are not images, or are not used.
     seconds
-        For all of it.
+        Total time.
     """
 
     results: tuple[DenoiseResult, ...]
-    kept: int
+    unchanged: int
     failures: tuple[FailedFile, ...]
-    passed_over: tuple[SkippedFile, ...]
+    skipped: tuple[SkippedFile, ...]
     seconds: float
 
     @property
     def pixels(self) -> int:
-        """Pixels that were cleaned, of all pages."""
+        """Number of denoised pixels on all pages."""
         return sum(result.width * result.height * result.pages for result in self.results)
 
     @property
     def error(self) -> AutodenoiseError | None:
-        """One error for all failures, with a line for each; None if there are none.
+        """One error with a line for each failure; None if there are none.
 
-        An `OutputError` if only outputs are at fault, else an `InputError`. The only picture's own
-        error where there was but one picture.
+        An `OutputError` if all failures are, else an `InputError`. The original error if there was
+        only one file.
         """
         if not self.failures:
             return None
-        asked = len(self.results) + self.kept + len(self.failures)
-        if asked == 1:
+        total = len(self.results) + self.unchanged + len(self.failures)
+        if total == 1:
             return self.failures[0].error
         outputs = all(isinstance(failure.error, OutputError) for failure in self.failures)
-        lines = [f"{len(self.failures):,} of {asked:,} pictures could not be denoised:"]
-        # A line each, even where a file's name has several.
+        lines = [f"{len(self.failures):,} of {total:,} files could not be denoised:"]
+        # One line each, even if a file name contains line breaks.
         lines += [f"  {str(failure.error).replace(chr(10), ' ')}" for failure in self.failures]
         return (OutputError if outputs else InputError)("\n".join(lines))
 
 
 class BatchProgress(Protocol):
-    """Hears how the work goes, from several threads but never from two at once."""
+    """Callbacks of a batch; called from several threads, one at a time."""
 
     def found(self, tasks: Sequence[FileTask]) -> None:
-        """Take all that are to be cleaned."""
-        ...
+        """Receive all tasks before the first one starts."""
 
     def started(self, task: FileTask) -> None:
-        """Take a picture whose turn it is."""
-        ...
+        """Receive a task that starts."""
 
     def pixels(self, task: FileTask, done: int, total: int) -> None:
-        """Take how many of its pixels are done."""
-        ...
+        """Receive how many pixels of a file are done."""
 
     def finished(self, task: FileTask, result: DenoiseResult | None) -> None:
-        """Take a picture that is done; without a result it was done before."""
-        ...
+        """Receive the result of a task; None if the file was already denoised and unchanged."""
 
     def failed(self, task: FileTask, error: AutodenoiseError) -> None:
-        """Take a picture that cannot be done."""
-        ...
+        """Receive the error of a failed task."""
 
     def ended(self, summary: BatchSummary) -> None:
-        """Take what became of all of them, also if the work was stopped."""
-        ...
+        """Receive the summary, also if the batch was stopped."""

@@ -23,8 +23,8 @@ from autodenoise.errors import AutodenoiseError, InputError, Interrupted
 from autodenoise.files import size_of
 from autodenoise.images import SUFFIXES, IntensityRange, preview
 from autodenoise.runtime import DenoiseOptions
-from autodenoise.runtime.batch import explained
-from autodenoise.runtime.denoising import fixed, intensity_range_of
+from autodenoise.runtime.batch import as_autodenoise_error
+from autodenoise.runtime.denoising import intensity_range_of, with_memory_limit
 from autodenoise.web.cache import CachedModel, ModelCache, RecordingModel
 from autodenoise.web.errors import DiskFull, NotFound
 
@@ -104,7 +104,7 @@ class Job:
         self.tiles_done, self._start = 0, 0.0
         self.last_used = time.monotonic()
         self.folder, self._source = folder, folder / SOURCE_NAME
-        self._options = fixed(options)
+        self._options = with_memory_limit(options)
         self._stop = threading.Event()
         self._users, self._removed = 0, False
         self._user_lock = threading.Lock()
@@ -126,14 +126,14 @@ class Job:
             default = suffix or self._default_suffix()
             self._result = folder / f"result{default}"
             self._rotated = images.open_for_saving(self._source, self._result).rotated
-        self.tiles = plan.fed_pixels // (plan.plan.tile[0] * plan.plan.tile[1])
+        self.tiles = plan.input_pixels // (plan.plan.tile[0] * plan.plan.tile[1])
         preview_range = self.display_range or intensity_range
         full_range = IntensityRange.for_dtype(self.file.dtype)
         self._preview_range = None if preview_range == full_range else preview_range
         default_format = images.format_of_name(self._result)
         others = (form for form in images.writable_formats(self.file) if form is not default_format)
         self.suffixes = [default, *(form.suffixes[0] for form in others)]
-        cache_bytes = plan.fed_pixels * model.card.channels * np.dtype(np.float32).itemsize
+        cache_bytes = plan.input_pixels * model.card.channels * np.dtype(np.float32).itemsize
         self._cache = folder / "cache" if cache_bytes <= max_cache_bytes else None
 
     def _default_suffix(self) -> str:
@@ -331,7 +331,7 @@ class Job:
             raise self._client_error(error) from None
 
     def _client_error(self, error: Exception) -> AutodenoiseError:
-        converted = explained(self._source, error)
+        converted = as_autodenoise_error(self._source, error)
         paths = re.escape(str(self.folder)) + r"[/\\][\w.-]+"
         return type(converted)(re.sub(paths, lambda _: self.name, str(converted)))
 

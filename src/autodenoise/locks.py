@@ -1,4 +1,4 @@
-"""A file of lines that only grows, and that one process at a time may hold."""
+"""Files that one process at a time may append to."""
 
 from __future__ import annotations
 
@@ -18,35 +18,41 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["Journal"]
+__all__ = ["LockedFile"]
 
 
-class Journal:
-    """Lines on disk, each there for good before `append` returns.
+class LockedFile:
+    """A file of lines, locked while it is open; each line is on disk when `append` returns.
 
-    A last line that was cut off, as when the power goes, is none, and is taken out of the file.
+    The file itself is locked, so no lock file is left behind. The operating system releases the
+    lock when the process ends, even if it is killed. An incomplete last line, as a power failure
+    leaves it, is removed.
 
     Parameters
     ----------
     path
-        Made if it is missing; its folder exists.
+        Created if it is missing; its folder must exist.
 
     Raises
     ------
     OutputError
-        Another process holds it, or it cannot be written.
+        Another process has locked the file, or it cannot be written.
     """
+
+    # Not filelock: it truncates the file that it locks, so it would need a second file.
 
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            # Unbuffered: what failed to be written is not tried again when the file is closed.
+            # Unbuffered, so that closing the file does not retry a failed write.
             self._file = path.open("ab+", buffering=0)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
         try:
             self._lock()
-            self._cut_off()
+            content = self._read()
+            if content and not content.endswith(b"\n"):
+                self._file.truncate(content.rfind(b"\n") + 1)
         except BaseException:
             self._file.close()
             raise
@@ -58,26 +64,26 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the file and release the lock."""
         self._file.close()
 
     def lines(self) -> Iterator[bytes]:
-        """Read the lines that are in the file; they come without their ends."""
+        """Yield the lines of the file without their line breaks."""
         for line in io.BytesIO(self._read()):
             yield line.removesuffix(b"\n")
 
     def append(self, line: bytes) -> None:
-        """Add a line, which comes without its end.
+        """Add a line, passed without its line break, and wait until it is on disk.
 
         Raises
         ------
         OutputError
-            The disk is full; nothing of the line is in the file.
+            The disk is full; the file is unchanged.
         """
         end = os.fstat(self._file.fileno()).st_size
         try:
             rest = line + b"\n"
-            while rest:  # a disk that fills up takes a part, and refuses the next
+            while rest:  # a disk that fills up accepts a part of the line
                 rest = rest[self._file.write(rest) :]
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -85,27 +91,20 @@ class Journal:
             raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
 
     def _lock(self) -> None:
-        # The kernel's, which goes when the process does, however that ends.
         try:
             if sys.platform == "win32":
-                # A byte far behind the end: such a lock keeps others from reading what it covers.
+                # Lock a byte far behind the end: others cannot read locked bytes.
                 self._file.seek(1 << 40)
                 msvcrt.locking(self._file.fileno(), msvcrt.LK_NBLCK, 1)
             else:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             raise OutputError(
-                f"another autodenoise is at work on {self._path.parent}; wait until it is done, "
+                f"another autodenoise process is using {self._path.parent}; wait until it is done, "
                 "or choose another folder with -o"
             ) from None
         except OSError as error:
             raise OutputError(f"cannot lock {self._path}: {error.strerror}") from error
-
-    def _cut_off(self) -> None:
-        content = self._read()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            self._file.truncate(whole)
 
     def _read(self) -> bytes:
         self._file.seek(0)
