@@ -21,14 +21,14 @@ CROWD = [
 ]
 
 
-def test_no_name_lies_on_another() -> None:
+def test_names_do_not_overlap() -> None:
     figure = quality_against_speed({"one": CROWD, "$other_": CROWD[:1]}, "Quality")
     figure.canvas.draw()
     first, second = figure.axes
     names = [child for child in first.get_children() if isinstance(child, Annotation)]
     assert [name.get_text() for name in names][:2] == ["photo-fast", "photo-fast-int8"]
     assert names[-1].get_text().endswith("long/path/model.onnx")
-    # The text's own box, without the line to its point.
+    # Measure the text without the line to its point.
     boxes = [name.get_window_extent().shrunk(0.98, 0.6) for name in names]
     for name in names:
         name.arrow_patch = None
@@ -40,7 +40,7 @@ def test_no_name_lies_on_another() -> None:
 
 
 @pytest.mark.parametrize("slowest", [0.001, 0.05, 2, 9])
-def test_no_number_of_an_axis_lies_on_another(slowest: float) -> None:
+def test_tick_labels_do_not_overlap(slowest: float) -> None:
     points = [Point("slow", slowest, 30, False), Point("fast", 20, 31, True)]
     figure = quality_against_speed({"one": points}, "Quality")
     figure.canvas.draw()
@@ -54,7 +54,7 @@ def test_no_number_of_an_axis_lies_on_another(slowest: float) -> None:
         assert not one.overlaps(other)
 
 
-def test_the_same_figure_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_equal_figures_are_saved_as_equal_bytes(tmp_path: Path) -> None:
     for name in ("a.svg", "b.svg"):
         figures.save(quality_against_speed({"one": CROWD}, "Quality"), tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()

@@ -20,7 +20,7 @@ def texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in drawn]
 
 
-def test_heights_follow_the_axis() -> None:
+def test_heights_and_ticks_match_the_scale_of_the_axis() -> None:
     assert [RATE.height(value) for value in RATE.values] == pytest.approx([0, 0.5, 1])
     assert Axis("x", (), 8, 64).height(22) == pytest.approx(0.25)
     assert KIND.height(1) == 1
@@ -29,7 +29,7 @@ def test_heights_follow_the_axis() -> None:
     assert KIND.ticks() == [(0, "adam"), (1, "muon")]
 
 
-def test_the_best_trial_stands_out_and_one_without_a_loss_ends_early() -> None:
+def test_best_trial_is_highlighted_and_stopped_trial_is_dashed() -> None:
     figure = parallel_coordinates([RATE, KIND], [0.3, 0.1, None])
     lines = list(figure.axes[0].lines)
     best = max(lines, key=lambda line: line.get_linewidth())
@@ -41,10 +41,10 @@ def test_the_best_trial_stands_out_and_one_without_a_loss_ends_early() -> None:
     dashed = [line for line in lines if line.is_dashed()]
     assert len(dashed) == 1
     np.testing.assert_allclose(np.asarray(dashed[0].get_ydata()), [1, 1])
-    said = texts(figure)
-    assert "2 trials, lowest validation loss 0.1000" in said
-    assert any("1 given up" in text for text in said)
-    assert {"learning_rate", "kind", "adam", "muon", "val_loss"} <= set(said)
+    drawn_texts = texts(figure)
+    assert "2 trials, lowest validation loss 0.1000" in drawn_texts
+    assert any("1 given up" in text for text in drawn_texts)
+    assert {"learning_rate", "kind", "adam", "muon", "val_loss"} <= set(drawn_texts)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,9 @@ def test_the_best_trial_stands_out_and_one_without_a_loss_ends_early() -> None:
         ([Axis("widths", (0, 1), 0, 1, choices=("[1024, 512, 256, 128]", "[8]"))] * 6, [0.5, None]),
     ],
 )
-def test_nothing_is_cut_off(axes: list[Axis], losses: list[float | None], tmp_path: Path) -> None:
+def test_drawing_stays_inside_the_figure(
+    axes: list[Axis], losses: list[float | None], tmp_path: Path
+) -> None:
     figures.save(parallel_coordinates(axes, losses), tmp_path / "a.png")
     shares = {"reconstruct.optimizer.learning_rate": 1.0, "width": 0.0}
     figures.save(importances(shares), tmp_path / "b.png")
@@ -67,7 +69,7 @@ def test_nothing_is_cut_off(axes: list[Axis], losses: list[float | None], tmp_pa
         assert (pixels < 128).any()
 
 
-def test_a_bar_is_as_long_as_its_share() -> None:
+def test_bar_length_is_proportional_to_share() -> None:
     figure = importances({"learning_rate": 0.75, "width": 0.25})
     long, short = (bar.get_extents().width for bar in figure.axes[0].patches)
     assert long == pytest.approx(3 * short)

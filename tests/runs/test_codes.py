@@ -10,7 +10,7 @@ import autodenoise
 from autodenoise import images, runs
 from autodenoise.data.dataset import DataSpec, load
 from autodenoise.errors import InputError, OutputError, UsageError
-from autodenoise.plots.code_map import flatten
+from autodenoise.plots.code_map import project_codes
 from autodenoise.runs.run import to_images
 
 SETTINGS = [
@@ -55,7 +55,7 @@ def test_codes_of_a_dataset_have_labels_and_a_map(folder: Path, tmp_path: Path) 
     assert names[:2].tolist() == ["000", "001"]
     assert len(Image.open(chart).convert("RGB").getcolors(1 << 20) or []) > 10
     # Neighbours in the plane are mostly of one class, which t-SNE was not told.
-    plane, _ = flatten(codes)
+    plane, _ = project_codes(codes)
     distances = np.square(plane[:, None] - plane[None]).sum(2)
     np.fill_diagonal(distances, np.inf)
     assert (labels[distances.argmin(1)] == labels).mean() > 0.8
@@ -63,7 +63,7 @@ def test_codes_of_a_dataset_have_labels_and_a_map(folder: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("shape", [(1, 5), (2, 5), (9, 1), (12, 1), (12, 2), (12, 2, 2)])
 def test_codes_of_any_shape_can_be_mapped(shape: tuple[int, ...]) -> None:
-    plane, _ = flatten(np.random.default_rng(0).random(shape, np.float32))
+    plane, _ = project_codes(np.random.default_rng(0).random(shape, np.float32))
     assert plane.shape == (shape[0], 2)
     assert plane.min() >= 0
     assert plane.max() <= 1

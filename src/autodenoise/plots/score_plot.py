@@ -1,4 +1,4 @@
-"""Quality against speed, as a figure."""
+"""Plot the quality of denoisers against their speed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Point", "quality_against_speed"]
 
-# Inches: a panel's axes, what is left and right of them, above and below.
+# Inches: the axes of a panel and the margins around them.
 _WIDE, _TALL, _LEFT, _RIGHT, _ABOVE, _BELOW = 4.2, 3.3, 0.75, 0.35, 0.75, 0.6
-_LINE, _LETTER, _APART, _MARK = 0.14, 0.068, 0.09, 0.06
-_LONGEST = 26
-# Where a name is tried, from its point's height.
-_LIFTS = (0, 0.1, -0.1, 0.2, -0.2, 0.3, -0.3, 0.45, -0.45, 0.6, -0.6)
+# Inches: height of a line, width of a letter, gap between point and name, radius of a point.
+_LINE, _LETTER, _GAP, _MARKER = 0.14, 0.068, 0.09, 0.06
+_MAX_NAME_LENGTH = 26
+# Heights of a name above its point, in order of preference.
+_OFFSETS = (0, 0.1, -0.1, 0.2, -0.2, 0.3, -0.3, 0.45, -0.45, 0.6, -0.6)
 
 
 class Point(NamedTuple):
-    """A denoiser: how fast it is, how good, and whether it is one of our models."""
+    """A denoiser with its speed and quality; `ours` marks models of this project."""
 
     name: str
     mp_per_s: float
@@ -34,27 +35,22 @@ class Point(NamedTuple):
 
 
 def quality_against_speed(panels: Mapping[str, Sequence[Point]], title: str) -> Figure:
-    """Draw PSNR against megapixels a second, a panel for each title; up and right is better.
+    """Draw PSNR against megapixels per second, one panel for each heading.
 
     Parameters
     ----------
     panels
-        What is drawn in each panel.
+        The points of each panel, by its heading.
     title
-        Above all.
+        The title of the figure.
     """
     page_width, page_height = len(panels) * (_LEFT + _WIDE + _RIGHT), _BELOW + _TALL + _ABOVE
     figure = blank(page_width, page_height)
     write_title(figure, title)
     for number, (heading, points) in enumerate(panels.items()):
         left = number * (_LEFT + _WIDE + _RIGHT) + _LEFT
-        place = (
-            left / page_width,
-            _BELOW / page_height,
-            _WIDE / page_width,
-            _TALL / page_height,
-        )
-        axes = figure.add_axes(place)
+        size = _WIDE / page_width, _TALL / page_height
+        axes = figure.add_axes((left / page_width, _BELOW / page_height, *size))
         axes.set_title(heading, size=9, color=INK, loc="left")
         _draw(figure, axes, points)
     return figure
@@ -66,19 +62,12 @@ def _draw(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
         (True, TEAL, "o", "models"),
         (False, ORANGE, "s", "baselines"),
     ):
-        own = [point for point in points if point.ours is ours]
-        if own:
-            axes.plot(
-                [point.mp_per_s for point in own],
-                [point.psnr for point in own],
-                marker,
-                color=color,
-                label=label,
-                markersize=6,
-            )
+        group = [(point.mp_per_s, point.psnr) for point in points if point.ours is ours]
+        if group:
+            axes.plot(*zip(*group, strict=True), marker, color=color, label=label, markersize=6)
     slowest, fastest = (pick(point.mp_per_s for point in points) for pick in (min, max))
     worst, best = (pick(point.psnr for point in points) for pick in (min, max))
-    # At least a decade, and room above for the legend.
+    # Show at least a decade, and leave room for the legend above the points.
     left, right = slowest / 2, max(fastest * 2.5, slowest * 10)
     axes.set_xlim(left, right)
     room = max(best - worst, 0.5)
@@ -98,34 +87,38 @@ def _draw(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
         borderaxespad=0.0,
         handletextpad=0.2,
     )
-    _name(figure, axes, points)
+    _write_names(figure, axes, points)
 
 
-def _name(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
-    """Write each name near its point, where it lies on no other name or point."""
+def _write_names(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
+    """Write each name near its point without overlapping other names or points."""
     inches = axes.transData + figure.dpi_scale_trans.inverted()
     places = [inches.transform((point.mp_per_s, point.psnr)) for point in points]
-    taken = [_Box(x - _MARK, x + _MARK, y - _MARK, y + _MARK) for x, y in places]
+    taken = [_Box(x - _MARKER, x + _MARKER, y - _MARKER, y + _MARKER) for x, y in places]
     (left, _), (right, _) = (inches.transform((edge, points[0].psnr)) for edge in axes.get_xlim())
     for point, (x, y) in zip(points, places, strict=True):
-        # A path may be long; its end tells more than its beginning.
-        name = point.name if len(point.name) <= _LONGEST else f"..{point.name[2 - _LONGEST :]}"
+        # Long names are paths, which differ at their ends.
+        name = (
+            point.name
+            if len(point.name) <= _MAX_NAME_LENGTH
+            else f"..{point.name[2 - _MAX_NAME_LENGTH :]}"
+        )
         width = _LETTER * len(name)
-        tried = [
-            _Box(start, start + width, y + lift - _LINE / 2, y + lift + _LINE / 2)
-            for lift in _LIFTS
-            for start in (x + _APART, x - _APART - width)
+        candidates = [
+            _Box(start, start + width, y + offset - _LINE / 2, y + offset + _LINE / 2)
+            for offset in _OFFSETS
+            for start in (x + _GAP, x - _GAP - width)
             if left < start and start + width < right + _RIGHT
         ]
-        # Where everything is full, one name lies on another.
-        box = next((box for box in tried if not any(map(box.meets, taken))), tried[0])
+        # Without free space, names overlap.
+        box = next((box for box in candidates if not any(map(box.overlaps, taken))), candidates[0])
         taken.append(box)
         middle, right_of = (box.bottom + box.top) / 2, box.left > x
         line = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "shrinkB": 4}
         axes.annotate(
             name,
             (point.mp_per_s, point.psnr),
-            xytext=(72 * (_APART if right_of else -_APART), 72 * (middle - y)),
+            xytext=(72 * (_GAP if right_of else -_GAP), 72 * (middle - y)),
             ha="left" if right_of else "right",
             textcoords="offset points",
             va="center",
@@ -137,13 +130,13 @@ def _name(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
 
 
 class _Box(NamedTuple):
-    """A part of the page, in inches."""
+    """A rectangle on the page, in inches."""
 
     left: float
     right: float
     bottom: float
     top: float
 
-    def meets(self, other: _Box) -> bool:
+    def overlaps(self, other: _Box) -> bool:
         across = self.left < other.right and other.left < self.right
         return across and self.bottom < other.top and other.bottom < self.top

@@ -1,4 +1,4 @@
-"""Figures of a search: what was tried with what result, and which settings matter."""
+"""Plot the trials of a hyperparameter search and the importance of each setting."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 __all__ = ["Axis", "importances", "parallel_coordinates"]
 
 _MARGIN = 0.02
-_PALE = "#c9ced6"
+_GRAY = "#c9ced6"
 _LOSSES = LinearSegmentedColormap.from_list("losses", [TEAL, "#a9d2cf"])
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A setting in a figure of parallel coordinates.
+    """A setting in a plot of parallel coordinates.
 
     Attributes
     ----------
     name
-        Below it.
+        The label below the axis.
     values
-        A trial each; of a choice its place in `choices`.
+        The value of each trial; for a categorical setting, its index in `choices`.
     low, high
-        Its ends.
+        The limits of the axis.
     log
-        Whether it is logarithmic.
+        Whether the axis is logarithmic.
     choices
-        What can be chosen; empty where it is of numbers.
+        The values of a categorical setting; empty for a number.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Axis:
     choices: tuple[str, ...] = ()
 
     def height(self, value: float) -> float:
-        """Give where a value is, from 0 at the low end to 1 at the high one."""
+        """Return the position of a value, from 0 at the low end to 1 at the high one."""
         if self.high == self.low:
             return 0.5
         if self.log:
@@ -59,7 +59,7 @@ class Axis:
         return (value - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Give the heights that are labelled, and how."""
+        """Return the height and the label of each tick."""
         if self.choices:
             return [(self.height(n), choice) for n, choice in enumerate(self.choices)]
         if self.high == self.low:
@@ -70,41 +70,41 @@ class Axis:
             between = [10.0**power for power in range(first, last + 1)]
         else:
             between = [self.low + (self.high - self.low) * part / 4 for part in (1, 2, 3)]
-        # Not so near to an end that the labels touch.
+        # Labels close to an end would overlap.
         values += [value for value in between if 0.06 < self.height(value) < 0.94]
         return [(self.height(value), _number(value)) for value in sorted(values)]
 
 
 def parallel_coordinates(axes: Sequence[Axis], losses: Sequence[float | None]) -> Figure:
-    """Draw each trial as a line through its settings to its loss; the best one stands out.
+    """Draw each trial as a line through its settings to its loss and highlight the best one.
 
     Parameters
     ----------
     axes
         The settings, at least one.
     losses
-        A validation loss for each trial, at least one of them a number; None for one that was
-        given up, whose line ends before it.
+        The validation loss of each trial, at least one of them a number; None for a trial that
+        was stopped early, whose line ends at the last setting.
     """
     known = [loss for loss in losses if loss is not None]
     low, high = min(known), max(known)
     spread = Axis("val_loss", tuple(known), low, high, log=low > 0 and high > 10 * low)
-    # Inches: room for the labels right of each axis.
+    # Inches, with room for the labels to the right of each axis.
     places = [0.45]
     for axis in axes:
         longest = max(len(text) for _, text in axis.ticks())
         places.append(places[-1] + max(1.35, 0.45 + 0.07 * longest, 0.35 + 0.075 * len(axis.name)))
-    # Few settings are drawn apart, so that the heading has room.
+    # A plot of few settings is widened to fit the title.
     stretch = max(1.0, 4.2 / (places[-1] - places[0]))
     places = [places[0] + (place - places[0]) * stretch for place in places]
-    figure, drawing = _canvas(width=places[-1] + 1.15, height=4.5, strip=0.9, foot=0.5)
+    figure, drawing = _canvas(width=places[-1] + 1.15, height=4.5, header=0.9, footer=0.5)
     best = losses.index(low)
     order = sorted(range(len(losses)), key=lambda n: (losses[n] is not None, -(losses[n] or 0)))
     for trial in order:
         heights = [axis.height(axis.values[trial]) for axis in axes]
         loss = losses[trial]
         if loss is None:
-            drawing.plot(places[:-1], heights, color=_PALE, linewidth=0.9, linestyle=(0, (4, 3)))
+            drawing.plot(places[:-1], heights, color=_GRAY, linewidth=0.9, linestyle=(0, (4, 3)))
             continue
         chosen = trial == best
         drawing.plot(
@@ -122,9 +122,8 @@ def parallel_coordinates(axes: Sequence[Axis], losses: Sequence[float | None]) -
     if given_up:
         note += f"; dashed: {given_up} given up"
     write_title(figure, title)
-    page_width, page_height = figure.get_size_inches()
-    left, level = 0.12 / page_width, 1 - 0.5 / page_height
-    figure.text(left, level, note, size=8, color=INK, va="center")
+    width, height = figure.get_size_inches()
+    figure.text(0.12 / width, 1 - 0.5 / height, note, size=8, color=INK, va="center")
     return figure
 
 
@@ -134,7 +133,7 @@ def _draw_axis(drawing: Axes, place: float, axis: Axis) -> None:
         drawing.plot([place, place + 0.05], [height, height], color=INK, linewidth=1.1, zorder=3)
         drawing.text(
             place + 0.07,
-            height + 0.012,  # above the lines that go on level
+            height + 0.012,  # above horizontal lines
             text,
             size=8,
             color=INK,
@@ -151,11 +150,11 @@ def importances(shares: Mapping[str, float]) -> Figure:
     Parameters
     ----------
     shares
-        From 0 to 1 by the setting's name, the greatest first.
+        The share of each setting, from 0 to 1, in descending order.
     """
     label = 0.35 + 0.085 * max(len(name) for name in shares)
     figure, drawing = _canvas(
-        width=label + 4.2, height=0.95 + 0.34 * len(shares), strip=0.55, foot=0.2
+        width=label + 4.2, height=0.95 + 0.34 * len(shares), header=0.55, footer=0.2
     )
     for row, (name, share) in enumerate(shares.items()):
         height = 1 - (row + 0.5) / len(shares)
@@ -169,12 +168,12 @@ def importances(shares: Mapping[str, float]) -> Figure:
     return figure
 
 
-def _canvas(width: float, height: float, strip: float, foot: float) -> tuple[Figure, Axes]:
-    """Make an empty figure whose x axis is in inches and whose y axis goes from 0 to 1."""
+def _canvas(width: float, height: float, header: float, footer: float) -> tuple[Figure, Axes]:
+    """Return an empty figure with x in inches and y from 0 to 1."""
     figure = blank(width, height)
-    drawing = figure.add_axes((0, foot / height, 1, (height - strip - foot) / height))
+    drawing = figure.add_axes((0, footer / height, 1, (height - header - footer) / height))
     drawing.set_xlim(0, width)
-    drawing.set_ylim(-_MARGIN, 1 + _MARGIN)  # a thick line at an end is not cut
+    drawing.set_ylim(-_MARGIN, 1 + _MARGIN)  # room for thick lines at the ends
     drawing.set_axis_off()
     return figure, drawing
 
