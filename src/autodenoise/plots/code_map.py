@@ -96,14 +96,16 @@ def code_map(
     axes.set(xlim=(-0.04, 1.04), ylim=(-0.04, 1.04))
     axes.set_axis_off()
     if labels is None:
-        axes.scatter(*plane.T, s=9, color=figures.TEAL, linewidths=0)
+        axes.scatter(plane[:, 0], plane[:, 1], s=9, color=figures.TEAL, linewidths=0)
     else:
         palette = colormaps["tab10" if len(classes) <= 10 else "turbo"]
         for label in np.unique(labels):
             shade = label if len(classes) <= 10 else label / (len(classes) - 1)
             points = plane[labels == label]
             text = classes[label] if label < len(classes) else str(label)
-            axes.scatter(*points.T, s=9, color=palette(shade), linewidths=0, label=text)
+            axes.scatter(
+                points[:, 0], points[:, 1], s=9, color=palette(shade), linewidths=0, label=text
+            )
         axes.legend(
             *axes.get_legend_handles_labels(),
             loc="center left",
