@@ -11,7 +11,7 @@ from autodenoise.plots.figure import TEAL
 from tests.helpers.cameras import VIEW, SyntheticCamera, save
 
 
-def test_figure_shows_variances_in_samples_and_correlations(tmp_path: Path) -> None:
+def test_noise_profile_shows_variances_in_samples_and_autocorrelation(tmp_path: Path) -> None:
     kernel = ((0.0, 0.0, 0.0), (0.5, 1.0, 0.0), (0.0, 0.0, 0.0))
     save(tmp_path, SyntheticCamera(5.0, 90.0, 500.0, kernel=kernel).shoot(VIEW[:200, :200], 3))
     profile = measure(tmp_path)

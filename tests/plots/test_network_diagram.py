@@ -15,7 +15,7 @@ from autodenoise.nets.summary import NetworkSummary, format_shape, summarize
 from autodenoise.plots.figure import save
 from autodenoise.plots.network_diagram import diagram
 
-# Every network as it is, and some of unusual size.
+# Every network with its defaults, and some of unusual size.
 NETWORKS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in nets.NETWORKS),
     ("conv", {"width": 512}),
@@ -29,7 +29,7 @@ def summary(name: str, arguments: dict[str, Any] | None = None) -> NetworkSummar
     return summarize(built, (1, side, side))
 
 
-def words(figure: Figure) -> list[str]:
+def texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.axes[0].texts]
 
 
@@ -42,19 +42,21 @@ def arrows(figure: Figure) -> list[FancyArrowPatch]:
 
 
 @pytest.mark.parametrize(("name", "arguments"), NETWORKS)
-def test_every_layer_is_named_with_its_shape(name: str, arguments: dict[str, Any]) -> None:
+def test_every_layer_is_labeled_with_its_shape(name: str, arguments: dict[str, Any]) -> None:
     found = summary(name, arguments)
-    written = words(diagram(found, "A title"))
+    written = texts(diagram(found, "A title"))
     assert written[-3] == "A title"
     for layer in found.layers:
         place = written.index(layer.operation)
         assert written[place + 1].split(" · ")[0] == format_shape(layer.shape)
-        # Layers alike stand in their order.
+        # Equal layers are labeled in order.
         del written[place : place + 2]
 
 
 @pytest.mark.parametrize(("name", "arguments"), NETWORKS)
-def test_nothing_is_cut_off_or_overlaps(name: str, arguments: dict[str, Any]) -> None:
+def test_texts_and_slabs_stay_inside_and_do_not_overlap(
+    name: str, arguments: dict[str, Any]
+) -> None:
     figure = diagram(summary(name, arguments), "A title that is longer than most, " * 3)
     canvas = figure.canvas
     assert isinstance(canvas, FigureCanvasAgg)
@@ -68,7 +70,7 @@ def test_nothing_is_cut_off_or_overlaps(name: str, arguments: dict[str, Any]) ->
         assert figure.bbox.y0 < box.y0 < box.y1 < figure.bbox.y1
 
 
-def test_slabs_are_as_wide_as_their_maps_and_as_thick_as_they_are_many() -> None:
+def test_slab_width_shows_map_size_and_thickness_shows_map_count() -> None:
     found = summary("bottleneck")
     drawn = slabs(diagram(found, ""))
     for layer, slab in zip(found.layers, drawn, strict=True):
@@ -78,7 +80,7 @@ def test_slabs_are_as_wide_as_their_maps_and_as_thick_as_they_are_many() -> None
     assert drawn[1].get_height() > drawn[0].get_height()
 
 
-def test_the_image_and_the_clean_one_are_level_and_the_code_is_lowest() -> None:
+def test_input_and_output_are_level_and_code_is_lowest() -> None:
     for name in nets.NETWORKS:
         found = summary(name)
         middles = [slab.get_y() + slab.get_height() / 2 for slab in slabs(diagram(found, ""))]
@@ -86,7 +88,7 @@ def test_the_image_and_the_clean_one_are_level_and_the_code_is_lowest() -> None:
         assert middles.index(min(middles)) == found.code[-1]
 
 
-def test_arrows_are_as_many_as_links_and_skips_are_dashed() -> None:
+def test_each_link_has_an_arrow_and_skips_are_dashed() -> None:
     for name in nets.NETWORKS:
         found = summary(name)
         drawn = arrows(diagram(found, ""))
@@ -96,7 +98,7 @@ def test_arrows_are_as_many_as_links_and_skips_are_dashed() -> None:
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
-def test_the_same_network_gives_the_same_bytes(ending: str, tmp_path: Path) -> None:
+def test_equal_diagrams_are_saved_as_equal_bytes(ending: str, tmp_path: Path) -> None:
     for name in ("a", "b"):
         save(diagram(summary("swift"), "Twice"), tmp_path / f"{name}.{ending}")
     content = (tmp_path / f"a.{ending}").read_bytes()

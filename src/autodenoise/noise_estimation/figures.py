@@ -1,4 +1,4 @@
-"""Noise: its variance by brightness, and its autocorrelation."""
+"""Plot the variance of noise by intensity and its autocorrelation."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_autocorrelation", "draw_noise_profile", "draw_variances"]
 
-# Inches: the axes of the curve, those of the map, and what is around them.
+# Inches: the axes of curve and map (square, as high as the curve), and the margins.
 _WIDE, _TALL, _LEFT, _BETWEEN, _RIGHT, _ABOVE, _BELOW = 4.2, 3.0, 0.95, 0.75, 0.75, 0.95, 0.6
 _COLORS = {"red": "#c0392b", "green": "#3d8b3d", "blue": "#2d6fb5"}
-_CORRELATIONS = LinearSegmentedColormap.from_list("correlations", [ORANGE, "#ffffff", TEAL])
+_COLOR_MAP = LinearSegmentedColormap.from_list("correlations", [ORANGE, "#ffffff", TEAL])
 _MIN_FULL_SCALE = 0.1
-# Full color on the report page; most correlations that matter are weaker.
-_FULL_SCALE = 0.5
+# On the report page; most relevant correlations are weaker.
+_REPORT_FULL_SCALE = 0.5
 
 
 def draw_noise_profile(profile: Profile, title: str) -> Figure:
-    """Draw the variance against the mean, with errors and the fit, and the autocorrelation."""
+    """Draw the measured variances with errors and fitted curve, and the autocorrelation."""
     width, height = _LEFT + _WIDE + _BETWEEN + _TALL + _RIGHT, _BELOW + _TALL + _ABOVE
     figure = blank(width, height)
     write_title(figure, title)
@@ -68,10 +68,8 @@ def draw_noise_profile(profile: Profile, title: str) -> Figure:
 
 
 def _draw_curve(axes: Axes, profile: Profile) -> None:
-    low, unit = (
-        profile.intensity_range.low,
-        profile.intensity_range.high - profile.intensity_range.low,
-    )
+    low = profile.intensity_range.low
+    unit = profile.intensity_range.high - low
     for channel, sigmas in zip(profile.channels, profile.sigmas, strict=True):
         color = _COLORS.get(channel.name, TEAL)
         means, variances, errors, _ = channel.points
@@ -85,7 +83,7 @@ def _draw_curve(axes: Axes, profile: Profile) -> None:
             elinewidth=1,
             label=channel.name,
         )
-        # Between its means, the curve is linear in the variance.
+        # The variance is interpolated linearly between the means of the profile.
         shown = np.linspace(means[0], means[-1], 200)
         curve = np.interp(shown, profile.means, np.square(sigmas))
         _draw_variance(axes, low + unit * shown, unit**2 * curve, color)
@@ -99,10 +97,8 @@ def _draw_curve(axes: Axes, profile: Profile) -> None:
 
 
 def _draw_lags(axes: Axes, bar: Axes, profile: Profile) -> None:
-    own = [
-        number for number, (one, other) in enumerate(pairs(len(profile.channels))) if one == other
-    ]
-    lags = profile.correlation.maps[own].mean(0)
+    same_channel = [one == other for one, other in pairs(len(profile.channels))]
+    lags = profile.correlation.maps[same_channel].mean(0)
     lags[REACH, REACH] = 0
     full = max(_MIN_FULL_SCALE, float(np.abs(lags).max()))
     _draw_correlations(axes, lags, full)
@@ -112,7 +108,7 @@ def _draw_lags(axes: Axes, bar: Axes, profile: Profile) -> None:
     style_axes(axes, "pixels across", "pixels down")
     axes.grid(visible=False)
     scale = axes.figure.colorbar(
-        ScalarMappable(Normalize(-full, full), _CORRELATIONS),
+        ScalarMappable(Normalize(-full, full), _COLOR_MAP),
         cax=bar,
         ticks=MaxNLocator(7),
         format=FuncFormatter(lambda value, _: _signed(value)),
@@ -122,7 +118,7 @@ def _draw_lags(axes: Axes, bar: Axes, profile: Profile) -> None:
 
 
 def draw_variances(estimate: QualityEstimate) -> Figure:
-    """Draw the variance of the noise and of the removed part by brightness, without a title."""
+    """Draw the variances of the noise and of the removed part by intensity, without a title."""
     figure = blank(4.9, 2.9)
     axes = figure.add_axes((0.16, 0.19, 0.82, 0.73))
     for number, curve in enumerate(estimate.level.channels):
@@ -155,29 +151,24 @@ def _draw_variance(
     axes.plot(means, variances, color=color, linewidth=1.4, label=label)
 
 
-def draw_autocorrelation(found: Autocorrelation) -> Figure:
-    """Draw an autocorrelation without axes, with the value of each lag as a tooltip."""
+def draw_autocorrelation(autocorrelation: Autocorrelation) -> Figure:
+    """Draw an autocorrelation map without axes, with a tooltip for each lag."""
     figure = blank(2.5, 2.5)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    _draw_correlations(axes, found.map, _FULL_SCALE)
+    _draw_correlations(axes, autocorrelation.map, _REPORT_FULL_SCALE)
     return figure
 
 
 def _draw_correlations(axes: Axes, lags: ArrayLike, full: float) -> None:
-    """Draw a square for each lag: teal is positive, orange negative, full color is `full`."""
+    """Draw a square for each lag, teal if positive, orange if negative, opaque at `full`."""
     values = np.asarray(lags)
     reach = len(values) // 2
     for (row, column), value in np.ndenumerate(values):
         down, across = row - reach, column - reach
         color = INK if not (down or across) else TEAL if value > 0 else ORANGE
-        square = Rectangle(
-            (across - 0.47, down - 0.47),
-            0.94,
-            0.94,
-            facecolor=color,
-            alpha=min(1, abs(value) / full),
-        )
+        corner, alpha = (across - 0.47, down - 0.47), min(1, abs(value) / full)
+        square = Rectangle(corner, 0.94, 0.94, facecolor=color, alpha=alpha)
         set_tooltip(square, f"{_position(down, across)}: {_signed(value)}")
         axes.add_patch(square)
     edge = reach + 0.5
@@ -185,11 +176,8 @@ def _draw_correlations(axes: Axes, lags: ArrayLike, full: float) -> None:
 
 
 def _position(down: int, across: int) -> str:
-    """Describe the position of a pixel relative to another."""
-    steps = (
-        (down, "below" if down > 0 else "above"),
-        (across, "right" if across > 0 else "left"),
-    )
+    """Return the position of a pixel relative to another, in words."""
+    steps = (down, "below" if down > 0 else "above"), (across, "right" if across > 0 else "left")
     return ", ".join(f"{abs(step)} {side}" for step, side in steps if step) or "the pixel itself"
 
 

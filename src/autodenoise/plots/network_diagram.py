@@ -1,4 +1,4 @@
-"""A drawing of a network: its layers as slabs, down through the encoder and up the decoder."""
+"""Draw a network diagram: layers as slabs, down the encoder and up the decoder."""
 
 from __future__ import annotations
 
@@ -22,27 +22,24 @@ if TYPE_CHECKING:
 
 __all__ = ["diagram"]
 
-_SLATE, _GREY, _LINE = "#4c6a92", "#6a707a", "#a9aeb6"
+_SLATE, _GRAY, _LINE = "#4c6a92", "#6a707a", "#a9aeb6"
 _Column = Literal["left", "middle", "right"]
-_COLOURS: dict[_Column, str] = {"left": _SLATE, "middle": ORANGE, "right": TEAL}
+_COLORS: dict[_Column, str] = {"left": _SLATE, "middle": ORANGE, "right": TEAL}
 
-# Inches: around all; from the upper edge to the first row, from row to row, from the last row to
-# the code, from there to the lower edge; limits of a slab; column to column; slab to text.
-_MARGIN, _HEADER, _PITCH, _DROP, _FOOTER = 0.25, 1.3, 0.52, 0.75, 0.95
-_WIDEST, _THINNEST, _THICKEST = 1.5, 0.07, 0.34
-_ACROSS, _TEXT_GAP = 2.3, 0.16
+# Inches: page margin; upper edge to first row, between rows, last row to code, code to lower edge.
+_MARGIN, _HEADER, _ROW_DISTANCE, _CODE_DISTANCE, _FOOTER = 0.25, 1.3, 0.52, 0.75, 0.95
+_MAX_WIDTH, _MIN_THICKNESS, _MAX_THICKNESS = 1.5, 0.07, 0.34
+_COLUMN_DISTANCE, _TEXT_GAP = 2.3, 0.16
 # Points.
 _TITLE_SIZE, _NAME_SIZE, _SHAPE_SIZE, _LEGEND_SIZE = 11, 8.5, 7.5, 7
-
-
-# Curves of matplotlib: with one bend, and with two.
+# Path codes of matplotlib: a quadratic and a cubic Bezier curve.
 _CORNER = [Path.MOVETO, Path.CURVE3, Path.CURVE3]
 _WAVE = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
 
 
 @dataclass(frozen=True)
 class _Slab:
-    """Where a layer's output is drawn: middle and extent, in inches from the lower left."""
+    """The center and size of a drawn layer output, in inches from the lower left."""
 
     column: _Column
     x: float
@@ -68,33 +65,33 @@ class _Slab:
 
 
 def diagram(summary: NetworkSummary, title: str) -> Figure:
-    """Draw a network: the encoder down the left, the code at the bottom, the decoder up the right.
+    """Draw the encoder on the left, the code at the bottom and the decoder on the right.
 
-    A slab is the output of a layer: as wide as the side of its feature maps, as thick as the
-    logarithm of their number. A vector is a thin bar, as wide as a square image of as many pixels.
-    Skip connections cross from left to right.
+    Each slab shows the output of a layer: its width is the side of the feature maps, its
+    thickness the logarithm of their number. A vector is a thin bar, as wide as a square image
+    with as many pixels. Skip connections cross from left to right.
 
     Parameters
     ----------
     summary
-        Of the network, see `autodenoise.nets.summary.summarize`.
+        The network's summary, from `autodenoise.nets.summary.summarize`.
     title
-        Above all.
+        The title of the figure.
     """
     layers, code = summary.layers, summary.code[-1]
     down, up = layers[:code], layers[code + 1 :]
-    left = _MARGIN + _text_width(down) + _TEXT_GAP + _WIDEST / 2
-    middle, right = left + _ACROSS / 2, left + _ACROSS
+    left = _MARGIN + _text_width(down) + _TEXT_GAP + _MAX_WIDTH / 2
+    middle, right = left + _COLUMN_DISTANCE / 2, left + _COLUMN_DISTANCE
     size = f"{summary.parameters:,} parameters; code: {summary.code_description}"
     legend = _legend(summary)
     width = _MARGIN + max(
-        right + _WIDEST / 2 + _TEXT_GAP + _text_width(up),
+        right + _MAX_WIDTH / 2 + _TEXT_GAP + _text_width(up),
         _MARGIN + _width(title, _TITLE_SIZE, "bold"),
         _MARGIN + _width(size, _NAME_SIZE),
         _MARGIN + _width(legend, _LEGEND_SIZE),
     )
-    bottom = _FOOTER + _DROP
-    top = bottom + (max(len(down), len(up)) - 1) * _PITCH
+    bottom = _FOOTER + _CODE_DISTANCE
+    top = bottom + (max(len(down), len(up)) - 1) * _ROW_DISTANCE
     height = top + _HEADER
     figure = blank(width, height)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
@@ -105,13 +102,13 @@ def diagram(summary: NetworkSummary, title: str) -> Figure:
         ("middle", middle, _FOOTER),
         *(("right", right, y) for y in _spread(bottom, top, len(up))),
     ]
-    slabs = _shape(layers, places)
+    slabs = _slabs(layers, places)
     for layer, slab in zip(layers, slabs, strict=True):
         for source in layer.inputs:
             _connect(axes, slabs[source], slab)
-    edge = _WIDEST / 2 + _TEXT_GAP
+    edge = _MAX_WIDTH / 2 + _TEXT_GAP
     for layer, slab in zip(layers, slabs, strict=True):
-        _draw(axes, slab, _COLOURS[slab.column] if layer.inputs else FAINT)
+        _draw(axes, slab, _COLORS[slab.column] if layer.inputs else FAINT)
         match slab.column:
             case "left":
                 _describe(axes, layer, left - edge, slab.y, "right")
@@ -120,47 +117,53 @@ def diagram(summary: NetworkSummary, title: str) -> Figure:
             case "right":
                 _describe(axes, layer, right + edge, slab.y, "left")
 
-    for x, y, word, colour in (
+    for x, y, heading, color in (
         (left, top + 0.4, "encoder", _SLATE),
         (middle, slabs[code].top + 0.14, "code", ORANGE),
         (right, top + 0.4, "decoder", TEAL),
     ):
-        _write(axes, x, y, word, 9, colour, weight="bold")
+        _write(axes, x, y, heading, 9, color, weight="bold")
     _write(axes, _MARGIN, height - 0.28, title, _TITLE_SIZE, INK, ha="left", weight="bold")
-    _write(axes, _MARGIN, height - 0.53, size, _NAME_SIZE, _GREY, ha="left")
-    _write(axes, _MARGIN, 0.2, legend, _LEGEND_SIZE, _GREY, ha="left")
+    _write(axes, _MARGIN, height - 0.53, size, _NAME_SIZE, _GRAY, ha="left")
+    _write(axes, _MARGIN, 0.2, legend, _LEGEND_SIZE, _GRAY, ha="left")
     return figure
 
 
 def _spread(first: float, last: float, count: int) -> list[float]:
-    """Give heights at even distances."""
+    """Return evenly spaced heights."""
     step = (last - first) / max(count - 1, 1)
     return [first + index * step for index in range(count)]
 
 
-def _shape(
+def _slabs(
     layers: Sequence[LayerSummary], places: Sequence[tuple[_Column, float, float]]
 ) -> list[_Slab]:
-    """Give each layer's output its width and thickness at its place."""
-    # A vector is one map, as a square.
+    """Return the slabs of layers at the given places."""
+    # A vector is drawn as one square map.
     sides = [math.sqrt(math.prod(layer.shape[1:] or layer.shape)) for layer in layers]
     maps = [layer.shape[0] if layer.shape[1:] else 1 for layer in layers]
-    across = _WIDEST / max(sides)
-    # The same thickness for the same number in most figures; in all, room for the arrows.
-    thick = (_THICKEST - _THINNEST) / math.log2(max(64, *maps))
+    across = _MAX_WIDTH / max(sides)
+    # Up to 64 maps, the scale is the same in all diagrams; more maps leave room for the arrows.
+    thick = (_MAX_THICKNESS - _MIN_THICKNESS) / math.log2(max(64, *maps))
     return [
-        _Slab(column, x, y, max(across * side, _THINNEST), _THINNEST + thick * math.log2(count))
+        _Slab(
+            column,
+            x,
+            y,
+            max(across * side, _MIN_THICKNESS),
+            _MIN_THICKNESS + thick * math.log2(count),
+        )
         for (column, x, y), side, count in zip(places, sides, maps, strict=True)
     ]
 
 
 def _text_width(layers: Sequence[LayerSummary]) -> float:
-    """Give the width of the longest line beside some slabs, in inches."""
+    """Return the width of the longest line of text beside slabs, in inches."""
     return max(_width(text, size) for layer in layers for text, size in _texts(layer))
 
 
 def _width(text: str, size: float, weight: str = "normal") -> float:
-    """Give the width of a line, in inches."""
+    """Return the width of a line of text, in inches."""
     page = blank(1, 1)
     line = page.text(0, 0, text, size=size, weight=weight)
     line.set_parse_math(False)
@@ -168,7 +171,7 @@ def _width(text: str, size: float, weight: str = "normal") -> float:
 
 
 def _texts(layer: LayerSummary) -> tuple[tuple[str, float], tuple[str, float]]:
-    """Give the two lines that tell of a layer, with their sizes."""
+    """Return the two lines of text about a layer, with their font sizes."""
     weights = f" · {layer.parameters:,} parameters" if layer.parameters else ""
     return (layer.operation, _NAME_SIZE), (format_shape(layer.shape) + weights, _SHAPE_SIZE)
 
@@ -185,7 +188,7 @@ def _legend(summary: NetworkSummary) -> str:
 def _describe(axes: Axes, layer: LayerSummary, x: float, y: float, ha: str) -> None:
     (name, name_size), (shape, shape_size) = _texts(layer)
     _write(axes, x, y + 0.075, name, name_size, INK, ha=ha)
-    _write(axes, x, y - 0.075, shape, shape_size, _GREY, ha=ha)
+    _write(axes, x, y - 0.075, shape, shape_size, _GRAY, ha=ha)
 
 
 def _write(
@@ -194,31 +197,31 @@ def _write(
     y: float,
     text: str,
     size: float,
-    colour: str,
+    color: str,
     *,
     ha: str = "center",
     weight: str = "normal",
 ) -> None:
-    line = axes.text(x, y, text, ha=ha, va="center", size=size, color=colour, weight=weight)
-    # A name may hold a $.
+    line = axes.text(x, y, text, ha=ha, va="center", size=size, color=color, weight=weight)
+    # A $ in a name is not math.
     line.set_parse_math(False)
 
 
-def _draw(axes: Axes, slab: _Slab, colour: str) -> None:
+def _draw(axes: Axes, slab: _Slab, color: str) -> None:
     axes.add_patch(
         FancyBboxPatch(
             (slab.left, slab.bottom),
             slab.width,
             slab.height,
             boxstyle="round,pad=0,rounding_size=0.025",
-            facecolor=colour,
+            facecolor=color,
             edgecolor="none",
         )
     )
 
 
 def _connect(axes: Axes, source: _Slab, target: _Slab) -> None:
-    """Draw an arrow: along a column, around a corner by the code, or across as a skip."""
+    """Draw an arrow along a column, around the corner at the code, or across as a skip."""
     gap = 0.04
     skips = False
     match source.column, target.column:
