@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autodenoise.images import IntensityRange
-from autodenoise.noise_estimation.curve import fit_line, joined, tabulated
+from autodenoise.noise_estimation.curve import fit_line, merge_points, standard_deviations
 from autodenoise.noise_estimation.statistics import Points
 
 
@@ -18,17 +18,17 @@ def points(
     return Points(means, variances, error * variances, np.full(count, 2 / error**2))
 
 
-def test_errors_of_the_line_are_what_repeated_fits_differ_by() -> None:
+def test_standard_errors_match_the_spread_of_repeated_fits() -> None:
     lines = [fit_line(points(2.0, -0.05, seed=seed)) for seed in range(200)]
     found = np.array([(line.gain, line.floor) for line in lines if line is not None])
-    told = np.array([(line.gain_error, line.floor_error) for line in lines if line is not None])
+    errors = np.array([(line.gain_error, line.floor_error) for line in lines if line is not None])
     np.testing.assert_allclose(found.mean(0), (2.0, -0.05), rtol=0.01)
-    ratio = told.mean(0) / found.std(0)
-    # Told with some doubt on top, for no variance is trusted beyond a hundredth.
+    ratio = errors.mean(0) / found.std(0)
+    # Errors include the limited accuracy of any variance.
     assert ((ratio > 0.85) & (ratio < 1.5)).all()
 
 
-def test_outliers_hardly_move_the_line() -> None:
+def test_fit_is_robust_against_outliers() -> None:
     measured = points(2.0, 0.1)
     measured.variances[[3, 20]] *= 3
     line = fit_line(measured)
@@ -38,7 +38,7 @@ def test_outliers_hardly_move_the_line() -> None:
     assert abs(plain[0] - 2.0) > 5 * abs(line.gain - 2.0)
 
 
-def test_how_far_a_curve_is_from_its_line() -> None:
+def test_deviation_measures_curvature() -> None:
     straight, bent = points(2.0, 0.1), points(2.0, 0.1)
     bent.variances[:] *= 1 + 0.3 * np.sin(6 * bent.means)
     near, far = fit_line(straight), fit_line(bent)
@@ -49,7 +49,7 @@ def test_how_far_a_curve_is_from_its_line() -> None:
     assert near.r_squared > far.r_squared
 
 
-def test_a_line_in_samples() -> None:
+def test_line_converts_to_samples() -> None:
     line = fit_line(points(0.004, 1e-4))
     assert line is not None
     there = line.in_samples(IntensityRange(100, 1100))
@@ -59,19 +59,19 @@ def test_a_line_in_samples() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_too_few_points_tell_no_line(count: int) -> None:
+def test_fewer_than_three_points_return_none(count: int) -> None:
     assert fit_line(points(2.0, 0.1, count)) is None
 
 
-def test_points_are_joined_until_they_are_sure() -> None:
+def test_points_are_merged_until_precise() -> None:
     rough = points(2.0, 0.1, 400, error=0.2)
-    whole = joined([rough])
+    whole = merge_points([rough])
     assert 5 < len(whole.means) < 41
     assert (whole.errors[:-1] <= 0.05 * whole.variances[:-1]).all()
     assert whole.counts.sum() == pytest.approx(rough.counts.sum())
     line = fit_line(whole)
     assert line is not None
     assert line.gain == pytest.approx(2.0, rel=0.1)
-    sigma = tabulated(whole, np.array([0.0, 0.5, 2.0]))
+    sigma = standard_deviations(whole, np.array([0.0, 0.5, 2.0]))
     assert sigma[1] ** 2 == pytest.approx(1.1, rel=0.05)
     assert sigma[2] ** 2 == pytest.approx(whole.variances[-1])

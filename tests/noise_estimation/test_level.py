@@ -18,12 +18,12 @@ def test_white_noise_is_measured_within_three_percent(sigma: int) -> None:
     level = noise_level.from_images(noisy)
     assert level is not None
     assert np.sqrt(level.variance(clean).mean()) == pytest.approx(sigma / 255, rel=0.03)
-    # That is as sure as it says.
+    # The standard error is small as well.
     assert level.deviation / level.variance(clean).mean() < 0.06
 
 
 @pytest.mark.parametrize("sigma", [10, 25, 50])
-def test_of_photos_it_is_nearer_than_the_median_of_wavelets(real_data: Path, sigma: int) -> None:
+def test_noise_level_of_photos_is_closer_than_wavelet_estimate(real_data: Path, sigma: int) -> None:
     clean = photos(real_data, 20)
     noisy = clean + sigma / 255 * white(clean.shape)
     level = noise_level.from_images(noisy)
@@ -35,7 +35,7 @@ def test_of_photos_it_is_nearer_than_the_median_of_wavelets(real_data: Path, sig
 
 
 @pytest.mark.parametrize("peak", [30, 200])
-def test_noise_of_photons_is_measured_at_each_brightness(peak: int) -> None:
+def test_photon_noise_is_measured_at_each_intensity(peak: int) -> None:
     clean = smooth_scenes()
     random = np.random.default_rng(0)
     noisy = random.poisson(peak * clean) / peak + random.normal(0, 0.02, clean.shape)
@@ -56,7 +56,7 @@ def test_noise_of_photons_is_measured_at_each_brightness(peak: int) -> None:
         assert mean == pytest.approx((clean / peak + 0.02**2).mean(), rel=0.05)
 
 
-def test_shots_tell_of_noise_of_any_kind() -> None:
+def test_two_shots_measure_striped_noise() -> None:
     clean = smooth_scenes()
     stripes = white((*clean.shape[:2], 1, 1), 1), white((*clean.shape[:2], 1, 1), 2)
     first, again = (clean + 0.1 * stripe * np.ones_like(clean) for stripe in stripes)
@@ -66,7 +66,7 @@ def test_shots_tell_of_noise_of_any_kind() -> None:
     assert level.deviation == 0
 
 
-def test_each_channel_has_its_own_noise_and_shares_some() -> None:
+def test_channels_have_separate_levels_and_correlation() -> None:
     clean = smooth_scenes().repeat(3, axis=3)
     common = white((*clean.shape[:3], 1))
     own = white(clean.shape, 1)
@@ -76,14 +76,14 @@ def test_each_channel_has_its_own_noise_and_shares_some() -> None:
     sigmas = np.sqrt(level.variance(clean).mean((0, 1, 2)))
     np.testing.assert_allclose(sigmas, [0.05, 0.1, 0.15], rtol=0.05)
     assert level.correlation[0] == pytest.approx([1, 0.64, 0.64], abs=0.05)
-    # What is drawn of it is the same noise again.
+    # Drawn noise has the same level and correlation.
     drawn = level.draw(clean, np.random.default_rng(0))
     assert np.sqrt(np.square(drawn).mean((0, 1, 2))) == pytest.approx(sigmas, rel=0.02)
     together = np.asarray(np.corrcoef(drawn.reshape(-1, 3).T))
     assert together[0] == pytest.approx([1, 0.64, 0.64], abs=0.05)
 
 
-def test_what_is_cut_off_counts_as_it_is() -> None:
+def test_clipped_noise_is_measured_after_clipping() -> None:
     clean = smooth_scenes()
     noisy = np.clip(clean + 50 / 255 * white(clean.shape), 0, 1)
     noisy[:, :40] = 0
@@ -95,15 +95,15 @@ def test_what_is_cut_off_counts_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("shape", [(4, 7, 40, 1), (1, 16, 16, 1)])
-def test_too_little_to_tell(shape: tuple[int, ...]) -> None:
+def test_too_few_or_too_small_images_return_none(shape: tuple[int, ...]) -> None:
     assert noise_level.from_images(white(shape)) is None
 
 
-def test_nothing_but_one_value() -> None:
+def test_constant_images_return_none() -> None:
     assert noise_level.from_images(np.zeros((9, 64, 64, 1), np.float32)) is None
 
 
-def test_energies_are_those_of_the_cosine_transform() -> None:
+def test_low_energy_matches_scipy_dct() -> None:
     blocks = white((5, 8, 8))
     spectra = dctn(blocks, axes=(1, 2), norm="ortho")
     frequency = np.arange(8)[:, None] + np.arange(8)

@@ -1,4 +1,4 @@
-"""How noise follows the brightness: a line through measured variances, or a table of them."""
+"""Fit or tabulate the variance of noise as a function of intensity."""
 
 from __future__ import annotations
 
@@ -19,37 +19,35 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["MOST_DEVIATION", "Line", "fit_line", "joined", "tabulated"]
+__all__ = ["MAX_DEVIATION", "Line", "fit_line", "merge_points", "standard_deviations"]
 
-MOST_DEVIATION = 0.1
-"""How far a line may miss the measured variances, on average, to be taken for the noise's law."""
+MAX_DEVIATION = 0.1
+"""The largest mean relative deviation of the variances from an acceptable line."""
 
-_BINS, _PRECISE = 40, 0.05
-# No variance is trusted beyond a hundredth: lamps, sensors and lenses are not that even.
-_TRUST = 0.01
-_ROUNDS = 25
-_OUTLIER = 2.5
+_MAX_BINS, _MAX_ERROR = 40, 0.05
+# Lamps, sensors and lenses limit the accuracy of any variance to 1 %.
+_MIN_ERROR = 0.01
+_ITERATIONS = 25
+_MAX_RESIDUAL = 2.5
 
 
 @dataclass(frozen=True)
 class Line:
-    """The variance as a line over the mean: ``variance = gain * mean + floor``.
+    """The variance as a line: ``variance = gain * mean + floor``.
 
-    That is the noise of photons and of reading them out, ``gain * (mean - black) + read**2``. The
-    black level and the read noise cannot be told apart by it: `floor` is below 0 where the black
-    level is high.
+    It models photon noise and read noise, ``gain * (mean - black) + read**2``. The fit cannot
+    separate the black level from the read noise: a high black level makes `floor` negative.
 
     Attributes
     ----------
     gain, floor
-        In the unit of the samples, and in its square.
+        In units of the samples and in squared units.
     covariance
-        (2, 2), of these two as they were estimated.
+        (2, 2), of the estimated gain and floor.
     r_squared
-        The share of the variances' spread that the line explains, by the fit's weights.
+        The weighted coefficient of determination.
     deviation
-        How far the line misses the measured variances on average, as a share of them, beyond what
-        their own errors explain.
+        The mean relative deviation of the measured variances from the line, beyond their errors.
 
     References
     ----------
@@ -74,7 +72,7 @@ class Line:
         return float(np.sqrt(self.covariance[1, 1]))
 
     def in_samples(self, intensity_range: IntensityRange) -> Line:
-        """Give the line in the files' samples, for means and variances of those."""
+        """Return the line in units of the samples in files."""
         unit = intensity_range.high - intensity_range.low
         to_samples = np.array([[unit, 0], [-unit * intensity_range.low, unit**2]])
         gain, floor = to_samples @ (self.gain, self.floor)
@@ -84,70 +82,68 @@ class Line:
         )
 
     def variance(self, mean: float) -> float:
-        """Read the line; below 0 where it makes no sense."""
+        """Return the variance at an intensity; negative outside the range of the model."""
         return self.gain * mean + self.floor
 
     def error(self, mean: float) -> float:
-        """Give the standard error of the variance there."""
+        """Return the standard error of the variance at an intensity."""
         at = np.array([mean, 1.0])
         return float(np.sqrt(at @ self.covariance @ at))
 
 
-def joined(measured: Iterable[Points]) -> Points:
-    """Put points together that are near in brightness, until each variance is known to 5 %."""
+def merge_points(measured: Iterable[Points]) -> Points:
+    """Merge points of similar intensity until the error of each variance is at most 5 %."""
     means, variances, errors, counts = (
         np.concatenate(part) for part in zip(*measured, strict=True)
     )
     if not len(means):
         return Points(means, variances, errors, counts)
     low, high = means.min(), means.max()
-    # Narrower where it is dark, and the noise changes most.
-    edges = low + (high - low) * np.linspace(0, 1, _BINS + 1)[1:-1] ** 2
+    # Bins are narrower at low intensity, where the relative noise changes most.
+    edges = low + (high - low) * np.linspace(0, 1, _MAX_BINS + 1)[1:-1] ** 2
     place = np.searchsorted(edges, means)
     rows: list[Points] = []
-    open_rows = np.zeros(len(means), bool)
-    for number in range(_BINS):
-        open_rows |= place == number
-        if not open_rows.any():
+    pending = np.zeros(len(means), bool)
+    for number in range(_MAX_BINS):
+        pending |= place == number
+        if not pending.any():
             continue
-        row = _one(*(part[open_rows] for part in (means, variances, errors, counts)))
-        if row.errors <= _PRECISE * row.variances:
+        row = _average(*(part[pending] for part in (means, variances, errors, counts)))
+        if row.errors <= _MAX_ERROR * row.variances or number == _MAX_BINS - 1:
             rows.append(row)
-            open_rows[:] = False
-    if open_rows.any():
-        rows.append(_one(*(part[open_rows] for part in (means, variances, errors, counts))))
+            pending[:] = False
     return Points(*np.array(rows).T)
 
 
-def _one(means: Floats, variances: Floats, errors: Floats, counts: Floats) -> Points:
-    # Weights that follow the variance would favour small ones.
+def _average(means: Floats, variances: Floats, errors: Floats, counts: Floats) -> Points:
+    # Weighting by inverse variance would favor small variances.
     total = counts.sum()
     error = np.sqrt(np.square(counts * errors).sum()) / total
     return Points(counts @ means / total, counts @ variances / total, error, total)
 
 
 def fit_line(points: Points) -> Line | None:
-    """Fit a line by iterated weighted least squares, with outliers held back (Huber 1964).
+    """Fit a line by iteratively reweighted least squares (Huber 1964).
 
-    Each point weighs by its standard error, which is read off the line and not off the point
-    itself: a variance that came out small by chance also looks exact.
+    The standard errors come from the line and not from the points, because a variance that is
+    small by chance also has a small error.
 
     Returns
     -------
     Line or None
-        None where the points do not tell one: fewer than three, or of one brightness.
+        None for fewer than three points, for points of one intensity, or for variances of 0.
     """
     means, variances, errors, counts = points
     if len(means) < 3 or not np.ptp(means) or not variances.min() > 0:
         return None
     spread = np.square(counts * errors / variances).sum() / counts.sum()
-    relative = np.sqrt(spread / counts + _TRUST**2)
+    relative = np.sqrt(spread / counts + _MIN_ERROR**2)
     design = np.stack([means, np.ones_like(means)], axis=1)
-    line, least = variances, 1e-3 * np.median(variances)
-    for _ in range(_ROUNDS):
-        intensity_range = relative * np.maximum(line, least)
-        off = np.abs(variances - line) / intensity_range
-        weights = np.minimum(1, _OUTLIER / np.maximum(off, _OUTLIER)) / intensity_range**2
+    line, minimum = variances, 1e-3 * np.median(variances)
+    for _ in range(_ITERATIONS):
+        scale = relative * np.maximum(line, minimum)
+        off = np.abs(variances - line) / scale
+        weights = np.minimum(1, _MAX_RESIDUAL / np.maximum(off, _MAX_RESIDUAL)) / scale**2
         inverse = np.linalg.pinv(design.T @ (weights[:, None] * design))
         gain, floor = inverse @ (design.T @ (weights * variances))
         line = gain * means + floor
@@ -163,6 +159,6 @@ def fit_line(points: Points) -> Line | None:
     )
 
 
-def tabulated(points: Points, means: Floats) -> Floats:
-    """Give the standard deviation at these brightnesses, between points by their variances."""
+def standard_deviations(points: Points, means: Floats) -> Floats:
+    """Return the standard deviation at intensities, interpolating the variance."""
     return np.sqrt(np.interp(means, points.means, points.variances))

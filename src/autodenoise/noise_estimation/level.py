@@ -1,4 +1,4 @@
-"""How strong noise is at each brightness, measured from noisy images alone or from repeats."""
+"""Measure the noise level by intensity, from noisy images alone or from repeats."""
 
 from __future__ import annotations
 
@@ -19,40 +19,39 @@ __all__ = ["Curve", "NoiseLevel", "curves", "from_images", "from_shots", "low_en
 
 _SIDE = 8
 _STEP = 3
-_BINS = 10
-_IN_A_BIN = 1500
-# Of the blocks of one brightness, the flattest: few enough to be flat, enough to be sure.
-_SHARE = 0.01
-_LEAST = 100
-# Then all that are no less calm than noise of this strength alone would be, by this factor.
-_CALM = 1.1
-# What is black or white throughout was cut off there, and has no noise to measure.
-_CUT_OFF = 0.5
-_MOST = 400_000
-
-# The median of normal values varies by so much more than their mean.
-_MEDIANS = 1.253
+_MAX_BINS = 10
+_MIN_BIN_SIZE = 1500
+# The share of flattest blocks for a first estimate: few enough to be flat, enough to be precise.
+_FLAT_SHARE = 0.01
+_MIN_BLOCKS = 100
+# All blocks with at most this many times the energy of the noise count as flat then.
+_MAX_FLAT_ENERGY = 1.1
+# Clipped areas have no noise to measure.
+_MAX_CLIPPED = 0.5
+_MAX_BLOCKS = 400_000
+# The standard error of the median of normal values over that of their mean.
+_MEDIAN_ERROR = 1.253
 
 _TURNS = np.arange(_SIDE)
-# The orthonormal discrete cosine transform, a row a frequency.
+# The orthonormal discrete cosine transform, one row for each frequency.
 _COSINES = np.sqrt(2 / _SIDE) * np.cos(np.pi * np.outer(_TURNS, 2 * _TURNS + 1) / (2 * _SIDE))
 _COSINES[0] /= np.sqrt(2)
 _FREQUENCY = _TURNS[:, None] + _TURNS
 _LOW = (_FREQUENCY > 0) & (_FREQUENCY <= 8)
-# Texture fades towards the highest, noise does not.
+# Texture has little energy at the highest frequencies, but white noise has.
 _HIGH = _FREQUENCY > 10
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Variance against brightness.
+    """The variance as a function of intensity.
 
     Attributes
     ----------
     means
-        Brightnesses in rising order.
+        Intensities in ascending order.
     variances
-        The variance at each of them; in between it goes along straight lines, beyond it stays.
+        The variance at each of them, interpolated linearly and constant beyond them.
     """
 
     means: tuple[float, ...]
@@ -61,16 +60,16 @@ class Curve:
 
 @dataclass(frozen=True)
 class NoiseLevel:
-    """How strong noise is.
+    """The noise level of images.
 
     Attributes
     ----------
     channels
-        The variance of the noise against the brightness, for each channel.
+        The variance by intensity, for each channel.
     correlation
-        Of the noise of each channel with that of each other, in one pixel.
+        The correlation matrix of the channels of one pixel.
     deviation
-        The standard error of the mean of all variances; 0 where it is as good as none.
+        The standard error of the mean variance; 0 if negligible.
     """
 
     channels: tuple[Curve, ...]
@@ -79,18 +78,16 @@ class NoiseLevel:
 
     @classmethod
     def of(cls, channels: Iterable[Curve], noise: Floats, deviation: float = 0.0) -> Self:
-        """Make one of its curves, and of noise (..., C) of which the correlation is taken."""
+        """Return the level with these curves and the correlation of noise (..., C)."""
         values = noise.reshape(-1, noise.shape[-1])
         products = values.T @ values
         sigma = np.sqrt(np.diag(products))
-        intensity_range = np.outer(sigma, sigma)
-        correlation = np.divide(
-            products, intensity_range, out=np.eye(len(sigma)), where=intensity_range > 0
-        )
+        scale = np.outer(sigma, sigma)
+        correlation = np.divide(products, scale, out=np.eye(len(sigma)), where=scale > 0)
         return cls(tuple(channels), tuple(map(tuple, correlation.tolist())), deviation)
 
     def variance(self, images: NDArray[np.floating]) -> Floats:
-        """Give the variance of the noise on images (N, H, W, C) that have none, or little."""
+        """Return the variance at each sample of clean or nearly clean images (N, H, W, C)."""
         each = [
             np.interp(images[..., channel], curve.means, curve.variances)
             for channel, curve in enumerate(self.channels)
@@ -98,7 +95,7 @@ class NoiseLevel:
         return np.stack(each, axis=-1)
 
     def draw(self, images: NDArray[np.floating], random: np.random.Generator) -> Floats:
-        """Draw such noise for images (N, H, W, C): normal, independent from pixel to pixel."""
+        """Draw Gaussian noise for images (N, H, W, C), independent between pixels."""
         values, vectors = np.linalg.eigh(np.array(self.correlation))
         root = vectors * np.sqrt(values.clip(min=0))
         noise: Floats = random.standard_normal(images.shape) @ root.T
@@ -107,38 +104,38 @@ class NoiseLevel:
 
 
 def from_images(images: Images) -> NoiseLevel | None:
-    """Measure noise that is independent from pixel to pixel on images that nobody has cleaned.
+    """Measure noise that is independent between pixels on noisy images alone.
 
-    Of all blocks of 8x8 pixels of about one brightness, those with the least of the low and middle
-    frequencies are flat. What high frequencies they hold is noise; the median over these leaves out
-    the ones that some texture has. White noise has no more in one frequency than in another, so
-    that choosing by the low ones does not favour blocks with little noise.
+    Among blocks of 8x8 pixels of similar intensity, those with the least energy at low and middle
+    frequencies are flat. Their high frequencies are noise; the median over frequencies is robust
+    against texture. Since the frequencies of white noise are independent, selecting by the low
+    ones does not favor blocks with little noise.
 
     Parameters
     ----------
     images
-        (N, H, W, C), float, of one camera at one setting.
+        (N, H, W, C), float, from one camera at one setting.
 
     Returns
     -------
     NoiseLevel or None
-        None where the images are too small or too few to tell.
+        None if the images are too small or too few.
 
     References
     ----------
     Ponomarenko, Lukin, Zriakhov, Kaarna, Astola, "An automatic approach to lossy compression of
-    AVIRIS images", IGARSS 2007, as analysed and taken on to noise that depends on the signal by
-    Colom and Buades, "Analysis and extension of the Ponomarenko et al. method, estimating a noise
+    AVIRIS images", IGARSS 2007. Extended to signal-dependent noise by Colom and Buades,
+    "Analysis and extension of the Ponomarenko et al. method, estimating a noise
     curve from a single image", IPOL 2013.
     """
     parts = list(_blocks(images))
-    if sum(len(part.flatness) for part in parts) < _LEAST:
+    if sum(len(part.flatness) for part in parts) < _MIN_BLOCKS:
         return None
     mean, flatness, high = map(np.concatenate, zip(*parts, strict=True))
     found = [
         [
             _measure(mean[rows, channel], flatness[rows], high[rows, channel])
-            for rows in _by_brightness(mean[:, channel])
+            for rows in _intensity_bins(mean[:, channel])
         ]
         for channel in range(images.shape[3])
     ]
@@ -147,40 +144,40 @@ def from_images(images: Images) -> NoiseLevel | None:
         for points in found
     )
     flat = high[_flattest(flatness)].swapaxes(1, 2).astype(np.float64)
-    return NoiseLevel.of(channels, flat, float(np.mean([_of_the_mean(one) for one in found])))
+    return NoiseLevel.of(channels, flat, float(np.mean([_mean_error(one) for one in found])))
 
 
 def from_shots(first: Images, again: Images) -> NoiseLevel:
-    """Measure noise of any kind from two shots of each scene: half their squared difference.
+    """Measure noise of any kind as half the squared difference of two shots of each view.
 
     Parameters
     ----------
     first, again
-        (N, H, W, C), float, aligned; the noise of one independent of that of the other.
+        (N, H, W, C), float, aligned, with independent noise.
     """
     half = ((first - again) / np.sqrt(2)).astype(np.float64)
     return NoiseLevel.of(curves((first + again) / 2, np.square(half)), half)
 
 
 def curves(images: NDArray[np.floating], squares: Floats) -> tuple[Curve, ...]:
-    """Average squares against the brightness of images, both (N, H, W, C): a curve a channel."""
+    """Return the mean of squares by intensity of images, both (N, H, W, C), for each channel."""
     found = []
     for channel in range(images.shape[3]):
         mean, square = images[..., channel].ravel(), squares[..., channel].ravel()
-        groups = _by_brightness(mean)
+        groups = _intensity_bins(mean)
         means = tuple(float(mean[rows].mean()) for rows in groups)
         found.append(Curve(means, tuple(float(square[rows].mean()) for rows in groups)))
     return tuple(found)
 
 
 def low_energy(blocks: NDArray[np.floating]) -> Floats:
-    """Give how much of low and middle frequencies, but for the mean, blocks (..., 8, 8) hold."""
+    """Return the energy of blocks (..., 8, 8) at low and middle frequencies, without the mean."""
     energy: Floats = np.square(_spectra(blocks)[..., _LOW]).mean(-1)
     return energy
 
 
 class _Blocks(NamedTuple):
-    """Some blocks: mean (B, C), flatness (B,), and what they hold of high frequencies (B, C, F)."""
+    """The mean (B, C), low energy (B,) and high frequencies (B, C, F) of blocks."""
 
     mean: Floats
     flatness: Floats
@@ -188,7 +185,7 @@ class _Blocks(NamedTuple):
 
 
 def _blocks(images: Images) -> Iterator[_Blocks]:
-    """Cut images into overlapping blocks, until there are plenty."""
+    """Cut images into overlapping blocks, up to a maximum number."""
     if min(images.shape[1:3]) < _SIDE:
         return
     darkest, brightest = images.min(), images.max()
@@ -196,13 +193,13 @@ def _blocks(images: Images) -> Iterator[_Blocks]:
     for image in images:
         windows = np.lib.stride_tricks.sliding_window_view(image, (_SIDE, _SIDE), axis=(0, 1))
         blocks = windows[::_STEP, ::_STEP].reshape(-1, image.shape[2], _SIDE, _SIDE)
-        cut_off = ((blocks <= darkest) | (blocks >= brightest)).mean((1, 2, 3))
-        blocks = blocks[cut_off < _CUT_OFF]
+        clipped = ((blocks <= darkest) | (blocks >= brightest)).mean((1, 2, 3))
+        blocks = blocks[clipped < _MAX_CLIPPED]
         spectra = _spectra(blocks)
         flatness = np.square(spectra[..., _LOW]).mean((1, 2))
         yield _Blocks(blocks.mean((2, 3)), flatness, spectra[..., _HIGH].astype(np.float32))
         found += len(blocks)
-        if found > _MOST:
+        if found > _MAX_BLOCKS:
             return
 
 
@@ -212,12 +209,12 @@ def _spectra(blocks: NDArray[np.floating]) -> Floats:
 
 
 def _flattest(flatness: Floats) -> NDArray[np.intp]:
-    count = max(_LEAST, int(_SHARE * len(flatness)))
+    count = max(_MIN_BLOCKS, int(_FLAT_SHARE * len(flatness)))
     return np.argsort(flatness, kind="stable")[:count]
 
 
 class _Point(NamedTuple):
-    """The variance at a brightness, and its standard error."""
+    """The variance at an intensity, and its standard error."""
 
     mean: float
     variance: float
@@ -227,20 +224,19 @@ class _Point(NamedTuple):
 def _measure(mean: Floats, flatness: Floats, high: NDArray[np.float32]) -> _Point:
     rows = _flattest(flatness)
     variance = np.median(np.square(high[rows], dtype=np.float64).mean(0))
-    calm = np.flatnonzero(flatness <= _CALM * variance)
-    if len(calm) > len(rows):
-        rows = calm
+    flat = np.flatnonzero(flatness <= _MAX_FLAT_ENERGY * variance)
+    rows = max(rows, flat, key=len)
     each = np.square(high[rows], dtype=np.float64).mean(0)
-    deviation = _MEDIANS * each.std(ddof=1) / np.sqrt(len(each))
+    deviation = _MEDIAN_ERROR * each.std(ddof=1) / np.sqrt(len(each))
     return _Point(float(mean[rows].mean()), float(np.median(each)), float(deviation))
 
 
-def _of_the_mean(points: list[_Point]) -> float:
-    """Give the standard error of a channel's mean variance."""
+def _mean_error(points: list[_Point]) -> float:
+    """Return the standard error of the mean variance of a channel."""
     return float(np.hypot.reduce([point.deviation for point in points]) / len(points))
 
 
-def _by_brightness(mean: NDArray[np.floating]) -> list[NDArray[np.intp]]:
-    """Sort by brightness, into as many groups of one size as leave enough in each."""
-    bins = int(np.clip(len(mean) // _IN_A_BIN, 1, _BINS))
+def _intensity_bins(mean: NDArray[np.floating]) -> list[NDArray[np.intp]]:
+    """Return the rows of bins of equal size, sorted by intensity."""
+    bins = int(np.clip(len(mean) // _MIN_BIN_SIZE, 1, _MAX_BINS))
     return np.array_split(np.argsort(mean, kind="stable"), bins)

@@ -11,7 +11,13 @@ from autodenoise.data.registration import misalignment
 from autodenoise.data.repeats import find_series
 from autodenoise.errors import InputError
 from autodenoise.images import IntensityRange
-from autodenoise.noise_estimation.curve import MOST_DEVIATION, Line, fit_line, joined, tabulated
+from autodenoise.noise_estimation.curve import (
+    MAX_DEVIATION,
+    Line,
+    fit_line,
+    merge_points,
+    standard_deviations,
+)
 from autodenoise.noise_estimation.statistics import (
     REACH,
     Correlation,
@@ -321,7 +327,7 @@ def _channel(
 
 def _points(scenes: Sequence[Statistics], numbers: list[int], alike: Correlation) -> Points:
     none = Points(*np.zeros((4, 0)))
-    points = joined([none, *(scene.points(number) for scene in scenes for number in numbers)])
+    points = merge_points([none, *(scene.points(number) for scene in scenes for number in numbers)])
     return points._replace(
         errors=points.errors * np.sqrt(alike.repeated), counts=points.counts / alike.repeated
     )
@@ -349,7 +355,7 @@ def _law(channels: Sequence[Channel], white: float) -> tuple[str, str]:
     if len(lines) < len(channels):
         return "table", "the shots are of too few brightnesses to tell a line"
     deviation = max(line.deviation for line in lines)
-    if deviation > MOST_DEVIATION:
+    if deviation > MAX_DEVIATION:
         return "table", (
             f"the nearest line misses the measured variances by {min(deviation, 9.99):.0%}, as "
             "after gamma, tone curves or JPEG"
@@ -379,7 +385,7 @@ def _knots(channels: Sequence[Channel], law: str, white: float) -> Floats:
 
 def _curve(channel: Channel, law: str, means: Floats) -> Floats:
     if law == "table" or channel.line is None:
-        return tabulated(channel.points, means)
+        return standard_deviations(channel.points, means)
     return np.sqrt(np.maximum(channel.line.gain * means + channel.line.floor, 0))
 
 

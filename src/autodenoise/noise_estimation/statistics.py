@@ -1,6 +1,6 @@
-"""What shots of the same view tell of their noise: its variance by brightness, its correlations.
+"""Measure the variance of noise by intensity, and its correlation, from shots of one view.
 
-All of it works on strips of a picture, so that a scene of any size is measured in little memory.
+Images are processed in strips, so that the memory use does not depend on their size.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ if TYPE_CHECKING:
 __all__ = ["REACH", "Correlation", "Flatness", "Points", "Statistics", "correlation", "pairs"]
 
 REACH = 5
-"""How many pixels apart two values are whose correlation is measured."""
+"""The largest lag of the measured correlations, in pixels."""
 
-_GROUPS, _LEAST_GROUP = 64, 400
-# A share of clipped samples that changes a variance by half a percent.
-_CLIPPED = 0.0005
-# Of a change of brightness across a pixel's surroundings, in units of the noise.
+_MAX_GROUPS, _MIN_GROUP_SIZE = 64, 400
+# This share of clipped samples changes a variance by half a percent.
+_MAX_CLIPPED = 0.0005
+# The intensity step around a pixel that reduces its weight to a quarter, in standard deviations.
 _EDGE = 5.0
 
 
 class Points(NamedTuple):
-    """Variances that were measured on pixels of about one brightness, of one channel.
+    """Variances of one channel, each measured on pixels of similar intensity.
 
     Attributes
     ----------
     means, variances
-        (N,), of the samples.
+        (N,), the mean and the variance of the samples.
     errors
-        The standard errors of the variances, for noise without correlation.
+        (N,), the standard errors of the variances, for uncorrelated noise.
     counts
-        How many pixels a variance is worth.
+        (N,), the effective numbers of pixels.
     """
 
     means: Floats
@@ -59,16 +59,16 @@ class Points(NamedTuple):
 
 
 class Flatness(NamedTuple):
-    """How even the mean of the shots is, in blocks, each (N, C): what tells a fixed pattern.
+    """Variances in blocks of the mean of the shots, each (N, C), to detect a fixed pattern.
 
     Attributes
     ----------
     spread
-        The variance in a block of the mean over all shots, its smooth shading taken out.
+        The variance of the mean over all shots, without smooth shading.
     expected
-        What the noise alone makes of it.
+        The part of that variance caused by noise.
     noise
-        The variance of one shot's noise.
+        The noise variance of one shot.
     """
 
     spread: Floats
@@ -77,17 +77,17 @@ class Flatness(NamedTuple):
 
 
 class Correlation(NamedTuple):
-    """How alike the noise of neighbours is.
+    """The correlation of noise between neighboring pixels and channels.
 
     Attributes
     ----------
     maps
-        (P, 11, 11): for the pairs of channels in the order of `pairs`, the correlation with the
-        value so many pixels below and right, from -5 to 5.
+        (P, 11, 11), the correlation of each pair of channels in the order of `pairs`, at lags
+        from -5 to 5 pixels down and right.
     error
-        The standard error of each.
+        The standard error of each correlation.
     repeated
-        How many values tell as little of a variance as one would without correlation.
+        The number of values that determine a variance as well as one uncorrelated value.
     """
 
     maps: Floats
@@ -96,27 +96,26 @@ class Correlation(NamedTuple):
 
 
 def pairs(channels: int) -> list[tuple[int, int]]:
-    """List the pairs of channels, each with itself and those after it."""
+    """Return the pairs of channels, each channel with itself and with later ones."""
     return list(itertools.combinations_with_replacement(range(channels), 2))
 
 
 class Statistics:
-    """What the strips of a scene tell.
+    """Noise statistics of the shots of one view, accumulated over strips.
 
     Parameters
     ----------
     floor, ceiling
-        (C,), the samples that are clipped: those up to here, and those from here.
+        (C,), the limits of the samples; samples at or beyond them are clipped.
 
     Attributes
     ----------
     products, weights
-        (P, 11, 11), for `correlation`: sums over values and their neighbours.
+        (P, 11, 11), sums over pairs of pixels, for `correlation`.
     independent
-        How many values went into these.
+        The effective number of values in these sums.
     drifts
-        For each strip how much its shots differ in brightness, as a standard deviation over its
-        mean.
+        The standard deviation of the intensity of the shots over its mean, for each strip.
     """
 
     def __init__(self, floor: Floats, ceiling: Floats) -> None:
@@ -130,19 +129,18 @@ class Statistics:
         self._blocks = [Flatness(*np.zeros((3, 0, self.channels)))]
 
     def add(self, strip: NDArray[Any]) -> None:
-        """Take a strip: (K, r, W, C), the scene's K shots in floats.
+        """Add a strip (K, r, W, C) of floats from K shots.
 
-        Of a single shot the variance is measured inside the picture, around a smooth surface: it
-        has to be a flat field.
+        A single shot has to be a flat field: its variance is measured around a smooth surface.
         """
         inside = (strip > self._floor) & (strip < self._ceiling)
         whole = np.all(inside, axis=0)
-        # To leave out what was clipped is to choose by the noise. What has nothing clipped around
-        # it is another choice, and leaves few pixels that are clipped themselves.
+        # Excluding clipped pixels would select by the noise. Excluding pixels with clipped
+        # neighbors does not, and leaves few clipped pixels.
         safe = share_around(~whole) == 0
         partly = ~whole & safe
         if len(strip) > 1:
-            # Pixels that are clipped in all shots tell of nothing, and do no harm.
+            # Pixels clipped in all shots do not count as partly clipped.
             partly &= np.any(inside, axis=0)
             measured = between_shots(strip, whole)
             if measured.drift is not None:
@@ -160,12 +158,12 @@ class Statistics:
         self._correlate(measured.noise, strength, trust)
 
     def points(self, channel: int) -> Points:
-        """Give what was measured of a channel, from dark to bright."""
+        """Return the measured variances of a channel, from dark to bright."""
         table = np.array(sorted(self._points[channel])).reshape(-1, 4)
         return Points(*table.T)
 
     def flatness(self) -> Flatness:
-        """Tell how even the mean of the shots is."""
+        """Return the variances in blocks of the mean of the shots."""
         return Flatness(*(np.concatenate(part) for part in zip(*self._blocks, strict=True)))
 
     def _group(
@@ -178,13 +176,13 @@ class Statistics:
         strength: Floats,
         trust: Floats,
     ) -> None:
-        """Measure a channel's variance on pixels of about one brightness, group by group.
+        """Measure the variance of a channel in groups of pixels of similar intensity.
 
         Parameters
         ----------
         strength, trust
-            (r, W, C), filled in: the standard deviation at each pixel, and how far it is from
-            edges, from 0 to 1.
+            (r, W, C), filled in: the standard deviation of each pixel, and a weight from 0 at
+            edges to 1.
         """
         usable = whole[..., channel].ravel()
         mean = measured.mean[..., channel].ravel()
@@ -195,64 +193,64 @@ class Statistics:
         if not len(chosen):
             return
         chosen = chosen[np.argsort(measured.around[..., channel].ravel()[chosen])]
-        size = max(_LEAST_GROUP, -(-len(chosen) // _GROUPS))
+        size = max(_MIN_GROUP_SIZE, -(-len(chosen) // _MAX_GROUPS))
         deviations, trusts = np.zeros(len(usable)), np.zeros(len(usable))
         for group in np.array_split(chosen, max(1, len(chosen) // size)):
-            if np.count_nonzero(clipped[group]) > _CLIPPED * shots * len(group):
+            if np.count_nonzero(clipped[group]) > _MAX_CLIPPED * shots * len(group):
                 continue
-            own = group[usable[group]]
-            typical = np.median(variance[own]) / _median_of_variance(max(shots - 1, 1))
-            # Further off than noise ever is lies something that moved, or a ray.
-            near = variance[own] <= _most_variance(max(shots - 1, 1)) * typical
-            own = own[near] if typical else own
-            level = float(variance[own].mean())
-            weights = 1 / (1 + edge[own] / max(_EDGE**2 * level, 1e-30)) ** 2
+            unclipped = group[usable[group]]
+            typical = np.median(variance[unclipped]) / _median_of_variance(max(shots - 1, 1))
+            # Larger variances are due to motion or cosmic rays.
+            near = variance[unclipped] <= _max_variance(max(shots - 1, 1)) * typical
+            unclipped = unclipped[near] if typical else unclipped
+            level = float(variance[unclipped].mean())
+            weights = 1 / (1 + edge[unclipped] / max(_EDGE**2 * level, 1e-30)) ** 2
             total = weights.sum()
-            found = float(weights @ variance[own]) / total
-            error = np.sqrt(np.square(weights * (variance[own] - found)).sum()) / total
+            found = float(weights @ variance[unclipped]) / total
+            error = np.sqrt(np.square(weights * (variance[unclipped] - found)).sum()) / total
             count = total**2 / np.square(weights).sum()
             self._points[channel].append(
-                (float(weights @ mean[own]) / total, found, float(error), float(count))
+                (float(weights @ mean[unclipped]) / total, found, float(error), float(count))
             )
-            deviations[own], trusts[own] = np.sqrt(found), np.sqrt(weights)
+            deviations[unclipped], trusts[unclipped] = np.sqrt(found), np.sqrt(weights)
         strength[..., channel] = deviations.reshape(strength.shape[:2])
         trust[..., channel] = trusts.reshape(trust.shape[:2])
 
     def _correlate(self, noise: NDArray[Any], strength: Floats, trust: Floats) -> None:
-        """Add the products of neighbours in noise (K, r, W, C), brought to one strength."""
-        seen = strength > 0
-        weights = np.where(seen, trust, 0)
-        gain = np.divide(weights, strength, out=np.zeros_like(strength), where=seen)
+        """Add the products of neighbors in noise (K, r, W, C), normalized to unit variance."""
+        measured = strength > 0
+        weights = np.where(measured, trust, 0)
+        gain = np.divide(weights, strength, out=np.zeros_like(strength), where=measured)
         gain = gain.astype(noise.dtype)
-        shape = tuple(_fast(side + REACH) for side in strength.shape[:2])
+        shape = tuple(_fast_length(side + REACH) for side in strength.shape[:2])
         spectra = [np.fft.rfft2(shot * gain, shape, axes=(0, 1)) for shot in noise]
-        weighing = np.fft.rfft2(weights, shape, axes=(0, 1))
+        weight_spectra = np.fft.rfft2(weights, shape, axes=(0, 1))
         for number, (one, other) in enumerate(pairs(self.channels)):
             products = sum(spectrum[..., one].conj() * spectrum[..., other] for spectrum in spectra)
             self.products[number] += _lags(np.asarray(products), shape)
-            both = weighing[..., one].conj() * weighing[..., other]
+            both = weight_spectra[..., one].conj() * weight_spectra[..., other]
             self.weights[number] += len(noise) * _lags(both, shape)
-        # The shots' mean is taken from the same shots.
+        # Subtracting the mean of the shots costs one degree of freedom.
         self.independent += float(np.square(weights).mean(-1).sum()) * max(len(noise) - 1, 1)
 
 
-def correlation(scenes: Sequence[Statistics]) -> Correlation:
-    """Give the correlations in several scenes together; as of white noise if nothing was seen."""
-    channels = scenes[0].channels
-    weights = sum(scene.weights for scene in scenes)
-    covariance = sum(scene.products for scene in scenes) / np.maximum(weights, 1e-12)
-    own = [number for number, (one, other) in enumerate(pairs(channels)) if one == other]
-    intensity_range = np.sqrt(np.maximum(covariance[own, REACH, REACH], 1e-12))
+def correlation(views: Sequence[Statistics]) -> Correlation:
+    """Return the correlation over several views, or that of white noise without any data."""
+    channels = views[0].channels
+    weights = sum(view.weights for view in views)
+    covariance = sum(view.products for view in views) / np.maximum(weights, 1e-12)
+    same = [number for number, (one, other) in enumerate(pairs(channels)) if one == other]
+    scale = np.sqrt(np.maximum(covariance[same, REACH, REACH], 1e-12))
     maps = np.stack(
         [
-            covariance[number] / (intensity_range[one] * intensity_range[other])
+            covariance[number] / (scale[one] * scale[other])
             for number, (one, other) in enumerate(pairs(channels))
         ]
     )
-    maps[own, REACH, REACH] = 1
-    # A variance is a mean of squares, which correlate by the square of what their values do.
-    repeated = float(np.square(maps[own]).sum((1, 2)).mean())
-    independent = max(sum(scene.independent for scene in scenes), 1)
+    maps[same, REACH, REACH] = 1
+    # Squares of Gaussian values are correlated by the square of the correlation of the values.
+    repeated = float(np.square(maps[same]).sum((1, 2)).mean())
+    independent = max(sum(view.independent for view in views), 1)
     return Correlation(maps, float(np.sqrt(repeated / independent)), repeated)
 
 
@@ -270,20 +268,20 @@ def _lags(products: NDArray[Any], shape: tuple[int, ...]) -> Floats:
     return np.fft.irfft2(products, shape)[np.ix_(lags, lags)]
 
 
-def _fast(side: int) -> int:
-    """Give the next length that has no prime factors but 2, 3 and 5, which transforms fast."""
+def _fast_length(side: int) -> int:
+    """Return the next length with no prime factors except 2, 3 and 5, for fast transforms."""
     rest = side
     for factor in (2, 3, 5):
         while rest % factor == 0:
             rest //= factor
-    return side if rest == 1 else _fast(side + 1)
+    return side if rest == 1 else _fast_length(side + 1)
 
 
 def _median_of_variance(freedom: int) -> float:
-    """Give the median of a variance of Gaussian noise, over its mean (Wilson, Hilferty 1931)."""
+    """Return the median over the mean of Gaussian variances (Wilson, Hilferty 1931)."""
     return 0.4549 if freedom == 1 else float((1 - 2 / (9 * freedom)) ** 3)
 
 
-def _most_variance(freedom: int) -> float:
-    """Give what a variance of Gaussian noise stays below, over its mean, but for one in 10^7."""
+def _max_variance(freedom: int) -> float:
+    """Return the bound over the mean that one in 10^7 Gaussian variances exceeds."""
     return float(1 + 5 * (2 / freedom) ** 0.5 + 25 / freedom)
