@@ -1,4 +1,4 @@
-"""The page of all keys that a recipe may have, from the classes that read them."""
+"""Write the page of all recipe keys from the classes that define them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from autodenoise.training.schedules import SCHEDULES, Constant
 
 _NEEDED = inspect.Parameter.empty
 
-# Of a recipe, the tables, which have headings of their own, and what people do not write.
+# Tables have headings of their own.
 _TABLES = ("data", "noise", "network", "phase", "search", "printed")
-# Of a network, what follows from the images.
+# Arguments of networks that follow from the data.
 _FOLLOWING = ("channels", "size", "black", "white")
 
 _INTRODUCTION = """\
@@ -30,37 +30,37 @@ _INTRODUCTION = """\
 
 A recipe is a TOML file with the tables `[data]`, `[[noise]]`, `[network]` and `[phase.NAME]`, and
 a few keys above them. `autodenoise train my.toml` runs it; `--set noise.sigma=0.1` changes one key
-of any recipe; `autodenoise describe my.toml` says in sentences what it does. The [built-in
-ones](README.md) are examples. A dash is a default that says: none.
+of any recipe; `autodenoise describe my.toml` describes it in plain English. The [built-in
+recipes](README.md) are examples. A dash means that there is no default value.
 """
 
 _NOISES = """\
 ## Noise
 
-Each `[[noise]]` has a `kind`; several are done one after the other. Images are in units of black to
-white: 0 is black, 1 is white. A strength is one number, or `[low, high]`, and then drawn evenly for
-each image. `clip = true` cuts off what comes to lie outside black and white.
+Each `[[noise]]` has a `kind`; several are applied in order. Strengths are in units of the intensity
+range: 0 is black, 1 is white. A strength is one number, or `[low, high]`, drawn uniformly for each
+image. `clip = true` clips the noisy image to the intensity range.
 """
 
 _NETWORKS = """\
 ## Network
 
-`[network]` has a `name`. How many channels images have, and their size where that matters, follow
-from the data. [What the built-in recipes' networks look like](README.md).
+`[network]` has a `name`. The number of channels, and the image size if it matters, follow from the
+data. The [pages of the built-in recipes](README.md) show their networks.
 """
 
 _PHASES = """\
 ## Phases
 
-`[phase.NAME]`, as many as you like; each goes on with the weights of the one before.
+One table `[phase.NAME]` per phase, in order; each continues with the weights of the previous one.
 """
 
 
 def keys() -> str:
-    """Write the page."""
+    """Return the page."""
     parts = [
         _INTRODUCTION,
-        "## Above all tables\n",
+        "## Top-level keys\n",
         table(Recipe, without=_TABLES),
         "## Data\n",
         table(DataSpec),
@@ -76,7 +76,7 @@ def keys() -> str:
         "### Schedules\n",
         *(section(f"`{kind}`", schedule, level=4) for kind, schedule in SCHEDULES.items()),
         "## Search\n",
-        "`[search]` says what `autodenoise tune` tries, by a setting's path: choices or a range.\n",
+        "`[search]` lists what `autodenoise tune` varies, by dotted key: choices or a range.\n",
         table(Range),
         "[All recipes](README.md)\n",
     ]

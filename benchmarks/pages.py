@@ -35,18 +35,17 @@ _MARK = "<!-- Written by: python benchmarks/pages.py -->\n"
 _SOME_EPOCHS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 _ABOUT_THE_TABLE = """
-Printed and ours are validation losses, each after so many epochs; with several seeds, from the
-least to the greatest. They compare within a row: data and noise differ from one to the next. The
-code is what the encoder hands to the decoder, in numbers an image; of a network with skip
-connections, those too. Networks here pool before the ReLU, which gives the same as the ReLU before
-the pooling. All of it is written by `python benchmarks/pages.py` from the recipes and
-`benchmarks/results/`.
+"printed" and "ours" are validation losses after the given number of epochs, with a range over
+several seeds. Compare them only within a row, since data and noise differ between rows. "code" is
+the number of values per image that the encoder passes to the decoder, including skip connections.
+Networks here pool before the ReLU, which is equivalent to pooling after it. This page is written by
+`python benchmarks/pages.py` from the recipes and `benchmarks/results/`.
 """
 
 
 @dataclass(frozen=True)
 class Result:
-    """What ``reproduce.py`` has written of a recipe.
+    """Results of a recipe, as ``reproduce.py`` writes them.
 
     Attributes
     ----------
@@ -64,12 +63,12 @@ class Result:
 
     @property
     def runs(self) -> list[dict[str, Any]]:
-        """One a seed."""
+        """One run per seed."""
         found: list[dict[str, Any]] = self.content["runs"]
         return found
 
     def losses(self, phase: str, epoch: int) -> list[float]:
-        """Give the validation loss after an epoch, one a seed."""
+        """Return the validation loss after an epoch, one per seed."""
         return [
             row["val_loss"]
             for run in self.runs
@@ -78,12 +77,12 @@ class Result:
         ]
 
     def epochs_of(self, phase: str) -> list[int]:
-        """List a phase's epochs."""
+        """Return the epochs of a phase."""
         return [row["epoch"] for row in self.runs[0]["epochs"] if row["phase"] == phase]
 
     @property
     def seconds(self) -> list[float]:
-        """The time from the command's start to its last epoch, where that means something."""
+        """Seconds from the start of the command to its last epoch, if it ran alone."""
         last = [run["epochs"][-1] for run in self.runs]
         if "aim" not in self.content or any("seconds_since_start" not in row for row in last):
             return []
@@ -102,19 +101,19 @@ def results_of(recipe: str, folder: Path) -> list[Result]:
 
 
 def build(results: Path = RESULTS) -> dict[str, str]:
-    """Make all files of the folder, by name."""
+    """Return all files of the folder by name."""
     described = [runs.describe(name) for name in builtin_names()]
     found = {one.recipe.name: results_of(one.recipe.name, results) for one in described}
     files = {"README.md": index(described, found), "keys.md": f"{_MARK}\n{keys()}"}
     for one in described:
         files[f"{one.recipe.name}.md"] = page(one, found[one.recipe.name])
-        if _picture(one.recipe) not in files:
-            files[_picture(one.recipe)] = draw(one)
+        if _diagram_name(one.recipe) not in files:
+            files[_diagram_name(one.recipe)] = draw(one)
     return files
 
 
 def outdated(files: dict[str, str], folder: Path = PAGES) -> list[str]:
-    """List the files that are missing, differ, or belong to no recipe."""
+    """Return the files that are missing, differ, or do not belong to a recipe."""
     there = {path.name: path.read_text("utf-8") for path in folder.glob("*")}
     return sorted(name for name in {*files, *there} if files.get(name) != there.get(name))
 
@@ -127,7 +126,7 @@ def draw(one: Description) -> str:
         return file.read_text("utf-8")
 
 
-def _picture(recipe: Recipe) -> str:
+def _diagram_name(recipe: Recipe) -> str:
     # A family's sizes are different pictures; how many channels an image has hardly shows.
     arguments = recipe.network.arguments
     size = [arguments[key] for key in ("preset", "deep") if arguments.get(key)]
@@ -135,7 +134,7 @@ def _picture(recipe: Recipe) -> str:
 
 
 def page(one: Description, results: list[Result]) -> str:
-    """Write a recipe's page."""
+    """Return the page of a recipe."""
     recipe, summary = one.recipe, one.summary
     size = (
         f"{summary.parameters:,} parameters, "
@@ -154,28 +153,26 @@ def page(one: Description, results: list[Result]) -> str:
     }
     measured = [section(recipe, result) for result in results]
     if recipe.name in weights.FILES:
-        measured = [
-            f"## Measured\n\n[Its weights, which come along](../models.md#{recipe.name}).\n"
-        ]
+        measured = [f"## Measured\n\n[The shipped weights](../models.md#{recipe.name}).\n"]
     elif not measured:
         measured = ["## Measured\n\nNot yet.\n"]
         if recipe.printed:
-            measured.append(f"Its source prints:\n\n{losses(recipe, None)}")
+            measured.append(f"The source reports:\n\n{losses(recipe, None)}")
     parts = [
         _MARK,
         f"# {recipe.name}\n",
         f"{recipe.title}.\n\n{recipe.about.strip()}\n",
         f"    autodenoise train {recipe.name}\n    autodenoise evaluate runs/{recipe.name}\n",
-        table(["", ""], [[name, told] for name, told in facts.items()]),
+        table(["", ""], [[name, fact] for name, fact in facts.items()]),
         *measured,
-        f"## Network\n\n![Layers and the shapes between them]({_picture(recipe)})\n",
+        f"## Network\n\n![Layers and the shapes between them]({_diagram_name(recipe)})\n",
         "[All recipes](README.md)\n",
     ]
     return "\n".join(parts)
 
 
 def section(recipe: Recipe, result: Result) -> str:
-    """Write what one results file says."""
+    """Return the section about one results file."""
     over = "" if result.epochs is None else f" over {_short(recipe, result)} epochs"
     scores = [run["test_scores"] for run in result.runs]
     rows = [
@@ -213,7 +210,7 @@ def section(recipe: Recipe, result: Result) -> str:
 
 
 def losses(recipe: Recipe, result: Result | None) -> str:
-    """Set the validation losses that the source prints beside ours."""
+    """Return a table of the validation losses that the source reports and of ours."""
     rows = []
     for phase in recipe.phase:
         printed = recipe.printed.get(phase, {})
@@ -233,7 +230,7 @@ def losses(recipe: Recipe, result: Result | None) -> str:
 
 
 def index(described: list[Description], results: dict[str, list[Result]]) -> str:
-    """Write the table over all recipes."""
+    """Return the page with the table of all recipes."""
     rows = []
     for one in described:
         recipe, found = one.recipe, results[one.recipe.name]
@@ -253,8 +250,8 @@ def index(described: list[Description], results: dict[str, list[Result]]) -> str
     parts = [
         _MARK,
         "# Recipes\n",
-        "What `autodenoise train` knows by name, of which `autodenoise describe` tells more.\n",
-        "One of your own may have [these keys](keys.md).\n",
+        "The recipes that `autodenoise train` includes. See also `autodenoise describe NAME`.\n",
+        "[Writing a recipe](../writing-recipes.md), [all keys](keys.md).\n",
         table(headings, rows),
         _ABOUT_THE_TABLE.lstrip(),
     ]
@@ -262,13 +259,13 @@ def index(described: list[Description], results: dict[str, list[Result]]) -> str
 
 
 def table(headings: list[str], rows: list[list[str]]) -> str:
-    """Write a table in Markdown."""
+    """Return a table in Markdown."""
     lines = [headings, ["---"] * len(headings), *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 def span(values: list[float], digits: int) -> str:
-    """Write one value, or the least and the greatest of several; a dash for none."""
+    """Return one value, or the smallest and largest of several; a dash for none."""
     if not values or None in values:
         return "-"
     low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
@@ -280,7 +277,7 @@ def _epochs(recipe: Recipe) -> str:
 
 
 def _short(recipe: Recipe, result: Result) -> str:
-    """Say how many epochs a shorter run had: ``"10 of 30"``."""
+    """Return how many epochs a shorter run had, as in ``"10 of 30"``."""
     return f"{' + '.join([str(result.epochs)] * len(recipe.phase))} of {_epochs(recipe)}"
 
 
@@ -305,7 +302,7 @@ def _last_of_ours(recipe: Recipe, results: list[Result]) -> str:
 
 
 def main() -> None:
-    """Write the pages, or check them."""
+    """Write the pages, or check that they are current."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -318,7 +315,7 @@ def main() -> None:
             (PAGES / name).write_text(text, "utf-8")
     stale = outdated(files)
     if stale:
-        sys.exit(f"out of date or of no recipe in docs/recipes: {', '.join(stale)}")
+        sys.exit(f"out of date, or without a recipe, in docs/recipes: {', '.join(stale)}")
 
 
 if __name__ == "__main__":
