@@ -49,13 +49,8 @@ def draw_noise_profile(profile: Profile, title: str) -> Figure:
     width, height = _LEFT + _WIDE + _BETWEEN + _TALL + _RIGHT, _BELOW + _TALL + _ABOVE
     figure = blank(width, height)
     write_title(figure, title)
-    figure.text(
-        0.12 / width,
-        1 - 0.5 / height,
-        f"{profile.reason[0].upper()}{profile.reason[1:]}.",
-        size=9,
-        color=INK,
-    )
+    reason = f"{profile.reason[0].upper()}{profile.reason[1:]}."
+    figure.text(0.12 / width, 1 - 0.5 / height, reason, size=9, color=INK)
     curve = figure.add_axes((_LEFT / width, _BELOW / height, _WIDE / width, _TALL / height))
     _draw_curve(curve, profile)
     left = _LEFT + _WIDE + _BETWEEN
@@ -86,7 +81,7 @@ def _draw_curve(axes: Axes, profile: Profile) -> None:
         # The variance is interpolated linearly between the means of the profile.
         shown = np.linspace(means[0], means[-1], 200)
         curve = np.interp(shown, profile.means, np.square(sigmas))
-        _draw_variance(axes, low + unit * shown, unit**2 * curve, color)
+        axes.plot(low + unit * shown, unit**2 * curve, color=color, linewidth=1.4)
     axes.set_ylim(bottom=0)
     axes.set_title("variance by brightness, in samples", size=8, color=INK, loc="left")
     if len(profile.channels) > 1:
@@ -123,7 +118,7 @@ def draw_variances(estimate: QualityEstimate) -> Figure:
     axes = figure.add_axes((0.16, 0.19, 0.82, 0.73))
     for number, curve in enumerate(estimate.level.channels):
         label = "" if number else "noise"
-        _draw_variance(axes, curve.means, curve.variances, TEAL, label)
+        axes.plot(curve.means, curve.variances, color=TEAL, linewidth=1.4, label=label)
     for number, curve in enumerate(estimate.residual):
         label = "" if number else "removed"
         axes.plot(
@@ -143,12 +138,6 @@ def draw_variances(estimate: QualityEstimate) -> Figure:
     axes.legend(frameon=False, fontsize=8, labelcolor=INK)
     style_axes(axes, "brightness", "variance")
     return figure
-
-
-def _draw_variance(
-    axes: Axes, means: ArrayLike, variances: ArrayLike, color: str, label: str = ""
-) -> None:
-    axes.plot(means, variances, color=color, linewidth=1.4, label=label)
 
 
 def draw_autocorrelation(autocorrelation: Autocorrelation) -> Figure:

@@ -144,7 +144,8 @@ def from_images(images: Images) -> NoiseLevel | None:
         for points in found
     )
     flat = high[_flattest(flatness)].swapaxes(1, 2).astype(np.float64)
-    return NoiseLevel.of(channels, flat, float(np.mean([_mean_error(one) for one in found])))
+    errors = [np.hypot.reduce([point.deviation for point in one]) / len(one) for one in found]
+    return NoiseLevel.of(channels, flat, float(np.mean(errors)))
 
 
 def from_shots(first: Images, again: Images) -> NoiseLevel:
@@ -229,11 +230,6 @@ def _measure(mean: Floats, flatness: Floats, high: NDArray[np.float32]) -> _Poin
     each = np.square(high[rows], dtype=np.float64).mean(0)
     deviation = _MEDIAN_ERROR * each.std(ddof=1) / np.sqrt(len(each))
     return _Point(float(mean[rows].mean()), float(np.median(each)), float(deviation))
-
-
-def _mean_error(points: list[_Point]) -> float:
-    """Return the standard error of the mean variance of a channel."""
-    return float(np.hypot.reduce([point.deviation for point in points]) / len(points))
 
 
 def _intensity_bins(mean: NDArray[np.floating]) -> list[NDArray[np.intp]]:

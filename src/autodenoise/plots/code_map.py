@@ -107,7 +107,6 @@ def code_map(
                 points[:, 0], points[:, 1], s=9, color=palette(shade), linewidths=0, label=text
             )
         axes.legend(
-            *axes.get_legend_handles_labels(),
             loc="center left",
             bbox_to_anchor=(1.0, 0.5),
             frameon=False,
