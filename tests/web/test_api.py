@@ -168,7 +168,7 @@ def test_damaged_file_fails_without_stopping_others(server: RunningServer) -> No
         ({"model": "../home/quick.onnx"}, "unknown model"),
         ({"black": 5, "white": 5}, "expected an intensity range from black to white"),
         ({"black": "dark"}, "black: Input should be a valid number"),
-        ({"axes": "QQ"}, "axes are one letter a dimension"),
+        ({"axes": "QQ"}, "one different letter for each dimension"),
         ({"strength": 1.5}, "strength: Input should be less than or equal to 1"),
         ({"format": "bmp"}, "bmp"),
     ],
