@@ -48,7 +48,7 @@ class Scores:
     bce
         Binary cross-entropy in nats.
     bce_excess
-        How far that is above the least possible, the entropy of the clean grey values.
+        The same minus its minimum, the entropy of the clean gray values.
     psnr
         In dB, peak 1, over the images that differ from their clean version at all: an equal one
         has infinite PSNR. None where no image does.

@@ -99,7 +99,7 @@ def _draw_lags(axes: Axes, bar: Axes, profile: Profile) -> None:
     _draw_correlations(axes, lags, full)
     axes.add_patch(Rectangle((-0.5, -0.5), 1, 1, facecolor=GRID))
     axes.text(0, 0, "1", size=8, color=INK, ha="center", va="center")
-    axes.set_title("correlation with neighbours", size=8, color=INK, loc="left")
+    axes.set_title("correlation with neighbors", size=8, color=INK, loc="left")
     style_axes(axes, "pixels across", "pixels down")
     axes.grid(visible=False)
     scale = axes.figure.colorbar(
