@@ -173,7 +173,7 @@ def test_run_is_trained_by_one_process_at_a_time(
     run = autodenoise.train("digits", tmp_path / "run", settings=settings, epochs=1)
     with (
         LockedFile(run.folder / ".lock"),
-        pytest.raises(OutputError, match=r"another autodenoise process is using on .*run"),
+        pytest.raises(OutputError, match=r"another autodenoise process is using .*run"),
     ):
         autodenoise.resume(run.folder)
     assert autodenoise.resume(run.folder).rows == run.rows
