@@ -47,7 +47,7 @@ def test_image_is_padded_by_reflection_and_cropped(tmp_path: Path) -> None:
 
 def test_images_that_do_not_fit_the_model_are_errors(tmp_path: Path) -> None:
     fixed = runtime.load(box_blur(tmp_path / "a.onnx", size=(28, 28)))
-    with pytest.raises(InputError, match="takes images of 28x28 pixels, this one has 30x29"):
+    with pytest.raises(InputError, match="accepts images of 28x28 pixels, this one has 30x29"):
         fixed(np.zeros((29, 30), np.uint8))
     with pytest.raises(InputError, match=r"takes 1 channel\(s\), the image has 3"):
         fixed.batch(np.zeros((1, 28, 28, 3), np.float32))
@@ -88,7 +88,7 @@ def test_arrays_are_tiled_to_fit_the_memory_limit(tmp_path: Path) -> None:
     image = np.random.default_rng(0).random((90, 110), np.float32)
     tiled = blur.denoise(image, memory=2_000_000)
     np.testing.assert_allclose(tiled, blur(image), atol=1e-6)
-    with pytest.raises(InputError, match="may take 0 MiB; allow more with --memory"):
+    with pytest.raises(InputError, match="the limit is 0 MiB; raise it with --memory"):
         blur.denoise(image, memory=10_000)
 
 
