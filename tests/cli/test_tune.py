@@ -33,7 +33,7 @@ def test_search_then_train_and_evaluate_the_best_settings(
     tune = ["tune", "quick.toml", "--epochs", "1", "--set", "phase.denoise.batch_size=64"]
     assert run(monkeypatch, *tune, "--trials", "3", "--device", "cpu") == 0
     printed = capsys.readouterr().out
-    assert "leaves those alone" in printed
+    assert "the recipe validates on its test images" in printed
     lines = re.findall(
         r"^trial (\d): val_loss (0\.\d+); best (0\.\d+) \(trial \d\); (.*)", printed, re.M
     )
@@ -65,7 +65,7 @@ def test_search_then_train_and_evaluate_the_best_settings(
         (["tune", "quick.toml", "--set", "search={}"], 2, "[search]\nphase.denoise.optimizer"),
         (["tune", "quick.toml", "--set", "network.widht=3"], 2, "did you mean 'width'"),
         (["tune", "quick.toml", "--storage", "s.txt"], 2, "expected a URL"),
-        (["tune", "quick.toml", "--out", "quick.toml"], 4, "is no study"),
+        (["tune", "quick.toml", "--out", "quick.toml"], 4, "is not a study folder"),
         (["tune", "quick.toml", "--out", "/proc/nothing"], 4, "cannot create the folder"),
         (["tune", "missing.toml"], 3, "cannot read the recipe"),
     ],

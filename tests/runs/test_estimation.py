@@ -116,7 +116,7 @@ def test_report_without_clean_images_shows_the_removed_noise(home: Path) -> None
         removed = 0.5 + (shown[0] - shown[1]) * 1
         assert np.abs(third - images.from_float(removed, byte).astype(int)).max() <= 1
     body = text(page.root.find("body"))
-    assert "noisy pictures alone" in body
+    assert "Your noisy images, without clean ones" in body
     assert "The noise of the images themselves" in body
     assert "An image gets new noise" not in body
     assert "secret-place" not in text(page.one("section[@aria-labelledby='recipe-title']"))
