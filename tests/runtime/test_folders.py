@@ -389,3 +389,14 @@ def test_scanning_passes_over_its_own(tmp_path: Path) -> None:
     found = scan(tmp_path, recursive=True, exclude=tmp_path / "none")
     assert found.images == [Path("a/z.png"), Path("b.png")]
     assert not found.skipped
+
+
+def test_manifest_keeps_the_option_names_of_earlier_versions(
+    model: runtime.Model, noisy: Path, out: Path
+) -> None:
+    picture(noisy / "a.png")
+    runtime.denoise_folder(model, noisy, out, runtime.DenoiseOptions(strength=0.5))
+    # As version 0.1 wrote it: other names would denoise all earlier results again.
+    options = {"strength": 0.5, "scale": None, "axes": None, "strip_metadata": False}
+    (line,) = (out / MANIFEST_NAME).read_text().splitlines()
+    assert json.loads(line)["making"]["options"] == options

@@ -146,8 +146,10 @@ def denoise_folder(
     ]
     make_folder(target)
     options = with_memory_limit(options or DenoiseOptions())
-    # The options that affect the output; memory does not.
-    affecting = {k: v for k, v in dataclasses.asdict(options).items() if k != "memory"}
+    # The options that affect the output, which memory does not, by their names in the manifest.
+    affecting = dataclasses.asdict(options)
+    del affecting["memory"]
+    affecting["scale"] = affecting.pop("intensity_range")
     making = {"model": digest(model.path), "options": affecting}
     with (
         Manifest(target, source, making) as manifest,
