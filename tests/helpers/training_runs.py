@@ -6,15 +6,16 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from autodenoise import nets
 from autodenoise.data.crops import Batch, ImageCrops
 from autodenoise.data.spec import Supervision
 from autodenoise.noise import Gaussian
-from autodenoise.training.checkpoint import load_state
+from autodenoise.training.checkpoint import load_state, save_state
 from autodenoise.training.history import EpochRow
-from autodenoise.training.loop import CHECKPOINT_NAME
+from autodenoise.training.loop import CHECKPOINT_NAME, fit
 from autodenoise.training.optimizers import Muon
 from autodenoise.training.phases import Phase
 from autodenoise.training.schedules import Cosine
@@ -25,6 +26,7 @@ __all__ = [
     "RecordingCallback",
     "StopNow",
     "all_objectives",
+    "crash_after_checkpoint",
     "losses",
     "squares",
     "training",
@@ -138,3 +140,23 @@ def losses(rows: list[EpochRow]) -> list[tuple[str, int, float, float, float]]:
 
 class StopNow(Exception):
     """Raised by a test to end a training."""
+
+
+def crash_after_checkpoint(
+    training: Training, folder: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Train until right after a checkpoint, counted from 1; one is written after every step."""
+    left = number
+
+    def save_and_die(*arguments: Any) -> None:
+        nonlocal left
+        save_state(*arguments)
+        left -= 1
+        if left == 0:
+            raise StopNow
+
+    with monkeypatch.context() as patch:
+        patch.setattr("autodenoise.training.loop._CHECKPOINT_SECONDS", 0.0)
+        patch.setattr("autodenoise.training.loop.save_state", save_and_die)
+        with pytest.raises(StopNow):
+            fit(training, folder, RecordingCallback())

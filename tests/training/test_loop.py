@@ -27,6 +27,7 @@ from autodenoise.training.validation import Validation
 from tests.helpers.training_runs import (
     RecordingCallback,
     StopNow,
+    crash_after_checkpoint,
     losses,
     squares,
     training,
@@ -87,21 +88,7 @@ def test_resume_after_a_crash_at_any_checkpoint_is_bit_exact(
     uninterrupted.mkdir()
     interrupted.mkdir()
     expected = fit(training(phases), uninterrupted, RecordingCallback())
-    left = saved
-
-    def save_and_die(*arguments: Any) -> None:
-        nonlocal left
-        save_state(*arguments)
-        left -= 1
-        if left == 0:
-            raise StopNow
-
-    with monkeypatch.context() as patch:
-        # A checkpoint is written after every step, and the process dies right after one.
-        patch.setattr("autodenoise.training.loop._CHECKPOINT_SECONDS", 0.0)
-        patch.setattr("autodenoise.training.loop.save_state", save_and_die)
-        with pytest.raises(StopNow):
-            fit(training(phases), interrupted, RecordingCallback())
+    crash_after_checkpoint(training(phases), interrupted, saved, monkeypatch)
     assert losses(fit(training(phases), interrupted, RecordingCallback())) == losses(expected)
     for name, value in weights(uninterrupted).items():
         assert torch.equal(value, weights(interrupted)[name]), name

@@ -7,22 +7,27 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from autodenoise.training.checkpoint import load_state, save_state
+from autodenoise.training.checkpoint import load_state
 from autodenoise.training.history import EpochRow
 from autodenoise.training.loop import CHECKPOINT_NAME, fit
-from tests.helpers.training_runs import RecordingCallback, StopNow, all_objectives, losses, weights
+from tests.helpers.training_runs import (
+    RecordingCallback,
+    all_objectives,
+    crash_after_checkpoint,
+    losses,
+    weights,
+)
 
 # A process that writes a checkpoint after every step and is killed within one.
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from autodenoise.training import gradients, loop
-from tests.helpers.training_runs import RecordingCallback, all_objectives
+from tests.helpers.training_runs import crash_after_checkpoint, RecordingCallback, all_objectives
 
 find, left = gradients.Gradients.compute, 13
 
@@ -60,20 +65,7 @@ def test_resume_after_a_crash_at_any_checkpoint_is_bit_exact(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    left = saved
-
-    def save_and_die(*arguments: Any) -> None:
-        nonlocal left
-        save_state(*arguments)
-        left -= 1
-        if left == 0:
-            raise StopNow
-
-    with monkeypatch.context() as patch:
-        patch.setattr("autodenoise.training.loop._CHECKPOINT_SECONDS", 0.0)
-        patch.setattr("autodenoise.training.loop.save_state", save_and_die)
-        with pytest.raises(StopNow):
-            fit(all_objectives(), tmp_path, RecordingCallback())
+    crash_after_checkpoint(all_objectives(), tmp_path, saved, monkeypatch)
     assert_same_end(uninterrupted, tmp_path)
 
 
