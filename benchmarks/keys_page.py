@@ -31,7 +31,7 @@ _INTRODUCTION = """\
 A recipe is a TOML file with the tables `[data]`, `[[noise]]`, `[network]` and `[phase.NAME]`, and
 a few keys above them. `autodenoise train my.toml` runs it; `--set noise.sigma=0.1` changes one key
 of any recipe; `autodenoise describe my.toml` describes it in plain English. The [built-in
-recipes](README.md) are examples. A dash means that there is no default value.
+recipes](README.md) are examples. A dash means no default value.
 """
 
 _NOISES = """\

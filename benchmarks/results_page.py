@@ -263,7 +263,7 @@ def draw(found: dict[str, dict[str, Any]]) -> str:
 
 
 def outdated(files: dict[str, str], folder: Path = DOCS) -> list[str]:
-    """List files that are missing, differ, or are no longer written."""
+    """Return the files that are missing, outdated or no longer written."""
     existing = {
         name: (folder / name).read_text("utf-8")
         for name in (PAGE, FIGURE)
