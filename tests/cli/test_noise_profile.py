@@ -31,8 +31,8 @@ def test_noise_is_measured_printed_and_drawn(
     assert run(monkeypatch, *command, "--black", "1000") == 0
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
-    assert lines[0].startswith("3 shots of 1 scene, 320x320, 3 channel(s), uint16; a line ")
-    assert lines[1] == "Neighbours do not correlate."
+    assert lines[0].startswith("3 shots in 1 series, 320x320, 3 channel(s), uint16; a line ")
+    assert lines[1] == "Neighbors are not correlated."
     assert lines[2] == (
         "Standard deviations in samples of 0 to 65535; variance = gain * mean + floor:"
     )

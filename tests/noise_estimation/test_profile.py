@@ -23,7 +23,7 @@ RAW = SyntheticCamera(gain=3.0, read=30.0, black=1000.0, white=60000.0)
 
 def check(profile: Profile, camera: SyntheticCamera, share: float = 0.05) -> None:
     """Compare with what the camera is, in samples; rounding adds a twelfth to the variance."""
-    assert profile.law == "line"
+    assert profile.variance_model == "line"
     unit = profile.intensity_range.high - profile.intensity_range.low
     black = (camera.black - profile.intensity_range.low) / unit
     for channel in (*profile.channels, profile.together):
@@ -54,7 +54,7 @@ def test_a_cameras_gain_and_read_noise_are_found(
     check(profile, camera)
     assert profile.channels[0].read is not None
     assert profile.correlation_maps.shape == (1, 1, 1)
-    assert (profile.scenes, profile.shots) == (1, count)
+    assert (profile.series, profile.shots) == (1, count)
     assert profile.warnings == ()
 
 
@@ -78,7 +78,7 @@ def test_full_sensors_do_not_bend_the_line(tmp_path: Path) -> None:
     save(tmp_path, camera.shoot(GREY, 6))
     profile = measure(tmp_path)
     check(profile, camera)
-    assert "samples end at 4095" in profile.warnings[0]
+    assert "the largest sample is 4095" in profile.warnings[0]
     assert "--range 0 4095" in profile.warnings[0]
     ranged = measure(tmp_path, intensity_range=IntensityRange(0, 4095))
     check(ranged, camera)
@@ -148,7 +148,7 @@ def test_flat_fields_shot_once(tmp_path: Path) -> None:
     check(profile, RAW, share=0.1)
     assert profile.channels[0].line is not None
     assert profile.channels[0].line.gain * 65535 == pytest.approx(3.0, rel=0.02)
-    assert (profile.scenes, profile.shots) == (5, 5)
+    assert (profile.series, profile.shots) == (5, 5)
     with pytest.raises(InputError, match="at least 2 shots of the same view"):
         measure(tmp_path)
 
@@ -177,7 +177,7 @@ def test_gamma_gives_a_table(tmp_path: Path) -> None:
     encoded = (light + sigma * random.normal(size=(8, *light.shape))).clip(0, 1) ** (1 / 2.2)
     save(tmp_path, np.rint(255 * encoded).astype(np.uint8))
     profile = measure(tmp_path)
-    assert profile.law == "table"
+    assert profile.variance_model == "table"
     assert "as after gamma" in profile.reason
     for mean in (0.3, 0.5, 0.7, 0.85):
         variance = np.interp(mean, profile.means, np.square(profile.sigmas[0]))
@@ -189,7 +189,7 @@ def test_gamma_gives_a_table(tmp_path: Path) -> None:
 def test_one_brightness_tells_no_line(tmp_path: Path) -> None:
     save(tmp_path, RAW.shoot(flat(0.3) * 0 + 0.3, 4))
     profile = measure(tmp_path)
-    assert profile.law == "table"
+    assert profile.variance_model == "table"
     expected = np.sqrt(3 * 0.3 * 59000 + 900)
     assert np.array(profile.sigmas) * 65535 == pytest.approx(expected, rel=0.05)
 
@@ -226,7 +226,7 @@ def test_shots_that_are_half_a_pixel_apart_are_warned_about(tmp_path: Path) -> N
     )
 
 
-def test_what_is_damaged_or_odd_is_passed_over_and_named(tmp_path: Path) -> None:
+def test_damaged_and_unusual_files_are_skipped_and_listed(tmp_path: Path) -> None:
     save(tmp_path / "a", RAW.shoot(GREY, 5))
     cut_off = tmp_path / "a" / "03.png"
     cut_off.write_bytes(cut_off.read_bytes()[:-5000])
@@ -236,23 +236,23 @@ def test_what_is_damaged_or_odd_is_passed_over_and_named(tmp_path: Path) -> None
     save(tmp_path / "lonely", RAW.shoot(GREY, 1))
     profile = measure(tmp_path)
     check(profile, RAW)
-    assert (profile.scenes, profile.shots) == (2, 6)
-    reasons = {passed.name: passed.reason for passed in profile.passed_over}
+    assert (profile.series, profile.shots) == (2, 6)
+    reasons = {passed.name: passed.reason for passed in profile.skipped}
     assert list(reasons) == ["a/03.png", "a/odd.png", "bytes", "lonely/00.png"]
     assert "damaged or cut off" in reasons["a/03.png"]
-    assert "uint8; most scenes are as a" in reasons["bytes"]
+    assert "uint8; most series are like a" in reasons["bytes"]
 
 
-def test_a_scene_with_one_sound_shot_is_not_measured(tmp_path: Path) -> None:
+def test_series_with_one_intact_shot_is_not_measured(tmp_path: Path) -> None:
     save(tmp_path, RAW.shoot(GREY, 2))
     (tmp_path / "01.png").write_bytes((tmp_path / "01.png").read_bytes()[:-5000])
-    with pytest.raises(InputError, match=r"1 sound shots of it are left; at least 2 are needed"):
+    with pytest.raises(InputError, match=r"it has 1 intact shots; at least 2 are needed"):
         measure(tmp_path)
 
 
-def test_nothing_but_clipped_samples_is_an_error(tmp_path: Path) -> None:
+def test_series_of_clipped_samples_is_an_error(tmp_path: Path) -> None:
     save(tmp_path, np.full((3, 64, 64, 1), 255, np.uint8))
-    with pytest.raises(InputError, match="free of samples that are clipped"):
+    with pytest.raises(InputError, match="samples that are not clipped"):
         measure(tmp_path)
 
 
@@ -304,7 +304,7 @@ def test_strips_of_any_size(shots: int, height: int, width: int, channels: int) 
     assert np.isfinite(statistics.flatness()).all()
 
 
-def test_floats_are_measured_in_their_own_unit_or_a_range(tmp_path: Path) -> None:
+def test_floats_are_measured_in_their_unit_or_a_given_range(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     light = 200 + 1000 * GREY[..., 0]
     shots = light + np.sqrt(2 * light) * random.normal(size=(5, *light.shape))
@@ -315,12 +315,12 @@ def test_floats_are_measured_in_their_own_unit_or_a_range(tmp_path: Path) -> Non
         assert profile.channels[0].line is not None
         assert profile.channels[0].line.gain * unit == pytest.approx(2, rel=0.05)
     assert own.means[-1] > 1000
-    assert "say --range BLACK WHITE" in own.warnings[0]
+    assert "set --range BLACK WHITE" in own.warnings[0]
     assert ranged.warnings == ()
     assert ranged.means[-1] == 1.0
     shots[3, 10, 10] = np.nan
     tifffile.imwrite(tmp_path / "a.tif", shots.astype(np.float32), photometric="minisblack")
-    with pytest.raises(InputError, match="no finite numbers"):
+    with pytest.raises(InputError, match="contains NaN or infinity"):
         measure(tmp_path)
 
 
@@ -335,10 +335,10 @@ def test_a_long_stack_is_as_its_pages_apart(tmp_path: Path) -> None:
     np.testing.assert_array_equal(together.correlation.maps, apart.correlation.maps)
 
 
-def test_little_is_doubted(tmp_path: Path) -> None:
+def test_unreliable_measurements_have_warnings(tmp_path: Path) -> None:
     save(tmp_path, RAW.shoot(GREY[:9, :14], 2))
     assert any("few pixels" in warning for warning in measure(tmp_path).warnings)
     coarse = SyntheticCamera(gain=0.0, read=0.2, full=255, white=200, dtype=np.uint8)
     save(tmp_path / "coarse", coarse.shoot(GREY, 4))
     warnings = measure(tmp_path / "coarse").warnings
-    assert any("finer than half a step" in warning for warning in warnings)
+    assert any("below half a step" in warning for warning in warnings)

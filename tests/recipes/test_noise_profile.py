@@ -35,7 +35,7 @@ def test_noise_from_a_profile_has_the_measured_statistics(camera: Path, tmp_path
     shots = np.rint(drawn.permute(0, 2, 3, 1).numpy() * 65535).clip(0, 65535).astype(np.uint16)
     save(tmp_path, shots)
     again = measure(tmp_path, black=2000)
-    assert again.law == "line"
+    assert again.variance_model == "line"
     for channel in again.channels:
         assert channel.line is not None
         assert channel.read is not None
@@ -56,7 +56,7 @@ def test_recipe_with_a_profile_is_dumped_in_full(camera: Path) -> None:
 
 def test_profile_file_contains_readable_numbers(camera: Path) -> None:
     told = tomllib.loads(camera.read_text())["profile"]
-    assert (told["scenes"], told["shots"], told["law"]) == (1, 4, "line")
+    assert (told["series"], told["shots"], told["variance_model"]) == (1, 4, "line")
     assert told["range"] == [0, 65535]
     assert "numpy" in told["versions"]
     assert [channel["name"] for channel in told["channel"]] == ["red", "green", "blue", "all"]
@@ -73,7 +73,7 @@ def test_any_file_name_is_escaped_in_the_profile(tmp_path: Path) -> None:
     (folder / 'y"\t.png').write_bytes(b"no picture")
     profile = measure(folder)
     told = tomllib.loads(as_toml(profile, "q", "a.toml"))["profile"]
-    assert told["passed_over"][0]["name"] == 'y"\\t.png'
+    assert told["skipped"][0]["name"] == 'y"\\t.png'
     profile_noise(folder, tmp_path / "a.toml")
     assert isinstance(noise_from(tmp_path / "a.toml"), Measured)
 

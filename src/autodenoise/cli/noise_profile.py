@@ -50,7 +50,7 @@ def noise_profile(
     from autodenoise.images import IntensityRange
     from autodenoise.noise_estimation.profile_file import profile_noise
 
-    with Console(stderr=True).status("finding scenes") as status:
+    with Console(stderr=True).status("finding series") as status:
         profile, written, notes = profile_noise(
             source,
             output,
@@ -62,7 +62,7 @@ def noise_profile(
     _print(profile)
     for warning in (*profile.warnings, *notes):
         typer.echo(f"note: {warning}", err=True)
-    for skipped in profile.passed_over:
+    for skipped in profile.skipped:
         typer.echo(f"skipped {skipped.name}: {skipped.reason}", err=True)
     names = ", ".join(map(str, written))
     if profile.own_unit:
@@ -78,11 +78,11 @@ def _print(profile: Profile) -> None:
     from autodenoise.noise_estimation.profile import samples
 
     low, high = profile.intensity_range.low, profile.intensity_range.high
-    scenes = "1 scene" if profile.scenes == 1 else f"{profile.scenes:,} scenes"
-    typer.echo(f"{profile.shots:,} shots of {scenes}, {profile.form}; {profile.reason}.")
+    series = "1 series" if profile.series == 1 else f"{profile.series:,} series"
+    typer.echo(f"{profile.shots:,} shots in {series}, {profile.form}; {profile.reason}.")
     unit = "of the files' own unit" if profile.own_unit else f"of {low:g} to {high:g}"
     typer.echo(f"{profile.correlation_in_words().capitalize()}.")
-    law = "; variance = gain * mean + floor" if profile.law == "line" else ""
+    law = "; variance = gain * mean + floor" if profile.variance_model == "line" else ""
     typer.echo(f"Standard deviations in samples {unit}{law}:")
 
     def in_samples(value: float | None, start: float = 0) -> str:
@@ -96,7 +96,7 @@ def _print(profile: Profile) -> None:
         return f"{samples(value)} ± {samples(float(f'{error:.2g}'))}"
 
     channels = profile.channels
-    lines = [channel.line if profile.law == "line" else None for channel in channels]
+    lines = [channel.line if profile.variance_model == "line" else None for channel in channels]
     rows = {
         "noise": [f"{in_samples(min(row))} to {in_samples(max(row))}" for row in profile.sigmas],
         "gain": [fitted(line, "gain") for line in lines],

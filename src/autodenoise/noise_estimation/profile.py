@@ -1,4 +1,4 @@
-"""Measuring the noise of a camera, scanner or microscope from several shots of the same view."""
+"""Measure the noise of a camera, scanner or microscope from repeated shots of the same view."""
 
 from __future__ import annotations
 
@@ -42,33 +42,33 @@ if TYPE_CHECKING:
 __all__ = ["DARK", "Channel", "Profile", "measure", "samples"]
 
 DARK = ("dark", "darks", "bias")
-"""What a folder of shots without light is called."""
+"""Names of folders with shots without light."""
 
 _KNOTS = 17
-# In a flat field nothing but a fixed pattern differs, and by no more than twice the noise.
-_FLAT, _FLAT_SHARE = 4.0, 0.9
-_SIGNIFICANT, _LEAST_CORRELATION = 3.5, 0.01
-_MOST_DRIFT, _MOST_ERROR, _FINE, _NOTHING = 0.01, 0.1, 0.5, 0.0005
-_WHITE = 0.9
+# In a flat field, pixels differ only by a fixed pattern of at most twice the noise.
+_MAX_FLAT_EXCESS, _MIN_FLAT_FRACTION = 4.0, 0.9
+_SIGNIFICANCE, _MIN_CORRELATION = 3.5, 0.01  # in standard errors, and absolute
+_MAX_DRIFT, _MAX_ERROR, _MIN_NOISE_STEPS, _NEGLIGIBLE_DEVIATION = 0.01, 0.1, 0.5, 0.0005
+_MIN_WHITE = 0.9
 
 
 @dataclass(frozen=True)
 class Channel:
-    """The noise of one channel, or of all together; in units of black to white.
+    """The noise of one channel, or of all channels together, in units of the intensity range.
 
     Attributes
     ----------
     name
-        Of the channel.
+        Name of the channel.
     points
-        Variances by brightness.
+        Variances by intensity.
     line
-        The line nearest to them; None where they do not tell one.
+        The fitted line; None if the points do not determine one.
     black, read
-        The level without light and the standard deviation there, where they are known.
+        The level without light and the standard deviation there, if known.
     fixed_pattern
-        The standard deviation of what differs from pixel to pixel and stays the same from shot to
-        shot, where flat fields show it.
+        The standard deviation of the pattern that is the same in every shot, if flat fields show
+        one.
     """
 
     name: str
@@ -85,33 +85,33 @@ class Profile:
 
     Attributes
     ----------
-    scenes, shots, pixels
-        How many were measured on; pixels of all shots.
+    series, shots, pixels
+        Number of series, shots, and pixels of all shots that were measured.
     form
-        Of a shot, in words.
+        Size and type of a shot as text.
     intensity_range
-        The samples that are black and white; 0 and 1 where the unit is the samples' own.
+        The intensity range of the samples; 0 to 1 if it is unknown.
     own_unit
-        Whether it is.
+        Whether it is unknown, so that all values are in the unit of the samples.
     channels, together
-        What was measured in each channel, and in all of them put together.
-    law
-        ``line`` where a line says how the variance follows the brightness, else ``table``.
+        The noise of each channel, and of all channels together.
+    variance_model
+        ``line`` if the variance is a linear function of the intensity, else ``table``.
     reason
-        Why the one or the other.
+        The reason for this choice.
     means, sigmas
-        The curve: for each channel a standard deviation at each of these brightnesses.
+        The standard deviation of each channel at each of these intensities.
     correlation
-        Between neighbours and channels.
+        Correlation between neighbors and between channels.
     drift
-        How much shots of a scene differ in brightness, as a share of it; taken out.
+        Relative change of brightness between the shots of a series, which was corrected.
     warnings
-        What makes the numbers worse than they look.
-    passed_over
-        What was not measured on, and why.
+        Reasons to distrust the numbers.
+    skipped
+        Files that were not used, and why.
     """
 
-    scenes: int
+    series: int
     shots: int
     pixels: int
     form: str
@@ -119,55 +119,54 @@ class Profile:
     own_unit: bool
     channels: tuple[Channel, ...]
     together: Channel
-    law: str
+    variance_model: str
     reason: str
     means: tuple[float, ...]
     sigmas: tuple[tuple[float, ...], ...]
     correlation: Correlation
     drift: float
     warnings: tuple[str, ...]
-    passed_over: tuple[SkippedFile, ...]
+    skipped: tuple[SkippedFile, ...]
 
     @property
     def correlation_maps(self) -> Floats:
-        """Where noise is alike beyond doubt: (P, 2 R + 1, 2 R + 1), R as small as can be.
+        """Significant correlations by lag, (P, 2 R + 1, 2 R + 1), with the smallest possible R.
 
-        For the pairs of `noise_statistics.pairs`, by the lag from -R to R down and across.
+        P are the channel pairs of `noise_estimation.statistics.pairs`.
         """
         maps, error, _ = self.correlation
-        doubt = max(_SIGNIFICANT * error, _LEAST_CORRELATION)
-        told = np.where(np.abs(maps) >= doubt, maps, 0).clip(-1, 1)
-        # With itself each is alike, however few pixels there were to tell.
+        threshold = max(_SIGNIFICANCE * error, _MIN_CORRELATION)
+        significant = np.where(np.abs(maps) >= threshold, maps, 0).clip(-1, 1)
         own = [number for number, (one, other) in enumerate(self._pairs) if one == other]
-        told[own, REACH, REACH] = 1
-        far = [np.abs(index - REACH) for index in np.nonzero(told)[1:]]
+        significant[own, REACH, REACH] = 1
+        far = [np.abs(index - REACH) for index in np.nonzero(significant)[1:]]
         reach = max(int(axis.max()) for axis in far)
         within = slice(REACH - reach, REACH + reach + 1)
-        return told[:, within, within]
+        return significant[:, within, within]
 
     @property
     def _pairs(self) -> list[tuple[int, int]]:
         return pairs(len(self.channels))
 
     def correlation_in_words(self) -> str:
-        """Say how alike neighbours and channels are, as a sentence without its full stop."""
+        """Return the correlation of neighbors and channels as a sentence without a full stop."""
         maps = self.correlation_maps
         reach = maps.shape[1] // 2
         which = self._pairs
         own = maps[[number for number, (one, other) in enumerate(which) if one == other]].mean(0)
-        said = "neighbours do not correlate"
+        text = "neighbors are not correlated"
         if reach:
             across, down = own[reach, reach + 1], own[reach + 1, reach]
-            said = f"neighbours correlate by {across:.2f} across and {down:.2f} down"
+            text = f"neighbors correlate by {across:.2f} across and {down:.2f} down"
         if reach > 1:
-            said += f", and up to {reach} pixels away"
+            text += f", and up to {reach} pixels away"
         between = [
             maps[number, reach, reach] for number, (one, other) in enumerate(which) if one != other
         ]
         if any(between):
             ends = dict.fromkeys(f"{end:.2f}" for end in (min(between), max(between)))
-            said += f"; channels correlate by {' to '.join(ends)}"
-        return said
+            text += f"; channels correlate by {' to '.join(ends)}"
+        return text
 
 
 def measure(
@@ -178,57 +177,56 @@ def measure(
     intensity_range: IntensityRange | None = None,
     on_step: Callable[[str], None] | None = None,
 ) -> Profile:
-    """Measure noise from scenes of several shots each, such as `find_series` finds.
+    """Measure noise from series of repeated shots, as `find_series` finds them.
 
-    A folder called ``dark`` holds shots without light, which give the black level and the read
-    noise by themselves.
+    A folder named ``dark`` contains shots without light, which determine the black level and the
+    read noise.
 
     Parameters
     ----------
     source
-        A folder, or a stack whose pages are shots of one view.
+        A folder, or a stack whose pages are shots of the same view.
     flat
-        Each picture is a flat field, evenly lit, that was shot once: its noise is what differs from
-        pixel to pixel, fixed pattern included.
+        Each image is a single shot of a uniformly lit surface. Its noise then includes any fixed
+        pattern.
     black
         The sample value without light, if known.
     intensity_range
-        The samples that stand for black and white; by default what the files' type says, and else
-        the samples' own unit.
+        The intensity range; by default that of the files' dtype, or the unit of the samples.
     on_step
-        Hears what is being done, in a few words.
+        Called with a short description of each step.
 
     Raises
     ------
     InputError
-        Nothing there can be measured; the message says why.
+        Nothing can be measured; the message lists the reasons.
     """
     found = of_one_kind(find_series(source, separate=flat))
     form = found.samples[0].info
     declared = intensity_range or form.intensity_range
     unit = declared or IntensityRange(0, 1)
     extremes = Extremes(form.channels)
-    sound, passed_over = [], list(found.skipped)
-    for scene in _told(found.samples, "reading", on_step):
-        kept, damaged = survey(scene, extremes, least=1 if flat else 2)
-        passed_over += damaged
-        if kept is not None:
-            sound.append(kept)
+    sound, skipped = [], list(found.skipped)
+    for series in _reported(found.samples, "reading", on_step):
+        intact, damaged = survey(series, extremes, least=1 if flat else 2)
+        skipped += damaged
+        if intact is not None:
+            sound.append(intact)
     if not sound:
-        raise _nothing(source, "can be measured", passed_over)
-    # As the samples themselves are scaled, to the last bit.
+        raise _nothing(source, "can be measured", skipped)
+    # Converted like the samples, so that comparisons are exact.
     floor, ceiling = (unit.to_float(side).astype(np.float64) for side in extremes.clipped(declared))
     lit: list[Statistics] = []
     dark: list[Statistics] = []
-    warnings = list(_doubts_of_range(declared, ceiling, given=intensity_range is not None))
-    for scene in _told(sound, "measuring", on_step):
-        apart = misalignment(scene)
+    warnings = list(_range_warnings(declared, ceiling, given=intensity_range is not None))
+    for series in _reported(sound, "measuring", on_step):
+        apart = misalignment(series)
         if apart is not None:
-            warnings.append(f"{scene.name}: {apart}")
+            warnings.append(f"{series.name}: {apart}")
         statistics = Statistics(floor, ceiling)
-        for strip in strips(scene):
+        for strip in strips(series):
             statistics.add(unit.to_float(strip))
-        (dark if _is_dark(scene) else lit).append(statistics)
+        (dark if _is_dark(series) else lit).append(statistics)
     measured = [*lit, *dark]
     alike = correlation(measured)
     level = None if black is None else (black - unit.low) / (unit.high - unit.low)
@@ -236,73 +234,72 @@ def measure(
         _channel(name, numbers, measured, dark, alike, level)
         for name, numbers in _names(form.channels).items()
     )
-    _check(source, channels, passed_over)
-    # In a unit of the samples' own, nobody knows where white is.
+    _check(source, channels, skipped)
+    # The white level is unknown without an intensity range.
     white = -np.inf if declared is None else 1.0
-    law, reason = _law(channels, white)
-    means = _knots(channels, law, white)
+    variance_model, reason = _variance_model(channels, white)
+    means = _knots(channels, variance_model, white)
     drifts = [drift for each in lit for drift in each.drifts]
     drift = float(np.sqrt(np.mean(np.square(drifts)))) if drifts else 0.0
     return Profile(
-        scenes=len(sound),
-        shots=sum(scene.shots for scene in sound),
-        pixels=sum(scene.shots * scene.info.width * scene.info.height for scene in sound),
+        series=len(sound),
+        shots=sum(series.shots for series in sound),
+        pixels=sum(one.shots * one.info.width * one.info.height for one in sound),
         form=str(form),
         intensity_range=unit,
         own_unit=declared is None,
         channels=tuple(channels),
         together=together,
-        law=law,
+        variance_model=variance_model,
         reason=reason,
         means=tuple(map(float, means)),
-        sigmas=tuple(tuple(map(float, _curve(each, law, means))) for each in channels),
+        sigmas=tuple(tuple(map(float, _curve(each, variance_model, means))) for each in channels),
         correlation=alike,
         drift=drift,
-        warnings=(*warnings, *_doubts(channels, drift, form.dtype, unit)),
-        passed_over=tuple(sorted(passed_over, key=lambda passed: passed.name)),
+        warnings=(*warnings, *_warnings(channels, drift, form.dtype, unit)),
+        skipped=tuple(sorted(skipped, key=lambda file: file.name)),
     )
 
 
-def _told(
-    scenes: Sequence[Sample], doing: str, on_step: Callable[[str], None] | None
+def _reported(
+    samples: Sequence[Sample], step: str, on_step: Callable[[str], None] | None
 ) -> Iterator[Sample]:
-    """Give scenes, and say which one it is."""
-    for number, scene in enumerate(scenes, 1):
+    """Yield the series, and report the progress."""
+    for number, series in enumerate(samples, 1):
         if on_step is not None:
-            on_step(f"{doing} scene {number} of {len(scenes)}, {scene.name}")
-        yield scene
+            on_step(f"{step} series {number} of {len(samples)}, {series.name}")
+        yield series
 
 
 def samples(value: float) -> str:
-    """Write a number of samples for people: four digits, without an exponent."""
+    """Format a sample value with four digits and without an exponent."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _is_dark(scene: Sample) -> bool:
-    return bool({part.lower() for part in scene.name.split("/")} & set(DARK))
+def _is_dark(series: Sample) -> bool:
+    return bool({part.lower() for part in series.name.split("/")} & set(DARK))
 
 
-def _nothing(source: Path, what: str, passed_over: Iterable[SkippedFile]) -> InputError:
-    lines = [f"  {passed.name}: {passed.reason}" for passed in passed_over]
-    return InputError("\n".join([f"no scene of {source} {what}", *lines]))
+def _nothing(source: Path, what: str, skipped: Iterable[SkippedFile]) -> InputError:
+    lines = [f"  {file.name}: {file.reason}" for file in skipped]
+    return InputError("\n".join([f"no series in {source} {what}", *lines]))
 
 
-def _check(source: Path, channels: Sequence[Channel], passed_over: Iterable[SkippedFile]) -> None:
+def _check(source: Path, channels: Sequence[Channel], skipped: Iterable[SkippedFile]) -> None:
     if not all(len(channel.points.means) for channel in channels):
-        raise _nothing(source, "is free of samples that are clipped at black or white", passed_over)
+        raise _nothing(source, "has samples that are not clipped at black or white", skipped)
     if not any(channel.points.variances.any() for channel in channels):
         raise InputError(
-            f"the shots of {source} are equal to the last bit; copies of one shot tell nothing of "
-            "its noise"
+            f"the shots in {source} are identical; copies of one shot do not show its noise"
         )
 
 
-def _names(colours: int) -> dict[str, list[int]]:
-    """Name the channels, and last all of them together, with their numbers."""
-    known = {1: ["grey"], 3: ["red", "green", "blue"]}
-    names = known.get(colours, [f"channel {number}" for number in range(1, colours + 1)])
+def _names(count: int) -> dict[str, list[int]]:
+    """Return the numbers of each channel by its name, and of all channels last."""
+    known = {1: ["gray"], 3: ["red", "green", "blue"]}
+    names = known.get(count, [f"channel {number}" for number in range(1, count + 1)])
     apart = {name: [number] for number, name in enumerate(names)}
-    return {**apart, "all": list(range(colours))}
+    return {**apart, "all": list(range(count))}
 
 
 def _channel(
@@ -325,21 +322,21 @@ def _channel(
     return Channel(name, points, line, black, read, _fixed_pattern(measured, numbers))
 
 
-def _points(scenes: Sequence[Statistics], numbers: list[int], alike: Correlation) -> Points:
+def _points(statistics: Sequence[Statistics], numbers: list[int], alike: Correlation) -> Points:
     none = Points(*np.zeros((4, 0)))
-    points = merge_points([none, *(scene.points(number) for scene in scenes for number in numbers)])
+    points = merge_points([none, *(each.points(n) for each in statistics for n in numbers)])
     return points._replace(
         errors=points.errors * np.sqrt(alike.repeated), counts=points.counts / alike.repeated
     )
 
 
 def _fixed_pattern(measured: Sequence[Statistics], numbers: list[int]) -> float | None:
-    """Give what flat fields show of it."""
+    """Return the standard deviation of the fixed pattern if flat fields show one."""
     seen = []
     for each in measured:
         spread, expected, noise = (part[:, numbers] for part in each.flatness())
         excess = spread - expected
-        if len(excess) and (excess < _FLAT * noise).all(1).mean() >= _FLAT_SHARE:
+        if len(excess) and (excess < _MAX_FLAT_EXCESS * noise).all(1).mean() >= _MIN_FLAT_FRACTION:
             seen.append(excess.mean(1))
     if not seen:
         return None
@@ -349,32 +346,32 @@ def _fixed_pattern(measured: Sequence[Statistics], numbers: list[int]) -> float 
     return float(np.sqrt(average)) if len(excess) > 1 and average > 3 * error else None
 
 
-def _law(channels: Sequence[Channel], white: float) -> tuple[str, str]:
-    """Decide whether a line is how the variance follows the brightness."""
+def _variance_model(channels: Sequence[Channel], white: float) -> tuple[str, str]:
+    """Choose a line or a table for the variance by intensity, and return the reason."""
     lines = [channel.line for channel in channels if channel.line is not None]
     if len(lines) < len(channels):
-        return "table", "the shots are of too few brightnesses to tell a line"
+        return "table", "the shots have too few intensities to fit a line"
     deviation = max(line.deviation for line in lines)
     if deviation > MAX_DEVIATION:
         return "table", (
-            f"the nearest line misses the measured variances by {min(deviation, 9.99):.0%}, as "
-            "after gamma, tone curves or JPEG"
+            f"the fitted line deviates from the variances by {min(deviation, 9.99):.0%}, as after "
+            "gamma, tone curves or JPEG"
         )
     for channel, line in zip(channels, lines, strict=True):
         top = max(white, float(channel.points.means[-1]))
         if line.gain < -2 * line.gain_error or line.variance(top) < 2 * line.error(top):
             return "table", (
-                "the nearest line falls with the brightness, as after gamma, tone curves or JPEG"
+                "the fitted line falls with intensity, as after gamma, tone curves or JPEG"
             )
-    if deviation < _NOTHING:
+    if deviation < _NEGLIGIBLE_DEVIATION:
         return "line", "a line fits the measured variances within their errors"
-    return "line", f"a line misses the measured variances by {deviation:.1%}"
+    return "line", f"a line deviates from the measured variances by {deviation:.1%}"
 
 
-def _knots(channels: Sequence[Channel], law: str, white: float) -> Floats:
+def _knots(channels: Sequence[Channel], variance_model: str, white: float) -> Floats:
     low = min(float(channel.points.means[0]) for channel in channels)
     high = max(float(channel.points.means[-1]) for channel in channels)
-    if law == "table":
+    if variance_model == "table":
         steps = np.linspace(0, 1, _KNOTS) ** 2
         return low + (high - low) * steps if high > low else np.array([low])
     for channel in channels:
@@ -383,47 +380,46 @@ def _knots(channels: Sequence[Channel], law: str, white: float) -> Floats:
     return np.array([low, max(high, white)])
 
 
-def _curve(channel: Channel, law: str, means: Floats) -> Floats:
-    if law == "table" or channel.line is None:
+def _curve(channel: Channel, variance_model: str, means: Floats) -> Floats:
+    if variance_model == "table" or channel.line is None:
         return standard_deviations(channel.points, means)
     return np.sqrt(np.maximum(channel.line.gain * means + channel.line.floor, 0))
 
 
-def _doubts_of_range(
+def _range_warnings(
     declared: IntensityRange | None, ceiling: Floats, *, given: bool
 ) -> Iterator[str]:
-    """Say what makes one doubt which samples are black and white."""
+    """Yield warnings about the intensity range."""
     if declared is None:
         yield (
-            "the files do not say which samples are black and white, so the noise is in the "
-            "samples' own unit; to train with it, say --range BLACK WHITE"
+            "the files do not declare an intensity range, so the noise is in the unit of the "
+            "samples; to train with it, set --range BLACK WHITE"
         )
-    elif not given and ceiling.max() < _WHITE:
+    elif not given and ceiling.max() < _MIN_WHITE:
         full = declared.low + (declared.high - declared.low) * float(ceiling.max())
         yield (
-            f"samples end at {full:g}, long before {declared.high:g}; if that is white, say "
+            f"the largest sample is {full:g}, far below {declared.high:g}; if that is white, set "
             f"--range {declared.low:g} {full:g}"
         )
 
 
-def _doubts(
+def _warnings(
     channels: Sequence[Channel], drift: float, dtype: np.dtype[Any], unit: IntensityRange
 ) -> Iterator[str]:
-    """Say what makes the numbers worse than they look."""
+    """Yield reasons to distrust the numbers."""
     error = max(
         float(np.sqrt(np.square(p.errors * p.counts).sum()) / (p.counts @ p.variances))
         for p in (channel.points for channel in channels)
     )
-    if error > _MOST_ERROR:
-        yield f"few pixels: the variances are known to {error:.0%} only; take more shots"
-    if drift > _MOST_DRIFT:
+    if error > _MAX_ERROR:
+        yield f"few pixels: the variances have an error of {error:.0%}; take more shots"
+    if drift > _MAX_DRIFT:
         yield (
-            f"shots of a scene differ in brightness by {drift:.1%}; that was taken out, but fixed "
-            "exposure and a steady lamp are better"
+            f"shots of a series differ in brightness by {drift:.1%}; this was corrected, but "
+            "a fixed exposure and a steady lamp are better"
         )
     finest = min(float(np.sqrt(channel.points.variances.min())) for channel in channels)
-    if dtype.kind in "iu" and finest * (unit.high - unit.low) < _FINE:
+    if dtype.kind in "iu" and finest * (unit.high - unit.low) < _MIN_NOISE_STEPS:
         yield (
-            "where it is least, the noise is finer than half a step of the samples: what was "
-            "measured there is their rounding"
+            "the weakest noise is below half a step of the samples, so rounding was measured there"
         )

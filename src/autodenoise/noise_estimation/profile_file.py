@@ -1,4 +1,4 @@
-"""A noise profile as a file: what training reads as noise, and people as numbers."""
+"""Noise profiles as files, which training reads as noise."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _PACKAGES = ("autodenoise", "numpy", "pyvips")
 
 
 class Profiled(NamedTuple):
-    """What `profile_noise` measured and wrote.
+    """The result of `profile_noise`.
 
     Attributes
     ----------
     profile
-        The numbers.
+        The measured noise.
     written
-        The files.
+        The files that were written.
     notes
-        What could not be written, and why.
+        Files that could not be written, and why.
     """
 
     profile: Profile
@@ -53,32 +53,32 @@ def profile_noise(
     intensity_range: IntensityRange | None = None,
     on_step: Callable[[str], None] | None = None,
 ) -> Profiled:
-    """Measure the noise of a camera, scanner or microscope, and write it down for training.
+    """Measure the noise of a camera, scanner or microscope, and write a noise profile.
 
     Parameters
     ----------
     source
         A folder of shots of one view, a folder of such folders or of stacks of shots, or a stack. A
-        folder called ``dark`` holds shots without light.
+        folder named ``dark`` contains shots without light.
     output
-        The ``.toml`` file to make; a figure of the same name goes beside it. Neither may exist.
+        The ``.toml`` file to write; a figure with the same name is written beside it.
     flat
-        Each picture is a flat field, evenly lit, that was shot once.
+        Each image is a single shot of a uniformly lit surface.
     black
         The sample value without light, if known.
     intensity_range
-        The samples that stand for black and white; by default what the files' type says.
+        The intensity range; by default that of the files' dtype.
     on_step
-        Hears what is being done, in a few words.
+        Called with a short description of each step.
 
     Raises
     ------
     InputError
-        Nothing there can be measured; the message says why.
+        Nothing can be measured; the message lists the reasons.
     UsageError
         `output` does not end in ``.toml``.
     OutputError
-        A file is there already, or cannot be written.
+        A file exists already, or cannot be written.
     """
     folder, target = Path(source), Path(output)
     if target.suffix != ".toml":
@@ -108,14 +108,9 @@ def _plot(profile: Profile, name: str, target: Path) -> None:
 
 
 def as_toml(profile: Profile, source: str, file: str) -> str:
-    """Write a profile out; its table ``noise`` is one of a recipe's.
+    """Return a profile as TOML, whose table ``noise`` can be used in a recipe.
 
-    Parameters
-    ----------
-    profile
-        What was measured.
-    source, file
-        The names of what it was measured on, and of the file: on one line each.
+    `source` and `file` are the names of the measured folder and of the profile, one line each.
     """
     channels = [channel.name for channel in profile.channels]
     named = ", ".join(channels)
@@ -123,35 +118,35 @@ def as_toml(profile: Profile, source: str, file: str) -> str:
         channels[one] + (" with itself" if one == other else f" with {channels[other]}")
         for one, other in pairs(len(channels))
     ]
-    unit = "in the samples' own unit" if profile.own_unit else "black is 0 and white is 1"
+    unit = "in the unit of the samples" if profile.own_unit else "black is 0 and white is 1"
     lines = [
         f"# The noise of {source}. To train with it:",
         f"#     autodenoise train --clean photos/ --noise {file}",
         "",
         "[noise]",
         'kind = "measured"',
-        f"# Its standard deviation at these brightnesses, {unit}: {named}.",
+        f"# Standard deviations at these intensities, {unit}: {named}.",
         f"means = {_row(profile.means)}",
         "sigmas = [",
         *(f"    {_row(sigmas)}," for sigmas in profile.sigmas),
         "]",
-        "# How it correlates with the noise of neighbours, by rows down and columns across; in the",
-        "# middle is the pixel itself.",
+        "# Correlation with the noise of neighbors, by rows down and columns across; the center is",
+        "# the pixel itself.",
         "correlation = [",
         *_maps(profile, both),
         "]",
-        # What is in a file was cut off at its samples' ends.
+        # Files contain clipped values.
         f"clip = {_value(not profile.own_unit)}",
         "",
         "[profile]",
-        f"# What was measured; {unit}. variance = gain * mean + floor.",
+        f"# Measured values, {unit}. variance = gain * mean + floor.",
         *_table(_summary(profile, source)),
     ]
     for channel in (*profile.channels, *([profile.together] if len(channels) > 1 else [])):
         lines += ["", "[[profile.channel]]", *_table(_numbers(channel))]
-    for passed in profile.passed_over:
-        told = {"name": printable(passed.name), "reason": printable(passed.reason)}
-        lines += ["", "[[profile.passed_over]]", *_table(told)]
+    for file_skipped in profile.skipped:
+        entry = {key: printable(getattr(file_skipped, key)) for key in ("name", "reason")}
+        lines += ["", "[[profile.skipped]]", *_table(entry)]
     return "\n".join([*lines, ""])
 
 
@@ -159,7 +154,7 @@ def _maps(profile: Profile, names: Sequence[str]) -> Iterator[str]:
     for lags, name in zip(profile.correlation_maps, names, strict=True):
         yield f"    [  # {name}"
         for row in lags:
-            # Zeros are written without the sign that rounding leaves.
+            # Adding 0 removes the sign of negative zeros.
             yield f"        [{', '.join(f'{round(entry, 3) + 0:.3f}' for entry in row)}],"
         yield "    ],"
 
@@ -167,13 +162,13 @@ def _maps(profile: Profile, names: Sequence[str]) -> Iterator[str]:
 def _summary(profile: Profile, source: str) -> dict[str, Any]:
     return {
         "source": source,
-        "scenes": profile.scenes,
+        "series": profile.series,
         "shots": profile.shots,
         "pixels": profile.pixels,
         "form": profile.form,
         "range": (profile.intensity_range.low, profile.intensity_range.high),
         "own_unit": profile.own_unit,
-        "law": profile.law,
+        "variance_model": profile.variance_model,
         "reason": profile.reason,
         "brightness_drift": profile.drift,
         "correlation_error": profile.correlation.error,
@@ -214,7 +209,7 @@ def _table(values: dict[str, Any]) -> Iterator[str]:
 def _value(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(_value, value))}]"
-    # TOML's and JSON's are alike, but for numbers that JSON has no names for.
+    # TOML and JSON values are the same except for NaN and infinity.
     return _float(value) if isinstance(value, float) else json.dumps(value)
 
 

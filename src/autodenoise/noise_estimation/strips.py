@@ -1,4 +1,4 @@
-"""Reading scenes to measure their noise: first for damage and clipping, then strip by strip."""
+"""Read series of shots to measure their noise: check for damage and clipping, then read strips."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ if TYPE_CHECKING:
 
 __all__ = ["Extremes", "of_one_kind", "strips", "survey"]
 
-# So many shots are looked at together, which bounds memory and open files.
-_TOGETHER = 16
-# Of an extreme value that many samples have, and twice those of the next: a sensor was full.
-_PILE = 20
+# Shots that are read together; this bounds memory and open files.
+_MAX_SHOTS = 16
+# A clipped value occurs at least this often, and twice as often as the next value.
+_MIN_CLIPPED = 20
 
 
-def of_one_kind(scenes: Gathered) -> Gathered:
-    """Keep the scenes whose samples are of the most common kind, and pass over the others."""
+def of_one_kind(found: Gathered) -> Gathered:
+    """Return the series with the most common kind of samples; the others are skipped."""
 
-    def kind(scene: Sample) -> tuple[Any, ...]:
-        return scene.info.channels, scene.info.dtype, scene.info.intensity_range
+    def kind(series: Sample) -> tuple[Any, ...]:
+        return series.info.channels, series.info.dtype, series.info.intensity_range
 
-    common = Counter(map(kind, scenes.samples)).most_common(1)[0][0]
-    kept = tuple(scene for scene in scenes.samples if kind(scene) == common)
+    common = Counter(map(kind, found.samples)).most_common(1)[0][0]
+    chosen = tuple(series for series in found.samples if kind(series) == common)
     others = [
-        SkippedFile(scene.name, f"it is {scene.info}; most scenes are as {kept[0].name}")
-        for scene in scenes.samples
-        if kind(scene) != common
+        SkippedFile(series.name, f"it is {series.info}; most series are like {chosen[0].name}")
+        for series in found.samples
+        if kind(series) != common
     ]
-    return scenes._replace(samples=kept, skipped=(*scenes.skipped, *others))
+    return found._replace(samples=chosen, skipped=(*found.skipped, *others))
 
 
 class Extremes:
-    """The two lowest and the two highest sample values of each channel, and how many there are."""
+    """The two lowest and two highest sample values of each channel, with their counts."""
 
     def __init__(self, channels: int) -> None:
-        # The lowest are kept as the highest of what is negated.
+        # The lowest values are stored as the highest of the negated ones.
         self._ends: list[dict[int, Counter[float]]] = [
             {-1: Counter(), 1: Counter()} for _ in range(channels)
         ]
 
     def add(self, samples: NDArray[Any]) -> None:
-        """Take (r, W, C) samples."""
+        """Add (r, W, C) samples."""
         for channel, ends in enumerate(self._ends):
             for sign, end in ends.items():
                 values = sign * samples[..., channel].astype(np.float64).ravel()
@@ -68,87 +68,91 @@ class Extremes:
                     del end[inner]
 
     def clipped(self, declared: IntensityRange | None) -> tuple[Floats, Floats]:
-        """Give the samples up to which, and from which, each channel is clipped, (C,) each."""
+        """Return the values at or below, and at or above which each channel is clipped, (C,)."""
         low, high = (-np.inf, np.inf) if declared is None else (declared.low, declared.high)
-        floor, ceiling = ([sign * _pile(ends[sign]) for ends in self._ends] for sign in (-1, 1))
+        floor, ceiling = (
+            [sign * _clipped_value(ends[sign]) for ends in self._ends] for sign in (-1, 1)
+        )
         return np.maximum(floor, low), np.minimum(ceiling, high)
 
 
-def _pile(end: Counter[float]) -> float:
-    """Give the highest value if it is where others were cut off to, else infinity."""
+def _clipped_value(end: Counter[float]) -> float:
+    """Return the highest value if samples were clipped to it, else infinity."""
     highest, *inner = sorted(end, reverse=True)
-    piled = end[highest] >= _PILE and all(end[highest] > 2 * end[value] for value in inner)
-    return highest if piled else np.inf
+    is_clipped = end[highest] >= _MIN_CLIPPED and all(
+        end[highest] > 2 * end[value] for value in inner
+    )
+    return highest if is_clipped else np.inf
 
 
 def survey(
-    scene: Sample, extremes: Extremes, *, least: int
+    series: Sample, extremes: Extremes, *, least: int
 ) -> tuple[Sample | None, Sequence[SkippedFile]]:
     """Decode every shot once, so that a damaged one is known before anything is measured.
 
     Parameters
     ----------
-    scene
-        Judged by its headers so far.
+    series
+        Known only by its headers.
     extremes
-        Takes the samples.
+        Collects the samples.
     least
-        How many shots are needed.
+        Number of shots that are needed.
 
     Returns
     -------
     Sample or None
-        The shots that are sound, if they are enough.
+        The intact shots, if there are enough.
     sequence of SkippedFile
         The others.
     """
     sound, damaged = [], []
-    for file in scene.files:
+    for file in series.files:
         try:
-            for _, _, samples in _of_files(scene, [file]).rows():
+            for _, _, samples in _of_files(series, [file]).rows():
                 _check_finite(file, samples)
                 extremes.add(samples)
         except InputError as error:
-            damaged.append(SkippedFile(f"{scene.name}/{file.name}", str(error)))
+            damaged.append(SkippedFile(f"{series.name}/{file.name}", str(error)))
         else:
             sound.append(file)
-    rest = _of_files(scene, sound)
+    rest = _of_files(series, sound)
     if rest.shots >= least and sound:
         return rest, damaged
-    left = f"{rest.shots} sound shots of it are left; at least {least} are needed"
-    return None, [*damaged, SkippedFile(scene.name, left)]
+    left = f"it has {rest.shots} intact shots; at least {least} are needed"
+    return None, [*damaged, SkippedFile(series.name, left)]
 
 
-def _of_files(scene: Sample, files: list[Path]) -> Sample:
-    """Return the shots in some of the scene's files."""
-    return dataclasses.replace(scene, planes=tuple(p for p in scene.planes if p.path in files))
+def _of_files(series: Sample, files: list[Path]) -> Sample:
+    """Return the shots in some of the files of a series."""
+    return dataclasses.replace(series, planes=tuple(p for p in series.planes if p.path in files))
 
 
 def _check_finite(file: Path, samples: NDArray[Any]) -> None:
     if not np.isfinite(samples).all():
-        raise InputError(f"{file} holds values that are no finite numbers")
+        raise InputError(f"{file} contains NaN or infinity")
 
 
-def strips(scene: Sample) -> Iterator[NDArray[Any]]:
-    """Give the shots of a scene strip by strip, some of them at a time where they are many.
+def strips(series: Sample) -> Iterator[NDArray[Any]]:
+    """Yield the shots of a series in strips, up to 16 shots at a time.
 
     Yields
     ------
     ndarray
-        (K, r, W, C) samples as the files have them: K shots, up to 16.
+        (K, r, W, C) samples of K shots, as stored in the files.
     """
-    groups = np.array_split(np.arange(scene.shots), -(-scene.shots // _TOGETHER))
-    if len(scene.files) > 1:
+    groups = np.array_split(np.arange(series.shots), -(-series.shots // _MAX_SHOTS))
+    if len(series.files) > 1:
         for group in groups:
-            apart = [dataclasses.replace(scene, planes=(scene.planes[shot],)) for shot in group]
+            apart = [dataclasses.replace(series, planes=(series.planes[shot],)) for shot in group]
             for chunks in zip(*(shot.rows() for shot in apart), strict=True):
                 yield np.stack([samples for _, _, samples in chunks])
         return
-    # The pages of a stack come one after the other: those of a group are held.
+    # A stack is read page by page, so the strips of a group are collected.
     lasts = {int(group[-1]) for group in groups}
-    held: dict[int, list[NDArray[Any]]] = {}
-    for shot, top, samples in scene.rows():
-        held.setdefault(top, []).append(samples)
-        if shot in lasts and top + len(samples) == scene.info.height:
-            yield from map(np.stack, held.values())
-            held = {}
+    collected: dict[int, list[NDArray[Any]]] = {}
+    for shot, top, samples in series.rows():
+        collected.setdefault(top, []).append(samples)
+        if shot in lasts and top + len(samples) == series.info.height:
+            yield from map(np.stack, collected.values())
+            collected = {}
