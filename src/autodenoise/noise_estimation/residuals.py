@@ -1,4 +1,4 @@
-"""What is left of shots when the view that they show is taken out of them."""
+"""The noise of shots: what remains after subtracting the view."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ if TYPE_CHECKING:
 
 __all__ = ["Residuals", "between_shots", "in_blocks", "in_one_shot", "share_around", "unshaded"]
 
-# The brightness of a pixel is judged by its neighbours in a square of this radius, those within the
-# inner radius left out: they may have noise in common with it.
+# The intensity of a pixel is estimated from neighbors within the outer radius. Those within the
+# inner radius are excluded, since their noise may be correlated with it.
 _OUTER, _INNER = 4, 2
 _BLOCK = 32
-# The share of a block's variance that its change as a whole has to make; in small blocks noise
-# makes more.
+# A block has moved if the change of its mean exceeds this fraction of its variance; in small blocks
+# noise changes the mean more.
 _MOVED, _MOVED_PIXELS = 0.1, 30
-# How many times what noise makes of it the spread of brightness in a scene has to be.
+# A view is uneven if its intensities vary by this many times the effect of noise.
 _UNEVEN = 20.0
-# In a block of a few pixels, a surface leaves nothing.
-_LEAST_FREEDOM = 0.01
+# In a block of few pixels, the fitted surface leaves no residual.
+_MIN_FREEDOM = 0.01
 
 
 class Residuals(NamedTuple):
-    """A strip's noise: each (r, W, C) but for that of all shots.
+    """The noise of a strip. All arrays are (r, W, C) except `noise`.
 
     Attributes
     ----------
     noise
-        (K, r, W, C), the shots less what they show.
+        (K, r, W, C), the shots minus the view.
     mean, variance
-        Of the pixels, over the shots.
+        Of each pixel over the shots.
     around
-        The brightness around a pixel, in which its own noise has no part: averages over pixels of
-        one such brightness are of the true mean and the true variance alike.
+        The intensity around a pixel, independent of the pixel's own noise, so that averages over
+        pixels of equal value are unbiased.
     edge
-        The square of the change of brightness around it.
+        The squared intensity gradient around the pixel.
     still
-        Where nothing moved.
+        True where nothing moved.
     drift
-        How much the shots differ in brightness; None where all is clipped.
+        Relative brightness change between the shots; None if everything is clipped.
     """
 
     noise: NDArray[Any]
@@ -57,14 +57,14 @@ class Residuals(NamedTuple):
 
 
 def between_shots(strip: NDArray[Any], whole: Mask) -> Residuals:
-    """Take the mean out of shots of one view, and how much brighter one is than another.
+    """Subtract the mean of repeated shots, and correct differences in brightness.
 
     Parameters
     ----------
     strip
-        (K, r, W, C), two shots or more, in floats.
+        (K, r, W, C) float samples of at least two shots.
     whole
-        (r, W, C), where no shot is clipped.
+        (r, W, C), True where no shot is clipped.
     """
     mean = strip.mean(axis=0, dtype=np.float64)
     noise = strip - mean.astype(strip.dtype)
@@ -78,10 +78,10 @@ def between_shots(strip: NDArray[Any], whole: Mask) -> Residuals:
 
     level = averaged(mean)
     changes = np.stack([averaged(shot) for shot in noise])
-    # What the blocks of a flat field differ by is noise, over which nothing can be fitted.
+    # The blocks of a flat field differ only by noise, so no line can be fitted.
     chance = averaged(np.square(noise).mean(axis=0)) / np.maximum(seen, 1)
     drifts = []
-    # A lamp that flickers makes a shot brighter as a whole, which is no noise.
+    # A flickering lamp changes the brightness of a whole shot; this is not noise.
     for channel in range(noise.shape[3]):
         chosen = some[..., channel]
         if not chosen.any():
@@ -94,7 +94,7 @@ def between_shots(strip: NDArray[Any], whole: Mask) -> Residuals:
             change[..., channel] -= offset + slope * level[..., channel]
             drifts.append(offset + slope * float(levels.mean()))
     variance = np.square(noise, dtype=np.float64).sum(axis=0) / (len(strip) - 1)
-    # What moves changes a block as a whole, and noise hardly does.
+    # Motion changes the mean of a block, noise hardly does.
     most = np.square(changes).max(axis=0)
     moved = most > np.maximum(_MOVED, _MOVED_PIXELS / np.maximum(seen, 1)) * averaged(variance)
     around, edge = _surroundings(mean)
@@ -104,14 +104,13 @@ def between_shots(strip: NDArray[Any], whole: Mask) -> Residuals:
 
 
 def _steady(levels: Floats, changes: Floats, *, level: bool) -> tuple[float, float]:
-    """Fit a line by medians (Theil 1950, Sen 1968), so that what moves has no part in it.
+    """Return offset and slope of a line fitted by medians, which ignore motion.
 
-    Returns
-    -------
-    float
-        Its height at 0.
-    float
-        Its slope, none if it has to be level.
+    The slope is 0 if `level` is set.
+
+    References
+    ----------
+    Theil 1950, Sen 1968.
     """
     if level:
         return float(np.median(changes)), 0.0
@@ -122,7 +121,7 @@ def _steady(levels: Floats, changes: Floats, *, level: bool) -> tuple[float, flo
 
 
 def _spread(blocks: Mask, shape: tuple[int, ...]) -> Mask:
-    """Give each pixel of (r, W, C) what its block has; what is beyond has the nearest one's."""
+    """Expand a mask of blocks to pixels (r, W, C); the remainder is like the last block."""
     tall, wide = min(_BLOCK, shape[0]), min(_BLOCK, shape[1])
     rows, columns = (
         np.minimum(np.arange(side) // length, count - 1)
@@ -132,16 +131,16 @@ def _spread(blocks: Mask, shape: tuple[int, ...]) -> Mask:
 
 
 def in_one_shot(shot: NDArray[Any]) -> Residuals:
-    """Take a flat field (r, W, C) apart: what is left of it in whole blocks is its noise."""
+    """Return the noise of a single flat field (r, W, C), in whole blocks."""
     noise, freedom = unshaded(shot)
     smooth = shot[: noise.shape[0], : noise.shape[1]] - noise
-    # Its own pixel has one part in a thousand in the surface.
+    # A pixel contributes only about a thousandth to the surface.
     edge, still = np.zeros_like(smooth), np.ones(smooth.shape, bool)
     return Residuals(noise[None], smooth, np.square(noise) / freedom, smooth, edge, still, 0.0)
 
 
 def _surroundings(mean: Floats) -> tuple[Floats, Floats]:
-    """Give the brightness around each pixel, and the square of how it changes across."""
+    """Return the intensity around each pixel, and its squared gradient."""
     boxes = _Boxes(mean)
     far, near, beyond = _OUTER, _INNER, _INNER + 1
     band = (2 * near + 1) * (far - near)
@@ -151,22 +150,22 @@ def _surroundings(mean: Floats) -> tuple[Floats, Floats]:
 
 
 def share_around(mask: Mask) -> Floats:
-    """Give the share of each pixel's surroundings where a mask (r, W, C) is set."""
-    # Sums of whole numbers are exact: where there is none, this is 0.
+    """Return the fraction of each pixel's surroundings where a mask (r, W, C) is set."""
+    # Sums of integers are exact, so this is exactly 0 where the mask is empty.
     return _Boxes(mask.astype(np.float64)).around()
 
 
 class _Boxes:
-    """Sums over boxes around each pixel of a picture (r, W, C), which goes on mirrored."""
+    """Sums over boxes around each pixel of an image (r, W, C), with mirrored borders."""
 
-    def __init__(self, picture: Floats) -> None:
-        self._height, self._width, channels = picture.shape
-        padded = np.pad(picture, ((_OUTER, _OUTER), (_OUTER, _OUTER), (0, 0)), mode="reflect")
+    def __init__(self, image: Floats) -> None:
+        self._height, self._width, channels = image.shape
+        padded = np.pad(image, ((_OUTER, _OUTER), (_OUTER, _OUTER), (0, 0)), mode="reflect")
         self._total = np.zeros((padded.shape[0] + 1, padded.shape[1] + 1, channels))
         self._total[1:, 1:] = padded.cumsum(0).cumsum(1)
 
     def __call__(self, top: int, bottom: int, left: int, right: int) -> Floats:
-        """Sum from one row and column to another, counted from the pixel and both included."""
+        """Return sums between two offsets from each pixel in both directions, inclusive."""
         upper, lower = (
             slice(_OUTER + edge, _OUTER + edge + self._height) for edge in (top, bottom + 1)
         )
@@ -180,23 +179,23 @@ class _Boxes:
         return summed
 
     def around(self) -> Floats:
-        """Average over the surroundings, without what is near."""
+        """Return means over the surroundings, without the inner square."""
         whole = self(-_OUTER, _OUTER, -_OUTER, _OUTER)
         hole = self(-_INNER, _INNER, -_INNER, _INNER)
         return (whole - hole) / ((2 * _OUTER + 1) ** 2 - (2 * _INNER + 1) ** 2)
 
 
-def unshaded(picture: NDArray[Any]) -> tuple[Floats, float]:
-    """Take a smooth surface out of each block of 32x32 pixels, one of the second degree.
+def unshaded(image: NDArray[Any]) -> tuple[Floats, float]:
+    """Subtract a quadratic surface from each block of 32x32 pixels.
 
     Returns
     -------
     ndarray
-        (r, W, C) without the rows and columns that make no whole block.
+        (r, W, C), without the rows and columns that do not fill a block.
     float
-        The share of the freedom that is left.
+        The remaining fraction of the degrees of freedom.
     """
-    blocks = in_blocks(picture.astype(np.float64))
+    blocks = in_blocks(image.astype(np.float64))
     rows, tall, columns, wide, channels = blocks.shape
     y, x = np.meshgrid(np.linspace(-1, 1, tall), np.linspace(-1, 1, wide), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
@@ -205,14 +204,14 @@ def unshaded(picture: NDArray[Any]) -> tuple[Floats, float]:
     rest = flat - (flat @ surface) @ surface.T
     apart = rest.reshape(rows, columns, channels, tall, wide).transpose(0, 3, 1, 4, 2)
     return apart.reshape(rows * tall, columns * wide, channels), max(
-        1 - 6 / (tall * wide), _LEAST_FREEDOM
+        1 - 6 / (tall * wide), _MIN_FREEDOM
     )
 
 
-def in_blocks(picture: NDArray[Any]) -> NDArray[Any]:
-    """Cut (r, W, C) into whole blocks, (rows, side, columns, side, C); what is over is left out."""
-    height, width, channels = picture.shape
+def in_blocks(image: NDArray[Any]) -> NDArray[Any]:
+    """Divide (r, W, C) into whole blocks, (rows, side, columns, side, C), without the remainder."""
+    height, width, channels = image.shape
     tall, wide = min(_BLOCK, height), min(_BLOCK, width)
     rows, columns = height // tall, width // wide
-    whole = picture[: rows * tall, : columns * wide]
+    whole = image[: rows * tall, : columns * wide]
     return whole.reshape(rows, tall, columns, wide, channels)
