@@ -40,15 +40,7 @@ class FailedFile:
 
 @dataclass(frozen=True)
 class SkippedFile:
-    """A file or folder that is not used.
-
-    Attributes
-    ----------
-    name
-        The file or folder.
-    reason
-        Why it is skipped.
-    """
+    """A file or folder that is not used, and why."""
 
     name: str
     reason: str
@@ -56,43 +48,24 @@ class SkippedFile:
 
 @dataclass(frozen=True)
 class FoundFiles:
-    """The content of a folder, without hidden files and folders.
-
-    Attributes
-    ----------
-    images
-        Paths of the image files, relative to the folder and sorted.
-    skipped
-        All other files and folders.
-    failed
-        Folders that cannot be read.
-    """
+    """The content of a folder, without hidden files and folders."""
 
     images: list[Path] = field(default_factory=list)
+    """Paths of the image files, relative to the folder and sorted."""
     skipped: list[SkippedFile] = field(default_factory=list)
+    """All other files and folders."""
     failed: list[FailedFile] = field(default_factory=list)
+    """Folders that cannot be read."""
 
 
 def scan(
     root: Path, *, recursive: bool, exclude: Path | None = None, also: Collection[str] = ()
 ) -> FoundFiles:
-    """Find image files by their suffix.
+    """Find image files by their suffix, or raise `InputError` if `root` is not a readable folder.
 
-    Parameters
-    ----------
-    root
-        The folder.
-    recursive
-        Search its subfolders too, including symbolic links, each folder once.
-    exclude
-        A folder that is not searched; it need not exist.
-    also
-        Other suffixes to accept, of files and of folders.
-
-    Raises
-    ------
-    InputError
-        `root` is not a readable folder.
+    `recursive` searches subfolders too, including symbolic links, each folder once, but not the
+    folder `exclude`, which need not exist. `also` has other suffixes to accept, of files and of
+    folders.
     """
     found = FoundFiles()
     seen = {_identity(exclude): exclude} if exclude and exclude.exists() else {}
@@ -143,10 +116,7 @@ def scan(
 def find_images(root: Path, *, recursive: bool, exclude: Path | None = None) -> list[Path]:
     """List the image files that denoising a folder would process.
 
-    Raises
-    ------
-    InputError
-        The folder contains no images, or a folder cannot be read.
+    Raises `InputError` if there are none, or a folder cannot be read.
     """
     found = scan(root, recursive=recursive, exclude=exclude)
     if found.failed:

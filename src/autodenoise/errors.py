@@ -90,21 +90,16 @@ class Interrupted(AutodenoiseError):
 
 def extra_of(module: str) -> str:
     """Return the extra of this package that installs a module."""
-    extras = {
-        "fastapi": "web",
-        "fastapi_offline": "web",
-        "filelock": "search",
-        "h5py": "keras",
-        "optuna": "search",
-        "pywt": "baselines",
-        "scipy": "baselines",
-        "skimage": "baselines",
-        "starlette": "web",
-        "tensorboard": "tracking",
-        "uvicorn": "web",
-        "zarr": "volumes",
+    modules_by_extra = {
+        "baselines": ("pywt", "scipy", "skimage"),
+        "keras": ("h5py",),
+        "search": ("filelock", "optuna"),
+        "tracking": ("tensorboard",),
+        "volumes": ("zarr",),
+        "web": ("fastapi", "fastapi_offline", "starlette", "uvicorn"),
     }
-    return extras.get(module.partition(".")[0], "train")
+    name = module.partition(".")[0]
+    return next((extra for extra, found in modules_by_extra.items() if name in found), "train")
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
@@ -112,15 +107,6 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
 
     >>> str(unknown_name("recipe", "conv-mnits", ["conv-mnist", "unet"]))
     "unknown recipe 'conv-mnits'; did you mean 'conv-mnist'?"
-
-    Parameters
-    ----------
-    what
-        Kind of thing, such as ``"recipe"``.
-    name
-        The unknown name.
-    known
-        The known names.
     """
     names = list(known)
     near = get_close_matches(name, names, n=1, cutoff=0.5)

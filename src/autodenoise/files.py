@@ -35,17 +35,8 @@ def replacing(target: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder, and rename it to `target` after the block.
 
     The file is flushed to disk before the rename, so a crash leaves either the old file or the
-    complete new one. If the block raises, the temporary file is removed.
-
-    Parameters
-    ----------
-    target
-        The final path. Its folder must exist; an existing file is replaced.
-
-    Raises
-    ------
-    OutputError
-        The disk is full, or the folder is missing or read-only.
+    complete new one. If the block raises, the temporary file is removed. Raises `OutputError` if
+    the disk is full, or the folder is missing or read-only.
     """
     temporary = None
     try:
@@ -88,13 +79,7 @@ def write_text(target: Path, content: str) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create `folder` and its parents if they are missing.
-
-    Raises
-    ------
-    OutputError
-        The parent is read-only, the disk is full, or a file has that name.
-    """
+    """Create `folder` and its parents if they are missing, or raise `OutputError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -28,15 +28,8 @@ class LockedFile:
     lock when the process ends, even if it is killed. An incomplete last line, as a power failure
     leaves it, is removed.
 
-    Parameters
-    ----------
-    path
-        Created if it is missing; its folder must exist.
-
-    Raises
-    ------
-    OutputError
-        Another process has locked the file, or it cannot be written.
+    The file is created if it is missing; its folder must exist. Raises `OutputError` if another
+    process has locked it, or it cannot be written.
     """
 
     # Not filelock: it truncates the file that it locks, so it would need a second file.
@@ -75,10 +68,7 @@ class LockedFile:
     def append(self, line: bytes) -> None:
         """Add a line, passed without its line break, and wait until it is on disk.
 
-        Raises
-        ------
-        OutputError
-            The disk is full; the file is unchanged.
+        If the disk is full, the file is unchanged and `OutputError` is raised.
         """
         end = os.fstat(self._file.fileno()).st_size
         try:

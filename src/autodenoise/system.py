@@ -45,20 +45,15 @@ def _free_on_machine() -> int | None:
 
 def _free_in_control_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
     """Return the free memory of this process's control group, such as a container."""
-    v1 = root / "memory"
-    for limit, usage, stat, cache in (
-        (root / "memory.max", root / "memory.current", root / "memory.stat", "inactive_file"),
-        (
-            v1 / "memory.limit_in_bytes",
-            v1 / "memory.usage_in_bytes",
-            v1 / "memory.stat",
-            "total_inactive_file",
-        ),
+    for limit, usage, cache in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
     ):
         try:
-            counters = dict(map(str.split, stat.read_text().splitlines()))
+            stat = (root / limit).with_name("memory.stat").read_text()
             # Cached files count as used, but the kernel drops them when memory is needed.
-            return int(limit.read_text()) - int(usage.read_text()) + int(counters.get(cache, 0))
+            cached = int(dict(map(str.split, stat.splitlines())).get(cache, 0))
+            return int((root / limit).read_text()) - int((root / usage).read_text()) + cached
         except (OSError, ValueError):
             # The other version of control groups, or a limit of "max".
             continue
@@ -73,16 +68,12 @@ def environment(*packages: str) -> dict[str, str | int | None]:
     >>> sorted(environment("numpy"))
     ['cores', 'numpy', 'processor', 'python', 'system']
     """
-    processor = "unknown processor"
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                processor = line.partition(":")[2].strip()
-                break
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    processors = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     versions = {package: version(package) for package in packages}
     return {
-        "processor": processor,
+        "processor": processors[0] if processors else "unknown processor",
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

@@ -56,8 +56,7 @@ def supervision(kind: Supervision) -> str:
 def data(recipe: Recipe) -> str:
     """Return what the network is trained and validated on, as a phrase."""
     spec = recipe.data
-    parts = [f"the test part of {source(spec.source)}" if spec.part == "test" else ""]
-    parts[0] = parts[0] or source(spec.source)
+    parts = [("the test part of " if spec.part == "test" else "") + source(spec.source)]
     if spec.targets:
         parts[0] += f" and {source(spec.targets)}"
     if spec.supervision != "clean":

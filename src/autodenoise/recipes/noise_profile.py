@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import tomllib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from autodenoise.errors import InputError, UsageError
 from autodenoise.noise import Measured
@@ -20,26 +19,15 @@ if TYPE_CHECKING:
 __all__ = ["noise_from"]
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(BaseModel):
     """The part of the file that defines the noise."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
-
+    model_config = ConfigDict(extra="forbid", strict=True)
     noise: Measured
 
 
-_FILE: TypeAdapter[_File] = TypeAdapter(_File)
-
-
 def noise_from(path: Path) -> Measured:
-    """Return the noise in a noise profile file.
-
-    Raises
-    ------
-    InputError
-        The file is missing, is not TOML, or is not a noise profile.
-    """
+    """Return the noise in a noise profile file, or raise `InputError`."""
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -61,7 +49,8 @@ def noise_from(path: Path) -> Measured:
         )
     try:
         # Through JSON: strict validation accepts its arrays as tuples.
-        return _FILE.validate_json(json.dumps({"noise": table["noise"]}, default=str)).noise
+        text = json.dumps({"noise": table["noise"]}, default=str)
+        return _File.model_validate_json(text).noise
     except ValidationError as error:
         known = [entry.name for entry in dataclasses.fields(Measured)]
         raise InputError(f"{path}: {explain(error, known)}") from None

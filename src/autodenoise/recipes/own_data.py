@@ -30,6 +30,12 @@ __all__ = ["OwnData", "applied", "template"]
 _NUMBER = r"\d+(?:\.\d+)?"
 _STRENGTH = re.compile(rf"(gaussian|poisson):({_NUMBER})(?:-({_NUMBER}))?")
 
+# The objective by supervision; otherwise the recipe's.
+_OBJECTIVES = {"repeats": "noise2noise", "noisy-only": "recorrupted"}
+
+# Settings of a recipe's own data that are kept for other data.
+_KEPT = ("crop", "samples", "normalize", "shrink", "shuffle_channels", "gray", "size", "copies")
+
 # A trained network needs few steps, and small ones.
 _FINE_TUNING = {
     "epochs": 1,
@@ -97,29 +103,13 @@ def template(own: OwnData) -> dict[str, Any]:
 
 
 def applied(table: Mapping[str, Any], own: OwnData) -> dict[str, Any]:
-    """Return a recipe changed to train on a user's own data.
+    """Return a recipe, as a TOML table, changed to train on a user's own data.
 
-    Parameters
-    ----------
-    table
-        The recipe as a TOML table. Its network, phases and noise stay; its objective changes to one
-        that suits the supervision.
-    own
-        The data.
+    Its network, phases and noise stay; its objective changes to one that suits the supervision.
     """
-    inherited = (
-        "crop",
-        "samples",
-        "normalize",
-        "shrink",
-        "shuffle_channels",
-        "gray",
-        "size",
-        "copies",
-    )
     before = table.get("data", {})
     data = {
-        **{key: before[key] for key in inherited if key in before},
+        **{key: before[key] for key in _KEPT if key in before},
         "source": str(own.source.resolve()),
         "supervision": own.supervision,
         "validation": "random",
@@ -134,7 +124,7 @@ def applied(table: Mapping[str, Any], own: OwnData) -> dict[str, Any]:
         changed["noise"] = []
     if own.start:
         changed["start"] = own.start
-    instead, phases = _objective(own), table.get("phase")
+    instead, phases = _OBJECTIVES.get(own.supervision), table.get("phase")
     # Validation of the recipe reports values that are not tables.
     if instead is not None and isinstance(phases, dict):
         changed["phase"] = {
@@ -144,15 +134,6 @@ def applied(table: Mapping[str, Any], own: OwnData) -> dict[str, Any]:
             for name, phase in phases.items()
         }
     return changed
-
-
-def _objective(own: OwnData) -> str | None:
-    """Return the objective for data of this kind; None: the recipe's."""
-    if own.supervision == "repeats":
-        return "noise2noise"
-    if own.supervision == "noisy-only":
-        return "recorrupted"
-    return None
 
 
 def _noise(text: str) -> AnyNoise:

@@ -33,13 +33,7 @@ _TAKEN = ("best", "checkpoint", "start")
 def check_phase(
     name: str, phase: Phase, data: DataSpec, noise: Iterable[AnyNoise], network: str
 ) -> None:
-    """Check a phase against the data, the noise and the network that it trains with.
-
-    Raises
-    ------
-    UsageError
-        They do not fit.
-    """
+    """Raise `UsageError` if a phase does not fit its data, noise and network."""
     if not re.fullmatch(r"[\w-]+", name) or name in _TAKEN:
         raise UsageError(
             f"a phase is called {name!r}; expected letters, digits, _ and -, and not one of "

@@ -52,14 +52,7 @@ __all__ = [
 _CONFIG = ConfigDict(extra="forbid", strict=True)
 
 FigureName = Literal[
-    "pairs",
-    "reconstructed",
-    "denoised",
-    "classes",
-    "triptychs",
-    "degradation",
-    "losses",
-    "diagram",
+    "pairs", "reconstructed", "denoised", "classes", "triptychs", "degradation", "losses", "diagram"
 ]
 """The figures that can be drawn of a run, see `autodenoise.runs.figures`."""
 
@@ -226,7 +219,15 @@ def load(
     InputError
         The file is missing or is not TOML.
     """
-    table = _read(recipe) if recipe is not None else template(_given(own))
+    if recipe is not None:
+        table = _read(recipe)
+    elif own is not None:
+        table = template(own)
+    else:
+        raise UsageError(
+            "name a recipe, as in: autodenoise train conv-mnist, or your images, as in: "
+            "autodenoise train --noisy photos/"
+        )
     if own is not None:
         table = applied(table, own)
     where = str(own.source if recipe is None and own else recipe)
@@ -274,15 +275,6 @@ def load(
     return changed if minutes is None else _lasting(changed, minutes)
 
 
-def _given(own: OwnData | None) -> OwnData:
-    if own is None:
-        raise UsageError(
-            "name a recipe, as in: autodenoise train conv-mnist, or your images, as in: "
-            "autodenoise train --noisy photos/"
-        )
-    return own
-
-
 def _lasting(recipe: Recipe, minutes: float) -> Recipe:
     """Divide minutes among the phases by the cost of their epochs."""
     costs = {
@@ -297,13 +289,7 @@ def _lasting(recipe: Recipe, minutes: float) -> Recipe:
 
 
 def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
-    """Return a recipe with other values of some settings, by dotted key.
-
-    Raises
-    ------
-    UsageError
-        A setting is unknown or cannot have this value.
-    """
+    """Return a recipe with other values of some settings, by dotted key."""
     full = {**_as_table(recipe), "printed": {}}
     # Kinds come first, since each kind has its own keys.
     for key in sorted(values, key=lambda key: not names_a_kind(key)):
@@ -371,26 +357,22 @@ def dump(recipe: Recipe) -> str:
 
 
 def _read(recipe: str | Path) -> dict[str, Any]:
-    name, text = _find(recipe)
+    path, name = Path(recipe), str(recipe)
     try:
+        if isinstance(recipe, Path) or recipe.endswith(".toml"):
+            name, text = path.stem, path.read_text("utf-8")
+        elif recipe in builtin_names():
+            text = resources.files(__package__).joinpath(f"{recipe}.toml").read_text("utf-8")
+        else:
+            raise unknown_name("recipe", recipe, builtin_names())
         table = {"name": name, **tomllib.loads(text)}
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{recipe} is not TOML: {error}") from None
-    _find_data(table, Path(recipe).parent)
-    return table
-
-
-def _find(recipe: str | Path) -> tuple[str, str]:
-    if isinstance(recipe, str) and not recipe.endswith(".toml"):
-        if recipe not in builtin_names():
-            raise unknown_name("recipe", recipe, builtin_names())
-        return recipe, resources.files(__package__).joinpath(f"{recipe}.toml").read_text("utf-8")
-    path = Path(recipe)
-    try:
-        return path.stem, path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise InputError(f"cannot read the recipe {path}: {reason}") from None
+    _find_data(table, path.parent)
+    return table
 
 
 def _find_data(table: dict[str, Any], folder: Path) -> None:
@@ -403,9 +385,8 @@ def _find_data(table: dict[str, Any], folder: Path) -> None:
         return
     for key in ("source", "targets"):
         place = data.get(key)
-        if not isinstance(place, str) or place in ("", *SOURCES) or not (folder / place).exists():
-            continue
-        data[key] = str((folder / place).resolve())
+        if isinstance(place, str) and place not in ("", *SOURCES) and (folder / place).exists():
+            data[key] = str((folder / place).resolve())
 
 
 def _as_table(recipe: Recipe) -> dict[str, Any]:

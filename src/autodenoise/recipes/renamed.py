@@ -31,19 +31,14 @@ their own."""
 
 _DESCRIPTIVE = ("title", "source", "about", "limits", "license", "printed", "figures")
 
-RENAMED_VALUES = {
-    "data.supervision": {"pairs": "paired", "noisy": "noisy-only"},
-}
+RENAMED_VALUES = {"data.supervision": {"pairs": "paired", "noisy": "noisy-only"}}
 """By the new dotted key: old to new values."""
 
 
 def with_new_keys(table: dict[str, Any], where: str | None = None) -> dict[str, Any]:
     """Return a recipe's table with old keys and values replaced by new ones.
 
-    Warns
-    -----
-    DeprecationWarning
-        For each old key or value, if there is a `where`, which the message begins with.
+    If there is a `where`, each of them causes a warning that begins with it.
     """
     for old, new in RENAMED.items():
         path, name = old.split("."), new.split(".")[-1]
@@ -89,10 +84,7 @@ def same_settings(one: str, other: str) -> bool:
 def new_key(key: str, where: str | None = None) -> str:
     """Return the new name of one dotted key, such as ``phase.denoise.average``.
 
-    Warns
-    -----
-    DeprecationWarning
-        The key is an old one, and there is a `where`, which the message begins with.
+    If there is a `where`, an old key causes a warning that begins with it.
     """
     parts = key.split(".")
     named = [part for part in parts if not part.isdigit()]

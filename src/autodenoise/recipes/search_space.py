@@ -63,12 +63,7 @@ def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return the ranges and choices of a ``[search]`` table by dotted key.
 
     TOML reads ``phase.denoise.epochs = [1, 2]`` as nested tables, and the quoted key as one key.
-    Both are accepted.
-
-    Raises
-    ------
-    UsageError
-        A value is neither a range nor a list.
+    Both are accepted. Raises `UsageError` if a value is neither a range nor a list.
     """
     spaces: dict[str, Any] = {}
     for name, value in table.items():
@@ -89,13 +84,7 @@ _RANGE_KEYS = set(Range.__dataclass_fields__)
 
 
 def check(key: str, space: Range | Choices) -> None:
-    """Check that a range is valid, and that choices are non-empty and distinct.
-
-    Raises
-    ------
-    UsageError
-        They are not valid.
-    """
+    """Raise `UsageError` unless a range is valid, and choices are non-empty and distinct."""
     fault = _fault_of_range(space) if isinstance(space, Range) else _fault_of_choices(space)
     if fault is not None:
         raise UsageError(f"search.{key}: {fault}")

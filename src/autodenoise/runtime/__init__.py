@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autodenoise.discovery import FailedFile, SkippedFile, find_images
-from autodenoise.runtime.batch import denoise_files
+from autodenoise.runtime.batch import BatchProgress, BatchSummary, FileTask, denoise_files
 from autodenoise.runtime.card import CARD_KEY, Card
 from autodenoise.runtime.denoising import (
     DenoiseOptions,
@@ -17,7 +17,6 @@ from autodenoise.runtime.denoising import (
 from autodenoise.runtime.folders import check_suffix, default_output, denoise_folder, output_pairs
 from autodenoise.runtime.model import MODEL_NAME, Model
 from autodenoise.runtime.models import ModelEntry, find_model, list_models, load
-from autodenoise.runtime.reports import BatchProgress, BatchSummary, FileTask
 
 __all__ = [
     "CARD_KEY",

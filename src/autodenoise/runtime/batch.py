@@ -7,23 +7,17 @@ import time
 import unicodedata
 from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
 
 from autodenoise.discovery import FailedFile, SkippedFile
-from autodenoise.errors import (
-    AutodenoiseError,
-    InputError,
-    Interrupted,
-    OutputError,
-    UsageError,
-)
+from autodenoise.errors import AutodenoiseError, InputError, Interrupted, OutputError, UsageError
 from autodenoise.runtime.denoising import (
     DenoiseOptions,
     DenoiseResult,
     denoise_file,
     with_memory_limit,
 )
-from autodenoise.runtime.reports import BatchSummary, FileTask
 from autodenoise.signals import stop_requests
 
 if TYPE_CHECKING:
@@ -32,14 +26,116 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autodenoise.runtime.model import Model
-    from autodenoise.runtime.reports import BatchProgress
 
     Progress = Callable[[int, int], None]
-    Work = Callable[[FileTask, Progress], DenoiseResult | None]
+    Work = Callable[["FileTask", Progress], DenoiseResult | None]
 
-__all__ = ["as_autodenoise_error", "denoise_all", "denoise_files"]
+__all__ = [
+    "BatchProgress",
+    "BatchSummary",
+    "FileTask",
+    "as_autodenoise_error",
+    "denoise_all",
+    "denoise_files",
+]
 
 _SIGNAL_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class FileTask:
+    """An image file to denoise.
+
+    `status` is the result of ``source.stat()``, or None if it failed; reports use `name`.
+    """
+
+    name: str
+    source: Path
+    target: Path
+    status: os.stat_result | None
+
+    @classmethod
+    def of(cls, name: str, source: Path, target: Path) -> Self:
+        """Create a task with the current status of the source."""
+        try:
+            return cls(name, source, target, source.stat())
+        except OSError:
+            return cls(name, source, target, None)
+
+    @property
+    def size(self) -> int:
+        """Size of the source in bytes."""
+        return 0 if self.status is None else self.status.st_size
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """The result of denoising many files.
+
+    Attributes
+    ----------
+    results
+        One for each denoised file.
+    unchanged
+        Number of files that were already denoised and have not changed since.
+    failures
+        Files that could not be denoised.
+    skipped
+        Files that are not images, or are not used.
+    seconds
+        Total time.
+    """
+
+    results: tuple[DenoiseResult, ...]
+    unchanged: int
+    failures: tuple[FailedFile, ...]
+    skipped: tuple[SkippedFile, ...]
+    seconds: float
+
+    @property
+    def pixels(self) -> int:
+        """Number of denoised pixels on all pages."""
+        return sum(result.width * result.height * result.pages for result in self.results)
+
+    @property
+    def error(self) -> AutodenoiseError | None:
+        """One error with a line for each failure; None if there are none.
+
+        An `OutputError` if all failures are, else an `InputError`. The original error if there was
+        only one file.
+        """
+        if not self.failures:
+            return None
+        total = len(self.results) + self.unchanged + len(self.failures)
+        if total == 1:
+            return self.failures[0].error
+        outputs = all(isinstance(failure.error, OutputError) for failure in self.failures)
+        lines = [f"{len(self.failures):,} of {total:,} files could not be denoised:"]
+        # One line each, even if a file name contains line breaks.
+        lines += [f"  {str(failure.error).replace(chr(10), ' ')}" for failure in self.failures]
+        return (OutputError if outputs else InputError)("\n".join(lines))
+
+
+class BatchProgress(Protocol):
+    """Callbacks of a batch; called from several threads, one at a time."""
+
+    def found(self, tasks: Sequence[FileTask]) -> None:
+        """Receive all tasks before the first one starts."""
+
+    def started(self, task: FileTask) -> None:
+        """Receive a task that starts."""
+
+    def pixels(self, task: FileTask, done: int, total: int) -> None:
+        """Receive how many pixels of a file are done."""
+
+    def finished(self, task: FileTask, result: DenoiseResult | None) -> None:
+        """Receive the result of a task; None if the file was already denoised and unchanged."""
+
+    def failed(self, task: FileTask, error: AutodenoiseError) -> None:
+        """Receive the error of a failed task."""
+
+    def ended(self, summary: BatchSummary) -> None:
+        """Receive the summary, also if the batch was stopped."""
 
 
 def denoise_files(
@@ -51,35 +147,10 @@ def denoise_files(
     jobs: int = 2,
     report: BatchProgress | None = None,
 ) -> BatchSummary:
-    """Denoise image files, each into a separate file.
+    """Denoise pairs of source and target files, `jobs` in parallel; see `denoise_folder`.
 
-    Parameters
-    ----------
-    model
-        The denoiser.
-    pairs
-        Source and target of each file. A source that is the target of another file is skipped, as
-        when a pattern also matches earlier outputs.
-    options
-        By default full strength. The memory limit applies to each file.
-    overwrite
-        Replace existing targets.
-    jobs
-        Number of files to denoise in parallel; it does not affect the results.
-    report
-        Receives progress.
-
-    Returns
-    -------
-    BatchSummary
-        Includes the files that failed; one bad file never stops the batch.
-
-    Raises
-    ------
-    UsageError
-        `jobs` is less than 1.
-    Interrupted
-        SIGINT or SIGTERM was received. Unfinished files are discarded, finished ones remain.
+    A source that is the target of another file is skipped, as when a pattern also matches earlier
+    outputs. The memory limit applies to each file.
     """
 
     def work(task: FileTask, progress: Progress) -> DenoiseResult:
@@ -117,26 +188,11 @@ def denoise_all(
     failures: Iterable[FailedFile] = (),
     skipped: Iterable[SkippedFile] = (),
 ) -> BatchSummary:
-    """Run all tasks in parallel threads.
+    """Run all tasks in parallel threads, and add earlier failures and skipped files to the summary.
 
-    Parameters
-    ----------
-    tasks
-        In starting order.
-    work
-        Denoises one file and returns its result, or None if it is already denoised and unchanged.
-        It reports progress to its second argument, which raises `Interrupted` to stop it.
-    jobs, report
-        See `denoise_files`.
-    resume_hint
-        How to continue after a stop, for the message.
-    failures, skipped
-        Earlier failures and skipped files, for the summary.
-
-    Raises
-    ------
-    UsageError, Interrupted
-        See `denoise_files`.
+    `work` denoises one file and returns its result, or None if it is already denoised and
+    unchanged. It reports progress to its second argument, which raises `Interrupted` to stop it.
+    After a stop, the message says how to continue with `resume_hint`.
     """
     if jobs < 1:
         raise UsageError(

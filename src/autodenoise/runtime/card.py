@@ -8,13 +8,15 @@ import math
 import reprlib
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from autodenoise.errors import InputError
 from autodenoise.metrics import loss_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    _Rule = tuple[str, Callable[[Any], bool]]
 
 __all__ = ["CARD_KEY", "Card", "as_name", "expected"]
 
@@ -204,13 +206,8 @@ def _noise_kinds(parts: Any) -> Iterator[str]:
             yield from _noise_kinds(value)
 
 
-class _Rule(NamedTuple):
-    expected: str
-    accepts: Callable[[Any], bool]
-
-
 def _integer(low: int, high: int, *, or_null: bool = False) -> _Rule:
-    return _Rule(
+    return (
         f"an integer from {low:,} to {high:,}" + (" or null" if or_null else ""),
         lambda value: (or_null and value is None) or _is_integer(value, low, high),
     )
@@ -227,8 +224,8 @@ def _is_line(value: Any, max_length: int) -> bool:
 
 def expected(field: str, value: Any) -> str:
     """Return what a field of a card must be; an empty text if the value is valid."""
-    rule = _RULES[field]
-    return "" if rule.accepts(value) else rule.expected
+    wanted, accepts = _RULES[field]
+    return "" if accepts(value) else wanted
 
 
 def as_name(text: str) -> str:
@@ -275,37 +272,29 @@ def _is_plain(value: Any, depth: int) -> bool:
             return True
 
 
-def _are_tables(value: Any) -> bool:
-    return isinstance(value, list) and all(_is_table(item) for item in value)
-
-
 def _are_scores(value: Any) -> bool:
     return _is_table(value) and all(type(score) in (int, float) for score in value.values())
 
 
-_LINE = _Rule("a line of at most 1,000 characters", lambda value: _is_line(value, 1000))
+_LINE: _Rule = ("a line of at most 1,000 characters", lambda value: _is_line(value, 1000))
 
-_RULES = {
-    "name": _Rule("a name of 1 to 255 printable characters without / and \\", _is_name),
-    "network": _LINE,
+_RULES: dict[str, _Rule] = {
+    "name": ("a name of 1 to 255 printable characters without / and \\", _is_name),
     "channels": _integer(1, 64),
     "parameters": _integer(0, 10**12),
-    "arguments": _Rule("an object of plain values", _is_table),
-    "size": _Rule(f"null, or height and width, each from 1 to {_MAX_SIDE:,}", _is_size),
+    "arguments": ("an object of plain values", _is_table),
+    "size": (f"null, or height and width, each from 1 to {_MAX_SIDE:,}", _is_size),
     "size_multiple": _integer(1, 1024),
     "halo": _integer(0, 10_000, or_null=True),
-    "range": _Rule("null, or two finite numbers, the lower one first", _is_range),
+    "range": ("null, or two finite numbers, the lower one first", _is_range),
     "bytes_per_pixel": _integer(1, 10**9, or_null=True),
-    "noise": _Rule("a list of objects of plain values", _are_tables),
-    "data": _LINE,
-    "precision": _Rule("float32 or int8", lambda value: value in ("float32", "int8")),
-    "parent": _LINE,
-    "calibration": _LINE,
-    "scores": _Rule("an object of finite numbers", _are_scores),
-    "compute": _LINE,
-    "limits": _LINE,
-    "source": _LINE,
-    "license": _LINE,
-    "version": _LINE,
+    "noise": (
+        "a list of objects of plain values",
+        lambda value: isinstance(value, list) and all(map(_is_table, value)),
+    ),
+    "precision": ("float32 or int8", lambda value: value in ("float32", "int8")),
+    "scores": ("an object of finite numbers", _are_scores),
+    **dict.fromkeys(("network", "data", "parent", "calibration", "compute"), _LINE),
+    **dict.fromkeys(("limits", "source", "license", "version"), _LINE),
 }
-"""The valid values of each field."""
+"""What each field must be, and a function that checks it."""

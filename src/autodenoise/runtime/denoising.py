@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import os
 import shutil
@@ -119,17 +120,10 @@ class DenoiseResult:
 
 @dataclass(frozen=True)
 class DryRun:
-    """The amount of work to denoise a file.
+    """The amount of work to denoise a file; `plan` has the tiles of one page.
 
-    Attributes
-    ----------
-    file
-        The opened image file.
-    plan
-        The tiles of one page.
-    input_pixels
-        Pixels that the network processes on all pages, including halos; channels that are denoised
-        one by one count separately.
+    `input_pixels` counts what the network processes on all pages, including halos; channels that
+    are denoised one by one count separately.
     """
 
     file: ImageFile
@@ -187,7 +181,10 @@ def denoise(
     """
     denoiser = model if isinstance(model, Model) else load(model)
     if isinstance(image, np.ndarray):
-        return _denoise_array(denoiser, image, strength, intensity_range, axes, memory)
+        denoise_image = functools.partial(
+            denoiser.denoise, strength=strength, intensity_range=intensity_range, memory=memory
+        )
+        return _denoise_array(denoise_image, image, axes)
     file = images.open_image(Path(image), upright=True)
     options = DenoiseOptions(
         strength=strength, intensity_range=intensity_range, axes=axes, memory=memory
@@ -201,12 +198,7 @@ def denoise(
 
 
 def _denoise_array(
-    model: Model,
-    image: NDArray[Any],
-    strength: float,
-    intensity_range: IntensityRange | None,
-    axes: str | None,
-    memory: int | None,
+    denoise_image: Callable[[NDArray[Any]], NDArray[Any]], image: NDArray[Any], axes: str | None
 ) -> NDArray[Any]:
     if axes is None:
         if image.ndim not in (2, 3):
@@ -214,9 +206,7 @@ def _denoise_array(
                 f"an array of shape {image.shape} is ambiguous; name its dimensions, as in "
                 'axes="ZYX"'
             )
-        return model.denoise(
-            image, strength=strength, intensity_range=intensity_range, memory=memory
-        )
+        return denoise_image(image)
     letters = _letters(axes)
     if len(letters) != image.ndim:
         raise UsageError(
@@ -227,9 +217,7 @@ def _denoise_array(
     clean = np.empty_like(image)
     inputs, outputs = (np.moveaxis(array, last, ends) for array in (image, clean))
     for index in np.ndindex(inputs.shape[: -len(last)]):
-        outputs[index] = model.denoise(
-            inputs[index], strength=strength, intensity_range=intensity_range, memory=memory
-        )
+        outputs[index] = denoise_image(inputs[index])
     return clean
 
 
@@ -314,13 +302,7 @@ def denoise_file(
 
 
 def preview(model: TileDenoiser, source: Path, options: DenoiseOptions | None = None) -> DryRun:
-    """Plan how to denoise an image file without decoding it.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read or does not fit the model.
-    """
+    """Plan how to denoise an image file without decoding it."""
     options = options or DenoiseOptions()
     file = images.open_image(source)
     _, channels, together = _interpretation(file, options, model.card)
@@ -373,7 +355,7 @@ def _tiles(model: TileDenoiser, file: ImageFile, options: DenoiseOptions) -> Pla
         file.height,
         file.width,
         sample_bytes=file.bands * file.dtype.itemsize,
-        memory=memory_budget() if options.memory is None else options.memory,
+        memory=options.memory,
     )
 
 
@@ -381,17 +363,11 @@ def intensity_range_of(
     file: ImageFile, options: DenoiseOptions, card: Card
 ) -> IntensityRange | None:
     """Return the sample values of black and white, or None if they are unknown."""
-    intensity_range = options.intensity_range or file.intensity_range
-    if options.intensity_range is not None and file.white_is_zero:
+    chosen = options.intensity_range
+    if chosen is not None and file.white_is_zero:
         white_value = np.iinfo(file.dtype).max
-        intensity_range = IntensityRange(
-            white_value - options.intensity_range.high, white_value - options.intensity_range.low
-        )
-    return (
-        IntensityRange(*card.range)
-        if intensity_range is None and card.range is not None
-        else intensity_range
-    )
+        return IntensityRange(white_value - chosen.high, white_value - chosen.low)
+    return chosen or file.intensity_range or (IntensityRange(*card.range) if card.range else None)
 
 
 def _interpretation(

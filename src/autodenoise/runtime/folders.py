@@ -13,22 +13,16 @@ from autodenoise.discovery import scan
 from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.files import digest, make_folder
 from autodenoise.images import SUFFIXES
-from autodenoise.runtime.batch import denoise_all
-from autodenoise.runtime.denoising import (
-    DenoiseOptions,
-    DenoiseResult,
-    denoise_file,
-    with_memory_limit,
-)
+from autodenoise.runtime.batch import FileTask, denoise_all
+from autodenoise.runtime.denoising import DenoiseOptions, denoise_file, with_memory_limit
 from autodenoise.runtime.manifest import Manifest
-from autodenoise.runtime.reports import FileTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from autodenoise.runtime.batch import Progress
+    from autodenoise.runtime.batch import BatchProgress, BatchSummary, Progress
+    from autodenoise.runtime.denoising import DenoiseResult
     from autodenoise.runtime.model import Model
-    from autodenoise.runtime.reports import BatchProgress, BatchSummary
 
 __all__ = ["check_suffix", "default_output", "denoise_folder", "output_pairs"]
 
@@ -56,22 +50,9 @@ def output_pairs(
 ) -> list[tuple[Path, Path]]:
     """Return the pairs of input and output files.
 
-    Parameters
-    ----------
-    sources
-        The image files.
-    output
-        A folder if there are several sources, if it ends in a slash, or if it is an existing
-        folder; else the output file. A missing folder is created. None uses `default_output`.
-    suffix
-        Suffix of outputs that `output` does not name; by default that of each source.
-
-    Raises
-    ------
-    OutputError
-        The folder cannot be created.
-    UsageError
-        `suffix` is not an image format, or differs from the suffix of `output`.
+    `output` is a folder if there are several sources, if it ends in a slash, or if it is an
+    existing folder; else the output file. A missing folder is created. None uses `default_output`.
+    `suffix` is for outputs that `output` does not name; by default that of each source.
     """
     check_suffix(suffix)
     if output is None:
@@ -106,16 +87,22 @@ def denoise_folder(
 
     Parameters
     ----------
-    model, options, jobs, report
-        As for `denoise_files`.
+    model
+        The denoiser.
     source, target
         The folders. `target` is created if it is missing, and not searched if it is in `source`.
+    options
+        By default full strength. The memory limit applies to each file.
     recursive
         Include subfolders and keep their structure.
     overwrite
         Replace existing files of any origin.
+    jobs
+        Number of files to denoise in parallel; it does not affect the results.
     suffix
         Suffix of the outputs, such as ``.png``; by default that of each source.
+    report
+        Receives progress.
 
     Returns
     -------

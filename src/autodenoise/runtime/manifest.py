@@ -17,37 +17,23 @@ from autodenoise.locks import LockedFile
 if TYPE_CHECKING:
     import os
 
-    from autodenoise.runtime.reports import FileTask
+    from autodenoise.runtime.batch import FileTask
 
 __all__ = ["MANIFEST_NAME", "Manifest", "ManifestEntry"]
 
 
 @dataclass(frozen=True)
 class ManifestEntry:
-    """One line of a manifest: a denoised file.
+    """One line of a manifest: a denoised file."""
 
-    Attributes
-    ----------
-    folder
-        The absolute path of the source folder.
-    source, target
-        Paths relative to the source and target folder, with ``/`` as separator.
-    input, output
-        SHA-256 of the two files.
-    input_stamp, output_stamp
-        Size and times, to recognize an unchanged file without reading it.
-    making
-        SHA-256 of the model file and the options, under ``model`` and ``options``.
-    """
-
-    folder: str
-    source: str
-    target: str
-    input: str
-    output: str
-    input_stamp: tuple[int, ...]
+    folder: str  # absolute path of the source folder
+    source: str  # relative to the source folder, with / as separator
+    target: str  # relative to the target folder
+    input: str  # SHA-256 of the source
+    output: str  # SHA-256 of the target
+    input_stamp: tuple[int, ...]  # size and times, to recognize an unchanged file
     output_stamp: tuple[int, ...]
-    making: dict[str, Any]
+    making: dict[str, Any]  # SHA-256 of the model file, and the options
 
 
 class Manifest:
@@ -57,19 +43,8 @@ class Manifest:
     after a kill, every file that autodenoise made matches a line; a line without a file does no
     harm, the file is made again.
 
-    Parameters
-    ----------
-    folder
-        The existing output folder.
-    source
-        The source folder.
-    making
-        Model digest and options of this run, as in `ManifestEntry`.
-
-    Raises
-    ------
-    OutputError
-        Another process has locked it, or it cannot be written.
+    The output folder must exist; `making` is that of new entries. Raises `OutputError` if another
+    process has locked the manifest, or it cannot be written.
     """
 
     def __init__(self, folder: Path, source: Path, making: dict[str, Any]) -> None:
@@ -116,11 +91,10 @@ class Manifest:
         This is the task's source if it is the same file, or a copy or an older version of it. None
         if autodenoise did not make the target, or if the target was changed since.
         """
-        entries = self._entries.get(name, ())
-        if not entries or not task.target.is_file():
+        if name not in self._entries or not task.target.is_file():
             return None
         made = digest(task.target)
-        found = [entry for entry in entries if entry.output == made]
+        found = [entry for entry in self._entries[name] if entry.output == made]
         if not found:
             return None
         last = found[-1]
@@ -129,23 +103,9 @@ class Manifest:
         return Path(last.folder) / last.source
 
     def add(self, task: FileTask, name: str, content: str, made: Path) -> None:
-        """Record a finished file before it is renamed to its target.
+        """Record a finished file before it is renamed to its target `name`.
 
-        Parameters
-        ----------
-        task
-            The task, with the status of the source before it was read.
-        name
-            The target, relative to the output folder.
-        content
-            SHA-256 of the source.
-        made
-            The finished file under its temporary name.
-
-        Raises
-        ------
-        OutputError
-            The disk is full.
+        `content` is the SHA-256 of the source, `made` the file under its temporary name.
         """
         seen, stamp = _input_stamp(task.status), _output_stamp(made)
         source = self._source, task.name

@@ -11,7 +11,6 @@ from autodenoise.images import IntensityRange
 from autodenoise.runtime import model_file
 from autodenoise.runtime.session import onnxruntime
 from autodenoise.runtime.tiling import check_size, denoise_rows, plan
-from autodenoise.system import memory_budget
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,13 +134,8 @@ class Model:
         native = image.astype(image.dtype.newbyteorder("="), copy=False)
         samples = native.reshape(*image.shape[:2], -1)
         height, width, channels = samples.shape
-        cut = plan(
-            self.card,
-            height,
-            width,
-            sample_bytes=channels * samples.itemsize,
-            memory=memory_budget() if memory is None else memory,
-        )
+        sample_bytes = channels * samples.itemsize
+        cut = plan(self.card, height, width, sample_bytes=sample_bytes, memory=memory)
         clean = np.empty_like(samples)
         done = 0
         for rows in denoise_rows(

@@ -136,37 +136,19 @@ class _Weights(NamedTuple):
 
 @dataclass(frozen=True)
 class Contents:
-    """The contents of a model file, except for its weights.
+    """The contents of a model file, except for its weights."""
 
-    Attributes
-    ----------
-    operators
-        The operator of each node, in order.
-    metadata
-        Texts by key; one is the card.
-    shapes
-        The declared shapes (N, C, H, W) of the input and the output; None for a free dimension.
-    """
-
-    operators: tuple[str, ...]
-    metadata: dict[str, str]
-    shapes: tuple[_Shape, _Shape]
+    operators: tuple[str, ...]  # of each node, in order
+    metadata: dict[str, str]  # one is the card
+    shapes: tuple[_Shape, _Shape]  # (N, C, H, W) of the input and the output; None: any
 
 
 def read(path: Path) -> tuple[bytes, Card]:
-    """Read a model file from an untrusted source, and check that it is harmless.
+    """Read a model file from an untrusted source, and return its content and its card.
 
-    Returns
-    -------
-    bytes
-        The content. Run these bytes and not the file, which may have changed since.
-    Card
-        The model's card, whose channels and size agree with the network.
-
-    Raises
-    ------
-    InputError
-        The file is missing or damaged, has no card, or contains more than a denoiser needs.
+    Run these bytes and not the file, which may have changed since. The card's channels and size
+    agree with the network. Raises `InputError` if the file is missing or damaged, has no card, or
+    contains more than a denoiser needs.
     """
     if not path.is_file():
         raise InputError(f"no such model file: {path}")
@@ -205,14 +187,9 @@ def _shape_text(image: _Shape) -> str:
 
 
 def inspect(content: bytes) -> Contents:
-    """Check the bytes of a model file, and return their contents.
+    """Check the bytes of a model file, and return their contents; see `read`.
 
     The time is proportional to the number of fields, which is limited. Weights are not copied.
-
-    Raises
-    ------
-    InputError
-        The file is damaged, has no card, or contains anything that our networks do not need.
     """
     if len(content) > MAX_BYTES:
         raise InputError(f"it has more than {MAX_BYTES:,} bytes")

@@ -27,18 +27,9 @@ _SUFFIX = ".onnx"
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model file in a listing.
+    """A model file in a listing, with the name for `load` and ``--model``.
 
-    Attributes
-    ----------
-    name
-        The name for `load` and ``--model``.
-    path
-        The file.
-    card
-        Its card; None if the file is unusable.
-    problem
-        Why the file is unusable; otherwise empty.
+    An unusable file has no card but a `problem`, which says why.
     """
 
     name: str
@@ -56,7 +47,13 @@ class ModelEntry:
 
 
 def load(model: str | os.PathLike[str] | None = None) -> Model:
-    """Load a model by name or path; see `find_model`.
+    """Load a model by name or path.
+
+    Parameters
+    ----------
+    model
+        The name of a shipped model, the path of an ``.onnx`` file or a run folder, or the name of a
+        run in ``runs/``. None means the default model for photos.
 
     Raises
     ------
@@ -74,20 +71,9 @@ def load(model: str | os.PathLike[str] | None = None) -> Model:
 
 
 def find_model(model: str | os.PathLike[str] | None = None) -> Path:
-    """Return the path of a model file.
+    """Return the path of the model file of an argument of `load`.
 
-    Parameters
-    ----------
-    model
-        The name of a shipped model, the path of an ``.onnx`` file or a run folder, or the name of a
-        run in ``runs/``. None means the default model for photos.
-
-    Raises
-    ------
-    UsageError
-        No model has this name.
-    InputError
-        The run folder has no model file.
+    Raises `UsageError` if no model has this name, `InputError` if a run folder has no model file.
     """
     if model is None:
         model = next(iter(weights.FILES))
@@ -114,17 +100,8 @@ def find_model(model: str | os.PathLike[str] | None = None) -> Path:
 def list_models(folders: Iterable[str | os.PathLike[str]] = ()) -> list[ModelEntry]:
     """List the shipped models, and the model files and runs in some folders.
 
-    No model is run. Unusable files are listed with their problem.
-
-    Parameters
-    ----------
-    folders
-        By default the current folder and ``runs/``.
-
-    Raises
-    ------
-    InputError
-        One of `folders` is not a folder.
+    By default these are the current folder and ``runs/``. No model is run, and unusable files are
+    listed with their problem. Raises `InputError` if one of `folders` is not a folder.
     """
     entries = [ModelEntry.read(name, _SHIPPED / file) for name, file in weights.FILES.items()]
     searched = [Path(folder) for folder in folders]

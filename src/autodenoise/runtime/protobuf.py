@@ -42,17 +42,10 @@ class _Field(NamedTuple):
 
 
 class Schema:
-    """The fields that a message may have.
+    """The fields that a message may have, declared as in a ``.proto`` file.
 
-    Parameters
-    ----------
-    name
-        The name of the message in errors.
-    fields
-        Declarations as in a ``.proto`` file: ``repeated string input = 1;``. The types are ``int``,
-        ``float``, ``string`` (printable UTF-8), ``bytes``, and ``message``, which is read as bytes.
-    unsupported
-        Descriptions of some other fields for errors, by their number.
+    The types are ``int``, ``float``, ``string`` (printable UTF-8), ``bytes``, and ``message``,
+    which is read as bytes. Errors describe other fields by their number in `unsupported`.
     """
 
     def __init__(self, name: str, fields: str, unsupported: dict[int, str] | None = None) -> None:
@@ -80,13 +73,7 @@ class Message:
         return self._values[name][0] if self._values[name] else default
 
     def only(self, name: str) -> memoryview:
-        """Return the bytes of a nested message that must occur exactly once.
-
-        Raises
-        ------
-        InputError
-            It is missing, or occurs more than once.
-        """
+        """Return the bytes of a nested message, or raise `InputError` unless it occurs once."""
         values: list[memoryview] = self._values[name]
         if len(values) != 1:
             raise InputError(f"its {self._name} has {len(values)} of {name}; expected 1")
@@ -102,10 +89,7 @@ class Reader:
     def read(self, content: memoryview, schema: Schema) -> Message:
         """Read one message, without its nested messages; only texts are copied.
 
-        Raises
-        ------
-        InputError
-            The message is damaged, or has a field that is not in its schema.
+        Raises `InputError` if it is damaged, or has a field that is not in its schema.
         """
         message = Message(schema)
         position = 0
@@ -136,27 +120,17 @@ class Reader:
             if position > len(content):
                 raise InputError(f"it is damaged: it ends within {field.name}")
             if packed:
-                values += self._unpack(part)
+                self.count(len(part))
+                end = 0
+                while end < len(part):
+                    value, end = _varint(part, end)
+                    values.append(_signed(value))
             else:
                 values.append(_text(part, field) if field.type == "string" else part)
         return message
 
-    def _unpack(self, part: memoryview) -> list[int]:
-        self.count(len(part))
-        numbers, position = [], 0
-        while position < len(part):
-            value, position = _varint(part, position)
-            numbers.append(_signed(value))
-        return numbers
-
     def count(self, fields: int) -> None:
-        """Count values that are examined one by one.
-
-        Raises
-        ------
-        InputError
-            The file has more than the allowed number.
-        """
+        """Count values that are examined one by one; raise `InputError` if they are too many."""
         self._fields_left -= fields
         if self._fields_left < 0:
             raise InputError(f"it has more than {_MAX_FIELDS:,} fields")

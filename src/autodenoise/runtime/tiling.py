@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from autodenoise.errors import InputError, UsageError
+from autodenoise.system import memory_budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,13 +60,8 @@ class TileDenoiser(Protocol):
 class Cut(NamedTuple):
     """The position of a tile along one axis, in image pixels.
 
-    Attributes
-    ----------
-    first
-        The first pixel of the network's input.
-    start, stop
-        The part ``[start, stop)`` of the output that is used. The tiles of an axis cover each pixel
-        once.
+    `first` is the first pixel of the network's input, ``[start, stop)`` the part of the output that
+    is used. The tiles of an axis cover each pixel once.
     """
 
     first: int
@@ -77,17 +73,9 @@ class Cut(NamedTuple):
 class Plan:
     """The tiles of one image. Equal cards, sizes and memory limits result in equal plans.
 
-    Attributes
-    ----------
-    height, width
-        Size of the image.
-    tile
-        (height, width) of the network's input. At the right and lower border of the image it
-        includes the padding to the card's size multiple.
-    bands, columns
-        Positions of the tiles from the top and from the left.
-    memory
-        Estimated memory in bytes: the network's maps, the buffered input rows and the output rows.
+    `tile` is the (height, width) of the network's input. At the right and lower border of the image
+    it includes the padding to the card's size multiple. `memory` is an estimate in bytes: the
+    network's maps, the buffered input rows and the output rows.
     """
 
     height: int
@@ -108,7 +96,7 @@ class Plan:
         return self.tiles * self.tile[0] * self.tile[1]
 
 
-def plan(card: Card, height: int, width: int, *, sample_bytes: int, memory: int) -> Plan:
+def plan(card: Card, height: int, width: int, *, sample_bytes: int, memory: int | None) -> Plan:
     """Find the tiles that cover an image with the least computation.
 
     All tiles have one shape, so that ONNX Runtime reuses its memory. They start at multiples of the
@@ -116,23 +104,12 @@ def plan(card: Card, height: int, width: int, *, sample_bytes: int, memory: int)
     includes the card's halo around the part that is used, except at the image border. So the
     result equals that of the whole image at once.
 
-    Parameters
-    ----------
-    card
-        Description of the model.
-    height, width
-        Size of the image.
-    sample_bytes
-        Bytes per pixel of the image file: 3 for 8-bit RGB, 8 for 16-bit RGB with transparency.
-    memory
-        Memory limit in bytes.
-
-    Raises
-    ------
-    InputError
-        The size does not fit the model, or the smallest tiles exceed `memory`.
+    `sample_bytes` is per pixel of the image file: 8 for 16-bit RGB with transparency. `memory` is
+    the limit in bytes, by default `memory_budget`. Raises `InputError` if the size does not fit the
+    model, or the smallest tiles exceed the limit.
     """
     check_size(card, height, width)
+    memory = memory_budget() if memory is None else memory
     multiple = card.size_multiple
     local = card.size is None and card.halo is not None
     margin = _up(card.halo or 0, multiple)
@@ -239,40 +216,12 @@ def denoise_rows(
 ) -> Iterator[NDArray[Any]]:
     """Denoise one image from chunks of rows, and return an iterator of denoised chunks.
 
-    Rows are read and buffered only as the next chunk needs them. Models with 1 or 3 channels accept
-    any number of channels: each is denoised alone, as a gray image.
-
-    Parameters
-    ----------
-    model
-        The denoiser.
-    plan
-        The plan for this model and image size.
-    rows
-        The image from top to bottom in chunks (r, W, B), r at least 1, of one dtype. They are not
-        modified, but must not change before the rows around them are done.
-    intensity_range
-        The sample values of black and white.
-    strength
-        Weight of the model's output in [0, 1]; the rest is the input. 0 returns the input.
-    channels
-        How many of the B samples, from the first, are denoised. The others, such as transparency,
-        are copied.
-    together
-        Denoise the channels together as the colors of one image, instead of one by one.
-
-    Yields
-    ------
-    ndarray
-        Chunks (r', W, B) of the same dtype, which cover the image from top to bottom.
-
-    Raises
-    ------
-    UsageError
-        The strength is outside [0, 1].
-    InputError
-        The channels do not fit the model, samples are NaN or infinite, rows are missing, or the
-        output of the model contains NaN or infinity.
+    Rows are read and buffered only as the next chunk needs them. They are chunks (r, W, B) of one
+    dtype, from top to bottom, which must not change before the rows around them are done; so are
+    the results, with other r. Of the B samples the first `channels` are denoised, the others, such
+    as transparency, are copied. Channels are denoised one by one, as gray images, unless they are
+    as many as the model's and `together` is set. Raises `InputError` if the channels do not fit the
+    model, rows are missing, or samples or the model's output are NaN or infinite.
     """
     check_strength(strength)
     check_channels(model.card, channels)
