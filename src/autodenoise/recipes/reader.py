@@ -192,32 +192,14 @@ def load(
     minutes: float | None = None,
     seed: int | None = None,
 ) -> Recipe:
-    """Read a recipe.
+    """Read a recipe by built-in name or from a ``.toml`` file; None: the one for data like `own`.
 
-    Parameters
-    ----------
-    recipe
-        A built-in name or the path of a ``.toml`` file; None: the recipe for data like `own`.
-    overrides
-        Settings such as ``"noise.sigma=0.5"`` or ``"phase.denoise.epochs=3"``; the value is TOML,
-        or a bare word. A list of one entry needs no index: ``noise.sigma`` is ``noise.0.sigma``.
-        A setting that is set is no longer searched by `tune`; setting a ``kind`` or a table also
-        removes the settings beside or inside it from the search.
-    own
-        Train on these files instead of the recipe's data.
-    epochs
-        Epochs for each phase.
-    minutes
-        Train for this time instead, divided among the phases by the cost of their epochs.
-    seed
-        Random seed.
-
-    Raises
-    ------
-    UsageError
-        No recipe has this name; a key is unknown, or a value of the wrong type or out of range.
-    InputError
-        The file is missing or is not TOML.
+    `overrides` are settings such as ``"noise.sigma=0.5"``; the value is TOML, or a bare word. A
+    list of one entry needs no index: ``noise.sigma`` is ``noise.0.sigma``. A setting that is set is
+    no longer searched by `tune`; setting a ``kind`` or a table also removes the settings beside or
+    inside it from the search. `own` files replace the recipe's data. `epochs` is for each phase;
+    `minutes` are divided among the phases by the cost of their epochs instead. Raises `UsageError`
+    if a name, key or value is wrong, `InputError` if the file is missing or is not TOML.
     """
     if recipe is not None:
         table = _read(recipe)

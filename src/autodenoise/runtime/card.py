@@ -238,17 +238,15 @@ def _is_name(value: Any) -> bool:
 
 
 def _is_size(value: Any) -> bool:
-    if value is None:
-        return True
-    integers = isinstance(value, list) and all(_is_integer(side, 1, _MAX_SIDE) for side in value)
-    return integers and len(value) == 2
+    sides = isinstance(value, list) and all(_is_integer(side, 1, _MAX_SIDE) for side in value)
+    return value is None or (sides and len(value) == 2)
 
 
 def _is_range(value: Any) -> bool:
-    if value is None:
-        return True
-    numbers = isinstance(value, list) and all(type(end) in (int, float) for end in value)
-    return numbers and len(value) == 2 and -math.inf < value[0] < value[1] < math.inf
+    ends = isinstance(value, list) and all(type(end) in (int, float) for end in value)
+    return value is None or (
+        ends and len(value) == 2 and -math.inf < value[0] < value[1] < math.inf
+    )
 
 
 def _is_table(value: Any) -> bool:

@@ -350,13 +350,8 @@ def _rows_of_a_page(rows: Iterator[NDArray[Any]], height: int) -> Iterator[NDArr
 
 
 def _tiles(model: TileDenoiser, file: ImageFile, options: DenoiseOptions) -> Plan:
-    return plan(
-        model.card,
-        file.height,
-        file.width,
-        sample_bytes=file.bands * file.dtype.itemsize,
-        memory=options.memory,
-    )
+    size, sample_bytes = (file.height, file.width), file.bands * file.dtype.itemsize
+    return plan(model.card, *size, sample_bytes=sample_bytes, memory=options.memory)
 
 
 def intensity_range_of(

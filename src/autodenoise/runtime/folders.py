@@ -138,10 +138,7 @@ def denoise_folder(
     del affecting["memory"]
     affecting["scale"] = affecting.pop("intensity_range")
     making = {"model": digest(model.path), "options": affecting}
-    with (
-        Manifest(target, source, making) as manifest,
-        _unfinished_folder(target) as unfinished,
-    ):
+    with Manifest(target, source, making) as manifest, _unfinished_folder(target) as unfinished:
 
         def work(task: FileTask, progress: Progress) -> DenoiseResult | None:
             name = task.target.relative_to(target).as_posix()

@@ -56,7 +56,10 @@ class Manifest:
             # Damaged lines are ignored: their files count as not written by autodenoise, and are
             # not overwritten.
             with contextlib.suppress(ValueError, TypeError, KeyError):
-                self._remember(_parse(line))
+                values = json.loads(line)
+                for stamp in ("input_stamp", "output_stamp"):
+                    values[stamp] = tuple(values[stamp])
+                self._remember(ManifestEntry(**values))
 
     def __enter__(self) -> Self:
         return self
@@ -130,10 +133,3 @@ def _output_stamp(path: Path) -> tuple[int, ...]:
     # Without the change time, which renaming updates.
     status = path.stat()
     return status.st_size, status.st_mtime_ns
-
-
-def _parse(line: bytes) -> ManifestEntry:
-    values = json.loads(line)
-    for stamp in ("input_stamp", "output_stamp"):
-        values[stamp] = tuple(values[stamp])
-    return ManifestEntry(**values)

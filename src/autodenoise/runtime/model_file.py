@@ -44,11 +44,8 @@ _ATTRIBUTE_RANGES = {
     "kernel_shape": (1, 64),
     **dict.fromkeys(("output_padding", "pads"), (0, 64)),
     **dict.fromkeys(("axis", "end", "perm", "start"), (-_MAX_AXES, _MAX_AXES)),
-    **dict.fromkeys(
-        ("allowzero", "antialias", "ceil_mode", "count_include_pad", "exclude_outside"), (0, 1)
-    ),
-    "storage_order": (0, 1),
-    **dict.fromkeys(("transA", "transB"), (0, 1)),
+    **dict.fromkeys(("allowzero", "antialias", "ceil_mode", "count_include_pad"), (0, 1)),
+    **dict.fromkeys(("exclude_outside", "storage_order", "transA", "transB"), (0, 1)),
 }
 """The lowest and highest value of each integer attribute.
 

@@ -226,50 +226,33 @@ def denoise_rows(
     check_strength(strength)
     check_channels(model.card, channels)
     buffer = _RowBuffer(rows, plan.height, channels)
-    return (
-        _band(model, plan, band, buffer, intensity_range, strength, channels, together=together)
-        for band in plan.bands
-    )
 
-
-def _band(
-    model: TileDenoiser,
-    plan: Plan,
-    band: Cut,
-    buffer: _RowBuffer,
-    intensity_range: IntensityRange,
-    strength: float,
-    channels: int,
-    *,
-    together: bool,
-) -> NDArray[Any]:
-    """Return the denoised rows of one band."""
-    first, last = band.first, min(band.first + plan.tile[0], plan.height)
-    buffer.advance(first, last)
-    result = buffer.crop(slice(band.start, band.stop), slice(None))
-    if strength == 0:
-        return result
-    for column in plan.columns:
-        left, right = column.first, min(column.first + plan.tile[1], plan.width)
-        samples = buffer.crop(slice(first, last), slice(left, right))
-        noisy = intensity_range.to_float(samples[:, :, :channels])
-        clean = _denoise(model, noisy, together=together)
-        used = (
-            slice(band.start - first, band.stop - first),
-            slice(column.start - left, column.stop - left),
-        )
-        noisy, clean = noisy[used], clean[used]
-        if not np.isfinite(clean).all():
-            raise InputError(
-                f"the output of the model {model.card.name} contains NaN or infinity; its file may "
-                "be damaged, or its training may have failed"
+    def denoised(band: Cut) -> NDArray[Any]:
+        first, last = band.first, min(band.first + plan.tile[0], plan.height)
+        buffer.advance(first, last)
+        result = buffer.crop(slice(band.start, band.stop), slice(None))
+        for column in plan.columns if strength > 0 else ():
+            left, right = column.first, min(column.first + plan.tile[1], plan.width)
+            samples = buffer.crop(slice(first, last), slice(left, right))
+            noisy = intensity_range.to_float(samples[:, :, :channels])
+            clean = _denoise(model, noisy, together=together)
+            used = (
+                slice(band.start - first, band.stop - first),
+                slice(column.start - left, column.stop - left),
             )
-        if strength < 1:
-            clean = noisy + np.float32(strength) * (clean - noisy)
-        result[:, column.start : column.stop, :channels] = intensity_range.from_float(
-            clean, result.dtype
-        )
-    return result
+            noisy, clean = noisy[used], clean[used]
+            if not np.isfinite(clean).all():
+                raise InputError(
+                    f"the output of the model {model.card.name} contains NaN or infinity; its file "
+                    "may be damaged, or its training may have failed"
+                )
+            if strength < 1:
+                clean = noisy + np.float32(strength) * (clean - noisy)
+            samples = intensity_range.from_float(clean, result.dtype)
+            result[:, column.start : column.stop, :channels] = samples
+        return result
+
+    return map(denoised, plan.bands)
 
 
 def _denoise(
