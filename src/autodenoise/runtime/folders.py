@@ -173,11 +173,9 @@ def _check_origin(task: FileTask, origin: Path | None) -> None:
     """Check that an existing target is an older output of the same task."""
     if origin == task.source:
         return
-    reason = (
-        "was not made by autodenoise, or was changed since"
-        if origin is None
-        else f"is the output for {origin}"
-    )
+    reason = "was not made by autodenoise, or was changed since"
+    if origin is not None:
+        reason = f"is the output for {origin}"
     raise OutputError(f"{task.target} exists already and {reason}; --overwrite replaces it")
 
 

@@ -93,7 +93,7 @@ def find_model(model: str | os.PathLike[str] | None = None) -> Path:
     if path.exists() or len(path.parts) > 1 or path.suffix == _SUFFIX:
         # If the file is missing, the error comes from reading it.
         return path
-    known = [*weights.FILES, *(folder.parent.name for folder in _RUNS.glob(f"*/{MODEL_NAME}"))]
+    known = [*weights.FILES, *(file.parent.name for file in _RUNS.glob(f"*/{MODEL_NAME}"))]
     raise unknown_name("model", name, sorted(known))
 
 

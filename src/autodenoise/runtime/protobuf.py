@@ -58,23 +58,20 @@ class Schema:
         }
 
 
-class Message:
-    """The values of a message's fields: numbers, texts, or the bytes of nested messages."""
+class Message(dict[str, list[Any]]):
+    """The values of each field of a message: numbers, texts, or the bytes of nested messages."""
 
     def __init__(self, schema: Schema) -> None:
+        super().__init__({field.name: [] for field in schema.fields.values()})
         self._name = schema.name
-        self._values: dict[str, list[Any]] = {field.name: [] for field in schema.fields.values()}
-
-    def __getitem__(self, name: str) -> list[Any]:
-        return self._values[name]
 
     def first(self, name: str, default: Any) -> Any:
         """Return the value of an optional field."""
-        return self._values[name][0] if self._values[name] else default
+        return self[name][0] if self[name] else default
 
     def only(self, name: str) -> memoryview:
         """Return the bytes of a nested message, or raise `InputError` unless it occurs once."""
-        values: list[memoryview] = self._values[name]
+        values: list[memoryview] = self[name]
         if len(values) != 1:
             raise InputError(f"its {self._name} has {len(values)} of {name}; expected 1")
         return values[0]
