@@ -65,13 +65,7 @@ class CommandGroup(typer.core.TyperGroup):
         return _show_flags_without_type(super().get_params(ctx))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command.
-
-        Raises
-        ------
-        UsageError
-            There is a file instead.
-        """
+        """Find the command."""
         from autodenoise.errors import UsageError
         from autodenoise.files import quoted
 

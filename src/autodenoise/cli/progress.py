@@ -47,9 +47,9 @@ _SECONDS_BETWEEN_LINES = 10
 class _Bars:
     """Progress bars, shown from the first update on and only in a terminal."""
 
-    def __init__(self, console: Console, text: TextColumn, *columns: ProgressColumn) -> None:
+    def __init__(self, console: Console, *columns: ProgressColumn) -> None:
         self._console = console
-        bar = BarColumn(bar_width=24)
+        text, bar = TextColumn("{task.description}", markup=False), BarColumn(bar_width=24)
         self._bars = Progress(text, bar, *columns, console=console, transient=True)
 
     def __enter__(self) -> Self:
@@ -68,27 +68,12 @@ class _Bars:
         self._console.print(printable(line), highlight=False, markup=False, soft_wrap=True)
 
 
-class _TrainingBar(_Bars):
-    """A bar of one epoch, with loss and throughput."""
+class TrainingProgress(_Bars):
+    """Progress of training: phase, epoch, loss, throughput and time left."""
 
     def __init__(self, console: Console) -> None:
-        text = TextColumn("{task.description}", markup=False)
-        super().__init__(console, text, TextColumn("{task.fields[status]}"))
+        super().__init__(console, TextColumn("{task.fields[status]}"))
         self._task = self._bars.add_task("", total=None, status="")
-
-    def _show_training(self, status: TrainingStatus, before: str, left: str) -> None:
-        self._show(
-            self._task,
-            description=f"{before}{status.phase} {status.epoch + 1}/{status.epochs}",
-            total=status.steps,
-            completed=status.step,
-            status=f"loss {loss_text(status.loss)}  "
-            f"{status.images_per_second:,.0f} images/s  {left}",
-        )
-
-
-class TrainingProgress(_TrainingBar):
-    """Progress of training: phase, epoch, loss, throughput and time left."""
 
     def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
         """Print the notes about the data."""
@@ -99,7 +84,7 @@ class TrainingProgress(_TrainingBar):
 
     def step(self, status: TrainingStatus) -> None:
         """Update the bar."""
-        self._show_training(status, "", f"{clock(status.eta)} left")
+        self._show_training(status)
 
     def epoch(self, row: EpochRow) -> None:
         """Print a finished epoch."""
@@ -109,14 +94,23 @@ class TrainingProgress(_TrainingBar):
             f"{row.seconds:.1f} s, {row.images_per_second:,.0f} images/s"
         )
 
+    def _show_training(self, status: TrainingStatus, before: str = "", after: str = "") -> None:
+        self._show(
+            self._task,
+            description=f"{before}{status.phase} {status.epoch + 1}/{status.epochs}",
+            total=status.steps,
+            completed=status.step,
+            status=f"loss {loss_text(status.loss)}  {status.images_per_second:,.0f} images/s  "
+            f"{clock(status.eta)} left{after}",
+        )
 
-class SearchProgress(_TrainingBar):
+
+class SearchProgress(TrainingProgress):
     """Progress of a search: one line per trial, and a bar of the current one."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._number, self._trials = 0, 0
-        self._begun = time.monotonic()
+        self.start(0, 0)
         self._took: list[float] = []
 
     def note(self, sentence: str) -> None:
@@ -133,14 +127,13 @@ class SearchProgress(_TrainingBar):
 
     def step(self, status: TrainingStatus) -> None:
         """Update the bar; estimate the time of later trials from earlier ones."""
-        left = f"{clock(status.eta)} left"
+        total = ""
         if self._took:
             later = self._trials - 1 - self._number
             mean = sum(self._took) / len(self._took)
-            left += f", {clock(status.eta + later * mean)} for all"
-        self._show_training(
-            status, f"trial {self._number} ({self._number + 1} of {self._trials}), ", left
-        )
+            total = f", {clock(status.eta + later * mean)} for all"
+        trial = f"trial {self._number} ({self._number + 1} of {self._trials}), "
+        self._show_training(status, trial, total)
 
     def epoch(self, row: EpochRow) -> None:
         """Do nothing before the end of the trial."""
@@ -171,9 +164,9 @@ class DenoisingProgress(_Bars):
     """
 
     def __init__(self, console: Console, paths: str, settings: str) -> None:
-        super().__init__(console, TextColumn("denoising"), TextColumn("{task.fields[status]}"))
+        super().__init__(console, TextColumn("{task.fields[status]}"))
         self._paths, self._settings = paths, settings
-        self._task = self._bars.add_task("", total=None, status="")
+        self._task = self._bars.add_task("denoising", total=None, status="")
         self._begun = time.monotonic()
         self._files = self._finished = self._pixels = 0
         # The time depends on the pixels; file sizes estimate them without opening the files.
@@ -256,8 +249,7 @@ class _Steps(_Bars):
     """A bar with the time left, for a known number of steps."""
 
     def __init__(self, console: Console, description: str) -> None:
-        text = TextColumn("{task.description}", markup=False)
-        super().__init__(console, text, TimeRemainingColumn())
+        super().__init__(console, TimeRemainingColumn())
         self._task = self._bars.add_task(description, total=None)
 
 
@@ -295,18 +287,13 @@ class Downloads(_Bars):
     """A progress bar for each download."""
 
     def __init__(self, console: Console | None = None) -> None:
-        super().__init__(
-            console or Console(),
-            TextColumn("downloading {task.description}", markup=False),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-        )
+        super().__init__(console or Console(), DownloadColumn(), TransferSpeedColumn())
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, name: str, done: int, total: int | None) -> None:
         """Update the bar of a file."""
         if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=total)
+            self._tasks[name] = self._bars.add_task(f"downloading {name}", total=total)
         self._show(self._tasks[name], completed=done, total=total)
 
 

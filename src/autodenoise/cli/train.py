@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -122,33 +122,28 @@ def train(
             own_data = OwnData(given[0], source, targets, noise=noise or "", start=start or "")
         console = Console(quiet=not world.is_main)
         with Downloads(console) as downloads, TrainingProgress(console) as progress:
+            shared: dict[str, Any] = {
+                "device": device,
+                "tensorboard": tensorboard,
+                "report": progress,
+                "on_bytes": downloads,
+                "world": world,
+            }
             if resume is not None:
-                run = runs.resume(
-                    resume,
-                    device=device,
-                    tensorboard=tensorboard,
-                    report=progress,
-                    on_bytes=downloads,
-                    world=world,
-                )
+                run = runs.resume(resume, **shared)
             else:
-                # TOML does not allow the surrogate pairs that JSON writes by default.
-                start_settings = (
-                    [] if start is None or own_data else [json.dumps(start, ensure_ascii=False)]
-                )
+                if start is not None and own_data is None:
+                    # TOML does not allow the surrogate pairs that JSON writes by default.
+                    settings = [*(settings or ()), f"start={json.dumps(start, ensure_ascii=False)}"]
                 run = runs.train(
                     recipe,
                     out,
                     own_data=own_data,
-                    settings=[*(settings or ()), *(f"start={model}" for model in start_settings)],
+                    settings=settings or (),
                     epochs=epochs,
                     minutes=minutes,
                     seed=seed,
-                    device=device,
-                    tensorboard=tensorboard,
-                    report=progress,
-                    on_bytes=downloads,
-                    world=world,
+                    **shared,
                 )
         if not world.is_main:
             return

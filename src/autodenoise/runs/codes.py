@@ -48,19 +48,7 @@ _Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Codes:
-    """The result of `encode`.
-
-    Attributes
-    ----------
-    count
-        The number of images.
-    code
-        The shape of one code, of 32-bit floating-point numbers.
-    image
-        (channels, height, width) of one image.
-    file_bytes
-        The size of the file.
-    """
+    """The result of `encode`: `count` float32 codes of shape `code`, of images (C, H, W)."""
 
     count: int
     code: tuple[int, ...]
@@ -153,12 +141,8 @@ def encode(
     channels, height, width = part.images.shape[1:]
     shape = (channels, height, width)
     network, code = _with_bottleneck(coder, shape)
-    codes = np.concatenate(
-        [
-            network.encoder(as_float(part.images[start : start + _BATCH_SIZE])).numpy()
-            for start in range(0, len(part.images), _BATCH_SIZE)
-        ]
-    )
+    batches = torch.split(part.images, _BATCH_SIZE)
+    codes = torch.cat([network.encoder(as_float(batch)) for batch in batches]).numpy()
     labels = None if part.labels is None else part.labels.numpy()
     arrays: dict[str, Any] = {
         "codes": codes,

@@ -26,18 +26,10 @@ __all__ = ["Description", "describe"]
 
 @dataclass(frozen=True)
 class Description:
-    """A recipe and a summary of its network.
+    """A recipe and its network, layer by layer, at the size of its images.
 
-    Attributes
-    ----------
-    recipe
-        The recipe.
-    summary
-        Its network, layer by layer, at the size of its images.
-    multiple
-        Image sides must be multiples of this; None if only the trained size works.
-    halo
-        The radius of the receptive field in pixels; None if it is the whole image.
+    Image sides must be multiples of `multiple`; None if only the trained size works. `halo` is the
+    radius of the receptive field in pixels; None if it is the whole image.
     """
 
     recipe: Recipe
@@ -50,46 +42,21 @@ class Description:
         return diagram(self.summary, f"{self.recipe.name}: the network {self.recipe.network.name}")
 
     def save_diagram(self, target: Path) -> None:
-        """Draw the network into a new file, in the format of its suffix.
-
-        Raises
-        ------
-        UsageError
-            The suffix is unknown.
-        OutputError
-            The file exists already, or cannot be written.
-        """
+        """Draw the network into a new file, in the format of its suffix."""
         if target.exists():
             raise OutputError(f"{target} exists already; choose another name")
         figures.save(self.diagram(), target)
 
 
 def describe(recipe: str | Path | Recipe, *, on_bytes: OnBytes | None = None) -> Description:
-    """Describe a recipe and its network.
+    """Describe a recipe and its network; `recipe` may also be a run folder.
 
-    Parameters
-    ----------
-    recipe
-        The name of a built-in recipe, the path of a ``.toml`` file or of a run folder, or a
-        `Recipe`. A built-in name takes precedence over a folder with the same name.
-    on_bytes
-        Callback for the progress of downloads: the layers depend on the size of the images, which
-        is read from the data unless the dataset is a named one.
-
-    Raises
-    ------
-    UsageError
-        The recipe is unknown or invalid.
-    InputError
-        The recipe or its data are missing or damaged.
+    A built-in name takes precedence over a folder with the same name. The size of the images, on
+    which the layers depend, is read from the data unless the dataset is a named one.
     """
-    resolved = recipe if isinstance(recipe, Recipe) else _find(recipe)
-    shape = datasets.shape(resolved.data, on_bytes)
-    built = network(resolved, shape)
-    return Description(resolved, summarize(built, shape), built.multiple, nets.halo(built))
-
-
-def _find(recipe: str | Path) -> Recipe:
-    if recipe not in recipes.builtin_names() and Path(recipe).is_dir():
-        return Run.open(recipe).recipe
-    return recipes.load(recipe)
+    if not isinstance(recipe, Recipe):
+        is_run = recipe not in recipes.builtin_names() and Path(recipe).is_dir()
+        recipe = Run.open(recipe).recipe if is_run else recipes.load(recipe)
+    shape = datasets.shape(recipe.data, on_bytes)
+    built = network(recipe, shape)
+    return Description(recipe, summarize(built, shape), built.multiple, nets.halo(built))

@@ -69,10 +69,10 @@ def estimate_quality(run: Run, splits: Splits) -> QualityEstimate | None:
 
 def noise_warnings(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
     """Return warnings about noise that is unsuitable for the recipe, before training."""
-    return (*_correlated_noise(recipe, splits), *_strong_noise(recipe, splits))
+    return tuple(filter(None, (_correlated_noise(recipe, splits), _strong_noise(recipe, splits))))
 
 
-def _correlated_noise(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
+def _correlated_noise(recipe: Recipe, splits: Splits) -> str:
     """Warn about noise that the objectives of a recipe would not remove.
 
     Self-supervised objectives take what neighboring pixels have in common for structure.
@@ -85,35 +85,33 @@ def _correlated_noise(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
     ]
     found = _independence(recipe, splits) if self_supervised else None
     if found is None or found.direction is None:
-        return ()
+        return ""
     # noise2void2 can mask lines in the direction of the noise.
     if all(
         phase.objective.startswith("noise2void") and phase.lines == found.direction
         for phase in self_supervised
     ):
-        return ()
+        return ""
     instead = ["train on repeats (Noise2Noise)", "start from photo-real-color"]
     if found.direction != "all":
         instead.insert(1, f'mask lines (noise2void2 with lines = "{found.direction}")')
-    better = ", or ".join(instead)
-    warning = (
+    return (
         f"the noise {found.description}. Training on noisy images alone assumes that noise is "
-        f"independent between pixels, and will not remove this noise. Instead, {better}"
+        "independent between pixels, and will not remove this noise. Instead, "
+        f"{', or '.join(instead)}"
     )
-    return (warning,)
 
 
-def _strong_noise(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
+def _strong_noise(recipe: Recipe, splits: Splits) -> str:
     """Warn about noise of a given strength on images that use a small part of their range."""
     low, high = splits.normalization
     if recipe.data.supervision != "clean" or high - low > _NARROW_RANGE:
-        return ()
-    warning = (
+        return ""
+    return (
         f"the images use only {low:.3g} to {high:.3g} of the range of their files, but the "
         "strength of the noise is relative to the whole range (gaussian:25 is 25/255 of it), so it "
         "may be far too strong; choose it with --noise, or measure it with noise-profile"
     )
-    return (warning,)
 
 
 def _independence(recipe: Recipe, splits: Splits) -> Autocorrelation | None:

@@ -23,6 +23,7 @@ from autodenoise.runs.description import describe
 from autodenoise.runs.networks import trained
 from autodenoise.runs.report import REPORT_NAME
 from autodenoise.runs.report import write as write_report
+from autodenoise.runs.report_images import visible
 from autodenoise.runs.run import FIGURES_FOLDER, Run, to_images
 from autodenoise.training.randomness import generator
 
@@ -148,11 +149,6 @@ class FigureContext:
             return np.array(self.indices)
         return self.random().permutation(total)[:count]
 
-    def visible(self, images: Images) -> Images:
-        """Rescale images from the range of the data to [0, 1]."""
-        black, white = self.splits.normalization
-        return (images - black) / (white - black)
-
     def random(self) -> np.random.Generator:
         """Return the same new generator for each figure."""
         return np.random.default_rng(self.seed)
@@ -177,30 +173,29 @@ class FigureContext:
             return []
         return [self.test.classes[label].replace(" ", "\n") for label in self.test.labels[rows]]
 
-    def title(self, what: str) -> str:
-        """Return a title that begins with the name of the recipe."""
-        return f"{self.run.recipe.name}: {what}"
+    def image_rows(self, rows: NDArray[np.int64], shown: dict[str, Images], what: str) -> Figure:
+        """Draw one row for each name in `shown`, with the class names as headings."""
+        title, headings = f"{self.run.recipe.name}: {what}", self.class_names(rows)
+        return image_grid.image_rows(shown, title, headings=headings)
 
 
 def draw_figures(
     context: FigureContext, names: Sequence[str], form: Literal["png", "svg"] = "png"
 ) -> list[Path]:
     """Draw figures; see `draw`."""
-    drawn = [(name, _FIGURES[name](context)) for name in names]
     folder = context.run.folder / FIGURES_FOLDER
+    drawn = [(_FIGURES[name](context), folder / f"{name}.{form}") for name in names]
     make_folder(folder)
-    for name, figure in drawn:
-        figures.save(figure, folder / f"{name}.{form}")
-    return [folder / f"{name}.{form}" for name, _ in drawn]
+    for figure, file in drawn:
+        figures.save(figure, file)
+    return [file for _, file in drawn]
 
 
 def _pairs(context: FigureContext) -> Figure:
     rows, test = context.chosen(_IMAGES), context.test
-    return image_grid.image_rows(
-        {"clean": test.require_clean("the figure 'pairs'")[rows], "noisy": test.noisy[rows]},
-        context.title(f"{test.split} images and their noise"),
-        headings=context.class_names(rows),
-    )
+    clean = test.require_clean("the figure 'pairs'")[rows]
+    shown = {"clean": clean, "noisy": test.noisy[rows]}
+    return context.image_rows(rows, shown, f"{test.split} images and their noise")
 
 
 def _reconstructed(context: FigureContext) -> Figure:
@@ -218,47 +213,39 @@ def _reconstructed(context: FigureContext) -> Figure:
     else:
         output = context.model.batch(clean)
         what = "reconstructions of clean images"
-    return image_grid.image_rows(
-        {"clean": clean, _label("reconstructed", clean, output): output},
-        context.title(what),
-        headings=context.class_names(rows),
-    )
+    shown = {"clean": clean, _label("reconstructed", clean, output): output}
+    return context.image_rows(rows, shown, what)
 
 
 def _denoised(context: FigureContext) -> Figure:
     rows, test = context.chosen(_IMAGES), context.test
     noisy = test.noisy[rows]
     output = context.model.batch(noisy)
+    noisy_shown, output_shown = (visible(images, context.splits) for images in (noisy, output))
     if test.clean is None:
-        removed = context.visible(noisy) - context.visible(output)
+        removed = noisy_shown - output_shown
         factor = gain(removed)
         amplified = f",\namplified {factor}x" if factor > 1 else ""
         shown = {
-            "noisy": context.visible(noisy),
-            "denoised": context.visible(output),
+            "noisy": noisy_shown,
+            "denoised": output_shown,
             f"removed noise{amplified}": 0.5 + factor * removed,
         }
     else:
         clean = test.clean[rows]
         shown = {
-            "clean": context.visible(clean),
-            _label("noisy", clean, noisy): context.visible(noisy),
-            _label("denoised", clean, output): context.visible(output),
+            "clean": visible(clean, context.splits),
+            _label("noisy", clean, noisy): noisy_shown,
+            _label("denoised", clean, output): output_shown,
         }
-    return image_grid.image_rows(
-        shown,
-        context.title(f"{len(rows)} {test.split} images"),
-        headings=context.class_names(rows),
-    )
+    return context.image_rows(rows, shown, f"{len(rows)} {test.split} images")
 
 
 def _classes(context: FigureContext) -> Figure:
     rows, test = context.one_of_each_class("classes"), context.test
-    return image_grid.image_rows(
-        {"clean": test.require_clean("the figure 'classes'")[rows], "noisy": test.noisy[rows]},
-        context.title("one image of each class"),
-        headings=context.class_names(rows),
-    )
+    clean = test.require_clean("the figure 'classes'")[rows]
+    shown = {"clean": clean, "noisy": test.noisy[rows]}
+    return context.image_rows(rows, shown, "one image of each class")
 
 
 def _triptychs(context: FigureContext) -> Figure:
@@ -268,7 +255,7 @@ def _triptychs(context: FigureContext) -> Figure:
     parts = np.stack([test.noisy[rows], clean, output], 1)
     return image_grid.image_groups(
         parts,
-        context.title("noisy, clean and denoised"),
+        f"{context.run.recipe.name}: noisy, clean and denoised",
         headings=[name.replace("\n", " ") for name in context.class_names(rows)],
         captions=("noisy", "clean", "denoised"),
     )
@@ -295,16 +282,14 @@ def _degradation(context: FigureContext) -> Figure:
     headings = [
         f"blur {0.5 * step:.1f}\nnoise ±{0.4 * step:.1f}" for step in range(_DEGRADATION_STEPS)
     ]
-    return image_grid.image_rows(
-        shown, context.title("six steps of blur and noise"), headings=headings
-    )
+    title = f"{context.run.recipe.name}: six steps of blur and noise"
+    return image_grid.image_rows(shown, title, headings=headings)
 
 
 def _losses(context: FigureContext) -> Figure:
     """Draw the loss curves so far, with the values that the source published."""
     run = context.run
-    curves = run.curves()
-    if not curves:
+    if not (curves := run.curves()):
         raise UsageError(f"{run.folder} has not finished an epoch yet, so there is no loss curve")
     return draw_loss_curves(curves, f"{run.recipe.name}: losses")
 
@@ -315,8 +300,7 @@ def _diagram(context: FigureContext) -> Figure:
 
 def _label(name: str, clean: Images, other: Images) -> str:
     """Return a row's name with the mean PSNR of its images, if that is finite."""
-    peaks = psnr(clean, np.clip(other, 0, 1))
-    mean = float(peaks.mean())
+    mean = float(psnr(clean, np.clip(other, 0, 1)).mean())
     return f"{name}\n{mean:.1f} dB" if np.isfinite(mean) else name
 
 

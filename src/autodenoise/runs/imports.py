@@ -28,18 +28,9 @@ _MAX_NAME_LENGTH = 100
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """The result of `import_keras`.
+    """The result of `import_keras`: a model file with its card, and its network layer by layer.
 
-    Attributes
-    ----------
-    path
-        The model file.
-    card
-        Its card.
-    summary
-        Its network, layer by layer, at a size that it accepts.
-    warnings
-        Signs that the intensity range is another one, in sentences.
+    `warnings` are signs that the intensity range is another one, in sentences.
     """
 
     path: Path

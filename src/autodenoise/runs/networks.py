@@ -31,22 +31,7 @@ __all__ = ["check_sides", "fingerprint", "network", "trained"]
 def network(
     recipe: Recipe, shape: tuple[int, int, int], normalization: tuple[float, float] = (0.0, 1.0)
 ) -> Autoencoder:
-    """Build the untrained network of a recipe.
-
-    Parameters
-    ----------
-    recipe
-        Names the network and the seed of its weights.
-    shape
-        (channels, height, width) of the images.
-    normalization
-        The range of values in the images.
-
-    Raises
-    ------
-    UsageError
-        The arguments are invalid, or the network does not accept images of this shape.
-    """
+    """Build the untrained network of a recipe, for images of a shape (C, H, W) and value range."""
     channels, height, width = shape
     # Defaults from the data; the recipe may override them.
     accepted = signature(nets.NETWORKS[recipe.network.name]).parameters
@@ -167,21 +152,7 @@ def trained(
 ) -> Autoencoder:
     """Return the trained network of a run, with the weights of its model file.
 
-    Parameters
-    ----------
-    run
-        The run.
-    shape
-        (channels, height, width) of its images.
-    phase
-        Use the weights at the end of this phase, other than the last; by default the current ones.
-    normalization
-        The range of values in its images.
-
-    Raises
-    ------
-    InputError
-        The weights are missing or damaged.
+    With `phase`, which must not be the last, the weights are those at the end of this phase.
     """
     built = network(run.recipe, shape, normalization)
     if phase is not None:

@@ -35,16 +35,9 @@ _NOISES: TypeAdapter[list[AnyNoise]] = TypeAdapter(list[AnyNoise])
 
 
 class QuantizedModel(NamedTuple):
-    """The result of `quantize`.
+    """The result of `quantize`: the new model file, and the images that it was calibrated on.
 
-    Attributes
-    ----------
-    path
-        The new model file.
-    calibration
-        The images that it was calibrated on.
-    before, after
-        The mean PSNR in dB of the float32 and of the 8-bit model on these images.
+    `before` and `after` are the mean PSNR in dB of the float32 and the 8-bit model on these images.
     """
 
     path: Path
@@ -123,22 +116,7 @@ def _images(card: Card, name: str, on_bytes: OnBytes | None) -> tuple[Images, Im
         pixels = center_crops(list(pixels), side)
     else:
         pixels = train.images[rows]
-    _check_fit(card, name, tuple(pixels.shape[1:]))
-    clean = as_float(pixels)
-    if not card.noise:
-        raise InputError("the model's card names no training noise")
-    try:
-        noise = Compose(tuple(_NOISES.validate_python(card.noise)))
-    except ValidationError:
-        raise InputError(
-            "this version of autodenoise does not know the noise in the model's card"
-        ) from None
-    noisy = noise(clean, generator(0, "calibration"))
-    return to_images(clean), to_images(noisy)
-
-
-def _check_fit(card: Card, name: str, shape: tuple[int, ...]) -> None:
-    channels, height, width = shape
+    channels, height, width = pixels.shape[1:]
     if channels != card.channels:
         raise InputError(
             f"the model expects {card.channels} channel(s), the images of {name} have {channels}"
@@ -153,3 +131,14 @@ def _check_fit(card: Card, name: str, shape: tuple[int, ...]) -> None:
             f"image sides must be multiples of {card.size_multiple} pixels, and an image of {name} "
             "has a shorter side"
         )
+    clean = as_float(pixels)
+    if not card.noise:
+        raise InputError("the model's card names no training noise")
+    try:
+        noise = Compose(tuple(_NOISES.validate_python(card.noise)))
+    except ValidationError:
+        raise InputError(
+            "this version of autodenoise does not know the noise in the model's card"
+        ) from None
+    noisy = noise(clean, generator(0, "calibration"))
+    return to_images(clean), to_images(noisy)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.float32]
 
-__all__ = ["data_uri", "report_images"]
+__all__ = ["data_uri", "report_images", "visible"]
 
 _MAX_IMAGES = 10
 _MAX_SIDE = 256  # pixels
@@ -28,28 +28,16 @@ _MAX_BYTES = 4_000_000
 
 
 def report_images(run: Run, splits: Splits, model: Model) -> dict[str, Any]:
-    """Denoise the first test images, with the same noise as in evaluation.
+    """Denoise the first test images, with the same noise as in evaluation; at most ten.
 
-    Returns
-    -------
-    dict
-        ``images``: at most ten, and fewer if they are large, each with its ``label`` (empty without
-        labels) and the data URIs ``noisy``, ``denoised`` and ``third``: the clean image or, if
-        there is none, the removed noise around mid-gray. ``noisy_psnr`` and ``denoised_psnr`` are
-        in dB, of the whole image, and None without a finite one.
-        ``size`` and ``shown``: (height, width) of the images, and of their center that is shown.
-        ``channels``: unless there are 1 or 3, the first is shown as gray.
-        ``split``: ``"test"`` or ``"validation"``.
-        ``gain``: the factor that amplifies the removed noise; None if clean images are shown.
+    Each has data URIs of its center, whose (height, width) is ``shown``; ``third`` is the clean
+    image or, if there is none, the removed noise around mid-gray, amplified by ``gain``. The PSNR
+    in dB is that of the whole image, None if infinite. Unless there are 1 or 3 channels, the first
+    is shown as gray.
     """
     test = run.evaluation_images(splits, _MAX_IMAGES)
     height, width, channels = test.noisy.shape[1:]
     shown = (min(height, _MAX_SIDE), min(width, _MAX_SIDE))
-    black, white = splits.normalization
-
-    def visible(image: Image) -> Image:
-        return (image - black) / (white - black)
-
     taken: list[dict[str, Any]] = []
     spent = 0
     factor = None
@@ -57,16 +45,17 @@ def report_images(run: Run, splits: Splits, model: Model) -> dict[str, Any]:
         # One at a time, since the images may be large.
         denoised = model.batch(noisy[None])[0]
         clean = None if test.clean is None else test.clean[index]
+        noisy_shown, denoised_shown = visible(noisy, splits), visible(denoised, splits)
         if clean is None:
-            removed = visible(noisy) - visible(denoised)
+            removed = noisy_shown - denoised_shown
             # The same factor for all images.
             factor = factor or gain(removed)
             third = 0.5 + factor * removed
         else:
-            third = visible(clean)
+            third = visible(clean, splits)
         uris = {
-            "noisy": _encode(visible(noisy), shown),
-            "denoised": _encode(visible(denoised), shown),
+            "noisy": _encode(noisy_shown, shown),
+            "denoised": _encode(denoised_shown, shown),
             "third": _encode(third, shown),
         }
         # The first image is embedded twice: in the list, and in the comparison.
@@ -85,6 +74,12 @@ def report_images(run: Run, splits: Splits, model: Model) -> dict[str, Any]:
         "split": test.split,
         "gain": factor,
     }
+
+
+def visible(images: Image, splits: Splits) -> Image:
+    """Rescale images from the range of the data to [0, 1]."""
+    black, white = splits.normalization
+    return (images - black) / (white - black)
 
 
 def data_uri(kind: str, content: bytes) -> str:

@@ -47,23 +47,12 @@ FIGURES_FOLDER = "figures"
 
 @dataclass(frozen=True)
 class EvaluationImages:
-    """The images that a run is scored on.
+    """The images (N, H, W, C) that a run is scored on, those for validation if there are no others.
 
-    Attributes
-    ----------
-    clean
-        (N, H, W, C) in [0, 1]; None if the data include no clean images.
-    noisy
-        The noisy images of the data, or `clean` with the recipe's noise: the same noise as in
-        validation if these are the validation images. May exceed [0, 1].
-    labels
-        (N,); None if the dataset has none.
-    classes
-        The meaning of labels 0, 1, ...
-    split
-        ``"test"``, or ``"validation"`` if the dataset has no test split.
-    second_shot, mean_of_others
-        For repeats, where `noisy` is the first shot: the second, and the mean of all others.
+    `clean` is in [0, 1]. `noisy` may exceed this range; it is from the data, or `clean` with the
+    recipe's noise: the same noise as in validation if these are the validation images. `classes` is
+    the meaning of labels 0, 1, ... For repeats, where `noisy` is the first shot, there are the
+    second, and the mean of all others.
     """
 
     clean: NDArray[np.float32] | None
@@ -75,13 +64,7 @@ class EvaluationImages:
     mean_of_others: NDArray[np.float32] | None = None
 
     def require_clean(self, purpose: str) -> NDArray[np.float32]:
-        """Return the clean images.
-
-        Raises
-        ------
-        UsageError
-            There are none; the message names the purpose.
-        """
+        """Return the clean images; if there are none, the error names the purpose."""
         if self.clean is None:
             raise UsageError(
                 f"{purpose} needs clean images, but the data of this run include none; autodenoise "

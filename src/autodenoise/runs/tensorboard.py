@@ -7,7 +7,7 @@ import io
 import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -43,7 +43,7 @@ _EVENTS = "events.out.tfevents"
 _MIN_SIDE, _GAP = 84, 6  # pixels
 
 
-class Tracking:
+class Tracking(contextlib.ExitStack):
     """A training callback that writes TensorBoard event files.
 
     A step is an epoch, counted over all phases. Losses, learning rate and images per second are
@@ -55,16 +55,10 @@ class Tracking:
     """
 
     def __init__(self, folder: Path, values: Mapping[str, bool | int | float | str]) -> None:
+        super().__init__()
         make_folder(folder)
         self._folder, self._values = folder, values
         self._step = 0
-        self._files = contextlib.ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._files.close()
 
     def begin(self, training: Training, rows: tuple[EpochRow, ...]) -> None:
         """Open the event file, and add the epochs that are missing."""
@@ -72,7 +66,8 @@ class Tracking:
         written.Reload()
         curves = [written.Scalars(tag) for tag in written.Tags()["scalars"]]
         self._step = min(max((curve[-1].step for curve in curves), default=0), len(rows))
-        self._events = self._files.enter_context(_EventFile(self._folder, len(rows)))
+        self._events = _EventFile(self._folder, len(rows))
+        self.callback(self._events.file.close)
         if self._events.is_first:
             # No list of columns: TensorBoard would apply that of one run to all runs.
             self._events.add(summary=hparams_pb(dict(self._values)))
@@ -138,23 +133,17 @@ class _EventFile:
         number = 0 if self.is_first else int(earlier[-1].suffix[1:]) + 1
         self._path = folder / f"{_EVENTS}.{number:010}"
         with self._writing():
-            self._file = RecordWriter(self._path.open("xb"))
+            self.file = RecordWriter(self._path.open("xb"))
         self.add(file_version="brain.Event:2")
         if earlier:
             # Supersedes the events from here on.
             self.add(step=done + 1, session_log=SessionLog(status=SessionLog.START))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
     def add(self, **fields: object) -> None:
         """Write an event."""
         with self._writing():
-            self._file.write(Event(wall_time=time.time(), **fields).SerializeToString())
-            self._file.flush()
+            self.file.write(Event(wall_time=time.time(), **fields).SerializeToString())
+            self.file.flush()
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:

@@ -200,11 +200,8 @@ def start(
     if recipe.start:
         save_weights(folder / _START_NAME, training.network)
     write_text(folder / RECIPE_NAME, recipes.dump(recipe))
-    environment = _environment(training)
-    if started_from:
-        environment["begun_from"] = started_from
-    if splits.digest:
-        environment["division"] = splits.digest
+    added = {"begun_from": started_from, "division": splits.digest}
+    environment = _environment(training) | {key: value for key, value in added.items() if value}
     write_text(folder / ENVIRONMENT_NAME, json.dumps(environment, indent=2) + "\n")
     return prepared
 
@@ -325,18 +322,17 @@ def _find_tensorboard() -> None:
 def _finish(prepared: PreparedRun, report: TrainingCallback | None, *, tensorboard: bool) -> Run:
     run, is_first = prepared.run, prepared.training.world.is_main
     reports = [report] if report is not None and is_first else []
-    with contextlib.ExitStack() as lock:
+    with contextlib.ExitStack() as files:
         if is_first:
             # Two processes that write the same checkpoints would undo each other's steps.
-            lock.enter_context(LockedFile(run.folder / ".lock"))
+            files.enter_context(LockedFile(run.folder / ".lock"))
         try:
-            with contextlib.ExitStack() as files:
-                if tensorboard and is_first:
-                    from autodenoise.runs.tensorboard import Tracking, hyperparameters
+            if tensorboard and is_first:
+                from autodenoise.runs.tensorboard import Tracking, hyperparameters
 
-                    tracking = Tracking(run.folder / TENSORBOARD_NAME, hyperparameters(run.recipe))
-                    reports.append(files.enter_context(tracking))
-                fit(prepared.training, run.folder, CallbackList(*reports))
+                tracking = Tracking(run.folder / TENSORBOARD_NAME, hyperparameters(run.recipe))
+                reports.append(files.enter_context(tracking))
+            fit(prepared.training, run.folder, CallbackList(*reports))
         except Interrupted:
             # The model so far can be scored and used.
             _write_outputs(prepared)

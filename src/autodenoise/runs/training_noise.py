@@ -32,11 +32,6 @@ def training_noise(recipe: Recipe, splits: Splits) -> tuple[AnyNoise, ...]:
 
     Measured noise is assumed to be independent between pixels. It depends on the images alone, so
     that a resumed run gets the same noise.
-
-    Raises
-    ------
-    UsageError
-        The images are too small or too few to measure their noise.
     """
     wanted = any(phase.objective == "recorrupted" for phase in recipe.phase.values())
     if recipe.noise or not wanted:
