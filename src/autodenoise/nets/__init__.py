@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
+from autodenoise.nets import tutorials
 from autodenoise.nets.autoencoder import Autoencoder
 from autodenoise.nets.layered import LayeredAutoencoder
 from autodenoise.nets.receptive_field import halo, minimum_side
 from autodenoise.nets.residual_unet import ResidualUNet
-from autodenoise.nets.tutorials import (
-    BlurAutoencoder,
-    BottleneckAutoencoder,
-    ConvAutoencoder,
-    DeepBottleneckAutoencoder,
-    DenseAutoencoder,
-    MaxNormAutoencoder,
-)
 from autodenoise.nets.unet import SwiftAutoencoder
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = [
     "NETWORKS",
@@ -34,12 +25,12 @@ __all__ = [
 ]
 
 NETWORKS: dict[str, type[Autoencoder]] = {
-    "conv": ConvAutoencoder,
-    "dense": DenseAutoencoder,
-    "maxnorm": MaxNormAutoencoder,
-    "blur": BlurAutoencoder,
-    "bottleneck": BottleneckAutoencoder,
-    "deep-bottleneck": DeepBottleneckAutoencoder,
+    "conv": tutorials.ConvAutoencoder,
+    "dense": tutorials.DenseAutoencoder,
+    "maxnorm": tutorials.MaxNormAutoencoder,
+    "blur": tutorials.BlurAutoencoder,
+    "bottleneck": tutorials.BottleneckAutoencoder,
+    "deep-bottleneck": tutorials.DeepBottleneckAutoencoder,
     "swift": SwiftAutoencoder,
     "unet": ResidualUNet,
     "layers": LayeredAutoencoder,
@@ -48,19 +39,8 @@ NETWORKS: dict[str, type[Autoencoder]] = {
 
 
 def build(name: str, arguments: Mapping[str, Any], generator: torch.Generator) -> Autoencoder:
-    """Build a network of `NETWORKS` on the CPU, with random initial weights.
+    """Build a network of `NETWORKS` on the CPU, with weights drawn from `generator` alone.
 
-    Parameters
-    ----------
-    name
-        A key of `NETWORKS`.
-    arguments
-        Keyword arguments of its class.
-    generator
-        A CPU generator, the only source of the weights.
-
-    Examples
-    --------
     >>> network = build("conv", {"channels": 3}, torch.Generator().manual_seed(0))
     >>> network(torch.zeros(1, 3, 28, 28)).shape
     torch.Size([1, 3, 28, 28])

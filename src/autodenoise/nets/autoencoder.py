@@ -17,14 +17,7 @@ class Autoencoder(nn.Module):
 
     Calling the network returns logits, on which cross-entropy is exact at any magnitude, or the
     image itself, which may exceed [0, 1]; see `answers`. Both take (B, C, H, W), nominally in
-    [0, 1], and keep the shape.
-
-    Parameters
-    ----------
-    channels
-        Channels of the image, input and output.
-    encoder, decoder
-        Image to code, and code to output. Each can be called separately.
+    [0, 1], and keep the shape. The encoder and the decoder can be called separately.
     """
 
     answers: ClassVar[Literal["logits", "image"]] = "logits"

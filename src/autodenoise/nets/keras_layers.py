@@ -7,42 +7,20 @@ the size.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 __all__ = [
-    "ACTIVATIONS",
-    "AveragePool",
-    "ChannelScale",
-    "Concatenate",
-    "CroppedConvTranspose",
-    "Cropping",
-    "Flatten",
-    "MaxPool",
-    "PaddedConv",
-    "Rescaling",
-    "Reshape",
-    "Upsample",
-    "ZeroPadding",
-    "relu",
+    *("ACTIVATIONS", "ChannelScale", "Concatenate", "CroppedConvTranspose", "Cropping", "Flatten"),
+    *("MaxPool", "PaddedConv", "Rescaling", "Reshape", "ZeroPadding", "average_pool", "relu"),
+    "upsample",
 ]
 
-ACTIVATIONS = (
-    nn.ELU,
-    nn.Hardtanh,
-    nn.LeakyReLU,
-    nn.ReLU,
-    nn.SELU,
-    nn.SiLU,
-    nn.Sigmoid,
-    nn.Tanh,
-)
+ACTIVATIONS = (nn.ELU, nn.Hardtanh, nn.LeakyReLU, nn.ReLU, nn.SELU, nn.SiLU, nn.Sigmoid, nn.Tanh)
 """Elementwise layers without weights or scale."""
 
 
@@ -134,11 +112,7 @@ class MaxPool(nn.MaxPool2d):
     """Max-pooling; padding is minus infinity."""
 
     def __init__(
-        self,
-        kernel: Sequence[int],
-        *,
-        stride: Sequence[int],
-        pads: Sequence[int] = (0, 0, 0, 0),
+        self, kernel: Sequence[int], *, stride: Sequence[int], pads: Sequence[int] = (0, 0, 0, 0)
     ) -> None:
         super().__init__(_sides(kernel), _sides(stride))
         self.pads = tuple(pads) if any(pads) else None
@@ -147,29 +121,6 @@ class MaxPool(nn.MaxPool2d):
         """Map (B, C, H, W) to (B, C, H', W')."""
         pooled: Tensor = super().forward(_pad(x, self.pads, -torch.inf) if self.pads else x)
         return pooled
-
-
-class AveragePool(nn.AvgPool2d):
-    """Average pooling that does not count padding."""
-
-    def __init__(
-        self, kernel: Sequence[int], *, stride: Sequence[int], pads: Sequence[int] = (0, 0)
-    ) -> None:
-        super().__init__(_sides(kernel), _sides(stride), _sides(pads), count_include_pad=False)
-
-
-class Upsample(nn.Upsample):
-    """Upsampling by integers: nearest neighbor, or bilinear between pixel centers."""
-
-    def __init__(
-        self, factors: Sequence[int], *, mode: Literal["nearest", "bilinear"] = "nearest"
-    ) -> None:
-        rows, columns = factors
-        super().__init__(
-            scale_factor=(float(rows), float(columns)),
-            mode=mode,
-            align_corners=None if mode == "nearest" else False,
-        )
 
 
 class ZeroPadding(nn.Module):
@@ -260,6 +211,22 @@ class Concatenate(nn.Module):
     def forward(self, *maps: Tensor) -> Tensor:
         """Join maps (B, Ci, H, W) into (B, C, H, W)."""
         return torch.cat(maps, 1)
+
+
+def average_pool(
+    kernel: Sequence[int], *, stride: Sequence[int], pads: Sequence[int] = (0, 0)
+) -> nn.Module:
+    """Average pooling that does not count padding."""
+    return nn.AvgPool2d(_sides(kernel), _sides(stride), _sides(pads), count_include_pad=False)
+
+
+def upsample(
+    factors: Sequence[int], *, mode: Literal["nearest", "bilinear"] = "nearest"
+) -> nn.Module:
+    """Upsampling by integers: nearest neighbor, or bilinear between pixel centers."""
+    rows, columns = factors
+    scale = float(rows), float(columns)
+    return nn.Upsample(None, scale, mode, align_corners=None if mode == "nearest" else False)
 
 
 def relu(most: float | None = None) -> nn.Module:

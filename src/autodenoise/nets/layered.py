@@ -2,51 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from autodenoise.errors import UsageError, unknown_name
+from autodenoise.nets import keras_layers
 from autodenoise.nets.autoencoder import Autoencoder
-from autodenoise.nets.keras_layers import (
-    AveragePool,
-    ChannelScale,
-    Concatenate,
-    CroppedConvTranspose,
-    Cropping,
-    Flatten,
-    MaxPool,
-    PaddedConv,
-    Rescaling,
-    Reshape,
-    Upsample,
-    ZeroPadding,
-    relu,
-)
 from autodenoise.nets.layers import Add
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["LAYERS", "SMALL", "LayeredAutoencoder"]
 
 LAYERS: dict[str, Callable[..., nn.Module]] = {
-    "conv": PaddedConv,
-    "conv-transpose": CroppedConvTranspose,
+    "conv": keras_layers.PaddedConv,
+    "conv-transpose": keras_layers.CroppedConvTranspose,
     "dense": nn.Linear,
-    "max-pool": MaxPool,
-    "average-pool": AveragePool,
-    "upsample": Upsample,
-    "zeros": ZeroPadding,
-    "cut": Cropping,
-    "flatten": Flatten,
-    "reshape": Reshape,
-    "scale": ChannelScale,
-    "rescale": Rescaling,
+    "max-pool": keras_layers.MaxPool,
+    "average-pool": keras_layers.average_pool,
+    "upsample": keras_layers.upsample,
+    "zeros": keras_layers.ZeroPadding,
+    "cut": keras_layers.Cropping,
+    "flatten": keras_layers.Flatten,
+    "reshape": keras_layers.Reshape,
+    "scale": keras_layers.ChannelScale,
+    "rescale": keras_layers.Rescaling,
     "add": Add,
-    "concatenate": Concatenate,
-    "relu": relu,
+    "concatenate": keras_layers.Concatenate,
+    "relu": keras_layers.relu,
     "leaky-relu": nn.LeakyReLU,
     "elu": nn.ELU,
     "selu": nn.SELU,

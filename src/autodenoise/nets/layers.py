@@ -6,24 +6,16 @@ Tensors are (B, C, H, W). Convolution weights are torch's: (out, in, kh, kw) for
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.nn import functional, grad
 
 __all__ = [
-    "Add",
-    "CenterCrop",
-    "Conv",
-    "ConvTranspose",
-    "PadToMultiple",
-    "clip_kernel_columns",
-    "glorot_uniform_",
-    "he_uniform_",
-    "pool",
-    "relu",
-    "upsample",
+    *("Add", "CenterCrop", "Conv", "ConvTranspose", "PadToMultiple", "clip_kernel_columns"),
+    *("glorot_uniform_", "he_uniform_", "pool", "relu", "upsample"),
 ]
 
 
@@ -78,7 +70,10 @@ class _TransposeOnCpu(torch.autograd.Function):
         # Only its shape and layout matter.
         shape = (len(x), weight.shape[1], height, width)
         image = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
-        full = _convolution_gradients(x, image, weight, stride, input_alone=True)
+        wanted = [True, False, False]
+        full: Tensor = torch.ops.aten.convolution_backward(
+            x, image, weight, None, [stride] * 2, [0, 0], [1, 1], False, [0, 0], 1, wanted
+        )[0]
         full.add_(bias.view(-1, 1, 1))
         # Not a view if stride is 1: autograd forbids in-place changes of a returned view.
         return full if stride == 1 else full[:, :, : 1 - stride, : 1 - stride]
@@ -87,40 +82,16 @@ class _TransposeOnCpu(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         (gradient,) = gradients
         x, weight = ctx.saved_tensors
-        height, width = (side + ctx.stride - 1 for side in gradient.shape[2:])
+        batch, channels, height, width = gradient.shape
         # Padded by hand: functional.pad would fill the whole image with zeros first.
-        full = torch.empty(
-            (*gradient.shape[:2], height, width),
-            dtype=gradient.dtype,
-            memory_format=torch.channels_last,
-        )
-        full[:, :, gradient.shape[2] :] = 0
-        full[:, :, :, gradient.shape[3] :] = 0
-        full[:, :, : gradient.shape[2], : gradient.shape[3]] = gradient
+        shape = (batch, channels, height + ctx.stride - 1, width + ctx.stride - 1)
+        full = torch.empty(shape, dtype=gradient.dtype, memory_format=torch.channels_last)
+        full[:, :, height:] = 0
+        full[:, :, :, width:] = 0
+        full[:, :, :height, :width] = gradient
         for_x = functional.conv2d(full, weight, stride=ctx.stride)
-        for_weight = _convolution_gradients(x, full, weight, ctx.stride, input_alone=False)
+        for_weight = grad.conv2d_weight(full, weight.shape, x, ctx.stride)  # type: ignore[no-untyped-call]
         return for_x, for_weight, gradient.sum((0, 2, 3)), None
-
-
-def _convolution_gradients(
-    gradient: Tensor, image: Tensor, weight: Tensor, stride: int, *, input_alone: bool
-) -> Tensor:
-    """Return the gradient of ``conv2d(image, weight, stride)`` for the image or the weight."""
-    for_image, for_weight, _ = torch.ops.aten.convolution_backward(
-        gradient,
-        image,
-        weight,
-        None,
-        [stride, stride],
-        [0, 0],
-        [1, 1],
-        False,
-        [0, 0],
-        1,
-        [input_alone, not input_alone, False],
-    )
-    result: Tensor = for_image if input_alone else for_weight
-    return result
 
 
 class Add(nn.Module):
@@ -174,9 +145,7 @@ def upsample() -> nn.Module:
 
 def glorot_uniform_(network: nn.Module, generator: torch.Generator) -> None:
     """Draw Keras's defaults: Glorot uniform kernels and zero biases."""
-    for layer in _weighted(network):
-        nn.init.xavier_uniform_(layer.weight, generator=generator)
-        _zero_bias_(layer)
+    _initialize(network, nn.init.xavier_uniform_, generator=generator)
 
 
 def he_uniform_(network: nn.Module, generator: torch.Generator) -> None:
@@ -185,9 +154,7 @@ def he_uniform_(network: nn.Module, generator: torch.Generator) -> None:
     Keras reads the fan-in from the last but one axis of the kernel, which for a transposed
     convolution is the number of *output* channels; torch's second axis is that same number.
     """
-    for layer in _weighted(network):
-        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
-        _zero_bias_(layer)
+    _initialize(network, nn.init.kaiming_uniform_, nonlinearity="relu", generator=generator)
 
 
 def _weighted(network: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d | nn.Linear]:
@@ -195,9 +162,11 @@ def _weighted(network: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d | nn.Li
     return [layer for layer in network.modules() if isinstance(layer, kinds)]
 
 
-def _zero_bias_(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> None:
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+def _initialize(network: nn.Module, draw: Callable[..., Tensor], **options: Any) -> None:
+    for layer in _weighted(network):
+        draw(layer.weight, **options)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 @torch.no_grad()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from autodenoise.errors import UsageError
+from autodenoise.nets.autoencoder import Autoencoder
 from autodenoise.nets.keras_layers import ACTIVATIONS, Rescaling
-
-if TYPE_CHECKING:
-    from autodenoise.nets.autoencoder import Autoencoder
 
 __all__ = ["halo", "minimum_side"]
 
@@ -24,28 +22,18 @@ _MAX_SIDE = 2048
 def minimum_side(network: Autoencoder) -> int:
     """Return a side that is long enough for unpadded kernels, not always the shortest.
 
-    Raises
-    ------
-    UsageError
-        The network accepts no image whose sides are multiples of `network.multiple`.
+    Raise UsageError if the network accepts no image whose sides are multiples of its `multiple`.
     """
-    multiple = network.multiple or 1
-    side = multiple
+    weight = next(network.parameters())
+    side = multiple = network.multiple or 1
     while side <= max(_MAX_SIDE, 2 * multiple):
-        if side >= 8 and _accepts(network, side):
-            return side
+        # torch raises RuntimeError for a feature map smaller than the kernel.
+        with contextlib.suppress(RuntimeError):
+            if side >= 8:
+                network(weight.new_zeros(1, network.channels, side, side))
+                return side
         side *= 2
     raise UsageError(f"the network works on no images whose sides are multiples of {multiple}")
-
-
-def _accepts(network: Autoencoder, side: int) -> bool:
-    weight = next(network.parameters())
-    try:
-        network(weight.new_zeros(1, network.channels, side, side))
-    except RuntimeError:
-        # torch raises it for a feature map smaller than the kernel.
-        return False
-    return True
 
 
 @torch.no_grad()

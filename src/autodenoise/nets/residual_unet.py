@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from operator import gt
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +12,6 @@ from torch import Tensor, nn
 from autodenoise.errors import UsageError, unknown_name
 from autodenoise.nets.autoencoder import Autoencoder
 from autodenoise.nets.layers import Add, he_uniform_, relu
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 __all__ = ["ResidualUNet", "change_channels", "grow"]
 
@@ -202,23 +200,11 @@ def grow(weights: Mapping[str, Tensor], drawn: Mapping[str, Tensor]) -> dict[str
     """Put the weights of a `ResidualUNet` into a larger one, keeping the function it computes.
 
     New feature maps are computed from all others, but the weights that read them are zero, and new
-    blocks add nothing. Both get gradients, so training uses them from its first steps.
+    blocks add nothing. Both get gradients, so training uses them from its first steps (Chen,
+    Goodfellow, Shlens, "Net2Net: accelerating learning via knowledge transfer", ICLR 2016).
 
-    Parameters
-    ----------
-    weights
-        Weights of the small network.
-    drawn
-        Initial weights of the large one, for the same number of channels.
-
-    Raises
-    ------
-    ValueError
-        `weights` are those of a larger network.
-
-    References
-    ----------
-    Chen, Goodfellow, Shlens, "Net2Net: accelerating learning via knowledge transfer", ICLR 2016.
+    `drawn` are the initial weights of the larger network, for the same number of channels. Raise
+    ValueError if `weights` are those of a larger one.
     """
     deep = len(weights.get(_FROM_DEEP, ()))
     if deep > len(drawn.get(_FROM_DEEP, ())):

@@ -4,60 +4,40 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from autodenoise.nets.autoencoder import Autoencoder
 from autodenoise.nets.keras_layers import ACTIVATIONS
 from autodenoise.nets.layers import PadToMultiple
 
-if TYPE_CHECKING:
-    from autodenoise.nets.autoencoder import Autoencoder
-
-__all__ = ["LayerSummary", "NetworkSummary", "Shape", "format_shape", "summarize"]
-
-Shape = tuple[int, ...]
-"""(C, H, W), or (N,) after flattening."""
+__all__ = ["LayerSummary", "NetworkSummary", "format_shape", "summarize"]
 
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """One layer of a `NetworkSummary`.
+    """One layer of a `NetworkSummary`, such as ``"Conv 3x3 same + ReLU"``.
 
-    Attributes
-    ----------
-    operation
-        What the layer does, and the activation after it: ``"Conv 3x3 same + ReLU"``.
-    inputs
-        Indices of the layers whose outputs it takes; empty for the image itself.
-    shape
-        Shape of its output, without the batch.
-    parameters
-        Number of its parameters.
-    multiply_adds
-        Multiply-adds for one image, including those with padding zeros, without biases, sums and
-        activations.
+    `inputs` are the indices of the layers whose outputs it takes; empty for the image itself. The
+    shape of its output is (C, H, W), or (N,) after flattening. Multiply-adds are for one image,
+    including those with padding zeros, without biases, sums and activations.
     """
 
     operation: str
     inputs: tuple[int, ...]
-    shape: Shape
+    shape: tuple[int, ...]
     parameters: int = 0
     multiply_adds: int = 0
 
 
 @dataclass(frozen=True)
 class NetworkSummary:
-    """A network's layers, in order of computation.
+    """A network's layers, in order of computation; the first is the image.
 
-    Attributes
-    ----------
-    layers
-        All layers; the first is the image.
-    code
-        Indices of the layers that the encoder passes to the decoder: the code, preceded by any
-        skip connections.
+    `code` are the indices of those that the encoder passes to the decoder: the code, preceded by
+    any skip connections.
     """
 
     layers: tuple[LayerSummary, ...]
@@ -89,7 +69,7 @@ class NetworkSummary:
         return words if self.code_size < math.prod(image) else f"{words}, no bottleneck"
 
 
-def format_shape(shape: Shape) -> str:
+def format_shape(shape: tuple[int, ...]) -> str:
     """Format a shape in Keras's order, channels last: ``"28x28x32"``."""
     return "x".join(str(size) for size in (*shape[1:], shape[0]))
 
@@ -103,14 +83,7 @@ def summarize(network: Autoencoder, shape: tuple[int, int, int]) -> NetworkSumma
     is part of the last layer if the network returns logits.
 
     Layers are linked by the identity of their input and output tensors, so every operation between
-    input and output has to be a module.
-
-    Parameters
-    ----------
-    network
-        Unchanged afterward.
-    shape
-        (channels, height, width) of the image.
+    input and output has to be a module. The shape is (channels, height, width).
     """
     layers = [LayerSummary("Image", (), shape)]
     image = next(network.parameters()).new_zeros(1, *shape)
@@ -127,7 +100,15 @@ def summarize(network: Autoencoder, shape: tuple[int, int, int]) -> NetworkSumma
             layers[row] = replace(layers[row], operation=f"{layers[row].operation} + {words}")
         else:
             row = len(layers)
-            layers.append(_layer(module, inputs[0], output, sources))
+            layers.append(
+                LayerSummary(
+                    operation=_operation(module, inputs[0], output),
+                    inputs=sources,
+                    shape=tuple(output.shape[1:]),
+                    parameters=sum(parameter.numel() for parameter in module.parameters()),
+                    multiply_adds=_multiply_adds(module, inputs[0], output),
+                )
+            )
         rows[id(output)] = row
         alive.append(output)
 
@@ -151,19 +132,12 @@ def summarize(network: Autoencoder, shape: tuple[int, int, int]) -> NetworkSumma
     return NetworkSummary(tuple(layers), tuple(code))
 
 
-def _layer(module: nn.Module, x: Tensor, y: Tensor, inputs: tuple[int, ...]) -> LayerSummary:
-    multiply_adds = 0
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-        # A convolution applies its kernel at every output, a transposed one at every input.
-        at = x if isinstance(module, nn.ConvTranspose2d) else y
-        multiply_adds = module.weight.numel() * math.prod(at.shape[2:])
-    return LayerSummary(
-        operation=_operation(module, x, y),
-        inputs=inputs,
-        shape=tuple(y.shape[1:]),
-        parameters=sum(parameter.numel() for parameter in module.parameters()),
-        multiply_adds=multiply_adds,
-    )
+def _multiply_adds(module: nn.Module, x: Tensor, y: Tensor) -> int:
+    if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        return 0
+    # A convolution applies its kernel at every output, a transposed one at every input.
+    at = x if isinstance(module, nn.ConvTranspose2d) else y
+    return module.weight.numel() * math.prod(at.shape[2:])
 
 
 def _operation(module: nn.Module, x: Tensor, y: Tensor) -> str:

@@ -6,8 +6,10 @@ A ReLU follows every layer except the last, whose sigmoid is part of `Autoencode
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from itertools import chain, pairwise
 
+import torch
 from torch import nn
 
 from autodenoise.nets.autoencoder import Autoencoder
@@ -21,9 +23,6 @@ from autodenoise.nets.layers import (
     upsample,
 )
 
-if TYPE_CHECKING:
-    import torch
-
 __all__ = [
     "BlurAutoencoder",
     "BottleneckAutoencoder",
@@ -34,11 +33,16 @@ __all__ = [
 ]
 
 
-def _pooled_twice(channels: int, width: int) -> nn.Sequential:
-    return nn.Sequential(
-        *(Conv(channels, width), pool(), relu()),
-        *(Conv(width, width), pool(), relu()),
-    )
+def _down(*widths: int) -> nn.Sequential:
+    """Return pooled convolutions from each of these numbers of channels to the next."""
+    layers = ((Conv(*pair), pool(), relu()) for pair in pairwise(widths))
+    return nn.Sequential(*chain(*layers))
+
+
+def _up(*widths: int) -> Iterator[nn.Module]:
+    """Yield upsampled convolutions from each of these numbers of channels to the next."""
+    for pair in pairwise(widths):
+        yield from (Conv(*pair), relu(), upsample())
 
 
 class ConvAutoencoder(Autoencoder):
@@ -52,7 +56,7 @@ class ConvAutoencoder(Autoencoder):
     def __init__(self, channels: int = 1, width: int = 32) -> None:
         super().__init__(
             channels,
-            encoder=_pooled_twice(channels, width),
+            encoder=_down(channels, width, width),
             decoder=nn.Sequential(
                 # Not in place, since the cropped output is a strided view.
                 *(ConvTranspose(width, width, stride=2), nn.ReLU()),
@@ -77,13 +81,13 @@ class DenseAutoencoder(Autoencoder):
     ) -> None:
         values = channels * math.prod(size)
         bounds = (values, *widths)
-        hidden = [(nn.Linear(a, b), relu()) for a, b in zip(bounds, widths, strict=False)]
+        hidden = [(nn.Linear(*pair), relu()) for pair in pairwise(bounds)]
         code = widths.index(min(widths)) + 1
         super().__init__(
             channels,
-            encoder=nn.Sequential(nn.Flatten(), *(part for two in hidden[:code] for part in two)),
+            encoder=nn.Sequential(nn.Flatten(), *chain(*hidden[:code])),
             decoder=nn.Sequential(
-                *(part for two in hidden[code:] for part in two),
+                *chain(*hidden[code:]),
                 nn.Linear(widths[-1], values),
                 nn.Unflatten(1, (channels, *size)),
             ),
@@ -132,14 +136,9 @@ class BlurAutoencoder(Autoencoder):
     def __init__(self, channels: int = 1) -> None:
         super().__init__(
             channels,
-            encoder=nn.Sequential(
-                *(Conv(channels, 16), pool(), relu()),
-                *(Conv(16, 8), pool(), relu()),
-                *(Conv(8, 8), pool(), relu()),
-            ),
+            encoder=_down(channels, 16, 8, 8),
             decoder=nn.Sequential(
-                *(Conv(8, 8), relu(), upsample()),
-                *(Conv(8, 8), relu(), upsample()),
+                *_up(8, 8, 8),
                 *(Conv(8, 16, valid=True), relu(), upsample()),
                 Conv(16, channels),
             ),
@@ -158,12 +157,8 @@ class BottleneckAutoencoder(Autoencoder):
     def __init__(self, channels: int = 1, width: int = 32) -> None:
         super().__init__(
             channels,
-            encoder=_pooled_twice(channels, width),
-            decoder=nn.Sequential(
-                *(Conv(width, width), relu(), upsample()),
-                *(Conv(width, width), relu(), upsample()),
-                Conv(width, channels),
-            ),
+            encoder=_down(channels, width, width),
+            decoder=nn.Sequential(*_up(width, width, width), Conv(width, channels)),
         )
 
 
@@ -177,17 +172,9 @@ class DeepBottleneckAutoencoder(Autoencoder):
     def __init__(self, channels: int = 1) -> None:
         super().__init__(
             channels,
-            encoder=nn.Sequential(
-                *(Conv(channels, 16), pool(), relu()),
-                *(Conv(16, 8), pool(), relu()),
-                *(Conv(8, 4), pool(), relu()),
-                *(Conv(4, 4), pool(), relu()),
-            ),
+            encoder=_down(channels, 16, 8, 4, 4),
             decoder=nn.Sequential(
-                *(Conv(4, 8), relu(), upsample()),
-                *(Conv(8, 8), relu(), upsample()),
-                *(Conv(8, 8), relu(), upsample()),
-                *(Conv(8, 8), relu(), upsample()),
+                *_up(4, 8, 8, 8, 8),
                 # The program upsamples by 1 after this layer, which has no effect.
                 *(Conv(8, 8, 5, valid=True), relu()),
                 Conv(8, channels),

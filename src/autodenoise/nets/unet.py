@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from autodenoise.nets.autoencoder import Autoencoder
 from autodenoise.nets.layers import Add, CenterCrop, Conv, PadToMultiple, he_uniform_, relu
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ["SwiftAutoencoder"]
 
