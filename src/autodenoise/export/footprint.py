@@ -23,14 +23,8 @@ def bytes_per_pixel(model: ModelProto, height: int, width: int) -> int:
     """Return the peak memory of running a model, per pixel of one image.
 
     Every value is in memory from the node that computes it to the last node that reads it. The peak
-    is over all nodes, each with the working memory that it needs itself.
-
-    Parameters
-    ----------
-    model
-        With one input and one output, (B, C, H, W) in float32.
-    height, width
-        A size that it accepts.
+    is over all nodes, each with the working memory that it needs itself. The model has one input
+    and one output, (B, C, H, W) in float32, and accepts this size.
     """
     graph = model.graph
     sizes = _sizes(model, height, width)

@@ -25,12 +25,8 @@ _BIAS = ".bias"
 def initialize_from(path: Path, network: Autoencoder) -> Card:
     """Load a model file's weights into a network of the same architecture; return its card.
 
-    The model of a "unet" may have another number of channels, and may be smaller.
-
-    Raises
-    ------
-    InputError
-        The file is missing or damaged, or has the weights of another network.
+    The model of a "unet" may have another number of channels, and may be smaller. Raise InputError
+    if the file is missing or damaged, or has the weights of another network.
     """
     content, card = _read(path)
     weights = _weights(content, network)
@@ -48,10 +44,7 @@ def initialize_from(path: Path, network: Autoencoder) -> Card:
 def load_network(path: Path) -> tuple[Autoencoder, Card]:
     """Return the network of a model file, built from its card, and the card.
 
-    Raises
-    ------
-    InputError
-        The file is missing or damaged, or its card does not match its weights.
+    Raise InputError if the file is missing or damaged, or its card does not match its weights.
     """
     content, card = _read(path)
     if card.network not in nets.NETWORKS:

@@ -7,7 +7,6 @@ import copy
 import dataclasses
 import logging
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,24 +36,10 @@ class _Denoiser(nn.Module):
 
 
 def export(network: Autoencoder, card: Card, path: Path) -> None:
-    """Write a model file.
+    """Write a network, which is not changed, as a model file.
 
-    Parameters
-    ----------
-    network
-        Not changed.
-    card
-        If its ``size`` is None, the file accepts any multiple of ``size_multiple``; any batch size
-        always. Its ``bytes_per_pixel`` is computed here.
-    path
-        The ``.onnx`` file, written atomically.
-
-    Raises
-    ------
-    OutputError
-        It cannot be written.
-    RuntimeError
-        The network violates its card's halo or size multiple, so tiles would be visible.
+    It accepts any batch size and, if the card's ``size`` is None, any multiple of
+    ``size_multiple``. See `write_model` for the rest.
     """
     denoiser = _Denoiser(copy.deepcopy(network).cpu().eval())
     batch = torch.export.Dim("batch")
@@ -71,9 +56,12 @@ def export(network: Autoencoder, card: Card, path: Path) -> None:
             3: card.size_multiple * torch.export.Dim("columns"),
         }
     example = torch.zeros(2, card.channels, height, width)
-    with warnings.catch_warnings(), _quiet("torch.onnx"):
+    logger = logging.getLogger("torch.onnx")
+    with warnings.catch_warnings(), contextlib.ExitStack() as stack:
         # The exporter warns about its own internals.
         warnings.simplefilter("ignore")
+        stack.callback(logger.setLevel, logger.level)
+        logger.setLevel(logging.ERROR)
         program = torch.onnx.export(
             denoiser,
             (example,),
@@ -93,23 +81,11 @@ def export(network: Autoencoder, card: Card, path: Path) -> None:
 
 
 def write_model(model: ModelProto, card: Card, size: tuple[int, int], path: Path) -> None:
-    """Write a network and its card as a model file, after checking that tiles are invisible.
+    """Write a network and its card as a model file, atomically, if tiles will be invisible.
 
-    Parameters
-    ----------
-    model
-        Its metadata are replaced by the card.
-    card
-        Its ``bytes_per_pixel`` is computed here.
-    size
-        A (height, width) that the network accepts.
-    path
-        The ``.onnx`` file, written atomically.
-
-    Raises
-    ------
-    OutputError, RuntimeError
-        As `export`.
+    The card's ``bytes_per_pixel`` is computed here, at a (height, width) that the network accepts.
+    The card replaces the model's metadata. Raise OutputError if the file cannot be written,
+    RuntimeError if the network violates the card's halo or size multiple.
     """
     card = dataclasses.replace(card, bytes_per_pixel=bytes_per_pixel(model, *size))
     onnx.helper.set_model_props(model, {CARD_KEY: card.to_json()})
@@ -139,14 +115,3 @@ def _check_tiles(model: Model, width: int) -> None:
 
 def _inner(images: NDArray[np.float32], axis: int, border: int) -> NDArray[np.float32]:
     return images.take(range(border, images.shape[axis] - border), axis)
-
-
-@contextlib.contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

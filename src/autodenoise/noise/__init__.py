@@ -14,14 +14,7 @@ Examples
 torch.Size([1, 3, 8, 8])
 """
 
-from autodenoise.noise.basic import (
-    Gaussian,
-    Poisson,
-    PoissonGaussian,
-    SaltPepper,
-    Speckle,
-    Uniform,
-)
+from autodenoise.noise.basic import Gaussian, Poisson, PoissonGaussian, SaltPepper, Speckle, Uniform
 from autodenoise.noise.camera import Camera
 from autodenoise.noise.correlated import CorrelatedGaussian, Grain
 from autodenoise.noise.jpeg import Jpeg

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from autodenoise.noise.strength import (
     Strength,
+    WithPhrase,
     check,
     draw,
     finish,
@@ -22,19 +23,16 @@ __all__ = ["Gaussian", "Poisson", "PoissonGaussian", "SaltPepper", "Speckle", "U
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(WithPhrase):
     """Add N(0, sigma^2), independent in every value."""
 
     sigma: Strength
     clip: bool = False
     kind: Literal["gaussian"] = "gaussian"
+    phrase = "Gaussian noise of sigma {sigma}"
 
     def __post_init__(self) -> None:
         check(self, "sigma", low=0)
-
-    def describe(self) -> str:
-        """See `Noise`."""
-        return f"Gaussian noise of sigma {text(self.sigma)}"
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
@@ -56,10 +54,8 @@ class Uniform:
 
     def describe(self) -> str:
         """See `Noise`."""
-        return (
-            f"{'symmetric ' if self.symmetric else ''}uniform noise of amplitude "
-            f"{text(self.amplitude)}"
-        )
+        words = "symmetric uniform" if self.symmetric else "uniform"
+        return f"{words} noise of amplitude {text(self.amplitude)}"
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
@@ -71,7 +67,7 @@ class Uniform:
 
 
 @dataclass(frozen=True)
-class Poisson:
+class Poisson(WithPhrase):
     """Shot noise: ``Poisson(peak * x) / peak``, where `peak` is the photon count at white.
 
     The variance is ``x / peak``. Negative values count as 0.
@@ -80,13 +76,10 @@ class Poisson:
     peak: Strength
     clip: bool = False
     kind: Literal["poisson"] = "poisson"
+    phrase = "Poisson noise at {peak} photons for white"
 
     def __post_init__(self) -> None:
         check(self, "peak", low=0, open_low=True)
-
-    def describe(self) -> str:
-        """See `Noise`."""
-        return f"Poisson noise at {text(self.peak)} photons for white"
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
@@ -94,7 +87,7 @@ class Poisson:
 
 
 @dataclass(frozen=True)
-class PoissonGaussian:
+class PoissonGaussian(WithPhrase):
     """Shot and read noise: ``Poisson(peak * x) / peak + N(0, sigma^2)``; variance x/peak + sigma^2.
 
     References
@@ -107,17 +100,11 @@ class PoissonGaussian:
     sigma: Strength
     clip: bool = False
     kind: Literal["poisson-gaussian"] = "poisson-gaussian"
+    phrase = "Poisson noise at {peak} photons for white and Gaussian noise of sigma {sigma}"
 
     def __post_init__(self) -> None:
         check(self, "peak", low=0, open_low=True)
         check(self, "sigma", low=0)
-
-    def describe(self) -> str:
-        """See `Noise`."""
-        return (
-            f"Poisson noise at {text(self.peak)} photons for white and Gaussian noise of sigma "
-            f"{text(self.sigma)}"
-        )
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
@@ -127,19 +114,16 @@ class PoissonGaussian:
 
 
 @dataclass(frozen=True)
-class SaltPepper:
+class SaltPepper(WithPhrase):
     """Replace a fraction `amount` of the values: by 1 with probability `salt`, otherwise by 0."""
 
     amount: Strength
     salt: float = 0.5
     kind: Literal["salt-pepper"] = "salt-pepper"
+    phrase = "salt and pepper noise in a fraction {amount} of the values"
 
     def __post_init__(self) -> None:
         check(self, "amount", "salt", low=0, high=1)
-
-    def describe(self) -> str:
-        """See `Noise`."""
-        return f"salt and pepper noise in a fraction {text(self.amount)} of the values"
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
@@ -150,19 +134,16 @@ class SaltPepper:
 
 
 @dataclass(frozen=True)
-class Speckle:
+class Speckle(WithPhrase):
     """Multiply by 1 + N(0, sigma^2)."""
 
     sigma: Strength
     clip: bool = False
     kind: Literal["speckle"] = "speckle"
+    phrase = "speckle of sigma {sigma}, proportional to the intensity"
 
     def __post_init__(self) -> None:
         check(self, "sigma", low=0)
-
-    def describe(self) -> str:
-        """See `Noise`."""
-        return f"speckle of sigma {text(self.sigma)}, proportional to the intensity"
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""

@@ -12,7 +12,7 @@ from torch.nn import functional
 from autodenoise.errors import UsageError
 from autodenoise.noise.demosaicing import MARGIN, Bayer, demosaic, mosaic
 from autodenoise.noise.smoothing import blur_valid, gaussian_taps, kernel_radius
-from autodenoise.noise.strength import Strength, check, draw_per_image, luma, text
+from autodenoise.noise.strength import Strength, WithPhrase, check, draw_per_image, luma
 
 __all__ = ["Camera"]
 
@@ -28,7 +28,7 @@ _SCALE = (1 + _TOE) ** _POWER - _LIFT
 
 
 @dataclass(frozen=True)
-class Camera:
+class Camera(WithPhrase):
     """Shot and read noise after a camera's processing.
 
     The tone curve, gamma and white balance are inverted to get linear light. Each pixel of a Bayer
@@ -65,18 +65,15 @@ class Camera:
     chroma: Strength = (0.3, 1.0)
     tone: Strength = (0.4, 1.0)
     kind: Literal["camera"] = "camera"
+    phrase = (
+        "camera noise with a shot noise variance of 10^({log_shot}) at white, "
+        "smoothed over {smoothing} pixels"
+    )
 
     def __post_init__(self) -> None:
         check(self, "log_shot", low=-10, high=0)
         check(self, "smoothing", low=0)
         check(self, "chroma", "tone", low=0, high=1)
-
-    def describe(self) -> str:
-        """See `Noise`."""
-        return (
-            f"camera noise with a shot noise variance of 10^({text(self.log_shot)}) at white, "
-            f"smoothed over {text(self.smoothing)} pixels"
-        )
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`. One channel is the luma of a color camera; three are RGB."""

@@ -13,15 +13,15 @@ from autodenoise.noise.smoothing import (
     gaussian_taps,
     kernel_radius,
     padded_white_noise,
-    unit_variance,
+    smooth,
 )
-from autodenoise.noise.strength import Strength, check, draw, draw_per_image, finish, text
+from autodenoise.noise.strength import Strength, WithPhrase, check, draw, draw_per_image, finish
 
 __all__ = ["CorrelatedGaussian", "Grain"]
 
 
 @dataclass(frozen=True)
-class CorrelatedGaussian:
+class CorrelatedGaussian(WithPhrase):
     """Add N(0, sigma^2) that is correlated between neighboring pixels and, optionally, channels.
 
     Attributes
@@ -40,18 +40,15 @@ class CorrelatedGaussian:
     channel_correlation: Strength = 0.0
     clip: bool = False
     kind: Literal["correlated-gaussian"] = "correlated-gaussian"
+    phrase = (
+        "Gaussian noise of sigma {sigma}, smoothed over {smoothing} pixels, "
+        "with a channel correlation of {channel_correlation}"
+    )
 
     def __post_init__(self) -> None:
         check(self, "sigma", low=0)
         check(self, "smoothing", low=0)
         check(self, "channel_correlation", low=0, high=1)
-
-    def describe(self) -> str:
-        """See `Noise`."""
-        return (
-            f"Gaussian noise of sigma {text(self.sigma)}, smoothed over {text(self.smoothing)} "
-            f"pixels, with a channel correlation of {text(self.channel_correlation)}"
-        )
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
@@ -60,12 +57,11 @@ class CorrelatedGaussian:
         shared = draw_per_image(self.channel_correlation, clean, generator)
         radius = kernel_radius(self.smoothing)
         white = _correlated_white(clean, radius, shared, generator)
-        field = blur_valid(white, unit_variance(gaussian_taps(smoothing, radius)))
-        return finish(field.mul_(sigma).add_(clean), clip=self.clip)
+        return finish(smooth(white, smoothing, radius).mul_(sigma).add_(clean), clip=self.clip)
 
 
 @dataclass(frozen=True)
-class Grain:
+class Grain(WithPhrase):
     """Film grain: band-passed noise, strongest in the mid-tones.
 
     The standard deviation at intensity x is ``amplitude * 4 * x * (1 - x)``: clear and fully
@@ -87,18 +83,15 @@ class Grain:
     channel_correlation: Strength = (0.3, 1.0)
     clip: bool = False
     kind: Literal["grain"] = "grain"
+    phrase = (
+        "film grain of amplitude {amplitude} and size {size} pixels, "
+        "with a channel correlation of {channel_correlation}"
+    )
 
     def __post_init__(self) -> None:
         check(self, "amplitude", low=0)
         check(self, "size", low=0.2)
         check(self, "channel_correlation", low=0, high=1)
-
-    def describe(self) -> str:
-        """See `Noise`."""
-        return (
-            f"film grain of amplitude {text(self.amplitude)} and size {text(self.size)} pixels, "
-            f"with a channel correlation of {text(self.channel_correlation)}"
-        )
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""

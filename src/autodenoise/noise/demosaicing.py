@@ -45,22 +45,11 @@ def mosaic(images: Tensor, bayer: Bayer) -> Tensor:
 
 
 def demosaic(measured: Tensor, bayer: Bayer, correction: Tensor) -> Tensor:
-    """Estimate all three colors of every pixel by linear filters.
+    """Estimate all three colors of every pixel, (B, 3, H, W), by linear filters.
 
-    Parameters
-    ----------
-    measured
-        (B, 1, H + 2 * MARGIN, W + 2 * MARGIN).
-    bayer
-        The pattern of `measured`.
-    correction
-        (B, 1, 1, 1), from 0 (bilinear interpolation) to 1 (corrected by the gradient of the
-        measured color, as in the reference).
-
-    Returns
-    -------
-    Tensor
-        (B, 3, H, W).
+    `measured` is (B, 1, H + 2 * MARGIN, W + 2 * MARGIN). `correction` (B, 1, 1, 1) is from 0,
+    bilinear interpolation, to 1, corrected by the gradient of the measured color as in the
+    reference.
 
     References
     ----------

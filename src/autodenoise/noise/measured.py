@@ -171,10 +171,7 @@ def _filters(
 ) -> NDArray[np.complex128]:
     """Return the filters that turn white noise on a torus into noise with these correlations.
 
-    Returns
-    -------
-    ndarray
-        (height, width // 2 + 1, C, C): at each frequency the square root of the spectrum's matrix.
+    (height, width // 2 + 1, C, C): at each frequency the square root of the spectrum's matrix.
     """
     reach = len(correlation[0]) // 2
     lags = np.arange(-reach, reach + 1)

@@ -12,14 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from autodenoise.errors import UsageError
-from autodenoise.noise.basic import (
-    Gaussian,
-    Poisson,
-    PoissonGaussian,
-    SaltPepper,
-    Speckle,
-    Uniform,
-)
+from autodenoise.noise.basic import Gaussian, Poisson, PoissonGaussian, SaltPepper, Speckle, Uniform
 from autodenoise.noise.camera import Camera
 from autodenoise.noise.correlated import CorrelatedGaussian, Grain
 from autodenoise.noise.jpeg import Jpeg
@@ -29,13 +22,8 @@ from autodenoise.noise.smoothing import Blur
 from autodenoise.noise.strength import Noise, varies
 
 __all__ = [
-    "NOISES",
-    "AnyNoise",
-    "Compose",
-    "Mixture",
-    "MixturePart",
-    "is_fixed_zero_mean",
-    "without_clipping",
+    *("NOISES", "AnyNoise", "Compose", "Mixture", "MixturePart"),
+    *("is_fixed_zero_mean", "without_clipping"),
 ]
 
 

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from autodenoise.noise.smoothing import (
-    blur_valid,
-    gaussian_taps,
-    kernel_radius,
-    padded_white_noise,
-    unit_variance,
-)
+from autodenoise.noise.smoothing import kernel_radius, padded_white_noise, smooth
 from autodenoise.noise.strength import (
     Strength,
+    WithPhrase,
     check,
     draw,
     draw_per_image,
-    text,
     uniform_per_image,
 )
 
@@ -31,7 +26,7 @@ _DUST_SIZE = (0.6, 1.8)
 
 
 @dataclass(frozen=True)
-class Scan:
+class Scan(WithPhrase):
     """Add dust, scratches and banding; dark or light in each image, as on a print or a negative.
 
     Attributes
@@ -48,17 +43,14 @@ class Scan:
     scratches: Strength = 0.0
     banding: Strength = 0.0
     kind: Literal["scan"] = "scan"
+    phrase = (
+        "scan defects: dust on a fraction {dust} of the area, {scratches} scratches, "
+        "banding of amplitude {banding}"
+    )
 
     def __post_init__(self) -> None:
         check(self, "dust", low=0, high=0.5)
         check(self, "scratches", "banding", low=0)
-
-    def describe(self) -> str:
-        """See `Noise`."""
-        return (
-            f"scan defects: dust on a fraction {text(self.dust)} of the area, "
-            f"{text(self.scratches)} scratches, banding of amplitude {text(self.banding)}"
-        )
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
@@ -83,8 +75,7 @@ class Scan:
         low, high = _DUST_SIZE
         size = uniform_per_image(clean, generator).mul_(high - low).add_(low)
         radius = kernel_radius(_DUST_SIZE)
-        taps = unit_variance(gaussian_taps(size, radius))
-        field = blur_valid(padded_white_noise(clean, 1, radius, generator), taps)
+        field = smooth(padded_white_noise(clean, 1, radius, generator), size, radius)
         height: Tensor = torch.special.ndtri(1 - share)
         # A smoother field falls less per pixel; scale it so that every edge is a pixel wide.
         return (field - height).mul_(2 * size).add_(0.5).clamp_(0, 1)
@@ -96,16 +87,15 @@ class Scan:
         x = torch.arange(width, device=clean.device, dtype=clean.dtype)
         covered = torch.zeros_like(clean[:, :1])
         most = self.scratches[1] if isinstance(self.scratches, tuple) else self.scratches
+        uniform = partial(uniform_per_image, clean, generator)
         for number in range(round(most)):
-            place_y, place_x = (
-                uniform_per_image(clean, generator) * side for side in (height, width)
-            )
-            angle = uniform_per_image(clean, generator) * math.pi
+            place_y, place_x = uniform() * height, uniform() * width
+            angle = uniform() * math.pi
             # Half are long and nearly straight scratches, half are short and bent hairs.
-            hair = uniform_per_image(clean, generator) < 0.5
-            length = torch.where(hair, 12.0, 120.0) * (0.5 + uniform_per_image(clean, generator))
-            bend = torch.where(hair, 0.03, 0.001) * (2 * uniform_per_image(clean, generator) - 1)
-            thick = 0.4 + 1.2 * uniform_per_image(clean, generator)
+            hair = uniform() < 0.5
+            length = torch.where(hair, 12.0, 120.0) * (0.5 + uniform())
+            bend = torch.where(hair, 0.03, 0.001) * (2 * uniform() - 1)
+            thick = 0.4 + 1.2 * uniform()
             along = (y - place_y) * angle.sin() + (x - place_x) * angle.cos()
             across = (y - place_y) * angle.cos() - (x - place_x) * angle.sin()
             beside = (across - bend * along.square()).abs()

@@ -8,20 +8,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from autodenoise.noise.strength import Strength, check, draw_per_image, finish, text
+from autodenoise.noise.strength import Strength, WithPhrase, check, draw_per_image, finish
 
 __all__ = [
-    "Blur",
-    "blur_valid",
-    "gaussian_taps",
-    "kernel_radius",
-    "padded_white_noise",
-    "unit_variance",
+    *("Blur", "blur_valid", "gaussian_taps", "kernel_radius", "padded_white_noise", "smooth"),
 ]
 
 
 @dataclass(frozen=True)
-class Blur:
+class Blur(WithPhrase):
     """Gaussian blur, `sigma` in pixels.
 
     Equal to SciPy's ``ndimage.gaussian_filter`` with its defaults: truncated at four sigma, edges
@@ -31,13 +26,10 @@ class Blur:
     sigma: Strength
     clip: bool = False
     kind: Literal["blur"] = "blur"
+    phrase = "Gaussian blur of sigma {sigma} pixels"
 
     def __post_init__(self) -> None:
         check(self, "sigma", low=0)
-
-    def describe(self) -> str:
-        """See `Noise`."""
-        return f"Gaussian blur of sigma {text(self.sigma)} pixels"
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
@@ -74,9 +66,10 @@ def blur_valid(images: Tensor, taps: Tensor) -> Tensor:
     return _correlate(_correlate(images, taps, axis=2), taps, axis=3)
 
 
-def unit_variance(taps: Tensor) -> Tensor:
-    """Scale taps so that white noise keeps its variance when they are applied along both axes."""
-    return taps / taps.square().sum(1, keepdim=True).sqrt()
+def smooth(white: Tensor, sigma: Tensor, radius: int) -> Tensor:
+    """Smooth white noise with a margin of `radius` pixels by Gaussians, keeping its variance."""
+    taps = gaussian_taps(sigma, radius)
+    return blur_valid(white, taps / taps.square().sum(1, keepdim=True).sqrt())
 
 
 def padded_white_noise(

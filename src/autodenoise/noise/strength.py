@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from autodenoise.errors import UsageError
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
 __all__ = [
-    "Noise",
-    "Strength",
-    "check",
-    "draw",
-    "draw_per_image",
-    "finish",
-    "luma",
-    "normal_like",
-    "text",
-    "uniform_like",
-    "uniform_per_image",
-    "varies",
+    *("Noise", "Strength", "WithPhrase", "check", "draw", "draw_per_image", "finish", "luma"),
+    *("normal_like", "text", "uniform_like", "uniform_per_image", "varies"),
 ]
 
 Strength = float | tuple[float, float]
@@ -43,6 +30,16 @@ class Noise(Protocol):
     def describe(self) -> str:
         """Return one English phrase, such as "Gaussian noise of sigma 0.1"."""
         ...
+
+
+class WithPhrase:
+    """Base of corruptions that a phrase describes, with the names of their strengths in braces."""
+
+    phrase: ClassVar[str]
+
+    def describe(self) -> str:
+        """See `Noise`."""
+        return self.phrase.format(**{name: text(one) for name, one in _strengths(self).items()})
 
 
 def check(
@@ -84,10 +81,14 @@ def draw_per_image(strength: Strength, clean: Tensor, generator: torch.Generator
     return drawn.expand(len(clean), 1, 1, 1)
 
 
-def varies(noise: DataclassInstance) -> bool:
+def _strengths(noise: Any) -> dict[str, Strength]:
+    names = [entry.name for entry in dataclasses.fields(noise) if entry.type == "Strength"]
+    return {name: getattr(noise, name) for name in names}
+
+
+def varies(noise: Any) -> bool:
     """Return whether a strength of a corruption is drawn for each image."""
-    strengths = [entry.name for entry in dataclasses.fields(noise) if entry.type == "Strength"]
-    return any(isinstance(getattr(noise, name), tuple) for name in strengths)
+    return any(isinstance(strength, tuple) for strength in _strengths(noise).values())
 
 
 def normal_like(clean: Tensor, generator: torch.Generator) -> Tensor:

@@ -34,17 +34,7 @@ class ChannelRange(NamedTuple):
 def equalize(graph: GraphProto, ranges: Mapping[str, ChannelRange]) -> dict[str, ChannelRange]:
     """Scale weights in place, so that the channels of each feature map have more equal ranges.
 
-    Parameters
-    ----------
-    graph
-        The network.
-    ranges
-        Ranges of values by name. Values without a range are skipped.
-
-    Returns
-    -------
-    dict
-        The new ranges.
+    Values without a range are skipped. Return the new ranges, by the name of the value.
 
     References
     ----------

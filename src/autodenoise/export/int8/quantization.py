@@ -39,24 +39,10 @@ _CLIPPED_SHARE = 3e-4
 def quantize_model(source: Path, target: Path, noisy: Floats, calibration: str) -> None:
     """Write the variant of a model file whose inner convolutions are computed in 8 bits.
 
-    Parameters
-    ----------
-    source
-        A model file in float32, whose network has convolutions without biases.
-    target
-        The ``.onnx`` file, written atomically.
-    noisy
-        Typical images (N, H, W, C), nominally in [0, 1], of a size that the network accepts without
-        padding. The ranges of feature maps are measured on them.
-    calibration
-        Description of `noisy` for the card.
-
-    Raises
-    ------
-    InputError
-        The source cannot be used, is in 8 bits already, or has no suitable convolutions.
-    OutputError
-        The target cannot be written.
+    The ranges of feature maps are measured on typical images (N, H, W, C), nominally in [0, 1], of
+    a size that the network accepts without padding; `calibration` describes them on the card. Raise
+    InputError if the source cannot be used, is in 8 bits already, or has no suitable convolutions;
+    OutputError if the target cannot be written.
     """
     card = Model(source).card
     if card.precision != "float32":

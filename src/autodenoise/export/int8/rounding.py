@@ -24,21 +24,10 @@ def attributes(node: NodeProto) -> dict[str, Any]:
 
 
 def second_moments(node: NodeProto, kernel: Sequence[int], images: Floats) -> Floats:
-    """Return the second moments of the values that a convolution multiplies with its weights.
+    """Return the second moments of what a convolution without groups multiplies with its weights.
 
-    Parameters
-    ----------
-    node
-        A convolution without groups.
-    kernel
-        (height, width) of its weights.
-    images
-        Its input, (B, C, H, W).
-
-    Returns
-    -------
-    Floats
-        Sums of products, (D, D). D runs over channels, rows and columns, in the weights' order.
+    These are sums of products over its input, (B, C, H, W), as (D, D), where D runs over channels,
+    rows and columns in the order of the weights.
     """
     options = attributes(node)
     top, left, bottom, right = options.get("pads", (0, 0, 0, 0))
@@ -51,18 +40,11 @@ def second_moments(node: NodeProto, kernel: Sequence[int], images: Floats) -> Fl
 
 
 def round_adaptively(values: Floats, moments: Floats) -> Floats:
-    """Round each weight to one of its two neighboring integers.
+    """Round each weight of (N, D), for N outputs, to one of its two neighboring integers.
 
     Starting from the nearest integers, one weight after another moves to the neighbor that is
     better given the others, until none moves. So errors of weights with correlated inputs, such as
-    those of neighboring pixels, cancel each other.
-
-    Parameters
-    ----------
-    values
-        (N, D), for N outputs.
-    moments
-        Second moments of the inputs, (D, D).
+    those of neighboring pixels, cancel each other. `moments` are the inputs' second ones, (D, D).
 
     References
     ----------
