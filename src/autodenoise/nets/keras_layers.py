@@ -123,16 +123,12 @@ class MaxPool(nn.MaxPool2d):
         return pooled
 
 
-class ZeroPadding(nn.Module):
+class ZeroPadding(nn.ZeroPad2d):
     """Zero padding."""
 
     def __init__(self, pads: Sequence[int]) -> None:
-        super().__init__()
-        self.pads = tuple(pads)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C, H, W) to (B, C, H', W')."""
-        return _pad(x, self.pads)
+        top, bottom, left, right = pads
+        super().__init__((left, right, top, bottom))
 
 
 class Cropping(nn.Module):

@@ -24,12 +24,8 @@ from autodenoise.nets.layers import (
 )
 
 __all__ = [
-    "BlurAutoencoder",
-    "BottleneckAutoencoder",
-    "ConvAutoencoder",
-    "DeepBottleneckAutoencoder",
-    "DenseAutoencoder",
-    "MaxNormAutoencoder",
+    *("BlurAutoencoder", "BottleneckAutoencoder", "ConvAutoencoder"),
+    *("DeepBottleneckAutoencoder", "DenseAutoencoder", "MaxNormAutoencoder"),
 ]
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from autodenoise.noise.strength import (
+    Corruption,
+    Limit,
     Strength,
-    WithPhrase,
-    check,
     draw,
     finish,
     normal_like,
@@ -23,16 +23,14 @@ __all__ = ["Gaussian", "Poisson", "PoissonGaussian", "SaltPepper", "Speckle", "U
 
 
 @dataclass(frozen=True)
-class Gaussian(WithPhrase):
+class Gaussian(Corruption):
     """Add N(0, sigma^2), independent in every value."""
 
     sigma: Strength
     clip: bool = False
     kind: Literal["gaussian"] = "gaussian"
     phrase = "Gaussian noise of sigma {sigma}"
-
-    def __post_init__(self) -> None:
-        check(self, "sigma", low=0)
+    limits = (Limit("sigma", 0),)
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
@@ -41,16 +39,14 @@ class Gaussian(WithPhrase):
 
 
 @dataclass(frozen=True)
-class Uniform:
+class Uniform(Corruption):
     """Add U[0, amplitude), or U[-amplitude, amplitude) if `symmetric`."""
 
     amplitude: Strength
     symmetric: bool = False
     clip: bool = False
     kind: Literal["uniform"] = "uniform"
-
-    def __post_init__(self) -> None:
-        check(self, "amplitude", low=0)
+    limits = (Limit("amplitude", 0),)
 
     def describe(self) -> str:
         """See `Noise`."""
@@ -67,7 +63,7 @@ class Uniform:
 
 
 @dataclass(frozen=True)
-class Poisson(WithPhrase):
+class Poisson(Corruption):
     """Shot noise: ``Poisson(peak * x) / peak``, where `peak` is the photon count at white.
 
     The variance is ``x / peak``. Negative values count as 0.
@@ -77,9 +73,7 @@ class Poisson(WithPhrase):
     clip: bool = False
     kind: Literal["poisson"] = "poisson"
     phrase = "Poisson noise at {peak} photons for white"
-
-    def __post_init__(self) -> None:
-        check(self, "peak", low=0, open_low=True)
+    limits = (Limit("peak", 0, open_low=True),)
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
@@ -87,7 +81,7 @@ class Poisson(WithPhrase):
 
 
 @dataclass(frozen=True)
-class PoissonGaussian(WithPhrase):
+class PoissonGaussian(Corruption):
     """Shot and read noise: ``Poisson(peak * x) / peak + N(0, sigma^2)``; variance x/peak + sigma^2.
 
     References
@@ -101,10 +95,7 @@ class PoissonGaussian(WithPhrase):
     clip: bool = False
     kind: Literal["poisson-gaussian"] = "poisson-gaussian"
     phrase = "Poisson noise at {peak} photons for white and Gaussian noise of sigma {sigma}"
-
-    def __post_init__(self) -> None:
-        check(self, "peak", low=0, open_low=True)
-        check(self, "sigma", low=0)
+    limits = (Limit("peak", 0, open_low=True), Limit("sigma", 0))
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
@@ -114,16 +105,14 @@ class PoissonGaussian(WithPhrase):
 
 
 @dataclass(frozen=True)
-class SaltPepper(WithPhrase):
+class SaltPepper(Corruption):
     """Replace a fraction `amount` of the values: by 1 with probability `salt`, otherwise by 0."""
 
     amount: Strength
     salt: float = 0.5
     kind: Literal["salt-pepper"] = "salt-pepper"
     phrase = "salt and pepper noise in a fraction {amount} of the values"
-
-    def __post_init__(self) -> None:
-        check(self, "amount", "salt", low=0, high=1)
+    limits = (Limit("amount", 0, 1), Limit("salt", 0, 1))
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
@@ -134,16 +123,14 @@ class SaltPepper(WithPhrase):
 
 
 @dataclass(frozen=True)
-class Speckle(WithPhrase):
+class Speckle(Corruption):
     """Multiply by 1 + N(0, sigma^2)."""
 
     sigma: Strength
     clip: bool = False
     kind: Literal["speckle"] = "speckle"
     phrase = "speckle of sigma {sigma}, proportional to the intensity"
-
-    def __post_init__(self) -> None:
-        check(self, "sigma", low=0)
+    limits = (Limit("sigma", 0),)
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""

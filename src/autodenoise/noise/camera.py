@@ -12,7 +12,7 @@ from torch.nn import functional
 from autodenoise.errors import UsageError
 from autodenoise.noise.demosaicing import MARGIN, Bayer, demosaic, mosaic
 from autodenoise.noise.smoothing import blur_valid, gaussian_taps, kernel_radius
-from autodenoise.noise.strength import Strength, WithPhrase, check, draw_per_image, luma
+from autodenoise.noise.strength import Corruption, Limit, Strength, draw_per_image, luma
 
 __all__ = ["Camera"]
 
@@ -28,7 +28,7 @@ _SCALE = (1 + _TOE) ** _POWER - _LIFT
 
 
 @dataclass(frozen=True)
-class Camera(WithPhrase):
+class Camera(Corruption):
     """Shot and read noise after a camera's processing.
 
     The tone curve, gamma and white balance are inverted to get linear light. Each pixel of a Bayer
@@ -69,11 +69,12 @@ class Camera(WithPhrase):
         "camera noise with a shot noise variance of 10^({log_shot}) at white, "
         "smoothed over {smoothing} pixels"
     )
-
-    def __post_init__(self) -> None:
-        check(self, "log_shot", low=-10, high=0)
-        check(self, "smoothing", low=0)
-        check(self, "chroma", "tone", low=0, high=1)
+    limits = (
+        Limit("log_shot", -10, 0),
+        Limit("smoothing", 0),
+        Limit("chroma", 0, 1),
+        Limit("tone", 0, 1),
+    )
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`. One channel is the luma of a color camera; three are RGB."""

@@ -15,13 +15,13 @@ from autodenoise.noise.smoothing import (
     padded_white_noise,
     smooth,
 )
-from autodenoise.noise.strength import Strength, WithPhrase, check, draw, draw_per_image, finish
+from autodenoise.noise.strength import Corruption, Limit, Strength, draw, draw_per_image, finish
 
 __all__ = ["CorrelatedGaussian", "Grain"]
 
 
 @dataclass(frozen=True)
-class CorrelatedGaussian(WithPhrase):
+class CorrelatedGaussian(Corruption):
     """Add N(0, sigma^2) that is correlated between neighboring pixels and, optionally, channels.
 
     Attributes
@@ -44,11 +44,7 @@ class CorrelatedGaussian(WithPhrase):
         "Gaussian noise of sigma {sigma}, smoothed over {smoothing} pixels, "
         "with a channel correlation of {channel_correlation}"
     )
-
-    def __post_init__(self) -> None:
-        check(self, "sigma", low=0)
-        check(self, "smoothing", low=0)
-        check(self, "channel_correlation", low=0, high=1)
+    limits = (Limit("sigma", 0), Limit("smoothing", 0), Limit("channel_correlation", 0, 1))
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""
@@ -61,7 +57,7 @@ class CorrelatedGaussian(WithPhrase):
 
 
 @dataclass(frozen=True)
-class Grain(WithPhrase):
+class Grain(Corruption):
     """Film grain: band-passed noise, strongest in the mid-tones.
 
     The standard deviation at intensity x is ``amplitude * 4 * x * (1 - x)``: clear and fully
@@ -87,11 +83,7 @@ class Grain(WithPhrase):
         "film grain of amplitude {amplitude} and size {size} pixels, "
         "with a channel correlation of {channel_correlation}"
     )
-
-    def __post_init__(self) -> None:
-        check(self, "amplitude", low=0)
-        check(self, "size", low=0.2)
-        check(self, "channel_correlation", low=0, high=1)
+    limits = (Limit("amplitude", 0), Limit("size", 0.2), Limit("channel_correlation", 0, 1))
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""

@@ -31,11 +31,6 @@ class Bayer(NamedTuple):
         columns = torch.arange(width, device=device).view(1, 1, 1, -1) + first[1]
         return cls(rows % 2 == 0, columns % 2 == 0)
 
-    def inside(self, margin: int) -> Bayer:
-        """Return the pattern without `margin` pixels on every side."""
-        cut = slice(margin, -margin)
-        return Bayer(self.red_rows[:, :, cut], self.red_columns[..., cut])
-
 
 def mosaic(images: Tensor, bayer: Bayer) -> Tensor:
     """Select the color that each pixel measures: (B, 3, H, W) to (B, 1, H, W)."""
@@ -73,7 +68,8 @@ def demosaic(measured: Tensor, bayer: Bayer, correction: Tensor) -> Tensor:
     along = beside / 2 + (common - far_beside + far_above / 2) * correction / 8
     across = above / 2 + (common - far_above + far_beside / 2) * correction / 8
     diagonal = corners / 4 + 1.5 * gradient
-    rows, columns = bayer.inside(MARGIN)
+    inside = slice(MARGIN, -MARGIN)
+    rows, columns = bayer.red_rows[:, :, inside], bayer.red_columns[..., inside]
     red = torch.where(
         rows, torch.where(columns, center, along), torch.where(columns, across, diagonal)
     )

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from autodenoise.errors import UsageError
-from autodenoise.noise.strength import Strength, WithPhrase, check, draw_per_image
+from autodenoise.noise.strength import Corruption, Limit, Strength, draw_per_image
 
 __all__ = ["Jpeg"]
 
@@ -39,7 +39,7 @@ _TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 
 
 @dataclass(frozen=True)
-class Jpeg(WithPhrase):
+class Jpeg(Corruption):
     """Baseline JPEG: block DCT, libjpeg's tables at `quality`, 8-bit rounding.
 
     Entropy coding is lossless and omitted, so a whole batch is processed at once on any device.
@@ -60,9 +60,7 @@ class Jpeg(WithPhrase):
     aligned: bool = True
     kind: Literal["jpeg"] = "jpeg"
     phrase = "JPEG compression at quality {quality}"
-
-    def __post_init__(self) -> None:
-        check(self, "quality", low=1, high=100)
+    limits = (Limit("quality", 1, 100),)
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`. One channel is stored as gray, three as RGB."""

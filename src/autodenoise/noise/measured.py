@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autodenoise.errors import UsageError
-from autodenoise.noise.strength import Strength, check, draw, finish, luma, normal_like, text
+from autodenoise.noise.strength import Limit, Strength, draw, finish, luma, normal_like, text
 
 __all__ = ["LagMap", "Measured"]
 
@@ -62,7 +62,7 @@ class Measured:
     kind: Literal["measured"] = "measured"
 
     def __post_init__(self) -> None:
-        check(self, "scale", low=0)
+        Limit("scale", 0).check(self)
         finite = all(map(math.isfinite, self.means))
         if not (self.means and finite and all(a < b for a, b in itertools.pairwise(self.means))):
             raise UsageError(f"measured noise: means are {self.means}; expected increasing numbers")

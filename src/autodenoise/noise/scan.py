@@ -12,9 +12,9 @@ from torch import Tensor
 
 from autodenoise.noise.smoothing import kernel_radius, padded_white_noise, smooth
 from autodenoise.noise.strength import (
+    Corruption,
+    Limit,
     Strength,
-    WithPhrase,
-    check,
     draw,
     draw_per_image,
     uniform_per_image,
@@ -26,7 +26,7 @@ _DUST_SIZE = (0.6, 1.8)
 
 
 @dataclass(frozen=True)
-class Scan(WithPhrase):
+class Scan(Corruption):
     """Add dust, scratches and banding; dark or light in each image, as on a print or a negative.
 
     Attributes
@@ -47,10 +47,7 @@ class Scan(WithPhrase):
         "scan defects: dust on a fraction {dust} of the area, {scratches} scratches, "
         "banding of amplitude {banding}"
     )
-
-    def __post_init__(self) -> None:
-        check(self, "dust", low=0, high=0.5)
-        check(self, "scratches", "banding", low=0)
+    limits = (Limit("dust", 0, 0.5), Limit("scratches", 0), Limit("banding", 0))
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""

@@ -8,15 +8,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from autodenoise.noise.strength import Strength, WithPhrase, check, draw_per_image, finish
+from autodenoise.noise.strength import Corruption, Limit, Strength, draw_per_image, finish
 
-__all__ = [
-    *("Blur", "blur_valid", "gaussian_taps", "kernel_radius", "padded_white_noise", "smooth"),
-]
+__all__ = ["Blur", "blur_valid", "gaussian_taps", "kernel_radius", "padded_white_noise", "smooth"]
 
 
 @dataclass(frozen=True)
-class Blur(WithPhrase):
+class Blur(Corruption):
     """Gaussian blur, `sigma` in pixels.
 
     Equal to SciPy's ``ndimage.gaussian_filter`` with its defaults: truncated at four sigma, edges
@@ -27,9 +25,7 @@ class Blur(WithPhrase):
     clip: bool = False
     kind: Literal["blur"] = "blur"
     phrase = "Gaussian blur of sigma {sigma} pixels"
-
-    def __post_init__(self) -> None:
-        check(self, "sigma", low=0)
+    limits = (Limit("sigma", 0),)
 
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from autodenoise.errors import UsageError
 
 __all__ = [
-    *("Noise", "Strength", "WithPhrase", "check", "draw", "draw_per_image", "finish", "luma"),
+    *("Corruption", "Limit", "Noise", "Strength", "draw", "draw_per_image", "finish", "luma"),
     *("normal_like", "text", "uniform_like", "uniform_per_image", "varies"),
 ]
 
@@ -32,21 +32,17 @@ class Noise(Protocol):
         ...
 
 
-class WithPhrase:
-    """Base of corruptions that a phrase describes, with the names of their strengths in braces."""
+class Limit(NamedTuple):
+    """The range [low, high] of a strength; without `low` itself if `open_low`."""
 
-    phrase: ClassVar[str]
+    name: str
+    low: float
+    high: float = math.inf
+    open_low: bool = False
 
-    def describe(self) -> str:
-        """See `Noise`."""
-        return self.phrase.format(**{name: text(one) for name, one in _strengths(self).items()})
-
-
-def check(
-    noise: Any, *names: str, low: float, high: float = math.inf, open_low: bool = False
-) -> None:
-    """Raise UsageError if a strength is outside [low, high], or a pair that is not (low, high)."""
-    for name in names:
+    def check(self, noise: Any) -> None:
+        """Raise UsageError if the strength is outside, or a pair that is not (low, high)."""
+        name, low, high, open_low = self
         strength = getattr(noise, name)
         ends = strength if isinstance(strength, tuple) else (strength,)
         inside = all(low <= end <= high and math.isfinite(end) for end in ends)
@@ -57,6 +53,21 @@ def check(
                 f"{noise.kind} noise: {name} is {strength!r}; expected a number {least}{most}, "
                 "or a pair (low, high) of such numbers"
             )
+
+
+class Corruption:
+    """Base of corruptions with a table of limits; `phrase` has their strengths in braces."""
+
+    limits: ClassVar[tuple[Limit, ...]]
+    phrase: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for limit in self.limits:
+            limit.check(self)
+
+    def describe(self) -> str:
+        """See `Noise`."""
+        return self.phrase.format(**{name: text(one) for name, one in _strengths(self).items()})
 
 
 def text(strength: Strength) -> str:
