@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -122,15 +122,15 @@ def train(
             own_data = OwnData(given[0], source, targets, noise=noise or "", start=start or "")
         console = Console(quiet=not world.is_main)
         with Downloads(console) as downloads, TrainingProgress(console) as progress:
-            shared: dict[str, Any] = {
-                "device": device,
-                "tensorboard": tensorboard,
-                "report": progress,
-                "on_bytes": downloads,
-                "world": world,
-            }
             if resume is not None:
-                run = runs.resume(resume, **shared)
+                run = runs.resume(
+                    resume,
+                    device=device,
+                    tensorboard=tensorboard,
+                    report=progress,
+                    on_bytes=downloads,
+                    world=world,
+                )
             else:
                 if start is not None and own_data is None:
                     # TOML does not allow the surrogate pairs that JSON writes by default.
@@ -143,7 +143,11 @@ def train(
                     epochs=epochs,
                     minutes=minutes,
                     seed=seed,
-                    **shared,
+                    device=device,
+                    tensorboard=tensorboard,
+                    report=progress,
+                    on_bytes=downloads,
+                    world=world,
                 )
         if not world.is_main:
             return
