@@ -19,7 +19,7 @@ from tests.helpers.synthetic_images import noisy_and_clean
 
 @pytest.mark.parametrize("batch", [1, 700, 1 << 18])
 @pytest.mark.parametrize("shape", [(60, 47, 3), (47, 60, 1), (11, 200, 3), (64, 11, 1)])
-def test_numbers_are_those_of_scikit_image_however_it_is_cut_in_strips(
+def test_scores_equal_scikit_image_for_any_strips(
     shape: tuple[int, int, int], batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(change, "_BATCH", batch)
@@ -45,7 +45,7 @@ def test_numbers_are_those_of_scikit_image_however_it_is_cut_in_strips(
 
 @pytest.mark.parametrize("batch", [10_000, 1 << 18])
 @pytest.mark.parametrize("sigma", [2, 10, 40])
-def test_noise_is_what_was_added_and_what_scikit_image_estimates(
+def test_noise_equals_the_added_noise_and_scikit_image(
     sigma: float, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(change, "_BATCH", batch)
@@ -59,7 +59,7 @@ def test_noise_is_what_was_added_and_what_scikit_image_estimates(
     assert found.noise_after < 0.1
 
 
-def test_strips_take_each_coefficient_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strips_count_each_coefficient_once(monkeypatch: pytest.MonkeyPatch) -> None:
     noisy, clean = noisy_and_clean((61, 45, 3), 20)
     whole = measure(Pair(noisy, clean))
     for rows in (1, 3, 20):
@@ -68,7 +68,7 @@ def test_strips_take_each_coefficient_once(monkeypatch: pytest.MonkeyPatch) -> N
         assert (found.noise_before, found.noise_after) == (whole.noise_before, whole.noise_after)
 
 
-def test_painted_areas_tell_nothing_about_noise() -> None:
+def test_painted_areas_are_ignored_for_noise() -> None:
     noisy, _ = noisy_and_clean((120, 160, 1), 10)
     noisy[:, :120] = 255
     found = measure(Pair(noisy, np.full_like(noisy, 255)))
@@ -76,7 +76,7 @@ def test_painted_areas_tell_nothing_about_noise() -> None:
     assert found.noise_after == 0
 
 
-def test_equal_pictures_of_any_depth_have_not_changed() -> None:
+def test_equal_images_of_any_depth_have_no_change() -> None:
     shallow = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
     for other in (shallow, shallow * np.uint16(257), shallow.astype(np.float64) / 255):
         found = measure(Pair(shallow, other))
@@ -86,7 +86,7 @@ def test_equal_pictures_of_any_depth_have_not_changed() -> None:
         assert found.largest_change < 1e-4
 
 
-def test_one_pixel_that_changed() -> None:
+def test_one_changed_pixel() -> None:
     before = np.full((20, 30, 3), 100, np.uint8)
     after = before.copy()
     after[4, 5, 1] = 130
@@ -98,7 +98,7 @@ def test_one_pixel_that_changed() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 500), (500, 3), (10, 12)])
-def test_what_a_small_picture_cannot_tell_is_left_open(height: int, width: int) -> None:
+def test_small_images_have_no_ssim_or_noise(height: int, width: int) -> None:
     before, after = noisy_and_clean((height, width, 1), 30)
     found = measure(Pair(before, after))
     assert found.ssim is None
@@ -106,7 +106,7 @@ def test_what_a_small_picture_cannot_tell_is_left_open(height: int, width: int) 
     assert (found.noise_before is None) == (min(height, width) < 4)
 
 
-def test_grey_is_compared_with_colours() -> None:
+def test_gray_is_compared_with_color() -> None:
     grey = np.full((5, 5, 1), 80, np.uint8)
     red = np.concatenate([grey + np.uint8(30), grey, grey], axis=2)
     found = measure(Pair(grey, red))
@@ -114,7 +114,7 @@ def test_grey_is_compared_with_colours() -> None:
     assert found.changed == 1
 
 
-def test_nobody_sees_what_changed_where_all_is_transparent() -> None:
+def test_changes_under_full_transparency_are_ignored() -> None:
     before = np.random.default_rng(0).integers(0, 256, (12, 12, 4), np.uint8)
     before[..., 3] = 255
     before[:6, :, 3] = 0
@@ -132,7 +132,7 @@ def test_nobody_sees_what_changed_where_all_is_transparent() -> None:
     np.testing.assert_allclose(image.ravel(), [0.5, 0, 0.6], atol=1e-6)
 
 
-def test_samples_of_another_range() -> None:
+def test_samples_of_other_ranges() -> None:
     before = np.full((4, 4, 1), 1000, np.uint16)
     after = before + np.uint16(400)
     scale = IntensityRange(0, 4000)
@@ -156,14 +156,14 @@ def test_samples_of_another_range() -> None:
     assert measure(noisy).brightness_shift == pytest.approx(25.5)
 
 
-def test_what_cannot_be_compared_is_said() -> None:
+def test_incompatible_images_are_refused() -> None:
     with pytest.raises(InputError, match="before has 40x30 pixels, after 30x40"):
         Pair(np.zeros((30, 40, 1), np.uint8), np.zeros((40, 30, 1), np.uint8))
     with pytest.raises(InputError, match="the image after has 5 channels"):
         Pair(np.zeros((3, 4, 1), np.uint8), np.zeros((3, 4, 5), np.uint8))
 
 
-def test_huge_files_are_refused_before_they_are_read(
+def test_huge_files_are_refused_before_reading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large = tmp_path / "large.png"
@@ -178,7 +178,7 @@ def test_huge_files_are_refused_before_they_are_read(
         Pair.read(large, large)
 
 
-def test_a_further_channel_is_no_transparency(tmp_path: Path) -> None:
+def test_extra_channel_is_not_transparency(tmp_path: Path) -> None:
     shots = np.random.default_rng(0).integers(0, 256, (2, 20, 30, 4), np.uint8)
     for name, shot in zip("ab", shots, strict=True):
         path = tmp_path / f"{name}.tif"

@@ -67,7 +67,7 @@ def test_images_too_small_for_ssim_have_none() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
-def test_the_same_figure_gives_the_same_bytes(tmp_path: Path, suffix: str) -> None:
+def test_equal_figures_are_saved_as_equal_bytes(tmp_path: Path, suffix: str) -> None:
     clean, noisy = images(4)
     for name in ("a", "b"):
         figure = image_grid.image_rows({"clean": clean, "noisy": noisy}, "Four")
@@ -80,7 +80,7 @@ def test_any_number_of_channels_can_be_drawn(channels: int) -> None:
     image_grid.image_rows({"a": np.zeros((2, 8, 9, channels), np.float32)}, "")
 
 
-def test_a_row_shows_its_pixels(tmp_path: Path) -> None:
+def test_row_shows_its_pixels(tmp_path: Path) -> None:
     black, white = np.zeros((2, 8, 8, 1), np.float32), np.ones((2, 8, 8, 3), np.float32)
     figures.save(image_grid.image_rows({"b": black}, ""), tmp_path / "b.png")
     figures.save(image_grid.image_rows({"w": white}, ""), tmp_path / "w.png")
@@ -93,7 +93,7 @@ def cells(figure: Figure) -> list[NDArray[np.float32]]:
     return [np.asarray(axes.images[0].get_array()) for axes in figure.axes]
 
 
-def test_rows_hold_their_images_in_order() -> None:
+def test_rows_show_their_images_in_order() -> None:
     clean, noisy = images(3)
     figure = image_grid.image_rows({"clean": clean, "noisy": noisy}, "", headings=["a", "b", "c"])
     for cell, image in zip(cells(figure), [*clean, *noisy.clip(0, 1)], strict=True):
@@ -102,7 +102,7 @@ def test_rows_hold_their_images_in_order() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_groups_hold_their_images_beside_each_other(count: int) -> None:
+def test_groups_show_their_images_side_by_side(count: int) -> None:
     clean, noisy = images(count)
     names = [f"class {n}" for n in range(count)]
     groups = np.stack([noisy, clean], 1)
@@ -118,7 +118,7 @@ def test_groups_hold_their_images_beside_each_other(count: int) -> None:
 
 
 @pytest.mark.parametrize("wide", [False, True])
-def test_no_text_of_a_figure_overlaps_another_or_an_image(wide: bool) -> None:
+def test_texts_do_not_overlap(wide: bool) -> None:
     clean, _ = images(6)
     if wide:
         clean = np.concatenate([clean, clean], 2)
@@ -141,7 +141,7 @@ def test_no_text_of_a_figure_overlaps_another_or_an_image(wide: bool) -> None:
             assert not any(box.overlaps(other) for other in boxes[:index])
 
 
-def test_curves_are_the_losses_and_what_was_printed() -> None:
+def test_curves_show_losses_and_reported_values() -> None:
     curve = LossCurve("denoise", "bce", [3.0, 2.0], [2.5, 1.5], {2: 1.6, 84: 0.1})
     figure = draw_loss_curves([curve, curve], "Two phases")
     assert len(figure.axes) == 2
@@ -155,7 +155,7 @@ def test_curves_are_the_losses_and_what_was_printed() -> None:
     assert high > 3
 
 
-def test_a_name_is_drawn_as_it_is(tmp_path: Path) -> None:
+def test_names_are_drawn_without_markup(tmp_path: Path) -> None:
     clean, _ = images(1)
     name = r"$\nosuchcommand$"
     figure = image_grid.image_rows({name: clean}, name, headings=[name])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from autodenoise import runtime
     from autodenoise.errors import AutodenoiseError
 
-__all__ = ["Heard", "content", "picture"]
+__all__ = ["RecordingProgress", "content", "picture"]
 
 _RANDOM = np.random.default_rng(0)
 
@@ -36,7 +36,7 @@ def content(folder: Path) -> dict[str, bytes]:
     }
 
 
-class Heard:
+class RecordingProgress:
     """A report that writes down what it hears."""
 
     def __init__(self) -> None:

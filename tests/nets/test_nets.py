@@ -60,7 +60,7 @@ def test_every_network_trains_in_bfloat16(name: str) -> None:
         ("deep-bottleneck", (4, 2, 2)),
     ],
 )
-def test_the_code_has_the_tutorials_shape(name: str, shape: tuple[int, ...]) -> None:
+def test_code_has_the_shape_of_the_tutorial(name: str, shape: tuple[int, ...]) -> None:
     assert network(name).encoder(torch.zeros(2, 1, 28, 28)).shape == (2, *shape)
 
 
@@ -117,13 +117,13 @@ def test_pixels_beyond_the_halo_do_not_change_the_residual_unet_output(
 @pytest.mark.parametrize(
     ("preset", "millions"), [("fast", 0.42), ("balanced", 1.92), ("best", 5.9)]
 )
-def test_the_residual_unets_have_the_published_sizes(preset: str, millions: float) -> None:
+def test_residual_unets_have_the_documented_sizes(preset: str, millions: float) -> None:
     whole = network("unet", channels=3, preset=preset)
     assert nets.parameter_count(whole) / 1e6 == pytest.approx(millions, abs=0.03)
     assert all("bias" not in name for name, _ in whole.named_parameters())
 
 
-def test_the_residual_unet_scales_with_the_image_and_starts_near_it() -> None:
+def test_residual_unet_is_homogeneous_and_starts_near_the_identity() -> None:
     whole = network("unet")
     image = torch.rand(1, 1, 32, 40)
     torch.testing.assert_close(whole(3 * image), 3 * whole(image))
@@ -135,9 +135,7 @@ def test_the_residual_unet_scales_with_the_image_and_starts_near_it() -> None:
     ("size", "most"), [("fast", 25_000), ("balanced", 105_000), ("best", 350_000)]
 )
 @pytest.mark.parametrize("images", ["color", "gray"])
-def test_the_photo_networks_stay_within_their_multiply_adds_a_pixel(
-    size: str, most: int, images: str
-) -> None:
+def test_photo_networks_stay_within_their_multiply_adds(size: str, most: int, images: str) -> None:
     summary = runs.describe(f"photo-{size}-{images}").summary
     assert 0.9 * most < summary.multiply_adds / math.prod(summary.layers[0].shape[1:]) <= most
 
@@ -170,7 +168,7 @@ def test_max_norm_scales_long_columns_only() -> None:
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_the_fast_transposed_convolution_equals_torchs(stride: Literal[1, 2]) -> None:
+def test_fast_transposed_convolution_equals_torch(stride: Literal[1, 2]) -> None:
     layer = ConvTranspose(5, 4, stride=stride)
     results = []
     for training in (True, False):

@@ -13,7 +13,7 @@ def draw(seed: int = 0) -> torch.Generator:
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.4, 0.8, 1.3])
-def test_correlation_is_that_of_scipys_kernel(smoothing: float) -> None:
+def test_correlation_equals_scipys_kernel(smoothing: float) -> None:
     noise = CorrelatedGaussian(0.1, smoothing)(torch.zeros(60, 1, 80, 80), draw(1)).double()
     assert float(noise.std()) == pytest.approx(0.1, rel=0.02)
     point = np.zeros(31)
@@ -29,20 +29,20 @@ def test_correlation_is_that_of_scipys_kernel(smoothing: float) -> None:
             assert correlation == pytest.approx(expected[lag] / expected[0], abs=0.02)
 
 
-def test_the_border_is_as_noisy_as_the_rest() -> None:
+def test_noise_is_equal_at_the_border() -> None:
     noise = CorrelatedGaussian(0.1, 1.3)(torch.zeros(4000, 1, 8, 8), draw(2)).double()
     assert torch.allclose(noise.std(0), torch.tensor(0.1).double(), rtol=0.06)
 
 
 @pytest.mark.parametrize("wanted", [0.0, 0.5, 1.0])
-def test_channels_correlate_as_asked(wanted: float) -> None:
+def test_channel_correlation(wanted: float) -> None:
     noise = CorrelatedGaussian(0.1, 0.8, wanted)(torch.zeros(40, 3, 60, 60), draw(3))
     found = np.corrcoef(noise.transpose(0, 1).flatten(1).numpy())
     expected = np.full((3, 3), wanted) + (1 - wanted) * np.eye(3)
     np.testing.assert_allclose(found, expected, atol=0.02)
 
 
-def test_grain_is_a_band_and_follows_the_brightness() -> None:
+def test_grain_is_band_limited_and_depends_on_intensity() -> None:
     deviations = []
     for level in (0.0, 0.1, 0.5, 1.0):
         noise = Grain(0.05, 0.8)(torch.full((40, 1, 64, 64), level), draw(4)) - level

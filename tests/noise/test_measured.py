@@ -55,7 +55,7 @@ def test_variance_is_interpolated_between_means(level: float) -> None:
     assert float(drawn.square().mean()) == pytest.approx(expected, rel=0.02)
 
 
-def test_two_means_make_shot_and_read_noise_exactly() -> None:
+def test_two_means_define_shot_and_read_noise_exactly() -> None:
     gain, read = 0.01, 0.02
     noise = Measured((0.0, 1.0), ((read, (gain + read**2) ** 0.5),), (WHITE,))
     for level in (0.0, 0.2, 0.7):
@@ -101,14 +101,14 @@ def test_correlations_hold_up_to_the_borders(
     assert np.abs(found - expected).max() < 6 * np.sqrt(2 / count)
 
 
-def test_independent_values_are_drawn_as_cheaply_as_gaussian_noise() -> None:
+def test_independent_noise_equals_gaussian_noise() -> None:
     noise = Measured((0.0,), ((0.1,),), (WHITE,))
     clean = gray(0.5, (2, 3, 20, 20))
     drawn = (noise(clean, draw(3)) - clean) / 0.1
     torch.testing.assert_close(drawn, torch.empty_like(clean).normal_(generator=draw(3)))
 
 
-def test_a_range_of_scales_is_drawn_for_each_image() -> None:
+def test_range_of_scales_is_drawn_for_each_image() -> None:
     noise = Measured((0.0,), ((0.1,),), (WHITE,), scale=(0.5, 2.0))
     strengths = (noise(gray(0.5, (300, 1, 40, 40)), draw()) - 0.5).flatten(1).std(1)
     assert 0.045 < float(strengths.min()) < 0.06
@@ -125,7 +125,7 @@ def test_clips_if_clip_is_set() -> None:
     assert torch.equal(clipped, free.clamp(0, 1))
 
 
-def test_a_grey_image_gets_the_luma_of_three_channels() -> None:
+def test_gray_image_gets_the_luma_of_three_channels() -> None:
     luma, sigmas = np.array([0.299, 0.587, 0.114]), np.array([0.1, 0.05, 0.2])
     alike = np.array([[1, 0.6, 0.3], [0.6, 1, 0.2], [0.3, 0.2, 1]])
     maps = tuple(((float(alike[pair]),),) for pair in zip(*np.triu_indices(3), strict=True))
@@ -135,7 +135,7 @@ def test_a_grey_image_gets_the_luma_of_three_channels() -> None:
     assert float(drawn.var()) == pytest.approx(expected, rel=0.02)
 
 
-def test_one_channel_serves_many_each_by_itself() -> None:
+def test_noise_of_one_channel_is_drawn_for_each_channel() -> None:
     lags = as_map(np.array([[0.0, 0.2, 0.0], [0.3, 1.0, 0.3], [0.0, 0.2, 0.0]]))
     drawn = Measured((0.0,), ((0.1,),), (lags,))(gray(0.5, (20, 3, 60, 60)), draw()) - 0.5
     found = np.corrcoef(drawn.transpose(0, 1).flatten(1).numpy())

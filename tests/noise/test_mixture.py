@@ -30,13 +30,13 @@ def test_parts_are_drawn_by_weight() -> None:
         assert float(found.double().mean()) == pytest.approx(share, abs=0.04)
 
 
-def test_a_part_is_a_chain() -> None:
+def test_noises_of_a_part_are_applied_in_order() -> None:
     mixture = Mixture((MixturePart(1.0, (SaltPepper(1.0), Uniform(0.1))),))
     noisy = mixture(torch.full((10, 1, 8, 8), 0.5), draw(2))
     assert (((noisy >= 0) & (noisy < 0.1)) | ((noisy >= 1) & (noisy < 1.1))).all()
 
 
-def test_a_mixture_in_a_mixture() -> None:
+def test_mixture_inside_a_mixture() -> None:
     inner = Mixture((MixturePart(1.0), MixturePart(1.0, (Uniform(0.1),))))
     noisy = Mixture((MixturePart(1.0, (SaltPepper(1.0, salt=1.0), inner)),))(
         torch.zeros(1000, 1, 4, 4), draw(3)

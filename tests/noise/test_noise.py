@@ -73,7 +73,7 @@ def gray(value: float, shape: tuple[int, ...] = (8, 1, 200, 200)) -> torch.Tenso
     return torch.full(shape, value)
 
 
-def test_every_kind_has_an_example_here() -> None:
+def test_every_kind_has_an_example() -> None:
     seen = {getattr(noise, "kind", "compose") for noise in EXAMPLES}
     assert seen == {*NOISES, "compose"}
 
@@ -125,7 +125,7 @@ def test_noise_of_an_image_does_not_depend_on_other_images(noise: Noise) -> None
 
 
 @pytest.mark.parametrize("noise", EXAMPLES, ids=str)
-def test_memory_layout_does_not_change_what_is_drawn_for_one_channel(noise: Noise) -> None:
+def test_memory_layout_does_not_change_the_noise_of_one_channel(noise: Noise) -> None:
     clean = torch.rand(4, 1, 16, 16, generator=draw(3))
     plain = noise(clean, draw(1))
     last = noise(clean.contiguous(memory_format=torch.channels_last), draw(1))
@@ -179,7 +179,7 @@ def test_clips_only_if_clip_is_set(make: Callable[[bool], Noise]) -> None:
     assert torch.equal(clipped, free.clamp(0, 1))
 
 
-def test_a_range_gives_each_image_its_own_strength() -> None:
+def test_range_is_drawn_for_each_image() -> None:
     noisy = Gaussian((0.1, 0.5))(gray(0.0, (400, 1, 40, 40)), draw())
     strengths = noisy.flatten(1).std(1).double()
     assert 0.09 < float(strengths.min()) < 0.12
@@ -187,7 +187,7 @@ def test_a_range_gives_each_image_its_own_strength() -> None:
     assert float(strengths.mean()) == pytest.approx(0.3, abs=5 * 0.4 / (12 * 400) ** 0.5)
 
 
-def test_salt_and_pepper_replaces_the_right_share() -> None:
+def test_salt_and_pepper_replaces_the_given_fraction() -> None:
     noisy = SaltPepper(0.1, salt=0.75)(gray(0.5), draw())
     count = noisy.numel()
     assert float((noisy == 1).sum()) / count == pytest.approx(0.075, abs=0.003)
@@ -220,7 +220,7 @@ def test_blur_of_a_range_equals_scipy_image_by_image() -> None:
 
 @pytest.mark.parametrize("quality", [10, 49, 50, 75, 95])
 @pytest.mark.parametrize("mode", ["gray", "color", "subsampled"])
-def test_jpeg_is_near_libjpegs(quality: int, mode: str) -> None:
+def test_jpeg_is_close_to_libjpeg(quality: int, mode: str) -> None:
     image = astronaut()[100:228, 150:278]
     if mode == "gray":
         image = image[..., 1]
@@ -263,7 +263,7 @@ def test_strengths_out_of_range_raise(make: Callable[[], Noise]) -> None:
         make()
 
 
-def test_unaligned_jpeg_has_its_blocks_elsewhere() -> None:
+def test_unaligned_jpeg_shifts_the_blocks() -> None:
     clean = torch.rand(1, 3, 64, 64, generator=draw(3))
     places = set()
     for seed in range(6):

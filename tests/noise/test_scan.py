@@ -20,7 +20,7 @@ def test_scan_without_defects_is_unchanged() -> None:
     assert torch.equal(Scan()(clean, draw(2)), clean)
 
 
-def test_dust_covers_its_share_in_specks() -> None:
+def test_dust_covers_the_given_fraction() -> None:
     covered = (Scan(dust=0.004)(gray(), draw(3)) - 0.5).abs() > 0.1
     assert float(covered.double().mean()) == pytest.approx(0.004, rel=0.25)
     for image in covered:

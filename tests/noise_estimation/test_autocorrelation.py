@@ -88,7 +88,7 @@ def test_shots(kind: str, direction: Direction) -> None:
     assert judged(of_shots(first, clean)) == (direction, True)
 
 
-def test_the_map_is_the_autocorrelation() -> None:
+def test_map_equals_the_autocorrelation() -> None:
     noise = along_rows((3, 40, 50, 1), 0.5)
     found = of_shots(noise, np.zeros_like(noise))
     assert found is not None
@@ -107,7 +107,7 @@ def test_the_map_is_the_autocorrelation() -> None:
     assert (found.down, found.across) == (0, 1)
 
 
-def test_texture_is_not_taken_for_noise_with_certainty() -> None:
+def test_texture_makes_the_result_uncertain() -> None:
     # Squares of texture of all strengths, everywhere, and faint white noise.
     random = np.random.default_rng(0)
     grain = gaussian_filter(random.standard_normal((1, 256, 256, 1)), (0, 1, 1, 0))
@@ -120,7 +120,7 @@ def test_texture_is_not_taken_for_noise_with_certainty() -> None:
     assert found.description.endswith("unless that is image texture")
 
 
-def test_what_was_taken_out_may_differ_from_pixel_to_pixel_but_not_be_alike() -> None:
+def test_correlated_residual_is_detected() -> None:
     clean = smooth_scenes(4, 96)
     noisy = clean + 0.1 * white(clean.shape)
     averaged = gaussian_filter(noisy, (0, 0.5, 0.5, 0))
@@ -135,7 +135,7 @@ def test_what_was_taken_out_may_differ_from_pixel_to_pixel_but_not_be_alike() ->
     assert found.correlation > 0.1
 
 
-def test_too_little_to_tell() -> None:
+def test_too_few_patches_return_none() -> None:
     assert of_flat_areas(white((5, 28, 28, 1))) is None
     assert of_flat_areas(np.zeros((2, 64, 64, 1), np.float32)) is None
     same = white((2, 16, 16, 1))

@@ -76,7 +76,7 @@ NOISES: dict[str, Callable[[Images], Images]] = {
 
 @pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("name", DENOISERS)
-def test_the_error_is_told_without_the_clean_images(name: str, noise: str) -> None:
+def test_error_is_estimated_without_clean_images(name: str, noise: str) -> None:
     clean = smooth_scenes()
     noisy = NOISES[noise](clean)
     denoiser = DENOISERS[name]
@@ -86,7 +86,7 @@ def test_the_error_is_told_without_the_clean_images(name: str, noise: str) -> No
     assert found.worth == "likely"
 
 
-def test_that_of_a_good_network_too(model: Denoiser) -> None:
+def test_error_of_a_good_network_is_estimated(model: Denoiser) -> None:
     clean = smooth_scenes(4)
     noisy = clean + 25 / 255 * white(clean.shape)
     found = estimate(model, noisy)
@@ -98,7 +98,7 @@ def test_that_of_a_good_network_too(model: Denoiser) -> None:
     assert abs(found.psnr - truth) < 2 * found.psnr_deviation
 
 
-def test_of_photos_to_a_third_of_a_decibel(real_data: Path, model: Denoiser) -> None:
+def test_error_on_photos_is_within_a_third_of_a_decibel(real_data: Path, model: Denoiser) -> None:
     clean = photos(real_data, 20)
     noisy = clean + 25 / 255 * white(clean.shape)
     watched, also = noisy[:4], noisy[4:]
@@ -109,7 +109,7 @@ def test_of_photos_to_a_third_of_a_decibel(real_data: Path, model: Denoiser) -> 
         assert found.worth == "likely"
 
 
-def test_noise_that_is_left_and_structure_that_is_lost() -> None:
+def test_remaining_noise_and_lost_structure_are_separated() -> None:
     clean = smooth_scenes()
     noisy = clean + 0.1 * white(clean.shape)
     for sigma in (0.6, 2.0):
@@ -123,7 +123,7 @@ def test_noise_that_is_left_and_structure_that_is_lost() -> None:
     assert "much of the noise is left" in summary.taken_out(estimate(IDENTITY, noisy))
 
 
-def test_what_was_taken_out_is_as_strong_as_the_noise_at_each_brightness() -> None:
+def test_residual_matches_the_noise_at_each_intensity() -> None:
     clean = smooth_scenes()
     noisy = photons(clean)
     found = estimate(Function(lambda images: clean[: len(images)]), noisy)
@@ -133,7 +133,7 @@ def test_what_was_taken_out_is_as_strong_as_the_noise_at_each_brightness() -> No
     assert found.removed / found.noise == pytest.approx(1, abs=0.05)
 
 
-def test_the_risk_at_hidden_pixels_is_the_error_there_and_the_noise() -> None:
+def test_risk_at_hidden_pixels_is_error_plus_noise() -> None:
     clean = smooth_scenes()
     noisy = clean + 0.1 * white(clean.shape)
     random = np.random.default_rng(1)
@@ -148,7 +148,7 @@ def test_the_risk_at_hidden_pixels_is_the_error_there_and_the_noise() -> None:
 
 @pytest.mark.parametrize("shots", [2, 5])
 @pytest.mark.parametrize("kind", ["photons", "rows"])
-def test_repeats_tell_it_of_noise_of_any_kind(shots: int, kind: str) -> None:
+def test_repeats_estimate_the_error_for_any_noise(shots: int, kind: str) -> None:
     clean = smooth_scenes()
     if kind == "photons":
         taken = np.stack([photons(clean, seed=seed) for seed in range(shots)])
@@ -165,7 +165,7 @@ def test_repeats_tell_it_of_noise_of_any_kind(shots: int, kind: str) -> None:
     assert found.before.direction == (None if kind == "photons" else "rows")
 
 
-def test_where_noise_correlates_nothing_is_told_but_that(model: Denoiser) -> None:
+def test_correlated_noise_makes_the_estimate_unreliable(model: Denoiser) -> None:
     clean = smooth_scenes(6, 128)
     noisy = clean + 0.1 * along_rows(clean.shape, 0.5)
     found = estimate(model, noisy)
@@ -185,7 +185,7 @@ def test_where_noise_correlates_nothing_is_told_but_that(model: Denoiser) -> Non
     assert told.worth == "likely"
 
 
-def test_grey_pictures_in_three_channels() -> None:
+def test_gray_images_in_three_channels() -> None:
     clean = smooth_scenes(4).repeat(3, axis=3)
     noisy = clean + 0.1 * white((*clean.shape[:3], 1))
     grey = Function(lambda images: np.repeat(images.mean(3, keepdims=True), 3, axis=3))
@@ -193,7 +193,7 @@ def test_grey_pictures_in_three_channels() -> None:
     assert estimate(grey, noisy).psnr == pytest.approx(20, abs=0.2)
 
 
-def test_cut_off_noise_is_told_of() -> None:
+def test_clipped_noise_is_reported() -> None:
     clean = smooth_scenes()
     noisy = (clean + 0.3 * white(clean.shape)).clip(0, 1)
     found = estimate(IDENTITY, noisy)
@@ -202,7 +202,7 @@ def test_cut_off_noise_is_told_of() -> None:
     assert not summary.cautions(estimate(IDENTITY, clean + 0.1 * white(clean.shape)))
 
 
-def test_more_images_make_the_noise_surer() -> None:
+def test_more_images_reduce_the_error() -> None:
     clean = smooth_scenes()
     noisy = clean + 0.1 * white(clean.shape)
     random = np.random.default_rng(1)
@@ -214,7 +214,7 @@ def test_more_images_make_the_noise_surer() -> None:
     assert both.noise == pytest.approx(0.01, rel=0.25)
 
 
-def test_a_range_that_is_not_from_0_to_1() -> None:
+def test_other_intensity_range() -> None:
     clean = smooth_scenes()
     noisy = clean + 0.1 * white(clean.shape)
     small = (0.2 + 0.01 * noisy).astype(np.float32)
@@ -227,7 +227,7 @@ def test_a_range_that_is_not_from_0_to_1() -> None:
     assert percents[0] == pytest.approx(percents[1], rel=0.05)
 
 
-def test_an_estimate_goes_through_json() -> None:
+def test_estimate_survives_json() -> None:
     clean = smooth_scenes(2)
     found = estimate(blur(1), clean + 0.1 * white(clean.shape))
     adapter = TypeAdapter(QualityEstimate)

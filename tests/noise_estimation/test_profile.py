@@ -46,7 +46,7 @@ def check(profile: Profile, camera: SyntheticCamera, share: float = 0.05) -> Non
     ],
     ids=["two shots", "black level", "dim", "8 bits"],
 )
-def test_a_cameras_gain_and_read_noise_are_found(
+def test_gain_and_read_noise_are_measured(
     tmp_path: Path, camera: SyntheticCamera, count: int
 ) -> None:
     save(tmp_path, camera.shoot(GREY, count))
@@ -58,7 +58,7 @@ def test_a_cameras_gain_and_read_noise_are_found(
     assert profile.warnings == ()
 
 
-def test_colours_are_measured_each_by_itself(tmp_path: Path) -> None:
+def test_color_channels_are_measured_separately(tmp_path: Path) -> None:
     cameras = [SyntheticCamera(gain, 60.0, 800.0) for gain in (1.0, 2.0, 6.0)]
     shots = [camera.shoot(VIEW[..., n : n + 1], 4, n) for n, camera in enumerate(cameras)]
     save(tmp_path, np.concatenate(shots, axis=3))
@@ -85,7 +85,7 @@ def test_full_sensors_do_not_bend_the_line(tmp_path: Path) -> None:
     assert ranged.warnings == ()
 
 
-def test_dark_frames_give_black_and_read_noise(tmp_path: Path) -> None:
+def test_dark_frames_determine_black_and_read_noise(tmp_path: Path) -> None:
     save(tmp_path / "view", RAW.shoot(GREY, 4))
     save(tmp_path / "dark", RAW.shoot(0 * GREY, 4, seed=1))
     profile = measure(tmp_path)
@@ -100,7 +100,7 @@ def test_dark_frames_give_black_and_read_noise(tmp_path: Path) -> None:
     assert profile.sigmas[0][0] * 65535 == pytest.approx(30, rel=0.05)
 
 
-def test_correlated_noise_and_what_channels_share(tmp_path: Path) -> None:
+def test_correlation_of_pixels_and_channels(tmp_path: Path) -> None:
     kernel = ((0.2, 0.5, 0.1), (0.3, 1.0, 0.4), (0.1, 0.2, 0.0))
     camera = SyntheticCamera(20.0, 200.0, 3000.0, 60000.0, kernel=kernel, shared=0.4)
     save(tmp_path, camera.shoot(VIEW, 5))
@@ -117,7 +117,7 @@ def test_correlated_noise_and_what_channels_share(tmp_path: Path) -> None:
 
 @settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1), shots=st.integers(2, 4), channels=st.integers(1, 2))
-def test_the_correlation_of_any_filter_is_measured(seed: int, shots: int, channels: int) -> None:
+def test_correlation_of_any_filter_is_measured(seed: int, shots: int, channels: int) -> None:
     random = np.random.default_rng(seed)
     kernels = random.normal(size=(channels, channels, 3, 3))
     white = random.normal(size=(shots, channels, 130, 302))
@@ -141,7 +141,7 @@ def test_the_correlation_of_any_filter_is_measured(seed: int, shots: int, channe
         assert np.abs(found.maps[number] - expected).max() < 8 * found.error
 
 
-def test_flat_fields_shot_once(tmp_path: Path) -> None:
+def test_single_flat_fields(tmp_path: Path) -> None:
     for level in (0.03, 0.1, 0.25, 0.5, 0.8):
         save(tmp_path / str(level), RAW.shoot(flat(level), 1, int(1000 * level)))
     profile = measure(tmp_path, flat=True, black=1000)
@@ -153,7 +153,7 @@ def test_flat_fields_shot_once(tmp_path: Path) -> None:
         measure(tmp_path)
 
 
-def test_a_fixed_pattern_is_told_from_noise(tmp_path: Path) -> None:
+def test_fixed_pattern_is_separated_from_noise(tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     level = flat(0.4)
     pattern = 1 + 0.01 * random.normal(size=level.shape)
@@ -170,7 +170,7 @@ def test_a_fixed_pattern_is_told_from_noise(tmp_path: Path) -> None:
     assert measure(tmp_path / "view").channels[0].fixed_pattern is None
 
 
-def test_gamma_gives_a_table(tmp_path: Path) -> None:
+def test_gamma_results_in_a_table(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     light = GREY**2.2
     sigma = np.sqrt(0.002 * light + 1e-5)
@@ -186,7 +186,7 @@ def test_gamma_gives_a_table(tmp_path: Path) -> None:
         assert np.sqrt(variance) == pytest.approx(np.sqrt(expected), rel=0.05)
 
 
-def test_one_brightness_tells_no_line(tmp_path: Path) -> None:
+def test_one_intensity_does_not_determine_a_line(tmp_path: Path) -> None:
     save(tmp_path, RAW.shoot(flat(0.3) * 0 + 0.3, 4))
     profile = measure(tmp_path)
     assert profile.variance_model == "table"
@@ -194,7 +194,7 @@ def test_one_brightness_tells_no_line(tmp_path: Path) -> None:
     assert np.array(profile.sigmas) * 65535 == pytest.approx(expected, rel=0.05)
 
 
-def test_a_lamp_that_flickers_is_no_noise(tmp_path: Path) -> None:
+def test_flickering_lamp_is_not_noise(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     camera = SyntheticCamera(gain=0.5, read=40.0, white=50000.0)
     flickering = [
@@ -208,7 +208,7 @@ def test_a_lamp_that_flickers_is_no_noise(tmp_path: Path) -> None:
     assert "differ in brightness by" in profile.warnings[0]
 
 
-def test_what_moves_through_one_shot_does_not_count(tmp_path: Path) -> None:
+def test_motion_in_one_shot_is_ignored(tmp_path: Path) -> None:
     shots = RAW.shoot(GREY, 4)
     shots[2, 100:180, 50:120] = 40000
     shots[3, 5, 7] = 65000
@@ -216,7 +216,7 @@ def test_what_moves_through_one_shot_does_not_count(tmp_path: Path) -> None:
     check(measure(tmp_path), RAW)
 
 
-def test_shots_that_are_half_a_pixel_apart_are_warned_about(tmp_path: Path) -> None:
+def test_shots_half_a_pixel_apart_cause_a_warning(tmp_path: Path) -> None:
     spectrum = np.fft.fft2(GREY[..., 0])
     moved = np.fft.ifft2(fourier_shift(spectrum, (0.5, 0))).real.clip(0, 1)[..., None]
     save(tmp_path / "view", np.concatenate([RAW.shoot(GREY, 2), RAW.shoot(moved, 1, 1)]))
@@ -256,7 +256,7 @@ def test_series_of_clipped_samples_is_an_error(tmp_path: Path) -> None:
         measure(tmp_path)
 
 
-def test_clipped_samples_are_not_taken_for_brightness(tmp_path: Path) -> None:
+def test_clipped_samples_do_not_count_as_intensity(tmp_path: Path) -> None:
     flickering = [RAW.shoot(GREY * each, 1, seed)[0] for seed, each in enumerate((1, 0.9, 0.95))]
     shots = np.stack(flickering)
     clipped = shots.copy()
@@ -270,14 +270,14 @@ def test_clipped_samples_are_not_taken_for_brightness(tmp_path: Path) -> None:
     assert found[1] == pytest.approx(found[0], rel=0.2)
 
 
-def test_few_samples_are_alike_with_themselves_at_least(tmp_path: Path) -> None:
+def test_correlation_at_lag_zero_is_one_for_few_samples(tmp_path: Path) -> None:
     shots = np.zeros((4, 200, 200, 1), np.uint16)
     shots[:, 95:105, 95:105] = RAW.shoot(GREY, 4)[:, :10, :10]
     save(tmp_path, shots)
     assert measure(tmp_path).correlation_maps.tolist() == [[[1]]]
 
 
-def test_copies_of_one_shot_are_an_error(tmp_path: Path) -> None:
+def test_copies_of_one_shot_raise(tmp_path: Path) -> None:
     save(tmp_path, np.repeat(RAW.shoot(GREY, 1), 3, axis=0))
     with pytest.raises(InputError, match="copies of one shot"):
         measure(tmp_path)
@@ -290,7 +290,9 @@ def test_copies_of_one_shot_are_an_error(tmp_path: Path) -> None:
     width=st.integers(1, 40),
     channels=st.integers(1, 2),
 )
-def test_strips_of_any_size(shots: int, height: int, width: int, channels: int) -> None:
+def test_result_does_not_depend_on_strip_size(
+    shots: int, height: int, width: int, channels: int
+) -> None:
     statistics = Statistics(np.zeros(channels), np.ones(channels))
     random = np.random.default_rng(0)
     for _ in range(2):
@@ -324,7 +326,7 @@ def test_floats_are_measured_in_their_unit_or_a_given_range(tmp_path: Path) -> N
         measure(tmp_path)
 
 
-def test_a_long_stack_is_as_its_pages_apart(tmp_path: Path) -> None:
+def test_stack_equals_its_pages_as_files(tmp_path: Path) -> None:
     shots = RAW.shoot(GREY[:100, :90], 35)
     save(tmp_path / "files", shots)
     tifffile.imwrite(tmp_path / "stack.tif", shots[..., 0], photometric="minisblack")

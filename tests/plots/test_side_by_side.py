@@ -45,7 +45,7 @@ def shown_difference(before: Pixels, after: Pixels, gain: int) -> Pixels:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("sigma", [3, 30])
-def test_panels_are_the_pictures_pixel_by_pixel(sigma: float, channels: int) -> None:
+def test_panels_equal_the_images_pixel_by_pixel(sigma: float, channels: int) -> None:
     before, after = noisy_and_clean((200, 300, channels), sigma)
     composed = compose(Pair(before, after), Crop(40, 50, 60, 60))
     assert composed.crop == (40, 50, 60, 60)
@@ -76,7 +76,7 @@ def test_panels_are_the_pictures_pixel_by_pixel(sigma: float, channels: int) -> 
     )
 
 
-def test_the_gain_is_the_largest_power_of_two_that_stays_moderate() -> None:
+def test_gain_is_the_largest_moderate_power_of_two() -> None:
     before, _ = noisy_and_clean((30, 30, 1), 0)
     for step, gain in ((0, 64), (3, 8), (5, 4), (9, 2), (20, 1), (70, 1)):
         composed = compose(Pair(before, before + np.uint8(step)))
@@ -86,7 +86,7 @@ def test_the_gain_is_the_largest_power_of_two_that_stays_moderate() -> None:
         assert np.abs(difference - min(expected, 255)).max() <= 0.5
 
 
-def test_the_difference_of_equal_pictures_is_flat_mid_grey() -> None:
+def test_difference_of_equal_images_is_mid_gray() -> None:
     before, _ = noisy_and_clean((160, 150, 3), 30)
     composed = compose(Pair(before, before))
     crop = composed.crop
@@ -97,7 +97,7 @@ def test_the_difference_of_equal_pictures_is_flat_mid_grey() -> None:
     assert (detail == 128).all()
 
 
-def test_the_detail_is_where_something_changed() -> None:
+def test_detail_shows_the_change() -> None:
     before, _ = noisy_and_clean((400, 500, 1), 10)
     for x, y in ((20, 20), (260, 340), (488, 10), (480, 388)):
         after = before.copy()
@@ -109,7 +109,7 @@ def test_the_detail_is_where_something_changed() -> None:
         assert y + 12 <= crop.y + crop.height <= 400
 
 
-def test_a_stain_that_left_no_trace_is_found_too() -> None:
+def test_removed_stain_is_found() -> None:
     after = np.full((400, 500, 1), 120, np.uint8)
     after[:60, :60:2] = 200
     before = after.copy()
@@ -119,7 +119,7 @@ def test_a_stain_that_left_no_trace_is_found_too() -> None:
     assert crop.y <= 300 < 310 <= crop.y + crop.height
 
 
-def test_of_noise_that_is_everywhere_the_detail_shows_structure() -> None:
+def test_detail_prefers_structure_for_uniform_noise() -> None:
     after = np.full((300, 600, 1), 120, np.uint8)
     after[180:240, 400:480:8] = 200
     noise = np.random.default_rng(0).normal(0, 15, after.shape)
@@ -135,7 +135,7 @@ def test_of_noise_that_is_everywhere_the_detail_shows_structure() -> None:
     ("width", "height"),
     [(1, 1), (28, 28), (1, 400), (400, 1), (90, 2000), (2300, 90), (700, 1100), (1999, 501)],
 )
-def test_pictures_of_all_shapes_are_laid_out_on_a_flat_background(width: int, height: int) -> None:
+def test_images_of_any_shape_are_arranged_on_the_background(width: int, height: int) -> None:
     before, after = noisy_and_clean((height, width, 3), 20)
     composed = compose(Pair(before, after))
     pixels, crop = composed.pixels, composed.crop
@@ -158,7 +158,7 @@ def test_pictures_of_all_shapes_are_laid_out_on_a_flat_background(width: int, he
     assert line.min() == BACKGROUND
 
 
-def test_a_large_picture_is_shrunk_as_a_whole() -> None:
+def test_large_image_is_downscaled() -> None:
     _, clean = noisy_and_clean((1000, 1500, 3), 0)
     clean[:, :750] //= 2
     composed = compose(Pair(clean, clean), Crop(0, 0, 144, 96))
@@ -171,7 +171,7 @@ def test_a_large_picture_is_shrunk_as_a_whole() -> None:
     assert shown[:, :280].mean() < 0.6 * shown[:, 296:].mean()
 
 
-def test_different_depths_and_alpha_are_one_picture() -> None:
+def test_different_depths_and_alpha_can_be_combined() -> None:
     before, after = noisy_and_clean((40, 50, 3), 20)
     expected = compose(Pair(before, after)).pixels
     deep = before * np.uint16(257)
@@ -184,7 +184,7 @@ def test_different_depths_and_alpha_are_one_picture() -> None:
 @pytest.mark.parametrize(
     "crop", [(-1, 0, 5, 5), (0, 0, 0, 0), (36, 0, 5, 5), (0, 26, 5, 5), (0, 0, 41, 30)]
 )
-def test_a_detail_outside_is_refused(crop: tuple[int, int, int, int]) -> None:
+def test_detail_outside_the_image_is_refused(crop: tuple[int, int, int, int]) -> None:
     picture = np.zeros((30, 40, 1), np.uint8)
     with pytest.raises(UsageError, match="inside the image of 40x30 pixels"):
         compose(Pair(picture, picture), Crop(*crop))

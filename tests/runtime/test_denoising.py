@@ -44,7 +44,7 @@ def smoothed(pixels: Pixels, white: float) -> Pixels:
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("mode", ["grey", "colour", "clear"])
-def test_samples_are_denoised_and_nothing_else_is(
+def test_only_samples_are_changed(
     tmp_path: Path, blur: runtime.Model, suffix: str, dtype: type, mode: str
 ) -> None:
     bands = {"grey": 1, "colour": 3, "clear": 4}[mode]
@@ -73,14 +73,14 @@ def test_samples_are_denoised_and_nothing_else_is(
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif"])
-def test_no_strength_gives_the_file_back(tmp_path: Path, blur: runtime.Model, name: str) -> None:
+def test_strength_zero_returns_the_samples(tmp_path: Path, blur: runtime.Model, name: str) -> None:
     source, target = tmp_path / name, tmp_path / f"b{name}"
     Image.fromarray(RANDOM.integers(0, 256, (20, 30, 3), np.uint8)).save(source)
     runtime.denoise_file(blur, source, target, runtime.DenoiseOptions(strength=0))
     assert target.read_bytes() == source.read_bytes()
 
 
-def test_a_stack_is_denoised_plane_by_plane(tmp_path: Path, blur: runtime.Model) -> None:
+def test_stack_is_denoised_plane_by_plane(tmp_path: Path, blur: runtime.Model) -> None:
     stack = RANDOM.integers(0, 60_000, (3, 2, 20, 30), np.uint16)
     source, target = tmp_path / "a.tif", tmp_path / "b.tif"
     tifffile.imwrite(source, stack, imagej=True, metadata={"axes": "ZCYX", "unit": "um"})
@@ -96,7 +96,7 @@ def test_a_stack_is_denoised_plane_by_plane(tmp_path: Path, blur: runtime.Model)
     np.testing.assert_array_equal(runtime.denoise(source, blur), clean.reshape(6, 20, 30))
 
 
-def test_axes_say_what_belongs_together(tmp_path: Path) -> None:
+def test_axes_group_channels(tmp_path: Path) -> None:
     colour = runtime.load(gains(tmp_path / "gains.onnx", (0.0, 0.0, 0.75)))
     pixels = RANDOM.integers(0, 256, (9, 7, 3), np.uint8)
     np.testing.assert_array_equal(runtime.denoise(pixels, colour, axes="YXS")[..., :2], 0)
@@ -114,7 +114,7 @@ def test_axes_say_what_belongs_together(tmp_path: Path) -> None:
         np.testing.assert_array_equal(images.read(tmp_path / "b.png"), apart)
 
 
-def test_axes_that_do_not_describe_the_picture(tmp_path: Path, same: runtime.Model) -> None:
+def test_axes_that_do_not_match_raise(tmp_path: Path, same: runtime.Model) -> None:
     stack = np.zeros((3, 8, 9), np.uint8)
     for axes in ("ZZX", "ZX", "Z1X", ""):
         with pytest.raises(UsageError, match="one different letter for each dimension"):
@@ -131,7 +131,7 @@ def test_axes_that_do_not_describe_the_picture(tmp_path: Path, same: runtime.Mod
     assert not (tmp_path / "b.tif").exists()
 
 
-def test_floats_need_a_range(tmp_path: Path, blur: runtime.Model) -> None:
+def test_floats_need_an_intensity_range(tmp_path: Path, blur: runtime.Model) -> None:
     field = RANDOM.uniform(-2, 5, (20, 30)).astype(np.float32)
     source, target = tmp_path / "a.tif", tmp_path / "b.tif"
     tifffile.imwrite(source, field)
@@ -148,7 +148,7 @@ def test_floats_need_a_range(tmp_path: Path, blur: runtime.Model) -> None:
     np.testing.assert_allclose(tifffile.imread(target), expected, atol=1e-5)
 
 
-def test_floats_have_the_range_that_the_model_was_trained_on(tmp_path: Path) -> None:
+def test_floats_use_the_range_of_the_model(tmp_path: Path) -> None:
     half = runtime.load(gains(tmp_path / "gains.onnx", (0.5,)))
     half.card = dataclasses.replace(half.card, range=(-100.0, 300.0))
     for dtype in (np.float32, np.int16):
@@ -182,7 +182,7 @@ def test_twelve_bits_in_sixteen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
-def test_the_range_of_a_negative_is_that_of_its_samples(tmp_path: Path, dtype: type) -> None:
+def test_range_of_an_inverted_image_is_in_its_samples(tmp_path: Path, dtype: type) -> None:
     halved = runtime.load(gains(tmp_path / "gains.onnx", (0.5,)))
     most = np.iinfo(dtype).max
     # Black is 200 and white 0.
@@ -197,7 +197,7 @@ def test_the_range_of_a_negative_is_that_of_its_samples(tmp_path: Path, dtype: t
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
-def test_a_negative_that_would_come_back_as_a_positive_is_refused(
+def test_inverted_image_that_cannot_be_written_back_is_refused(
     tmp_path: Path, dtype: type, same: runtime.Model
 ) -> None:
     zeros: Pixels = np.zeros((8, 8), dtype)
@@ -206,7 +206,7 @@ def test_a_negative_that_would_come_back_as_a_positive_is_refused(
         runtime.denoise_file(same, tmp_path / "a.tif", tmp_path / "b.tif")
 
 
-def test_a_picture_that_was_replaced_is_read_anew(tmp_path: Path, same: runtime.Model) -> None:
+def test_replaced_file_is_read_again(tmp_path: Path, same: runtime.Model) -> None:
     path, upside_down = tmp_path / "a.jpg", Image.Exif()
     upside_down[0x0112] = 3
     for value, size in ((40, (16, 8)), (200, (16, 8)), (90, (24, 32))):
@@ -216,7 +216,7 @@ def test_a_picture_that_was_replaced_is_read_anew(tmp_path: Path, same: runtime.
         assert np.abs(answer.astype(int) - value).max() <= 1
 
 
-def test_a_picture_larger_than_its_memory(tmp_path: Path, blur: runtime.Model) -> None:
+def test_image_larger_than_memory(tmp_path: Path, blur: runtime.Model) -> None:
     pixels = RANDOM.integers(0, 256, (700, 900, 3), np.uint8)
     images.write(tmp_path / "a.tif", pixels)
     little = runtime.DenoiseOptions(memory=4 << 20)
@@ -235,7 +235,7 @@ def test_a_picture_larger_than_its_memory(tmp_path: Path, blur: runtime.Model) -
     assert [done for done, _ in told] == sorted({done for done, _ in told})
 
 
-def test_a_picture_is_given_upright_in_python(tmp_path: Path, same: runtime.Model) -> None:
+def test_image_is_upright_in_python(tmp_path: Path, same: runtime.Model) -> None:
     pixels = RANDOM.integers(0, 256, (5, 8, 3), np.uint8)
     tags = Image.Exif()
     tags[0x0112] = 6
@@ -243,9 +243,7 @@ def test_a_picture_is_given_upright_in_python(tmp_path: Path, same: runtime.Mode
     np.testing.assert_array_equal(runtime.denoise(tmp_path / "a.png", same), np.rot90(pixels, -1))
 
 
-def test_neither_the_source_nor_another_file_is_overwritten(
-    tmp_path: Path, same: runtime.Model
-) -> None:
+def test_source_and_other_files_are_not_overwritten(tmp_path: Path, same: runtime.Model) -> None:
     source = tmp_path / "a.png"
     Image.new("L", (8, 8), 99).save(source)
     before = source.read_bytes()
@@ -265,7 +263,7 @@ def _fail(*_: int) -> None:
     raise ZeroDivisionError
 
 
-def test_what_progress_raises_stops_the_work(tmp_path: Path, same: runtime.Model) -> None:
+def test_exception_in_progress_stops_denoising(tmp_path: Path, same: runtime.Model) -> None:
     Image.new("L", (80, 80), 99).save(tmp_path / "a.png")
 
     with pytest.raises(ZeroDivisionError):
@@ -298,7 +296,7 @@ except Interrupted as error:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
 @pytest.mark.usefixtures("same")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
-def test_a_stopped_process_leaves_no_result(tmp_path: Path, sent: signal.Signals) -> None:
+def test_stopped_process_leaves_no_file(tmp_path: Path, sent: signal.Signals) -> None:
     images.write(tmp_path / "a.tif", np.zeros((3000, 500, 1), np.uint8))
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(sent.value), str(tmp_path)],

@@ -12,11 +12,11 @@ from autodenoise import runtime
 from autodenoise.discovery import scan
 from autodenoise.errors import InputError, OutputError, UsageError
 from autodenoise.runtime.manifest import MANIFEST_NAME
-from tests.helpers.image_files import Heard, content, picture
+from tests.helpers.image_files import RecordingProgress, content, picture
 from tests.helpers.model_files import box_blur
 
 
-def test_a_folder_gives_what_its_pictures_give_alone(
+def test_folder_results_equal_those_of_single_files(
     model: runtime.Model, noisy: Path, out: Path, tmp_path: Path
 ) -> None:
     names = [
@@ -32,11 +32,11 @@ def test_a_folder_gives_what_its_pictures_give_alone(
         picture(noisy / name)
     (noisy / "notes.txt").write_text("no picture")
     picture(noisy / ".hidden.png")
-    heard = Heard()
-    summary = runtime.denoise_folder(model, noisy, out, recursive=True, report=heard)
+    recorded = RecordingProgress()
+    summary = runtime.denoise_folder(model, noisy, out, recursive=True, report=recorded)
     assert sorted(content(out)) == sorted(names)
-    assert sorted(heard.done) == sorted(names)
-    assert summary == heard.summary
+    assert sorted(recorded.done) == sorted(names)
+    assert summary == recorded.summary
     assert [skipped.name for skipped in summary.skipped] == ["notes.txt"]
     assert summary.error is None
     assert summary.pixels == len(names) * 48
@@ -46,7 +46,7 @@ def test_a_folder_gives_what_its_pictures_give_alone(
         assert (out / name).read_bytes() == alone.read_bytes()
 
 
-def test_without_recursion_folders_are_told_of(
+def test_subfolders_are_listed_as_skipped_without_recursive(
     model: runtime.Model, noisy: Path, out: Path
 ) -> None:
     picture(noisy / "a.png")
@@ -56,7 +56,7 @@ def test_without_recursion_folders_are_told_of(
     assert [(p.name, "--recursive" in p.reason) for p in summary.skipped] == [("sub", True)]
 
 
-def test_the_number_of_jobs_changes_nothing(
+def test_results_do_not_depend_on_the_number_of_jobs(
     model: runtime.Model, noisy: Path, tmp_path: Path
 ) -> None:
     for number in range(200):
@@ -73,7 +73,7 @@ def test_the_number_of_jobs_changes_nothing(
     assert modes == {0o640}
 
 
-def test_only_what_has_changed_is_done_again(
+def test_only_changed_files_are_denoised_again(
     model: runtime.Model, noisy: Path, out: Path, tmp_path: Path
 ) -> None:
     for name in "abc":
@@ -83,11 +83,11 @@ def test_only_what_has_changed_is_done_again(
     def again(
         options: runtime.DenoiseOptions | None = None, other: runtime.Model = model
     ) -> list[str]:
-        heard = Heard()
-        summary = runtime.denoise_folder(other, noisy, out, options, report=heard)
+        recorded = RecordingProgress()
+        summary = runtime.denoise_folder(other, noisy, out, options, report=recorded)
         assert summary.error is None
-        assert summary.unchanged == 4 - len(heard.done)
-        return sorted(heard.done)
+        assert summary.unchanged == 4 - len(recorded.done)
+        return sorted(recorded.done)
 
     assert again() == ["a.png", "b.png", "c.png", "d.png"]
     times = {path: path.stat().st_mtime_ns for path in out.iterdir()}
@@ -111,7 +111,7 @@ def test_only_what_has_changed_is_done_again(
     assert len(again(half, runtime.load(box_blur(tmp_path / "wide.onnx", radius=2)))) == 4
 
 
-def test_what_was_copied_elsewhere_is_known_there(
+def test_copied_target_folders_are_recognized(
     model: runtime.Model, noisy: Path, out: Path, tmp_path: Path
 ) -> None:
     picture(noisy / "a.png")
@@ -124,7 +124,7 @@ def test_what_was_copied_elsewhere_is_known_there(
     assert len(lines) == 2  # its new times were noted once
 
 
-def test_what_is_not_ours_is_never_overwritten_unasked(
+def test_foreign_files_are_overwritten_only_on_request(
     model: runtime.Model, noisy: Path, out: Path
 ) -> None:
     for name in "abc":
@@ -148,7 +148,7 @@ def test_what_is_not_ours_is_never_overwritten_unasked(
     assert runtime.denoise_folder(model, noisy, out, other).unchanged == 3
 
 
-def test_anothers_results_are_not_replaced_by_pictures_of_the_same_names(
+def test_results_from_another_source_folder_are_not_replaced(
     model: runtime.Model, noisy: Path, out: Path, tmp_path: Path
 ) -> None:
     for name, value in (("a.png", 10), ("b.png", 20)):
@@ -171,7 +171,7 @@ def test_anothers_results_are_not_replaced_by_pictures_of_the_same_names(
     assert content(out)["a.png"] != before["a.png"]
 
 
-def test_bad_pictures_fail_alone_and_are_not_remembered(
+def test_bad_files_fail_alone_and_are_tried_again(
     model: runtime.Model, noisy: Path, out: Path
 ) -> None:
     picture(noisy / "good.png")
@@ -185,11 +185,11 @@ def test_bad_pictures_fail_alone_and_are_not_remembered(
     (out / "blocked.png").mkdir(parents=True)
     picture(noisy / "blocked.png")
     for _ in range(2):
-        heard = Heard()
-        summary = runtime.denoise_folder(model, noisy, out, report=heard)
+        recorded = RecordingProgress()
+        summary = runtime.denoise_folder(model, noisy, out, report=recorded)
         bad = ["blocked.png", "empty.png", "half.png", "link.png", "self.png", "te\nxt.png"]
         assert [failure.name for failure in summary.failures] == bad
-        assert sorted(heard.failures) == bad
+        assert sorted(recorded.failures) == bad
         assert list(content(out)) == ["good.png"]
         assert isinstance(summary.error, InputError)
         lines = str(summary.error).splitlines()
@@ -201,7 +201,7 @@ def test_bad_pictures_fail_alone_and_are_not_remembered(
 
 
 @pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may read everything")
-def test_what_may_not_be_read_is_a_failure(model: runtime.Model, noisy: Path, out: Path) -> None:
+def test_unreadable_files_are_failures(model: runtime.Model, noisy: Path, out: Path) -> None:
     picture(noisy / "a.png").chmod(0)
     picture(noisy / "closed" / "b.png").parent.chmod(0)
     picture(noisy / "c.png")
@@ -211,7 +211,7 @@ def test_what_may_not_be_read_is_a_failure(model: runtime.Model, noisy: Path, ou
     assert len(summary.results) == 1
 
 
-def test_a_bug_in_one_picture_stops_no_other_and_is_not_hidden(
+def test_unexpected_error_in_one_file_is_reported_and_stops_no_other(
     model: runtime.Model, noisy: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in "abc":
@@ -254,7 +254,7 @@ def test_linked_folders_are_followed_once(model: runtime.Model, noisy: Path, out
     }
 
 
-def test_the_results_within_the_source_are_no_pictures(model: runtime.Model, noisy: Path) -> None:
+def test_target_inside_the_source_is_not_denoised(model: runtime.Model, noisy: Path) -> None:
     picture(noisy / "a.png")
     for recursive in (True, True, False):
         summary = runtime.denoise_folder(model, noisy, noisy / "clean", recursive=recursive)
@@ -262,7 +262,7 @@ def test_the_results_within_the_source_are_no_pictures(model: runtime.Model, noi
     assert sorted(content(noisy)) == ["a.png", "clean/a.png"]
 
 
-def test_rivals_for_one_name_are_all_told_of(model: runtime.Model, noisy: Path, out: Path) -> None:
+def test_files_with_the_same_target_all_fail(model: runtime.Model, noisy: Path, out: Path) -> None:
     for name in ("a.png", "a.tif", "b.png", "c/x.png", "C/X.png"):
         picture(noisy / name)
     summary = runtime.denoise_folder(model, noisy, out, recursive=True, suffix=".tif")
@@ -275,7 +275,7 @@ def test_rivals_for_one_name_are_all_told_of(model: runtime.Model, noisy: Path, 
     assert len(runtime.denoise_folder(model, noisy, out, recursive=True).results) == 3
 
 
-def test_an_input_is_never_overwritten(model: runtime.Model, noisy: Path, out: Path) -> None:
+def test_input_is_never_overwritten(model: runtime.Model, noisy: Path, out: Path) -> None:
     picture(noisy / "a.png")
     picture(noisy / "b.png")
     before = content(noisy)
@@ -293,9 +293,7 @@ def test_an_input_is_never_overwritten(model: runtime.Model, noisy: Path, out: P
         runtime.denoise_folder(model, noisy, out.parent / "out" / ".." / "in", overwrite=True)
 
 
-def test_results_of_an_earlier_time_are_not_denoised_again(
-    model: runtime.Model, noisy: Path
-) -> None:
+def test_earlier_results_are_not_denoised(model: runtime.Model, noisy: Path) -> None:
     for _ in range(2):
         picture(noisy / "a.png")
         sources = sorted(noisy.iterdir())
@@ -305,7 +303,9 @@ def test_results_of_an_earlier_time_are_not_denoised_again(
     assert sorted(content(noisy)) == ["a.denoised.png", "a.png"]
 
 
-def test_mistakes(model: runtime.Model, noisy: Path, out: Path, tmp_path: Path) -> None:
+def test_invalid_arguments_raise(
+    model: runtime.Model, noisy: Path, out: Path, tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match="cannot read the folder"):
         runtime.denoise_folder(model, noisy, out)
     (noisy / "sub").mkdir(parents=True)
@@ -328,7 +328,7 @@ def test_mistakes(model: runtime.Model, noisy: Path, out: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("tear", [b'{"source": "b.p', b"\0\0\0", b'{"source": 1}\n[]\n\n\xff\n'])
-def test_a_damaged_manifest_forgets_only_what_is_damaged(
+def test_damaged_manifest_lines_are_ignored(
     model: runtime.Model, noisy: Path, out: Path, tear: bytes
 ) -> None:
     picture(noisy / "a.png")
@@ -344,11 +344,11 @@ def test_a_damaged_manifest_forgets_only_what_is_damaged(
         assert len([json.loads(line) for line in manifest.read_text().splitlines()]) == 2
 
 
-def test_one_process_at_a_time(model: runtime.Model, noisy: Path, out: Path) -> None:
+def test_second_process_is_refused(model: runtime.Model, noisy: Path, out: Path) -> None:
     picture(noisy / "a.png")
     complaints: list[OutputError] = []
 
-    class Second(Heard):
+    class Second(RecordingProgress):
         def finished(self, task: runtime.FileTask, result: runtime.DenoiseResult | None) -> None:
             super().finished(task, result)
             with pytest.raises(OutputError, match="another autodenoise process is using") as raised:
@@ -360,7 +360,7 @@ def test_one_process_at_a_time(model: runtime.Model, noisy: Path, out: Path) -> 
     assert runtime.denoise_folder(model, noisy, out).unchanged == 1
 
 
-def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     a, b = Path("a.jpg"), Path("x/b.tar.png")
     assert runtime.output_pairs([a, b], None) == [
@@ -381,7 +381,7 @@ def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert runtime.default_output(Path()) == tmp_path.with_name(f"{tmp_path.name}.denoised")
 
 
-def test_scanning_passes_over_its_own(tmp_path: Path) -> None:
+def test_scan_skips_manifest_and_hidden_files(tmp_path: Path) -> None:
     picture(tmp_path / "b.png")
     picture(tmp_path / "a" / "z.png")
     picture(tmp_path / ".autodenoise-unfinished" / "y.png")

@@ -5,7 +5,7 @@ from pathlib import Path
 import mutations
 
 
-def test_damaged_pictures_are_denoised_or_refused_and_nothing_worse(tmp_path: Path) -> None:
+def test_damaged_files_are_denoised_or_refused(tmp_path: Path) -> None:
     """The first of the 2,000 that ``benchmarks/mutations.py`` goes through."""
     found = mutations.run(tmp_path, files=150, seed=0)
     assert found["wrong"] == []

@@ -14,7 +14,7 @@ import pytest
 from autodenoise import runtime
 from autodenoise.errors import Interrupted
 from autodenoise.runtime.manifest import MANIFEST_NAME
-from tests.helpers.image_files import Heard, content, picture
+from tests.helpers.image_files import RecordingProgress, content, picture
 
 # A process that sends itself a signal at its third finished picture, or within its third.
 _STOPPED = """
@@ -22,13 +22,13 @@ import os, signal, sys
 from pathlib import Path
 from autodenoise import runtime
 from autodenoise.errors import Interrupted
-from tests.helpers.image_files import Heard
+from tests.helpers.image_files import RecordingProgress
 
 number = getattr(signal, sys.argv[1])
 # Whoever runs the tests may have had it ignored, as nohup does, which is inherited.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-class Stopping(Heard):
+class Stopping(RecordingProgress):
     def finished(self, task, result):
         super().finished(task, result)
         if len(self.done) == 3:
@@ -45,7 +45,7 @@ except Interrupted as error:
 
 
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_stopped_process_is_gone_on_with(
+def test_stopped_folder_is_continued(
     name: str, model: runtime.Model, noisy: Path, out: Path, tmp_path: Path
 ) -> None:
     for number in range(40):
@@ -71,14 +71,14 @@ def test_a_stopped_process_is_gone_on_with(
             == f"stopped with {len(named)} of 40 done; run the same command to continue\n"
         )
         assert set(content(out)) == named  # and nothing unfinished
-    heard = Heard()
-    summary = runtime.denoise_folder(model, noisy, out, report=heard)
+    recorded = RecordingProgress()
+    summary = runtime.denoise_folder(model, noisy, out, report=recorded)
     assert summary.error is None
     assert summary.unchanged == len(named)
     assert content(out) == straight
 
 
-def test_killed_between_the_manifest_and_the_name(
+def test_kill_between_manifest_and_rename_is_recovered(
     model: runtime.Model, noisy: Path, out: Path, tmp_path: Path
 ) -> None:
     picture(noisy / "a.png")
@@ -115,18 +115,18 @@ def stop_within_b(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     monkeypatch.setattr(f"autodenoise.runtime.{module}.denoise_file", stopped_within)
 
 
-def test_pictures_in_work_are_given_up(
+def test_files_in_progress_are_abandoned_on_stop(
     model: runtime.Model, noisy: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in "abc":
         picture(noisy / f"{name}.png")
     stop_within_b(monkeypatch, "folders")
-    heard = Heard()
+    recorded = RecordingProgress()
     with pytest.raises(Interrupted, match="stopped with 1 of 3 done; run the same command"):
-        runtime.denoise_folder(model, noisy, out, jobs=1, report=heard)
-    assert (heard.names, heard.done) == (["a.png", "b.png"], ["a.png"])
-    assert heard.summary is not None
-    assert heard.summary.error is None
+        runtime.denoise_folder(model, noisy, out, jobs=1, report=recorded)
+    assert (recorded.names, recorded.done) == (["a.png", "b.png"], ["a.png"])
+    assert recorded.summary is not None
+    assert recorded.summary.error is None
     assert list(content(out)) == ["a.png"]
 
 
@@ -134,7 +134,7 @@ def test_pictures_in_work_are_given_up(
     ("overwrite", "said"),
     [(False, "to continue, pass only the remaining files"), (True, "the same command starts over")],
 )
-def test_files_by_name_have_no_memory_of_what_is_done(
+def test_single_files_have_no_manifest(
     model: runtime.Model, noisy: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool, said: str
 ) -> None:
     for name in "abc":

@@ -108,7 +108,7 @@ sizes = st.lists(st.integers(1, 30), min_size=1, max_size=4)
 
 
 @given(sides, sides, multiples, st.integers(0, 6), st.integers(0, 8), shares)
-def test_every_pixel_is_taken_once_from_a_tile_that_knows_its_surroundings(
+def test_each_pixel_comes_from_one_tile_with_its_halo(
     height: int, width: int, multiple: int, halo: int, sample_bytes: int, share: float
 ) -> None:
     of = card(size_multiple=multiple, halo=halo)
@@ -129,7 +129,7 @@ def test_every_pixel_is_taken_once_from_a_tile_that_knows_its_surroundings(
 
 
 @given(sides, sides, multiples, st.integers(0, 5), st.integers(1, 3000))
-def test_no_other_tiles_have_less_to_compute(
+def test_plan_has_the_least_computation(
     height: int, width: int, multiple: int, halo: int, pixels: int
 ) -> None:
     of = card(size_multiple=multiple, halo=halo, bytes_per_pixel=1)
@@ -162,7 +162,7 @@ def test_no_other_tiles_have_less_to_compute(
 
 
 @given(sides, sides, multiples, st.integers(0, 5), shares, shares)
-def test_more_memory_is_never_more_work(
+def test_more_memory_never_needs_more_computation(
     height: int, width: int, multiple: int, halo: int, less: float, more: float
 ) -> None:
     of = card(size_multiple=multiple, halo=halo)
@@ -173,7 +173,7 @@ def test_more_memory_is_never_more_work(
 
 
 @given(st.data(), sides, sides, multiples, st.integers(0, 5), st.sampled_from([1, 3]), sizes, some)
-def test_tiles_give_what_the_whole_gives(
+def test_tiled_result_equals_the_whole(
     model: Pick,
     data: st.DataObject,
     height: int,
@@ -209,7 +209,7 @@ def test_tiles_give_what_the_whole_gives(
     some,
     st.floats(0, 1),
 )
-def test_the_identity_gives_back_each_sample_whatever_the_tiles(
+def test_identity_returns_each_sample_for_any_tiles(
     model: Pick,
     height: int,
     width: int,
@@ -241,7 +241,7 @@ def test_the_identity_gives_back_each_sample_whatever_the_tiles(
 
 
 @given(sides, sides, multiples, sizes, some, st.integers(0, 255))
-def test_a_plain_picture_stays_plain_across_the_seams(
+def test_constant_image_has_no_seams(
     model: Pick,
     height: int,
     width: int,
@@ -257,7 +257,7 @@ def test_a_plain_picture_stays_plain_across_the_seams(
 
 
 @given(sides, sides, multiples, st.integers(0, 5), some)
-def test_every_tile_that_is_fed_has_the_plans_shape(
+def test_every_tile_has_the_planned_shape(
     model: Pick, height: int, width: int, multiple: int, radius: int, share: float
 ) -> None:
     blur = model(box_blur, multiple=multiple, radius=radius)
@@ -277,7 +277,7 @@ def test_every_tile_that_is_fed_has_the_plans_shape(
     assert fed == [(1, 1, *cut.tile)] * cut.tiles
 
 
-def test_transparency_is_handed_through_as_it_is(model: Pick) -> None:
+def test_transparency_is_copied(model: Pick) -> None:
     blur = model(box_blur, channels=3)
     picture = np.random.default_rng(0).random((50, 40, 4))
     picture[3, 4, 3] = np.nan
@@ -289,7 +289,7 @@ def test_transparency_is_handed_through_as_it_is(model: Pick) -> None:
     np.testing.assert_array_equal(clean[..., :3], alone)
 
 
-def test_other_numbers_of_colours(model: Pick) -> None:
+def test_other_channel_counts(model: Pick) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (20, 30, 4), np.uint8)
     grey = model(box_blur)
     cut = plan(grey.card, 20, 30, sample_bytes=4, memory=PLENTY)
@@ -305,7 +305,7 @@ def test_other_numbers_of_colours(model: Pick) -> None:
         run(model(identity, channels=2), cut, picture)
 
 
-def test_strength_blends(model: Pick) -> None:
+def test_strength_blends_input_and_output(model: Pick) -> None:
     dark = model(gains, (0.0,))
     picture = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
     cut = plan(dark.card, 16, 16, sample_bytes=1, memory=PLENTY)
@@ -317,7 +317,7 @@ def test_strength_blends(model: Pick) -> None:
             run(dark, cut, picture, strength=strength)
 
 
-def test_samples_beyond_white_or_black_do_not_wrap(model: Pick) -> None:
+def test_samples_beyond_the_range_do_not_wrap(model: Pick) -> None:
     same = model(identity)
     picture = np.array([[[0], [100], [4095], [65535]]], np.uint16)
     cut = plan(same.card, 1, 4, sample_bytes=2, memory=PLENTY)
@@ -328,7 +328,7 @@ def test_samples_beyond_white_or_black_do_not_wrap(model: Pick) -> None:
         np.testing.assert_array_equal(clean.ravel(), expected)
 
 
-def test_what_is_no_number_is_said_with_its_place(model: Pick) -> None:
+def test_nan_is_an_error_with_its_position(model: Pick) -> None:
     same = model(identity, channels=3)
     cut = plan(same.card, 20, 10, sample_bytes=12, memory=PLENTY)
     picture = np.zeros((20, 10, 3), np.float32)
@@ -342,14 +342,14 @@ def test_what_is_no_number_is_said_with_its_place(model: Pick) -> None:
         run(broken, cut, np.zeros((20, 10, 1), np.uint8))
 
 
-def test_a_picture_that_ends_too_soon_is_said(model: Pick) -> None:
+def test_missing_rows_are_an_error(model: Pick) -> None:
     same = model(identity)
     cut = plan(same.card, 20, 10, sample_bytes=1, memory=PLENTY)
     with pytest.raises(InputError, match="ends after 12 of 20 rows"):
         run(same, cut, np.zeros((12, 10, 1), np.uint8), [5])
 
 
-def test_rows_are_asked_for_and_held_only_when_needed(model: Pick) -> None:
+def test_rows_are_read_and_buffered_only_when_needed(model: Pick) -> None:
     blur = model(box_blur, multiple=4, channels=3)
     height, width, chunk = 600, 4000, 10
     cut = plan(blur.card, height, width, sample_bytes=3, memory=8_000_000)
@@ -377,7 +377,7 @@ def test_rows_are_asked_for_and_held_only_when_needed(model: Pick) -> None:
     assert most < height * width * 3
 
 
-def test_very_wide_pictures_get_flat_tiles_within_the_memory() -> None:
+def test_wide_images_get_flat_tiles_within_memory() -> None:
     # The residual U-Net's "fast" size.
     network = card(size_multiple=8, halo=51, bytes_per_pixel=217)
     budget = 400 * 2**20
@@ -392,7 +392,7 @@ def test_very_wide_pictures_get_flat_tiles_within_the_memory() -> None:
     assert 2**20 < lavish.tile[0] * lavish.tile[1] <= 2**21
 
 
-def test_networks_that_see_everything_take_the_whole_or_say_what_they_need() -> None:
+def test_networks_without_halo_need_the_whole_image() -> None:
     everywhere = card(size_multiple=4, bytes_per_pixel=1000)
     assert plan(everywhere, 2001, 1501, sample_bytes=1, memory=PLENTY).tile == (2004, 1504)
     with pytest.raises(
@@ -405,7 +405,7 @@ def test_networks_that_see_everything_take_the_whole_or_say_what_they_need() -> 
         plan(fixed, 20, 28, sample_bytes=1, memory=PLENTY)
 
 
-def test_threads_may_share_a_model(model: Pick) -> None:
+def test_threads_can_share_a_model(model: Pick) -> None:
     blur = model(box_blur, channels=3)
     pictures = [np.random.default_rng(seed).random((70, 60, 3), np.float32) for seed in range(4)]
     expected = [blur(picture) for picture in pictures]
