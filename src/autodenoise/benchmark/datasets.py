@@ -110,17 +110,9 @@ class BenchmarkDataset:
     def open(cls, source: str | os.PathLike[str]) -> Self:
         """Open a published dataset by name, or a folder of clean images.
 
-        Parameters
-        ----------
-        source
-            A key of `PUBLISHED_DATASETS`, looked up in ``$AUTODENOISE_DATA`` and in the user's
-            cache; anything else is the path of a folder.
-
-        Raises
-        ------
-        InputError
-            The dataset is missing or empty, does not have the published number of images, or an
-            image is unreadable.
+        A key of `PUBLISHED_DATASETS` is looked up in ``$AUTODENOISE_DATA`` and in the user's cache.
+        Raise InputError if the dataset is missing or empty, does not have the published number of
+        images, or an image is unreadable.
         """
         name = str(source)
         published = PUBLISHED_DATASETS.get(name)

@@ -166,20 +166,12 @@ class Crops(ABC):
     def crops(self, rows: Tensor, generator: torch.Generator, side: int | None = None) -> Tensor:
         """Cut a random crop from each of some samples, the same from one or two of its versions.
 
-        Images that are smaller than a crop are extended by reflection.
+        `rows` are the indices of the samples, (B,), on the device that the crops should be on. All
+        random numbers are drawn on the CPU, so the crops are the same on any device. Images that
+        are smaller than a crop are extended by reflection.
 
-        Parameters
-        ----------
-        rows
-            Index of each sample, (B,), on the device that the crops should be on.
-        generator
-            Draws all random numbers, on the CPU: the same crops on any device.
-
-        Returns
-        -------
-        Tensor
-            (1 or 2, B, C, side, side), channels last in memory, in the dtype of the images: the
-            noisy and the clean version of pairs, two random shots of repeats, or the only version.
+        Return (1 or 2, B, C, side, side), channels last in memory, in the dtype of the images: the
+        noisy and the clean version of pairs, two random shots of repeats, or the only version.
         """
         count = len(rows)
         draws = [torch.rand(6, count, generator=generator), torch.zeros(2, count)]

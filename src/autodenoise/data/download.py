@@ -61,26 +61,13 @@ def download(
     timeout: float = 20.0,
     tries: int = 3,
 ) -> None:
-    """Download a file to `target` from one of several mirrors.
+    """Download a file to `target` from one of several mirrors, in order of preference.
 
     A partial download stays in a ``.part`` file, and the next attempt or call resumes it. A file
-    that fails its check is deleted, and the next mirror is tried. `target` only appears once it is
-    complete and has passed the check.
-
-    Parameters
-    ----------
-    mirrors
-        Addresses of the file, in order of preference.
-    target
-        Where to save it. Its folder is created.
-    is_whole
-        Checks the finished file, by digest.
-    on_bytes
-        Called as bytes arrive.
-    timeout
-        Seconds without a byte after which a connection counts as stalled.
-    tries
-        Attempts per mirror.
+    that fails `is_whole`, a check of its digest, is deleted, and the next mirror is tried. `target`
+    only appears once it is complete and has passed the check; its folder is created. `timeout` is
+    the time in seconds without a byte after which a connection counts as stalled, `tries` the
+    number of attempts per mirror.
     """
     make_folder(target.parent)
     failures = []

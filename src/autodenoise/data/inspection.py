@@ -55,21 +55,12 @@ def inspect(
 ) -> tuple[IntensityRange | None, tuple[float, float], tuple[str, ...]]:
     """Inspect up to 32 evenly spaced samples, and as many whose intensity range is unknown.
 
-    Returns
-    -------
-    intensity_range
-        The range assumed for files that do not declare theirs; None where all do.
-    normalization
-        The range of values as a share of the intensity range, without the smallest and largest
-        0.1 %. It stays (0, 1) without `normalize`, and where an image has 8 bits, since such images
-        are made for viewing and use their range.
-    notes
-        Messages for the user.
+    Return the intensity range assumed for files that do not declare theirs, None if all do; the
+    range of values as a share of the intensity range, without the smallest and largest 0.1 %, for
+    normalization; and messages for the user. The range of values stays (0, 1) without `normalize`,
+    and for 8-bit images, which are made for viewing and use their range.
 
-    Raises
-    ------
-    InputError
-        None of the samples can be decoded; or the two versions are identical in all of them.
+    Raise InputError if no sample can be decoded, or if the two versions are identical in all.
     """
     undeclared = [sample for sample in samples if not sample.has_known_range]
     declared = [sample for sample in samples if sample.has_known_range]

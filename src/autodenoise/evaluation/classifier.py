@@ -38,19 +38,11 @@ class Accuracy:
 
 
 class Classifier:
-    """A convolutional classifier, trained when it is made.
+    """A convolutional classifier, trained on clean images and their labels when it is created.
 
     Two pooled convolutions, an average over 4x4 places, two dense layers; 1,000 steps of Adam on
-    batches of 128, or 30 epochs where that is less, on a one-cycle schedule.
-
-    Parameters
-    ----------
-    part
-        Clean images and their labels.
-    seed
-        Random seed of weights and batches.
-    on_step
-        Called with the finished and the total number of steps.
+    batches of 128, or 30 epochs where that is less, on a one-cycle schedule. `on_step` is called
+    with the finished and the total number of steps.
     """
 
     def __init__(

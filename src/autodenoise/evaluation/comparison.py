@@ -125,19 +125,10 @@ class Pair:
 
     @classmethod
     def read(cls, before: Path, after: Path, intensity_range: IntensityRange | None = None) -> Self:
-        """Read two files.
+        """Read two image files with one page each.
 
-        Parameters
-        ----------
-        before, after
-            Image files with one page each.
-        intensity_range
-            The intensity range of both; None: from the dtypes and the files' metadata.
-
-        Raises
-        ------
-        InputError
-            One cannot be read or has more than `MAX_PIXELS`, or they do not match.
+        The intensity range is by default that of the dtypes and the files' metadata. Raise
+        InputError if a file cannot be read or has more than `MAX_PIXELS`, or the two do not match.
         """
         (one, one_range), (other, other_range) = (_read(path) for path in (before, after))
         return cls(one, other, intensity_range or one_range, intensity_range or other_range)
@@ -171,21 +162,10 @@ class Pair:
         )
 
     def strips(self, overlap: int = 0, multiple: int = 1) -> Iterator[tuple[int, Pixels, Pixels]]:
-        """Iterate over both from top to bottom in strips of rows.
+        """Iterate over both images from top to bottom in strips of rows.
 
-        Parameters
-        ----------
-        overlap
-            Number of rows of the next strip that are added to each.
-        multiple
-            The number of rows without the overlap is a multiple of this, except in the last strip.
-
-        Yields
-        ------
-        int
-            The number of rows without the overlap.
-        ndarray, ndarray
-            The strips of both images, as `part` returns them.
+        Yield the number of new rows, a multiple of `multiple` except in the last strip, and the
+        strips as `part` returns them, which also have the next `overlap` rows.
         """
         step = -(-max(1, _BATCH // self.width) // multiple) * multiple
         for top in range(0, self.height, step):
@@ -228,13 +208,10 @@ def _read(path: Path) -> tuple[NDArray[Any], IntensityRange | None]:
 def measure(pair: Pair) -> Change:
     """Measure the difference between two images.
 
-    Returns
-    -------
-    Change
-        PSNR and SSIM are those of `autodenoise.metrics`. The noise is the median absolute value of
-        the finest diagonal coefficients of the db2 wavelet, divided by 0.6745: images have little
-        energy there, and noise has its full strength. Coefficients of 0 are ignored, since they
-        come from clipped or painted areas.
+    PSNR and SSIM are those of `autodenoise.metrics`. The noise is the median absolute value of the
+    finest diagonal coefficients of the db2 wavelet, divided by 0.6745: images have little energy
+    there, and noise has its full strength. Coefficients of 0 are ignored, since they come from
+    clipped or painted areas.
 
     References
     ----------

@@ -21,18 +21,11 @@ __all__ = ["Outliers", "auc", "reconstruction_error"]
 
 @dataclass(frozen=True)
 class Outliers:
-    """How well reconstruction errors separate two kinds of images.
+    """How well reconstruction errors separate outliers from the images of a run.
 
-    Attributes
-    ----------
-    against
-        The dataset of the outliers.
-    images, outliers
-        The number of images of each kind.
-    auc
-        Area under the ROC curve: the probability that an outlier has the larger error of a pair.
-    brightness_auc
-        The same for the mean gray value, a baseline without a network.
+    `auc` is the area under the ROC curve, the probability that an outlier has the larger error of a
+    pair; `brightness_auc` is the same for the mean gray value, a baseline without a network.
+    `against` is the dataset of the outliers.
     """
 
     against: str

@@ -16,26 +16,12 @@ __all__ = ["LinearDenoiser"]
 
 
 class LinearDenoiser:
-    """Projects what an image has beyond the mean noisy one onto the components of clean images.
+    """Projection of noisy images, minus their mean, onto principal components of clean images.
 
-    The noise's own mean, which one-sided or clipped noise has, is taken off that way.
-
-    Parameters
-    ----------
-    clean
-        Images to learn from, (N, H, W, C) in [0, 1].
-    noisy
-        Noisy versions of the first of `clean`.
-    components
-        How many numbers the code has. None: the number that leaves the least squared error on
-        `noisy`. Never more than the images have values, or than there are images.
-
-    Attributes
-    ----------
-    components
-        The number that was taken.
-    parameters
-        How many numbers were learnt: two means and the components.
+    Subtracting the mean of the noisy images removes the mean of one-sided or clipped noise. The
+    images are (N, H, W, C) in [0, 1]; `noisy` are versions of the first of `clean`. `components` is
+    the size of the code, by default the one with the least squared error on `noisy`; `parameters`
+    counts two means and the components.
 
     References
     ----------

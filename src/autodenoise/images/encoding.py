@@ -104,27 +104,11 @@ def row_writer(
 ) -> Iterator[Callable[[NDArray[Any]], None]]:
     """Write new samples to an image file as they arrive.
 
-    A separate thread encodes the samples. When the block ends normally, the file is complete, with
-    everything but the samples taken from `source`. After an error, no file is left.
-
-    Parameters
-    ----------
-    source
-        The file that the samples were computed from.
-    target
-        Overwritten if it exists.
-    strip_metadata
-        Keep only what is needed to display the samples correctly.
-
-    Yields
-    ------
-    Callable
-        Takes consecutive rows, (r, W, bands), of all pages one after another.
-
-    Raises
-    ------
-    OutputError
-        Encoding or writing fails.
+    The block receives a function that takes consecutive rows (r, W, bands) of all pages, one after
+    another; a separate thread encodes them. When the block ends normally, `target` is complete,
+    with everything but the samples taken from `source`, or only what is needed to display the
+    samples correctly with `strip_metadata`. After an error, no file is left. Raise OutputError if
+    encoding or writing fails.
     """
     form = format_of_name(target)
     tags = _copied_tags(source, strip_metadata=strip_metadata) if form is TIFF else []

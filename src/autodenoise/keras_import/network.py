@@ -63,22 +63,11 @@ class ImportedNetwork:
 def read_network(
     path: Path, input_range: ValueRange = (0, 1), output_range: ValueRange = (0, 1)
 ) -> ImportedNetwork:
-    """Read a network from a file saved by Keras.
+    """Read a network from a ``.keras`` or whole-model ``.h5`` file.
 
-    Parameters
-    ----------
-    path
-        A ``.keras`` or whole-model ``.h5`` file.
-    input_range, output_range
-        The values of black and white in the input and output that the network was trained with;
-        ours has 0 and 1.
-
-    Raises
-    ------
-    InputError
-        The file is damaged, or contains something unsupported, which the message names.
-    MissingExtra
-        h5py is not installed.
+    The ranges are the values of black and white that the network was trained with; ours has 0 and
+    1. Raise InputError if the file is damaged, or contains something unsupported, which the message
+    names; MissingExtra if h5py is not installed.
     """
     file = read_file(path)
     translation = _translate(flatten(file.model), (input_range, output_range))

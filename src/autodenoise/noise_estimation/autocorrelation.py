@@ -104,17 +104,9 @@ class Autocorrelation:
 
 
 def of_flat_areas(images: Images) -> Autocorrelation | None:
-    """Estimate the autocorrelation of the noise in flat areas of noisy images.
+    """Estimate the autocorrelation of the noise in flat areas of float images (N, H, W, C).
 
-    Parameters
-    ----------
-    images
-        (N, H, W, C), float.
-
-    Returns
-    -------
-    Autocorrelation or None
-        None if the images are too small or too few, or have no noise.
+    Return None if the images are too small or too few, or have no noise.
     """
     patches = _flat_patches(images)
     if len(patches) < _MIN_PATCHES:
@@ -137,38 +129,20 @@ def of_flat_areas(images: Images) -> Autocorrelation | None:
 
 
 def of_shots(first: Images, again: Images) -> Autocorrelation | None:
-    """Return the autocorrelation of the difference of two shots, which is noise alone.
+    """Return the autocorrelation of the difference of two aligned shots, which is noise alone.
 
-    Parameters
-    ----------
-    first, again
-        (N, H, W, C), float, aligned.
-
-    Returns
-    -------
-    Autocorrelation or None
-        None if the shots are equal, or smaller than 8 pixels on a side.
+    Return None if the shots (N, H, W, C) are equal, or smaller than 8 pixels on a side.
     """
     planes = _differences(first, again)
     return None if planes is None else _summarize(_autocorrelation(planes), planes.size)
 
 
 def of_residual(noisy: Images, denoised: Images) -> Autocorrelation | None:
-    """Return the autocorrelation of what a denoiser removed.
+    """Return the autocorrelation of what a denoiser removed from images (N, H, W, C).
 
     A positive correlation between neighbors is either correlated noise or removed structure. A
     negative one means neither: subtracting the average of a pixel's neighbors causes it too, so it
-    does not count.
-
-    Parameters
-    ----------
-    noisy, denoised
-        (N, H, W, C), float.
-
-    Returns
-    -------
-    Autocorrelation or None
-        As `of_shots`.
+    does not count. Return None as `of_shots` does.
     """
     planes = _differences(noisy, denoised)
     if planes is None:

@@ -158,25 +158,9 @@ def from_noisy(
     noise; clipped noise does not have zero mean. Noise that is measured on the images themselves
     must be independent between pixels.
 
-    Parameters
-    ----------
-    denoiser
-        The denoiser to evaluate.
-    noisy
-        (N, H, W, C), float.
-    random
-        Draws the probes and the hidden pixels.
-    also
-        More images of the same size with the same noise, to measure the noise on.
-    known
-        The noise, if known; by default it is measured on the images.
-    span
-        White minus black.
-
-    Returns
-    -------
-    QualityEstimate or None
-        None if the images are too small to measure their noise.
+    `noisy` are float images (N, H, W, C); `also` are more of them to measure the noise on, unless
+    it is `known`. `span` is white minus black. Return None if the images are too small to measure
+    their noise.
 
     References
     ----------
@@ -223,23 +207,13 @@ def from_repeats(
 ) -> QualityEstimate:
     """Estimate a denoiser's error from repeats: against other shots, minus their noise.
 
-    With y and z two shots, and m the mean of all but y, their noise independent,
+    With y and z two shots (`noisy`, `again`), and m the mean of all but y (`others`), with
+    independent noise,
 
         E|f(y) - x|^2 = E|f(y) - m|^2 - E|y - m|^2 + E|y - z|^2 / 2,
 
     since the last two differ by the variance of m. The noise may be correlated and depend on the
-    signal.
-
-    Parameters
-    ----------
-    denoiser
-        The denoiser to evaluate.
-    noisy, again
-        A shot of each scene, and another: (N, H, W, C), float, aligned.
-    others
-        The mean of all shots but the first.
-    span
-        White minus black.
+    signal. All are aligned float images (N, H, W, C).
 
     References
     ----------
@@ -276,20 +250,8 @@ def hidden_risk(denoiser: Denoiser, noisy: Images, random: np.random.Generator) 
 
     One pixel of each square of 4x4 is replaced by the median of its eight neighbors. Noise that is
     independent between pixels adds its variance to the error of the output there, so the lowest
-    risk means the lowest error.
-
-    Parameters
-    ----------
-    denoiser
-        The denoiser to evaluate.
-    noisy
-        (N, H, W, C), float.
-    random
-        Chooses the pixels.
-
-    References
-    ----------
-    Batson, Royer, "Noise2Self: Blind denoising by self-supervision", ICML 2019, proposition 1.
+    risk means the lowest error (Batson, Royer, "Noise2Self: Blind denoising by self-supervision",
+    ICML 2019, proposition 1).
     """
     height, width = noisy.shape[1:3]
     padded = np.pad(noisy, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")

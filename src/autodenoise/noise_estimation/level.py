@@ -104,22 +104,12 @@ class NoiseLevel:
 
 
 def from_images(images: Images) -> NoiseLevel | None:
-    """Measure noise that is independent between pixels on noisy images alone.
+    """Measure noise that is independent between pixels on float images (N, H, W, C) alone.
 
     Among blocks of 8x8 pixels of similar intensity, those with the least energy at low and middle
     frequencies are flat. Their high frequencies are noise; the median over frequencies is robust
-    against texture. Since the frequencies of white noise are independent, selecting by the low
-    ones does not favor blocks with little noise.
-
-    Parameters
-    ----------
-    images
-        (N, H, W, C), float, from one camera at one setting.
-
-    Returns
-    -------
-    NoiseLevel or None
-        None if the images are too small or too few.
+    against texture. Since the frequencies of white noise are independent, selecting by the low ones
+    does not favor blocks with little noise. Return None if the images are too small or too few.
 
     References
     ----------

@@ -180,26 +180,11 @@ def measure(
     """Measure noise from series of repeated shots, as `find_series` finds them.
 
     A folder named ``dark`` contains shots without light, which determine the black level and the
-    read noise.
-
-    Parameters
-    ----------
-    source
-        A folder, or a stack whose pages are shots of the same view.
-    flat
-        Each image is a single shot of a uniformly lit surface. Its noise then includes any fixed
-        pattern.
-    black
-        The sample value without light, if known.
-    intensity_range
-        The intensity range; by default that of the files' dtype, or the unit of the samples.
-    on_step
-        Called with a short description of each step.
-
-    Raises
-    ------
-    InputError
-        Nothing can be measured; the message lists the reasons.
+    read noise. With `flat`, each image is a single shot of a uniformly lit surface, and its noise
+    includes any fixed pattern. `black` is the sample value without light, if known. The intensity
+    range is by default that of the files' dtype, or the unit of the samples. `on_step` is called
+    with a short description of each step. Raise InputError if nothing can be measured; the message
+    lists the reasons.
     """
     found = of_one_kind(find_series(source, separate=flat))
     form = found.samples[0].info

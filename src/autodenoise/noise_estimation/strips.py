@@ -90,21 +90,8 @@ def survey(
 ) -> tuple[Sample | None, Sequence[SkippedFile]]:
     """Decode every shot once, so that a damaged one is known before anything is measured.
 
-    Parameters
-    ----------
-    series
-        Known only by its headers.
-    extremes
-        Collects the samples.
-    least
-        Number of shots that are needed.
-
-    Returns
-    -------
-    Sample or None
-        The intact shots, if there are enough.
-    sequence of SkippedFile
-        The others.
+    `extremes` collects the samples. Return the intact shots, or None if there are fewer than
+    `least`, and the files that were skipped.
     """
     sound, damaged = [], []
     for file in series.files:

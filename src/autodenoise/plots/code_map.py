@@ -30,23 +30,11 @@ _SIDE = 7.0  # inches
 
 
 def project_codes(codes: NDArray[np.float32]) -> tuple[NDArray[np.float32], str]:
-    """Project codes onto the plane.
+    """Project codes (N, ...) onto the plane, (N, 2) in [0, 1], and return the method for a title.
 
     Codes of two numbers are used as they are. Fewer than ten codes are projected onto their first
     two principal components. All others are embedded by t-SNE (van der Maaten and Hinton, JMLR
     2008), which preserves neighborhoods but not distances.
-
-    Parameters
-    ----------
-    codes
-        (N, ...), N at least 1.
-
-    Returns
-    -------
-    ndarray
-        (N, 2) in [0, 1].
-    str
-        The method, for a title.
     """
     flat = codes.reshape(len(codes), -1)
     if flat.shape[1] == 2:
@@ -70,18 +58,10 @@ def code_map(
     classes: Sequence[str],
     name: str,
 ) -> Figure:
-    """Draw a dot for each code, colored by class, and thumbnails of some images.
+    """Draw a dot for each code (N, ...), colored by class, and thumbnails of some images.
 
-    Parameters
-    ----------
-    codes
-        (N, ...).
-    images
-        The encoded images, (N, H, W, C) in [0, 1].
-    labels, classes
-        The class of each image and the names of the classes; None and empty without labels.
-    name
-        The network's name, for the title.
+    The images are (N, H, W, C) in [0, 1]. `labels` and `classes` are None and empty without
+    classes.
     """
     count = f"{len(codes):,}"
     if len(codes) > _MAX_CODES:

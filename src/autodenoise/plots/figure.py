@@ -150,14 +150,8 @@ def inline_svg(figure: Figure, name: str) -> str:
     """Return a figure as an ``<svg>`` element for the report page, in the page's colors.
 
     Equal figures give equal text. Identifiers that were set on artists become classes, so that
-    several figures fit on one page.
-
-    Parameters
-    ----------
-    figure
-        The figure; its background becomes transparent.
-    name
-        A name that is unique on the page.
+    several figures fit on one page; `name` is unique on the page. The background of the figure
+    becomes transparent.
     """
     figure.patch.set_visible(False)
     file = io.StringIO()

@@ -25,18 +25,11 @@ _STRIP, _CELL, _GAP, _SPACE = 0.5, 0.8, 0.08, 0.25
 def image_rows(
     rows: Mapping[str, NDArray[np.float32]], title: str, *, headings: Sequence[str] = ()
 ) -> Figure:
-    """Draw labeled rows of images.
+    """Draw labeled rows of images, with a heading above each column.
 
-    Parameters
-    ----------
-    rows
-        Maps a label (one line or several) to images (N, H, W, C), nominally in [0, 1], with the
-        same N in each row. Three channels are shown as RGB; otherwise the first one is shown in
-        gray. A label that begins with a newline leaves a gap above its row.
-    title
-        Title of the figure.
-    headings
-        Heading of each column (one line or several).
+    `rows` maps labels to images (N, H, W, C), nominally in [0, 1], with the same N in each row.
+    Three channels are shown as RGB; otherwise the first one is shown in gray. Labels and headings
+    may have several lines. A label that begins with a newline leaves a gap above its row.
     """
     count, height, width = next(iter(rows.values())).shape[:3]
     tall = _CELL * height / width
@@ -64,18 +57,10 @@ def image_rows(
 def image_groups(
     groups: NDArray[np.float32], title: str, *, captions: Sequence[str], headings: Sequence[str]
 ) -> Figure:
-    """Draw groups of related images, such as triptychs, two groups per line.
+    """Draw groups (N, K, H, W, C) of K related images, such as triptychs, two groups per line.
 
-    Parameters
-    ----------
-    groups
-        (N, K, H, W, C): N groups of K images.
-    title
-        Title of the figure.
-    captions
-        The K captions above the images of the first line.
-    headings
-        The N labels in front of the groups; may be empty.
+    The K captions are above the images of the first line, the N headings in front of the groups;
+    headings may be empty.
     """
     count, members, height, width = groups.shape[:4]
     tall = _CELL * height / width

@@ -70,13 +70,6 @@ def diagram(summary: NetworkSummary, title: str) -> Figure:
     Each slab shows the output of a layer: its width is the side of the feature maps, its
     thickness the logarithm of their number. A vector is a thin bar, as wide as a square image
     with as many pixels. Skip connections cross from left to right.
-
-    Parameters
-    ----------
-    summary
-        The network's summary, from `autodenoise.nets.summary.summarize`.
-    title
-        The title of the figure.
     """
     layers, code = summary.layers, summary.code[-1]
     down, up = layers[:code], layers[code + 1 :]

@@ -75,19 +75,10 @@ def compose(pair: Pair, crop: Crop | None = None) -> SideBySide:
     review of image denoising algorithms, with a new one", 2005). Small images are enlarged as a
     whole, without a detail.
 
-    Parameters
-    ----------
-    pair
-        The images.
-    crop
-        The detail. By default the region with the largest product of the mean squared change and
-        the mean gradient of the second image. The mean gradient of the whole image is added to the
-        latter, so that changes in smooth regions are found too.
-
-    Raises
-    ------
-    UsageError
-        The detail is not inside the images, or a side exceeds `MAX_CROP` pixels.
+    By default, the detail is the region with the largest product of the mean squared change and the
+    mean gradient of the second image. The mean gradient of the whole image is added to the latter,
+    so that changes in smooth regions are found too. Raise UsageError if `crop` is not inside the
+    images, or a side exceeds `MAX_CROP` pixels.
     """
     panorama = pair.width > max(_MAX_COLUMN, _PANORAMA * pair.height)
     widest = 3 * _MAX_COLUMN + 2 * GAP if panorama else _MAX_COLUMN
@@ -127,27 +118,11 @@ def compare_files(
 ) -> tuple[Change, SideBySide | None]:
     """Measure the difference between two image files, and write a side-by-side image.
 
-    Parameters
-    ----------
-    before, after
-        Two image files of the same size.
-    target
-        The file of the composed image; its suffix determines the format. None: do not write one.
-    crop
-        See `compose`.
-    intensity_range
-        See `Pair`.
-    overwrite
-        Replace `target` if it exists.
+    The suffix of `target` determines the format; None writes no image. For `crop` see `compose`.
 
-    Raises
-    ------
-    InputError
-        An image cannot be read or is too large, or the two do not match.
-    OutputError
-        `target` exists already and `overwrite` is not set, or cannot be written.
-    UsageError
-        The detail is not inside the images, or `target` is one of the two files.
+    Raise InputError if an image cannot be read or is too large, or the two do not match;
+    OutputError if `target` exists and `overwrite` is not set, or it cannot be written; UsageError
+    if the detail is not inside the images, or `target` is one of the two files.
     """
     if target is not None and target.exists():
         if not overwrite:

@@ -139,25 +139,12 @@ class ClaimedTrial:
 
 
 class Study:
-    """A study in a folder.
+    """A study in a folder, which is created if missing; its name is that of the recipe.
 
-    Parameters
-    ----------
-    folder
-        The study folder; created if missing.
-    recipe
-        The recipe to tune. Its name is the name of the study.
-    storage
-        An SQLAlchemy URL, or the path of a journal; by default a journal in the folder.
-
-    Raises
-    ------
-    UsageError
-        The storage is invalid, or its study is of another recipe.
-    InputError
-        The storage is damaged, or something else.
-    OutputError
-        The storage cannot be opened or written, or the folder contains something else.
+    `storage` is an SQLAlchemy URL or the path of a journal, by default a journal in the folder.
+    Raise UsageError if it is invalid, or its study is of another recipe; InputError if it is
+    damaged, or something else; OutputError if it cannot be opened or written, or the folder
+    contains something else.
     """
 
     def __init__(self, folder: Path, recipe: Recipe, storage: str | None) -> None:
@@ -241,17 +228,9 @@ class Study:
             optuna.logging.set_verbosity(verbosity)
 
     def claim(self, trials: int) -> ClaimedTrial | None:
-        """Claim an interrupted trial, or a new one.
+        """Claim an interrupted trial, or a new one; None if all `trials` have ended or are claimed.
 
-        Parameters
-        ----------
-        trials
-            Number of trials in all, including those of other processes.
-
-        Returns
-        -------
-        ClaimedTrial or None
-            None if all trials have ended or are claimed.
+        `trials` includes those of other processes.
         """
         with self._locked():
             known = self._study.get_trials(deepcopy=False)

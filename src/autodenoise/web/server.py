@@ -35,23 +35,10 @@ def serve(
 ) -> None:
     """Serve the page until SIGINT, SIGTERM or SIGHUP, then delete all uploaded and result files.
 
-    Parameters
-    ----------
-    host
-        The address to listen on. Unless it is a loopback address, everyone who can reach it can use
-        the server.
-    port
-        0 for any free port; None for `PORT`, or any free port if that is taken.
-    limits
-        Limits on jobs; by default those of `Limits`.
-    on_ready
-        Called when the page can be opened, with its address and whether only this machine can reach
-        it.
-
-    Raises
-    ------
-    UsageError
-        The address does not belong to this machine, or the port is taken.
+    Unless `host` is a loopback address, everyone who can reach it can use the server. Port 0 is any
+    free port; None is `PORT`, or any free port if that is taken. `on_ready` is called when the page
+    can be opened, with its address and whether only this machine can reach it. Raise UsageError if
+    the address does not belong to this machine, or the port is taken.
     """
     listening = _listen(host, port)
     address, chosen = listening.getsockname()[:2]
