@@ -33,7 +33,7 @@ def extract(content: bytes) -> bytes:
     ``arrays`` as pairs of path and shape, and the reasons for ``rejected`` arrays by path; the
     values of the arrays. Raise whatever h5py raises for a damaged file.
     """
-    reader = _Reader(len(content))
+    reader = _HdfReader(len(content))
     with h5py.File(io.BytesIO(content), "r") as file:
         reader.visit(file, "")
     header = json.dumps(
@@ -43,7 +43,7 @@ def extract(content: bytes) -> bytes:
 
 
 @dataclass
-class _Reader:
+class _HdfReader:
     bytes_left: int
     entries_left: int = _MAX_ENTRIES
     texts: dict[str, list[str]] = field(default_factory=dict)

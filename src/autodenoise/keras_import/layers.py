@@ -11,7 +11,7 @@ import numpy as np
 from autodenoise.errors import InputError
 from autodenoise.keras_import.builder import Arrays, LayerTranslation, Value, WeightSource
 from autodenoise.keras_import.graph import LayerCall
-from autodenoise.keras_import.shapes import FeatureMap, Shape, Side, Vector, Window
+from autodenoise.keras_import.shapes import FeatureMap, KernelWindow, Shape, Side, Vector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +83,9 @@ def _conv(layer: LayerTranslation) -> Value:
     if x.channels % groups or filters % groups:
         raise layer.invalid("groups", groups, f"a divisor of {x.channels} and {filters} channels")
     same = layer.same_padding()
-    rows, columns = (Window(*sides, same) for sides in zip(kernel, stride, dilation, strict=True))
+    rows, columns = (
+        KernelWindow(*sides, same) for sides in zip(kernel, stride, dilation, strict=True)
+    )
     height, top, bottom = x.height.convolved(rows)
     width, left, right = x.width.convolved(columns)
     ours = {
@@ -108,7 +110,7 @@ def _conv_transpose(layer: LayerTranslation) -> Value:
     stride = layer.pair("strides", _MAX_STRIDE, (1, 1))
     layer.pair("dilation_rate", 1, (1, 1))
     same = layer.same_padding()
-    rows, columns = (Window(*sides, 1, same) for sides in zip(kernel, stride, strict=True))
+    rows, columns = (KernelWindow(*sides, 1, same) for sides in zip(kernel, stride, strict=True))
     height, top, bottom, more_rows = x.height.transposed(rows)
     width, left, right, more_columns = x.width.transposed(columns)
     ours = {
@@ -201,7 +203,7 @@ def _pooling(layer: LayerTranslation) -> Value:
     kernel = layer.pair("pool_size", _MAX_KERNEL, (2, 2))
     stride = layer.pair("strides", _MAX_STRIDE, kernel)
     same = layer.same_padding()
-    rows, columns = (Window(*sides, 1, same) for sides in zip(kernel, stride, strict=True))
+    rows, columns = (KernelWindow(*sides, 1, same) for sides in zip(kernel, stride, strict=True))
     height, top, bottom = x.height.convolved(rows)
     width, left, right = x.width.convolved(columns)
     kind, pads = "max-pool", [top, bottom, left, right]

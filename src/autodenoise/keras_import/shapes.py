@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 __all__ = [
     *("FeatureMap", "FixedSizeOnly", "NeedsMultiple", "Shape"),
-    *("Side", "Vector", "Window", "value_count"),
+    *("Side", "Vector", "KernelWindow", "value_count"),
 ]
 
 
@@ -27,7 +27,7 @@ class NeedsMultiple(Exception):
         self.factor = factor
 
 
-class Window(NamedTuple):
+class KernelWindow(NamedTuple):
     """A kernel along one side; `same` is whether Keras's padding is ``same`` or ``valid``."""
 
     length: int
@@ -51,7 +51,7 @@ class Side:
         """Return the length for one image size."""
         return self.step * k + self.rest
 
-    def convolved(self, window: Window) -> tuple[Side, int, int]:
+    def convolved(self, window: KernelWindow) -> tuple[Side, int, int]:
         """Return the side after a convolution, and the padding before and after.
 
         Raises `NeedsMultiple` if they depend on the image size.
@@ -67,7 +67,7 @@ class Side:
         padding = max(extent - over, 0)
         return Side(step, -(-self.rest // window.stride)), padding // 2, padding - padding // 2
 
-    def transposed(self, window: Window) -> tuple[Side, int, int, int]:
+    def transposed(self, window: KernelWindow) -> tuple[Side, int, int, int]:
         """Return the side after a transposed convolution, the crops, and the zeros to append.
 
         The operation is the transpose of a convolution, which pads what is cropped here. Zeros are

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from autodenoise.noise_estimation.estimate import QualityEstimate
 
-__all__ = ["Part", "assumption", "cautions", "headline", "parts", "taken_out"]
+__all__ = ["ErrorPart", "assumption", "cautions", "headline", "parts", "taken_out"]
 
 # Variance of the removed part, as a multiple of the noise's.
 _MAX_REMOVED, _MIN_REMOVED = 1.05, 0.5
@@ -29,7 +29,7 @@ _CORRELATED = {
 }
 
 
-class Part(NamedTuple):
+class ErrorPart(NamedTuple):
     """An error, or a part of one.
 
     Attributes
@@ -138,7 +138,7 @@ def _disagrees_with_recipe(estimate: QualityEstimate) -> bool:
     return not correlated and not 1 / _MAX_STRENGTH_RATIO < strength < _MAX_STRENGTH_RATIO
 
 
-def parts(estimate: QualityEstimate) -> list[Part]:
+def parts(estimate: QualityEstimate) -> list[ErrorPart]:
     """Return the errors of an estimate, as rows of a table."""
     squares = {
         "noisy": estimate.noise,
@@ -154,7 +154,7 @@ def parts(estimate: QualityEstimate) -> list[Part]:
     ]
 
 
-def _part(name: str, square: float) -> Part:
+def _part(name: str, square: float) -> ErrorPart:
     if square <= 0:
-        return Part(name, None, None)
-    return Part(name, 100 * math.sqrt(square), -10 * math.log10(square))
+        return ErrorPart(name, None, None)
+    return ErrorPart(name, 100 * math.sqrt(square), -10 * math.log10(square))

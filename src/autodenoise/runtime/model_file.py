@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from autodenoise.errors import InputError
 from autodenoise.runtime.card import CARD_KEY, Card
-from autodenoise.runtime.protobuf import Message, Reader, Schema
+from autodenoise.runtime.protobuf import Message, MessageReader, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -193,7 +193,7 @@ def inspect(content: bytes) -> Contents:
     # ONNX Runtime reads files with this mark as its own format, even if they are valid ONNX.
     if content[4:8] == b"ORTM":
         raise InputError("it is in ONNX Runtime's own format; expected ONNX")
-    reader = Reader()
+    reader = MessageReader()
     model = reader.read(memoryview(content), _MODEL)
     metadata = dict(_metadata(reader, part) for part in model["metadata_props"])
     if CARD_KEY not in metadata:
@@ -216,7 +216,7 @@ def inspect(content: bytes) -> Contents:
     )
 
 
-def _metadata(reader: Reader, part: memoryview) -> tuple[str, str]:
+def _metadata(reader: MessageReader, part: memoryview) -> tuple[str, str]:
     entry = reader.read(part, _METADATA)
     key, value = (bytes(entry.first(name, b"")) for name in ("key", "value"))
     try:
@@ -225,7 +225,7 @@ def _metadata(reader: Reader, part: memoryview) -> tuple[str, str]:
         raise InputError("it is damaged: its metadata is not UTF-8") from None
 
 
-def _operator(reader: Reader, part: memoryview, weights: Mapping[str, _Weights]) -> str:
+def _operator(reader: MessageReader, part: memoryview, weights: Mapping[str, _Weights]) -> str:
     node = reader.read(part, _NODE)
     _check_domain(node)
     operator: str = node.first("op_type", "")
@@ -239,7 +239,7 @@ def _operator(reader: Reader, part: memoryview, weights: Mapping[str, _Weights])
 
 
 def _check_scales(
-    reader: Reader, operator: str, inputs: Sequence[str], weights: Mapping[str, _Weights]
+    reader: MessageReader, operator: str, inputs: Sequence[str], weights: Mapping[str, _Weights]
 ) -> None:
     """Check the scale and zero point of a quantizer: our own files use two schemes.
 
@@ -279,7 +279,7 @@ def _check_attribute(operator: str, attribute: Message) -> None:
             raise InputError(f"its {operator} has {name} = {number}, which is not supported")
 
 
-def _weights(reader: Reader, part: memoryview) -> tuple[str, _Weights]:
+def _weights(reader: MessageReader, part: memoryview) -> tuple[str, _Weights]:
     tensor = reader.read(part, _TENSOR)
     name, shape = tensor.first("name", ""), tensor["dims"]
     data_type = tensor.first("data_type", 0)
@@ -299,7 +299,7 @@ def _weights(reader: Reader, part: memoryview) -> tuple[str, _Weights]:
     return name, _Weights(data_type, tuple(shape), content)
 
 
-def _tensor_type(reader: Reader, part: memoryview) -> tuple[int, _Shape]:
+def _tensor_type(reader: MessageReader, part: memoryview) -> tuple[int, _Shape]:
     value_type = reader.read(reader.read(part, _VALUE).only("type"), _TYPE)
     tensor = reader.read(value_type.only("tensor_type"), _TENSOR_TYPE)
     shape = reader.read(tensor.first("shape", memoryview(b"")), _SHAPE)
@@ -307,7 +307,7 @@ def _tensor_type(reader: Reader, part: memoryview) -> tuple[int, _Shape]:
     return tensor.first("elem_type", 0), tuple(sides)
 
 
-def _image_shape(reader: Reader, part: memoryview) -> _Shape:
+def _image_shape(reader: MessageReader, part: memoryview) -> _Shape:
     data_type, shape = _tensor_type(reader, part)
     if data_type != _FLOAT32 or len(shape) != 4:
         raise InputError("its network must have float32 images (N, C, H, W) as input and output")

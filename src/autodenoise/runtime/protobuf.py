@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from autodenoise.errors import InputError
 
-__all__ = ["Message", "Reader", "Schema"]
+__all__ = ["Message", "MessageReader", "Schema"]
 
 _VARINT, _BYTES, _FIXED32 = 0, 2, 5
 _WIRE_TYPES = {"int": _VARINT, "float": _FIXED32}
@@ -77,7 +77,7 @@ class Message(dict[str, list[Any]]):
         return values[0]
 
 
-class Reader:
+class MessageReader:
     """A reader of the messages of one file, which limits their total number of fields."""
 
     def __init__(self) -> None:
